@@ -1,0 +1,1 @@
+"""Recordings in, preprocessed signals and archives out."""

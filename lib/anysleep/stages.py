@@ -1,0 +1,19 @@
+"""Stage codes, epoch length, resolutions and colours: the vocabulary everything else shares."""
+
+EPOCH_S = 30
+"""Seconds in an epoch. Always 30, whatever the prediction resolution."""
+
+STAGES = ("Wake", "N1", "N2", "N3", "REM")
+"""Stage names; the position is the code (AASM stages)."""
+
+WAKE, N1, N2, N3, REM = range(5)
+UNSCORED = 9
+"""Artefact or unscored: left out of the loss and of every metric."""
+
+N_STAGES = len(STAGES)
+
+PUBLISHED_RESOLUTIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 384, 640, 960, 1920, 3840)
+"""Predictions per epoch at which the AnySleep paper evaluates (at 128 Hz: 30 s down to one sample)."""
+
+STAGE_COLOURS = ("#E69F00", "#F0E442", "#56B4E9", "#0072B2", "#009E73")
+"""One colour a stage, in the order of `STAGES` (Okabe and Ito's palette, safe for colour-blind readers)."""
