@@ -1,0 +1,117 @@
+"""From recorded signals to what the networks read: one rate, robust scale, bounded amplitude."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.signal import resample_poly
+
+CLIP_IQR = 20.0
+"""Signals end at this many interquartile ranges from the median (U-Sleep, methods: preprocessing)."""
+
+Order = Literal["scale_then_clip", "clip_then_scale"]
+
+
+def preprocess(
+    signals: ArrayLike | Sequence[ArrayLike],
+    rate_hz: float | Sequence[float],
+    target_hz: float = 128,
+    *,
+    order: Order = "scale_then_clip",
+    names: Sequence[str] | None = None,
+) -> np.ndarray:
+    """Resample every channel, subtract its median, divide by its interquartile range, clip to +-20.
+
+    Median and range are those of the whole recording, after resampling (U-Sleep and AnySleep, methods). There is no
+    band-pass, and the unit does not matter.
+
+    Parameters
+    ----------
+    signals
+        (C, T), or C one-dimensional arrays where channels have rates of their own.
+    rate_hz
+        Rate of all channels, or one a channel; may be fractional (199.998).
+    target_hz
+        Rate of the result.
+    order
+        `scale_then_clip`, or `clip_then_scale`: clip at +-20 ranges around zero first, as the published example
+        script does; that flattens a channel with a large offset.
+    names
+        Channel names for error messages.
+
+    Returns
+    -------
+    float32 (C, T').
+
+    Raises
+    ------
+    ValueError
+        A channel holds NaN or infinite samples or does not vary, durations differ, or a rate is not positive.
+    """
+    channels = [np.asarray(channel, dtype=np.float64) for channel in signals]
+    rates = [rate_hz] * len(channels) if np.ndim(rate_hz) == 0 else list(rate_hz)
+    names = [f"channel {i}" for i in range(len(channels))] if names is None else list(names)
+    if not channels:
+        raise ValueError("signals hold no channel")
+    if not len(channels) == len(rates) == len(names):
+        raise ValueError(f"{len(channels)} channels, {len(rates)} rates, {len(names)} names: one of each a channel")
+    if order not in ("scale_then_clip", "clip_then_scale"):
+        raise ValueError(f"order is {order!r}; choose 'scale_then_clip' or 'clip_then_scale'")
+    rows = []
+    for channel, rate, name in zip(channels, rates, names, strict=True):
+        _check_samples(channel, name)
+        rows.append(_scale(resample(channel, rate, target_hz), order, name))
+    lengths = [len(row) for row in rows]
+    if max(lengths) - min(lengths) > 1:  # one sample may differ by rounding between native rates
+        seconds = ", ".join(f"{name} {n / target_hz:.3f} s" for name, n in zip(names, lengths, strict=True))
+        raise ValueError(f"channels differ in duration: {seconds}")
+    return np.stack([row[: min(lengths)] for row in rows])
+
+
+def resample(signal: np.ndarray, rate_hz: float, target_hz: float) -> np.ndarray:
+    """Polyphase resampling of a (T,) signal by the exact ratio of the two rates; float64.
+
+    The ratio is a fraction with a denominator of at most 2,000 a rate: exact for 199.998 Hz, and within a tenth of a
+    sample over ten hours for rates that are no such fraction.
+    """
+    if not (rate_hz > 0 and target_hz > 0 and np.isfinite([rate_hz, target_hz]).all()):
+        raise ValueError(f"rates must be positive: rate_hz is {rate_hz}, target_hz is {target_hz}")
+    ratio = Fraction(target_hz).limit_denominator(2000) / Fraction(rate_hz).limit_denominator(2000)
+    return resample_poly(signal, ratio.numerator, ratio.denominator)
+
+
+def _check_samples(signal: np.ndarray, name: str) -> None:
+    if signal.ndim != 1 or signal.size == 0:
+        raise ValueError(f"{name} has shape {signal.shape}; expected one axis with samples")
+    not_finite = np.count_nonzero(~np.isfinite(signal))
+    if not_finite:
+        raise ValueError(
+            f"{name} holds {not_finite} NaN or infinite samples of {signal.size}, the first at sample "
+            f"{int(np.argmin(np.isfinite(signal)))}; leave the channel out, or cut or repair it first"
+        )
+    if signal.min() == signal.max():
+        raise ValueError(f"{name} is constant at {signal[0]:g}: nothing was recorded; leave the channel out")
+
+
+def _scale(signal: np.ndarray, order: Order, name: str) -> np.ndarray:
+    """(T,) float64 -> float32, in interquartile ranges around the median."""
+    if order == "clip_then_scale":
+        limit = CLIP_IQR * _median_and_iqr(signal, name)[1]
+        signal = np.clip(signal, -limit, limit)
+    median, iqr = _median_and_iqr(signal, name)
+    scaled = (signal - median) / iqr
+    if order == "scale_then_clip":
+        np.clip(scaled, -CLIP_IQR, CLIP_IQR, out=scaled)
+    return scaled.astype(np.float32)
+
+
+def _median_and_iqr(signal: np.ndarray, name: str) -> tuple[float, float]:
+    first, median, third = np.percentile(signal, [25, 50, 75])
+    if third == first:
+        raise ValueError(
+            f"{name} is flat at {median:g} for at least half of the recording (its interquartile range is 0), so it "
+            "cannot be scaled; leave the channel out"
+        )
+    return median, third - first

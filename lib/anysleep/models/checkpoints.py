@@ -1,0 +1,162 @@
+"""Checkpoints: the released files, and our own that also say where they come from.
+
+A released file holds `{"state_dict": ...}` and nothing else: the architecture is recognised from the keys, its widths
+from the shapes. Ours add `name`, `hyperparameters`, `sampling_rate_hz`, `predictions_per_epoch` and `provenance`.
+"""
+
+import os
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from anysleep.models.networks import SleepNetwork, build_model
+from anysleep.published import read_table
+
+PUBLISHED_RATE_HZ = 128
+"""The rate of every released network (AnySleep paper, methods: preprocessing); released files do not say it."""
+
+RELEASED_URL = "https://media.githubusercontent.com/media/dslaborg/AnySleep/main/models/"
+
+
+def load_checkpoint(
+    path: str | Path, *, predictions_per_epoch: int | None = None, sampling_rate_hz: int | None = None
+) -> SleepNetwork:
+    """A trained network in evaluation mode, on the CPU, from a released file or one of ours.
+
+    Parameters
+    ----------
+    path
+        A file written by `save_checkpoint`, or a released `.pth` file.
+    predictions_per_epoch
+        Resolution of `model(x)`; by default what the file says, else 1. Weights do not depend on it.
+    sampling_rate_hz
+        Only for a file that does not say it, as the released ones, for which 128 Hz is the default.
+
+    Raises
+    ------
+    FileNotFoundError
+        No such file.
+    ValueError
+        A Git-LFS pointer, a truncated file, something else than weights, foreign keys, or a rate that contradicts
+        the file. The message names the file and the likely fix.
+    """
+    path = Path(path)
+    content = _read(path)
+    state = content["state_dict"]
+    name, hyperparameters = recognise_architecture(state, path)
+    stored_rate = content.get("sampling_rate_hz") or _rate_from_shapes(state)
+    if sampling_rate_hz and stored_rate and sampling_rate_hz != stored_rate:
+        raise ValueError(f"{path}: trained at {stored_rate} Hz, but sampling_rate_hz={sampling_rate_hz} was asked for")
+    model = build_model(
+        name,
+        predictions_per_epoch=predictions_per_epoch or content.get("predictions_per_epoch", 1),
+        sampling_rate_hz=stored_rate or sampling_rate_hz or PUBLISHED_RATE_HZ,
+        **hyperparameters,
+    )
+    _check_same_tensors(model.state_dict(), state, path)
+    model.load_state_dict(state)
+    model.provenance = dict(content.get("provenance", {}))
+    return model.eval()
+
+
+def save_checkpoint(path: str | Path, model: SleepNetwork, provenance: Mapping[str, object]) -> Path:
+    """Write `model` so that `load_checkpoint` needs nothing but the file; whole or not at all.
+
+    `provenance` says how the weights came to be (data, seed, scores, versions): plain numbers, strings, lists and
+    dictionaries, because nothing else can be loaded safely.
+    """
+    path = Path(path)
+    content = {
+        "state_dict": {key: tensor.detach().cpu() for key, tensor in model.state_dict().items()},
+        "name": model.name,
+        "hyperparameters": model.hyperparameters,
+        "sampling_rate_hz": model.sampling_rate_hz,
+        "predictions_per_epoch": model.predictions_per_epoch,
+        "provenance": dict(provenance),
+    }
+    temporary = path.with_name(path.name + ".part")
+    torch.save(content, temporary)
+    os.replace(temporary, path)
+    return path
+
+
+def fetch_checkpoint(name: str, folder: str | Path | None = None) -> Path:
+    """Download a released file by name (`anysleep-run1` ...) and verify its SHA-256; returns where it lies.
+
+    A file that is there already and right is not downloaded again. `folder` defaults to the user's cache folder.
+    ValueError for an unknown name or a wrong hash, OSError without a network.
+    """
+    import pooch  # only here: the networks themselves need torch and numpy alone
+
+    released = {row["file"].removesuffix(".pth"): row for row in read_table("checkpoints")}
+    name = name.removesuffix(".pth")
+    if name not in released:
+        raise ValueError(f"no released checkpoint {name!r}; there are {', '.join(sorted(released))}")
+    row = released[name]
+    folder = Path(folder) if folder is not None else Path(pooch.os_cache("anysleep"))
+    return Path(pooch.retrieve(RELEASED_URL + row["file"], f"sha256:{row['sha256']}", row["file"], folder))
+
+
+def recognise_architecture(state: Mapping[str, Tensor], path: str | Path = "state_dict") -> tuple[str, dict]:
+    """Architecture name and hyperparameters, from the keys and shapes of a state dict. ValueError if foreign."""
+    depth = sum(key.startswith("encoders.") and key.endswith(".enc.0.weight") for key in state)
+    width_keys = [*(f"encoders.{i}.enc.0.weight" for i in range(depth)), "connector.0.weight"]
+    if depth == 0 or not all(key in state for key in width_keys):
+        raise ValueError(
+            f"{path}: not a checkpoint of U-Sleep or AnySleep; its first keys are {', '.join(list(state)[:3])}"
+        )
+    hyperparameters: dict[str, object] = {"filters": tuple(len(state[key]) for key in width_keys)}
+    if "skip_connections.0.mlp.0.weight" in state:
+        name, hidden = "anysleep", state["skip_connections.0.mlp.0.weight"]
+    elif "channel_attention.mlps.0.0.weight" in state:
+        early = state["encoders.0.enc.0.weight"].shape[1] > 1  # its U-Net sees several virtual channels
+        name = "anysleep_early_fusion" if early else "anysleep_late_fusion"
+        hidden = state["channel_attention.mlps.0.0.weight"]
+    else:
+        return "usleep", hyperparameters
+    return name, hyperparameters | {"attention_hidden": len(hidden)}
+
+
+def _read(path: Path) -> dict:
+    with path.open("rb") as file:
+        start = file.read(64)
+    if start.startswith(b"version https://git-lfs"):
+        raise ValueError(f"{path}: a Git-LFS pointer, not the weights; fetch them with `git lfs pull`")
+    if not start.startswith(b"PK"):
+        raise ValueError(f"{path}: not a PyTorch checkpoint (it does not start as one)")
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path}: truncated, {path.stat().st_size} bytes and no end; download or copy it again")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(f"{path}: holds more than weights, so it is not loaded: {error}") from error
+    except RuntimeError as error:
+        raise ValueError(f"{path}: damaged, PyTorch cannot read it: {error}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("state_dict"), Mapping):
+        raise ValueError(f"{path}: has no 'state_dict'; a checkpoint is {{'state_dict': ...}}")
+    return content
+
+
+def _rate_from_shapes(state: Mapping[str, Tensor]) -> int | None:
+    """The fusion networks' first attention kernel is half a second long; the others show no rate."""
+    kernel = state.get("channel_attention.encoder.0.weight")
+    return None if kernel is None else 2 * kernel.shape[-1]
+
+
+def _check_same_tensors(expected: Mapping[str, Tensor], state: Mapping[str, Tensor], path: Path) -> None:
+    missing = [key for key in expected if key not in state]
+    foreign = [key for key in state if key not in expected]
+    if missing or foreign:
+        raise ValueError(
+            f"{path}: {len(missing)} keys are missing ({', '.join(missing[:3])}) and {len(foreign)} are foreign "
+            f"({', '.join(foreign[:3])})"
+        )
+    for key, tensor in expected.items():
+        if state[key].shape != tensor.shape:
+            raise ValueError(f"{path}: {key} has shape {tuple(state[key].shape)}, expected {tuple(tensor.shape)}")
+        if not torch.isfinite(state[key]).all():
+            raise ValueError(f"{path}: {key} holds NaN or infinite weights")
