@@ -1,0 +1,139 @@
+"""A cohort on disk: one EDF+ file a night, and participants.tsv. The files say that they are synthetic."""
+
+import datetime
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import edfio
+import pandas as pd
+
+from anysleep.data.synthetic.night import SyntheticNight, check_recording, simulate_night
+from anysleep.data.synthetic.persons import Person, draw_persons, person_rng
+from anysleep.stages import EPOCH_S
+
+PHYSICAL_RANGE_UV = (-500, 500)
+STAGE_TEXTS = ("Sleep stage W", "Sleep stage N1", "Sleep stage N2", "Sleep stage N3", "Sleep stage R")
+"""EDF+ texts of the stages, by code."""
+AROUSAL_TEXT = "EEG arousal"
+PARTICIPANT_COLUMNS = ["subject", "age", "sex", "group", "n_nights"]
+_EARLIEST_START = datetime.datetime(2000, 1, 1, 22, 0)
+
+
+def write_cohort(
+    folder: str | os.PathLike,
+    n_persons: int = 12,
+    hours: float = 8.0,
+    seed: int = 0,
+    rate_hz: int = 128,
+    n_jobs: int = 1,
+) -> pd.DataFrame:
+    """Simulate a cohort and write it: `<recording>.edf` for each night, and `participants.tsv`.
+
+    Files are written under a temporary name and renamed when whole; existing ones of the same name are replaced.
+
+    Args:
+        folder: made if missing.
+        n_persons: persons; about a third have two nights.
+        hours: length of each night.
+        seed: the same seed gives the same bytes.
+        rate_hz: sampling rate of every channel.
+        n_jobs: processes; the result does not depend on it.
+
+    Returns:
+        One row per recording: recording, subject, age, sex, group, file (path of the EDF+ file).
+
+    Raises:
+        ValueError: if an argument is out of range; nothing is written then.
+    """
+    if n_jobs < 1:
+        raise ValueError(f"n_jobs is {n_jobs}; use 1, or up to the number of cores ({os.cpu_count()}).")
+    check_recording(hours, rate_hz)
+    persons = draw_persons(n_persons, seed)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = [
+        (folder, person, night, hours, seed, rate_hz)
+        for person in persons
+        for night in range(1, person.n_nights + 1)
+    ]
+    rows = list(_run(jobs, n_jobs))
+    _write_participants(folder / "participants.tsv", persons)
+    return pd.DataFrame(rows)
+
+
+def _run(jobs: list[tuple], n_jobs: int) -> Iterator[dict]:
+    if n_jobs == 1:
+        yield from map(_write_job, jobs)
+        return
+    with ProcessPoolExecutor(max_workers=min(n_jobs, len(jobs))) as pool:
+        yield from pool.map(_write_job, jobs)
+
+
+def _write_job(job: tuple) -> dict:
+    folder, person, night, hours, seed, rate_hz = job
+    simulated = simulate_night(person, night, hours, seed, rate_hz)
+    file = folder / f"{simulated.recording}.edf"
+    write_edf(simulated, file, start_time(person, night, seed))
+    return {
+        "recording": simulated.recording,
+        "subject": person.subject,
+        "age": person.age,
+        "sex": person.sex,
+        "group": person.group,
+        "file": str(file),
+    }
+
+
+def start_time(person: Person, night: int, seed: int) -> datetime.datetime:
+    """A made-up evening: between 22:00 and 23:30, one day per night."""
+    minutes = int(person_rng(person, seed, 1000 + night).integers(0, 91))
+    return _EARLIEST_START + datetime.timedelta(days=night - 1, minutes=minutes)
+
+
+def write_edf(night: SyntheticNight, file: Path, start: datetime.datetime) -> None:
+    """Write one night as EDF+ with stages and arousals as annotations; the file appears only when whole."""
+    signals = [
+        edfio.EdfSignal(
+            samples,
+            night.rate_hz,
+            label=f"{'EOG' if name.startswith('E') else 'EEG'} {name}",
+            transducer_type="simulated",
+            physical_dimension="uV",
+            physical_range=PHYSICAL_RANGE_UV,
+        )
+        for name, samples in zip(night.channels, night.signals_uv, strict=True)
+    ]
+    edf = edfio.Edf(
+        signals,
+        patient=edfio.Patient(code=night.person.subject, sex=night.person.sex, name="synthetic"),
+        recording=edfio.Recording(
+            startdate=start.date(),
+            hospital_administration_code=night.recording,
+            equipment_code="anysleep-synthetic",
+        ),
+        starttime=start.time(),
+        data_record_duration=1,
+        annotations=list(_annotations(night)),
+    )
+    whole_later = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        edf.write(whole_later)
+        os.replace(whole_later, file)
+    finally:
+        whole_later.unlink(missing_ok=True)
+
+
+def _annotations(night: SyntheticNight) -> Iterator[edfio.EdfAnnotation]:
+    for epoch, stage in enumerate(night.hypnogram):
+        yield edfio.EdfAnnotation(epoch * EPOCH_S, EPOCH_S, STAGE_TEXTS[stage])
+    for onset, end in night.arousals:
+        yield edfio.EdfAnnotation(round(float(onset), 2), round(float(end - onset), 2), AROUSAL_TEXT)
+
+
+def _write_participants(file: Path, persons: list[Person]) -> None:
+    table = pd.DataFrame([{column: getattr(p, column) for column in PARTICIPANT_COLUMNS} for p in persons])
+    whole_later = file.with_name(f".{file.name}.{os.getpid()}.part")
+    table.to_csv(whole_later, sep="\t", index=False)
+    os.replace(whole_later, file)
