@@ -1,1 +1,7 @@
 """Recordings in, preprocessed signals and archives out."""
+
+from anysleep.data.preprocessing import preprocess
+from anysleep.data.readers import read_recording
+from anysleep.data.recording import Recording
+
+__all__ = ["Recording", "preprocess", "read_recording"]

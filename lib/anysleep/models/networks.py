@@ -4,6 +4,7 @@ All take preprocessed signals (B, T, C), float32, T a whole number of epochs, an
 epochs x predictions per epoch. Architectures: U-Sleep, Perslev et al. 2021; AnySleep, arXiv 2512.14461.
 """
 
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
 import torch
@@ -96,16 +97,16 @@ class SleepNetwork(nn.Module):
             )
         return self.samples_per_epoch // predictions_per_epoch
 
-    def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """(B, channels, T) -> the connector's output and the skips, shallow to deep."""
-        skips = []
+    def encode(self, x: Tensor) -> Iterator[Tensor]:
+        """(B, channels, T) -> every level of the encoder, shallow to deep: the skips, then the connector's output."""
         for encoder in self.encoders:
             x, skip = encoder(x)
-            skips.append(skip)
-        return self.connector(x), skips
+            yield skip
+        yield self.connector(x)
 
-    def decode(self, x: Tensor, skips: list[Tensor]) -> Tensor:
-        """The connector's output and the skips -> features (B, F, T)."""
+    def decode(self, levels: Iterable[Tensor]) -> Tensor:
+        """The levels that `encode` gives, or what attention made of them -> features (B, F, T)."""
+        *skips, x = levels
         for decoder, skip in zip(self.decoders, reversed(skips), strict=True):
             x = decoder(x, skip)
         return x
@@ -138,7 +139,7 @@ class USleep(SleepNetwork):
     def features(self, x: Tensor) -> tuple[Tensor, None]:
         """(B, T, 2) -> features (B, F, T); no attention."""
         self.check_input(x)
-        return self.decode(*self.encode(x.transpose(1, 2))), None
+        return self.decode(self.encode(x.transpose(1, 2))), None
 
     def check_input(self, x: Tensor) -> None:
         """As every network, and exactly two channels."""
@@ -162,13 +163,12 @@ class AnySleep(SleepNetwork):
     def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, C) -> features (B, F, T) and attention (depth + 1, B, C), the connector's last."""
         self.check_input(x)
-        bottom, skips = self.encode(channels_as_batch(x))
         merged, weights = [], []
-        for attention, level in zip(self.skip_connections, [*skips, bottom], strict=True):
-            level_merged, level_weights = attention(level.unflatten(0, (x.shape[0], -1)))  # (B, C, F, T) in
+        for attention, level in zip(self.skip_connections, self.encode(channels_as_batch(x)), strict=True):
+            level_merged, level_weights = attention(level.unflatten(0, (x.shape[0], -1)))  # from (B, C, F, T)
             merged.append(level_merged)  # (B, F, T)
             weights.append(level_weights)  # (B, C)
-        return self.decode(merged[-1], merged[:-1]), torch.stack(weights)
+        return self.decode(merged), torch.stack(weights)
 
 
 class AnySleepEarlyFusion(SleepNetwork):
@@ -189,7 +189,7 @@ class AnySleepEarlyFusion(SleepNetwork):
         """(B, T, C) -> features (B, F, T) and attention (virtual channel, B, C)."""
         self.check_input(x)
         virtual, weights = self.channel_attention(x.transpose(1, 2).unsqueeze(2))  # (B, C, 1, T) -> (B, 4, 1, T)
-        return self.decode(*self.encode(virtual.squeeze(2))), weights
+        return self.decode(self.encode(virtual.squeeze(2))), weights
 
 
 class AnySleepLateFusion(SleepNetwork):
@@ -209,7 +209,7 @@ class AnySleepLateFusion(SleepNetwork):
     def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, C) -> features (B, F, T) and attention (1, B, C)."""
         self.check_input(x)
-        decoded = self.decode(*self.encode(channels_as_batch(x))).unflatten(0, (x.shape[0], -1))  # (B, C, F, T)
+        decoded = self.decode(self.encode(channels_as_batch(x))).unflatten(0, (x.shape[0], -1))  # (B, C, F, T)
         merged, weights = self.channel_attention(decoded)  # (B, 1, F, T)
         return merged.squeeze(1), weights
 

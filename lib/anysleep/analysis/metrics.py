@@ -1,0 +1,71 @@
+"""How well a hypnogram agrees with another: counts first, every score from the counts."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from anysleep.stages import N_STAGES, STAGES, UNSCORED
+
+
+def confusion_matrix(truth: ArrayLike, prediction: ArrayLike) -> np.ndarray:
+    """Epochs of true stage (row) and predicted stage (column), int64 (5, 5).
+
+    Epochs that either side leaves unscored (-1 or 9) are left out. ValueError where lengths differ or a code is
+    unknown.
+    """
+    truth, prediction = _codes(truth, "truth"), _codes(prediction, "prediction")
+    if truth.shape != prediction.shape:
+        raise ValueError(f"truth has {len(truth)} epochs, prediction {len(prediction)}; align them first")
+    scored = (truth != UNSCORED) & (prediction != UNSCORED)
+    cells = np.bincount(truth[scored] * N_STAGES + prediction[scored], minlength=N_STAGES**2)
+    return cells.reshape(N_STAGES, N_STAGES)
+
+
+def stage_metrics(truth: ArrayLike, prediction: ArrayLike) -> pd.Series:
+    """Scores of a prediction against the truth, over scored epochs.
+
+    Returns
+    -------
+    precision_wake ... precision_rem, recall_wake ..., f1_wake ..., mf1, kappa, accuracy, n_epochs; see
+    `metrics_of_confusion`.
+
+    Raises
+    ------
+    ValueError
+        Lengths differ, a code is unknown, or no epoch is scored by both.
+    """
+    return metrics_of_confusion(confusion_matrix(truth, prediction))
+
+
+def metrics_of_confusion(confusion: np.ndarray) -> pd.Series:
+    """The scores of `stage_metrics` from a confusion matrix (5, 5), or from the sum of several.
+
+    F1 is 2 TP / (2 TP + FP + FN), and 1 where a stage occurs neither in truth nor in prediction (AnySleep, methods:
+    evaluation); MF1 is the mean F1 of the five stages. Precision, recall and kappa are NaN where they are 0 / 0.
+    """
+    total = confusion.sum()
+    if total == 0:
+        raise ValueError("no epoch is scored in both truth and prediction")
+    hits, in_truth, in_prediction = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        precision, recall = hits / in_prediction, hits / in_truth
+        f1 = np.where(in_truth + in_prediction == 0, 1.0, 2 * hits / (in_truth + in_prediction))
+        accuracy, by_chance = hits.sum() / total, (in_truth @ in_prediction) / total**2
+        kappa = np.float64(accuracy - by_chance) / np.float64(1 - by_chance)
+    scores = {"precision": precision, "recall": recall, "f1": f1}
+    named = {
+        f"{score}_{stage.lower()}": values[i] for score, values in scores.items() for i, stage in enumerate(STAGES)
+    }
+    return pd.Series(named | {"mf1": f1.mean(), "kappa": kappa, "accuracy": accuracy, "n_epochs": int(total)})
+
+
+def _codes(hypnogram: ArrayLike, name: str) -> np.ndarray:
+    """int64 (E,) with 9 for every unscored epoch."""
+    codes = np.asarray(hypnogram)
+    if codes.ndim != 1:
+        raise ValueError(f"{name} has shape {codes.shape}; expected one stage an epoch")
+    codes = np.where(codes == -1, UNSCORED, codes)
+    unknown = set(np.unique(codes)) - {*range(N_STAGES), UNSCORED}
+    if unknown:
+        raise ValueError(f"{name} holds unknown stage codes {sorted(map(int, unknown))}; known are 0-4, and -1 or 9")
+    return codes.astype(np.int64)

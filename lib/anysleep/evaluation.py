@@ -1,0 +1,69 @@
+"""Archived nights staged and scored: what 03 validates with, 04 reports and 05 writes."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from anysleep.analysis.metrics import confusion_matrix, metrics_of_confusion
+from anysleep.data.archive import Archive
+from anysleep.inference import Staging, default_montages, majority_vote, stage_montages
+from anysleep.models import SleepNetwork
+
+Montage = tuple[str, ...]
+
+
+def stage_night(
+    model: SleepNetwork, archive: Archive, dataset: str, recording: str, resolutions: tuple[int, ...] = (1,)
+) -> dict[Montage, Staging]:
+    """Stage one archived night: all its channels at once; for U-Sleep every pair of EEG and EOG.
+
+    ValueError where archive and network differ in sampling rate.
+    """
+    if archive.sampling_rate_hz != model.sampling_rate_hz:
+        raise ValueError(
+            f"the archive has {archive.sampling_rate_hz} Hz, the network needs {model.sampling_rate_hz} Hz; "
+            "prepare the archive at that rate"
+        )
+    eeg, eog = (
+        [name for name in names if archive.has_channel(dataset, recording, name)] for names in archive.channels(dataset)
+    )
+    names = [*eeg, *eog]
+    stagings = stage_montages(
+        model,
+        archive.signals(dataset, recording, names),
+        montages=default_montages(model, len(eeg), len(eog)),
+        resolutions=resolutions,
+    )
+    return {tuple(names[i] for i in montage): staging for montage, staging in stagings.items()}
+
+
+def voted_hypnogram(stagings: dict[Montage, Staging], predictions_per_epoch: int) -> np.ndarray:
+    """One hypnogram int8 (P,) from all montages of a night, by majority."""
+    return majority_vote([staging.hypnogram(predictions_per_epoch) for staging in stagings.values()])
+
+
+def confusion_matrices(model: SleepNetwork, archive: Archive, nights: pd.DataFrame) -> Iterator[np.ndarray]:
+    """The confusion matrix (5, 5) of every row of `nights`, in order; each night needs a hypnogram."""
+    for night in nights.itertuples():
+        stagings = stage_night(model, archive, night.dataset, night.recording)
+        yield confusion_matrix(archive.hypnogram(night.dataset, night.recording), voted_hypnogram(stagings, 1))
+
+
+def score_table(nights: pd.DataFrame, confusions: list[np.ndarray]) -> pd.DataFrame:
+    """Scores at three levels: all nights together, every data set, every recording.
+
+    Counts are summed before scores are computed (AnySleep, methods: evaluation). Columns level, dataset, recording,
+    subject, then those of `stage_metrics`.
+    """
+    stacked = np.stack(confusions)
+    rows = [{"level": "all"} | metrics_of_confusion(stacked.sum(axis=0)).to_dict()]
+    for dataset, positions in nights.reset_index(drop=True).groupby("dataset").groups.items():
+        scores = metrics_of_confusion(stacked[positions].sum(axis=0))
+        rows.append({"level": "dataset", "dataset": dataset} | scores.to_dict())
+    for night, confusion in zip(nights.itertuples(), confusions, strict=True):
+        who = {"level": "recording", "dataset": night.dataset, "recording": night.recording, "subject": night.subject}
+        rows.append(who | metrics_of_confusion(confusion).to_dict())
+    columns = ["level", "dataset", "recording", "subject"]
+    table = pd.DataFrame(rows)
+    return table[columns + [name for name in table if name not in columns]]

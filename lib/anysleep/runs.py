@@ -1,0 +1,145 @@
+"""A run: one notebook, one set of parameters, one folder that holds everything it found out.
+
+`python -m anysleep.runs <notebook> <yaml> ... [name=value ...]` checks the parameters before anything starts, makes the
+run folder, and lets papermill execute the notebook. Inside the notebook, `start_run` opens the same folder; plain
+papermill and JupyterLab need nothing else. A run has succeeded when its folder holds `result.json`.
+"""
+
+import importlib.metadata
+import json
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import matplotlib.figure
+import pandas as pd
+import yaml
+
+from anysleep.files import project_path, sha256_of, written_whole
+from anysleep.params import NOTEBOOKS, ParameterError, Parameters, merge_parameters, notebook_defaults
+
+TRACED_PACKAGES = ("anysleep", "torch", "pytorch-lightning", "numpy", "scipy", "pandas", "mne", "edfio", "h5py")
+
+
+@dataclass
+class Run:
+    """An open run folder. Every file is written whole; tables carry the run's id."""
+
+    params: Parameters
+    folder: Path
+    run_id: str
+    outputs: list[str] = field(default_factory=list)
+    inputs: dict[str, str] = field(default_factory=dict)
+
+    def reads(self, role: str, path: Path) -> Path:
+        """Note an input by its role and SHA-256 (its name could tell who the patient is); returns the path.
+
+        FileNotFoundError where it is missing.
+        """
+        if not path.is_file():
+            raise FileNotFoundError(f"{role}: no file {path}; has the notebook before this one been run?")
+        self.inputs[role] = sha256_of(path)
+        return path
+
+    def path(self, name: str) -> Path:
+        """Where an output of this name belongs; noted as an output."""
+        self.outputs.append(name)
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def table(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
+        """Write `<name>.csv` with a column `run_id` that leads back to params.yaml; returns the table as given."""
+        with written_whole(self.path(f"{name}.csv")) as temporary:
+            table.assign(run_id=self.run_id).to_csv(temporary, index=False)
+        return table
+
+    def figure(self, name: str, figure: matplotlib.figure.Figure) -> matplotlib.figure.Figure:
+        """Write `figures/<name>.png` and `.svg`; returns the figure, so that a notebook shows it."""
+        for suffix in ("png", "svg"):
+            with written_whole(self.path(f"figures/{name}.{suffix}")) as temporary:
+                figure.savefig(temporary, dpi=150, bbox_inches="tight")
+        return figure
+
+    def finish(self, **scores: float | int | str) -> pd.DataFrame:
+        """Write provenance.json and, last, result.json; returns the list of files for the notebook to show."""
+        provenance = {
+            "run_id": self.run_id,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "inputs_sha256": self.inputs,
+            "python": platform.python_version(),
+            "packages": {name: importlib.metadata.version(name) for name in TRACED_PACKAGES},
+            "commit": _git_commit(),
+        }
+        result = {"notebook": self.params.notebook, "run_id": self.run_id, "scores": scores, "outputs": self.outputs}
+        for name, content in (("provenance.json", provenance), ("result.json", result)):
+            with written_whole(self.folder / name) as temporary:
+                temporary.write_text(json.dumps(content, indent=2) + "\n")
+        sizes_kb = [(self.folder / name).stat().st_size / 1e3 for name in self.outputs]
+        return pd.DataFrame({"file": self.outputs, "kB": sizes_kb}).round(1)
+
+
+def start_run(params: Parameters) -> Run:
+    """Open the run folder `params.run_dir`, write params.yaml, and take away the result of an earlier run."""
+    folder = params.run_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "result.json").unlink(missing_ok=True)
+    with written_whole(folder / "params.yaml") as temporary:
+        temporary.write_text(yaml.safe_dump({"run_id": params.run_id} | params.plain(), sort_keys=False))
+    return Run(params, folder, params.run_id)
+
+
+def execute(notebook: str, files: list[Path], overrides: dict[str, object]) -> Path:
+    """Validate, then run a notebook through papermill into its run folder; returns the folder.
+
+    ParameterError before any work where a parameter is wrong; RuntimeError where the notebook ended without a result.
+    """
+    import papermill  # heavy, and not needed inside notebooks
+
+    source = project_path("notebooks") / f"{notebook}.ipynb"
+    given = merge_parameters(files, overrides)
+    params = NOTEBOOKS[notebook](**(notebook_defaults(source) | given))
+    folder = params.run_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    papermill.execute_notebook(
+        source, folder / "notebook.ipynb", parameters=given, progress_bar=False, log_output=True, cwd=project_path(".")
+    )
+    if not (folder / "result.json").is_file():
+        raise RuntimeError(f"{notebook} ended without {folder / 'result.json'}; read {folder / 'notebook.ipynb'}")
+    return folder
+
+
+def main(arguments: list[str]) -> int:
+    """The command line: notebook name, YAML files, name=value pairs. Returns the exit status."""
+    if not arguments or arguments[0] not in NOTEBOOKS:
+        print("usage: python -m anysleep.runs <notebook> [<yaml> ...] [name=value ...]")
+        print(f"notebooks: {', '.join(NOTEBOOKS)}")
+        return 2
+    notebook, *rest = arguments
+    files = [Path(word) for word in rest if "=" not in word]
+    overrides = {
+        name: yaml.safe_load(value) for name, _, value in (word.partition("=") for word in rest if "=" in word)
+    }
+    try:
+        folder = execute(notebook, files, overrides)
+    except ParameterError as error:
+        print(f"{notebook}: {error}", file=sys.stderr)
+        return 2
+    print(f"{notebook}: done, see {folder}")
+    return 0
+
+
+def _git_commit() -> str | None:
+    """The commit the code comes from, with '+changes' where files differ from it; None outside a git checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+changes", "--abbrev=40"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
