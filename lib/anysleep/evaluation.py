@@ -1,6 +1,6 @@
 """Archived nights staged and scored: what 03 validates with, 04 reports and 05 writes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,20 +14,30 @@ Montage = tuple[str, ...]
 
 
 def stage_night(
-    model: SleepNetwork, archive: Archive, dataset: str, recording: str, resolutions: tuple[int, ...] = (1,)
+    model: SleepNetwork,
+    archive: Archive,
+    dataset: str,
+    recording: str,
+    *,
+    resolutions: Sequence[int] = (1,),
+    channels: Sequence[str] = (),
 ) -> dict[Montage, Staging]:
-    """Stage one archived night: all its channels at once; for U-Sleep every pair of EEG and EOG.
+    """Stage one archived night with all its channels at once; U-Sleep with every pair of EEG and EOG.
 
-    ValueError where archive and network differ in sampling rate.
+    `channels` restricts the choice. ValueError where archive and network differ in sampling rate or no channel is
+    left, KeyError where a channel is missing.
     """
     if archive.sampling_rate_hz != model.sampling_rate_hz:
         raise ValueError(
             f"the archive has {archive.sampling_rate_hz} Hz, the network needs {model.sampling_rate_hz} Hz; "
             "prepare the archive at that rate"
         )
-    eeg, eog = (
-        [name for name in names if archive.has_channel(dataset, recording, name)] for names in archive.channels(dataset)
-    )
+    eeg, eog = archive.channels_of(dataset, recording)
+    unknown = [name for name in channels if name not in (*eeg, *eog)]
+    if unknown:
+        raise KeyError(f"{dataset}/{recording} has no channel {', '.join(unknown)}; it has {', '.join([*eeg, *eog])}")
+    if channels:
+        eeg, eog = ([name for name in names if name in channels] for names in (eeg, eog))
     names = [*eeg, *eog]
     stagings = stage_montages(
         model,

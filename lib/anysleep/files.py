@@ -2,9 +2,12 @@
 
 import hashlib
 import os
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import numpy as np
 
 
 @contextmanager
@@ -46,3 +49,26 @@ def sha256_of(path: str | Path) -> str:
     """SHA-256 of a file's bytes, as hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class NpzWriter:
+    """An .npz file written array by array, so that only one is in memory; whole or not at all.
+
+    with NpzWriter(path) as npz: npz.add(key, array)
+    """
+
+    def __init__(self, path: str | Path):
+        self._whole = written_whole(path)
+
+    def __enter__(self) -> "NpzWriter":
+        self._zip = zipfile.ZipFile(self._whole.__enter__(), "w", zipfile.ZIP_STORED, allowZip64=True)
+        return self
+
+    def add(self, key: str, array: np.ndarray) -> None:
+        """Append one array; `np.load(path)[key]` gives it back."""
+        with self._zip.open(f"{key}.npy", "w", force_zip64=True) as file:
+            np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+
+    def __exit__(self, *error: object) -> None:
+        self._zip.close()
+        self._whole.__exit__(*error)

@@ -3,7 +3,7 @@
 import logging
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from anysleep.data.archive import Archive
 from anysleep.data.sampling import WindowBatches
 from anysleep.evaluation import confusion_matrices
 from anysleep.models import SleepNetwork
-from anysleep.stages import UNSCORED
+from anysleep.stages import N_STAGES, UNSCORED
 
 WARMUP_SHARE = 0.1
 
@@ -28,10 +28,22 @@ WARMUP_SHARE = 0.1
 class StagingModule(pl.LightningModule):
     """A network with its loss and optimiser: Adam with AMSGrad, cross-entropy without unscored epochs."""
 
-    def __init__(self, network: SleepNetwork, learning_rate: float, schedule: str, n_steps: int):
-        """`schedule` is 'constant', or 'warmup_cosine': linear warm-up over a tenth of `n_steps`, then cosine to 0."""
+    def __init__(
+        self,
+        network: SleepNetwork,
+        learning_rate: float,
+        schedule: str,
+        n_steps: int,
+        stage_weights: Tensor | None = None,
+    ):
+        """Set up.
+
+        `schedule` is 'constant', or 'warmup_cosine': linear warm-up over a tenth of `n_steps`, then cosine to 0.
+        `stage_weights` (5,) weigh the stages in the loss; None weighs every epoch the same.
+        """
         super().__init__()
         self.network = network
+        self.register_buffer("stage_weights", stage_weights)
         self.learning_rate, self.schedule, self.n_steps = learning_rate, schedule, n_steps
         self.losses: list[float] = []
 
@@ -39,7 +51,9 @@ class StagingModule(pl.LightningModule):
         """Mean cross-entropy of the scored epochs of a batch; kept in `losses`."""
         x, y = batch  # (B, T, C), (B, E)
         logits = self.network.classify(self.network.features(x)[0], predictions_per_epoch=1)  # (B, E, 5)
-        loss = functional.cross_entropy(logits.flatten(0, 1), y.flatten(), ignore_index=UNSCORED)
+        loss = functional.cross_entropy(
+            logits.flatten(0, 1), y.flatten(), weight=self.stage_weights, ignore_index=UNSCORED
+        )
         self.losses.append(loss.item())
         return loss
 
@@ -114,6 +128,7 @@ def train(
     steps_per_training_epoch: int,
     learning_rate: float,
     schedule: str = "constant",
+    stage_weights: Tensor | None = None,
     device: torch.device | str = "cpu",
 ) -> pd.DataFrame:
     """Train `network` in place and leave it with the weights that were best on the validation nights.
@@ -122,7 +137,7 @@ def train(
     -------
     One row a training epoch: training_epoch, step, train_loss, valid_mf1, valid_kappa.
     """
-    module = StagingModule(network, learning_rate, schedule, n_steps)
+    module = StagingModule(network, learning_rate, schedule, n_steps, stage_weights)
     validation = ValidateWholeNights(batches.archive_path, valid_nights)
     loader = DataLoader(batches, sampler=KeyedBatches(steps_per_training_epoch), batch_size=None)
     trainer = pl.Trainer(
@@ -139,10 +154,18 @@ def train(
     with warnings.catch_warnings():
         # Batches come from one HDF5 file in this process; Lightning's advice to add workers does not apply.
         warnings.filterwarnings("ignore", message=".*does not have many workers")
+        warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)  # between Lightning and torch
         trainer.fit(module, loader)
     network.load_state_dict(validation.best_state)
     network.eval()
     return pd.DataFrame(validation.history)
+
+
+def inverse_sqrt_weights(hypnograms: Iterable[np.ndarray]) -> Tensor:
+    """Loss weights (5,) of one over the square root of each stage's frequency, with mean 1; 0 where it never occurs."""
+    counts = sum(np.bincount(h[h != UNSCORED], minlength=N_STAGES) for h in hypnograms)
+    weights = np.where(counts > 0, 1 / np.sqrt(np.maximum(counts, 1)), 0)
+    return torch.tensor(weights / weights.mean(), dtype=torch.float32)
 
 
 def quiet_lightning() -> None:

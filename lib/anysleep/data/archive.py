@@ -132,23 +132,25 @@ class Archive:
         """
         rows = []
         for dataset, nights in self._file.items():
-            eeg, eog = self.channels(dataset)
             for recording, night in nights.items():
-                present = [name for name in (*eeg, *eog) if name in night["PSG"]]
+                eeg, eog = self.channels_of(dataset, recording)
+                n_samples = max((signal.shape[0] for signal in night["PSG"].values()), default=0)
                 rows.append(
                     {"dataset": dataset, "recording": recording}
                     | {name: _text(night.attrs.get(name)) for name in PERSON_ATTRIBUTES}
                     | {
-                        "n_epochs": night["PSG"][present[0]].shape[0] // self.samples_per_epoch if present else 0,
-                        "channels": tuple(present),
+                        "n_epochs": n_samples // self.samples_per_epoch,
+                        "channels": (*eeg, *eog),
                         "has_hypnogram": "hypnogram" in night,
                     }
                 )
         return pd.DataFrame(rows)
 
-    def has_channel(self, dataset: str, recording: str, channel: str) -> bool:
-        """Whether the recording has a channel of this name."""
-        return channel in self._group(dataset, recording)["PSG"]
+    def channels_of(self, dataset: str, recording: str) -> tuple[list[str], list[str]]:
+        """EEG and EOG channels that this recording has, in the data set's order."""
+        psg = self._group(dataset, recording)["PSG"]
+        eeg, eog = self.channels(dataset)
+        return [name for name in eeg if name in psg], [name for name in eog if name in psg]
 
     def hypnogram(self, dataset: str, recording: str) -> np.ndarray | None:
         """int8 (E,), stages 0-4 and 9 unscored; None where the recording has none."""
