@@ -1,38 +1,326 @@
-"""Promises of `anysleep.data.synthetic`."""
+"""Promises of `anysleep.data.synthetic`: reproducible files, recognisable stages, planted effects and no others."""
+
+import importlib.util
+from pathlib import Path
 
 import edfio
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import signal, stats
 
-from anysleep.data.synthetic import draw_persons, simulate_night, write_cohort
-from anysleep.data.synthetic.cohort import STAGE_TEXTS
+from anysleep.data.synthetic import (
+    Person,
+    draw_persons,
+    simulate_hypnogram,
+    simulate_night,
+    write_cohort,
+)
+from anysleep.data.synthetic.background import component_spectra, lean_weights, smooth_noise
+from anysleep.data.synthetic.cohort import AROUSAL_TEXT, STAGE_TEXTS
+from anysleep.data.synthetic.events import AROUSAL_S, cover, draw_arousals
+from anysleep.data.synthetic.hypnogram import stage_path
+from anysleep.data.synthetic.persons import draw_traits
+from anysleep.data.synthetic.waveforms import SHAPES
+from anysleep.stages import N1, N2, N3, REM, WAKE
+
+RATE_HZ = 128
+F3, F4, C3, C4, O1, O2, E1, E2 = range(8)
+EFFECTS = Path(__file__).parent / "bench" / "effects.py"
 
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cohort")
-    return write_cohort(folder, n_persons=2, hours=0.5, seed=3)
+    return write_cohort(tmp_path_factory.mktemp("cohort"), n_persons=3, hours=0.5, seed=3)
 
 
-def test_person_does_not_depend_on_the_size_of_the_cohort():
+@pytest.fixture(scope="module")
+def night():
+    """A young sleeper's night of 5 h that has every stage."""
+    return simulate_night(Person("syn900", 25.0, "F", False, 1), hours=5.0, seed=2)
+
+
+# --- who ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_person_does_not_depend_on_the_size_of_the_cohort():
     assert draw_persons(30, seed=1)[:5] == draw_persons(5, seed=1)
+    assert draw_persons(5, seed=1) != draw_persons(5, seed=2)
 
 
-def test_same_seed_gives_the_same_bytes(cohort, tmp_path):
-    again = write_cohort(tmp_path, n_persons=2, hours=0.5, seed=3)
+def test_osa_is_half_of_the_cohort_and_independent_of_age_and_sex():
+    persons = draw_persons(240, seed=0)
+    osa = np.array([p.osa for p in persons])
+    age = np.array([p.age for p in persons])
+    male = np.array([p.sex == "M" for p in persons])
+    assert osa.mean() == 0.5
+    assert male[osa].mean() == 0.5
+    assert abs(age[osa].mean() - age[~osa].mean()) < 0.5
+    assert np.mean([p.n_nights == 2 for p in persons]) == pytest.approx(1 / 3)
+
+
+# --- files --------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_seed_gives_the_same_bytes_with_any_number_of_processes(cohort, tmp_path):
+    again = write_cohort(tmp_path, n_persons=3, hours=0.5, seed=3, n_jobs=2)
+    assert again.recording.tolist() == cohort.recording.tolist()
     for first, second in zip(cohort.file, again.file, strict=True):
-        assert open(first, "rb").read() == open(second, "rb").read()
+        assert Path(first).read_bytes() == Path(second).read_bytes()
 
 
-def test_edf_returns_the_night(cohort):
-    person = draw_persons(2, seed=3)[0]
+def test_nights_persons_and_seeds_give_different_signals(cohort):
+    person = draw_persons(1, seed=3)[0]
+    one = simulate_night(person, 1, hours=0.1, seed=3).signals_uv
+    for other in (simulate_night(person, 2, hours=0.1, seed=3), simulate_night(person, 1, hours=0.1, seed=4)):
+        assert abs(np.corrcoef(one[C3], other.signals_uv[C3])[0, 1]) < 0.2
+
+
+def test_edf_returns_samples_labels_and_annotations(cohort):
+    row = cohort.iloc[0]
+    person = draw_persons(1, seed=3)[0]
     night = simulate_night(person, 1, hours=0.5, seed=3)
-    edf = edfio.read_edf(cohort.file[0])
+    edf = edfio.read_edf(row.file)
     quantum_uv = 1000 / 2**16
-    for signal, name, samples in zip(edf.signals, night.channels, night.signals_uv, strict=True):
-        assert signal.label.split(" ", 1)[1] == name
-        assert signal.sampling_frequency == 128
-        assert signal.physical_dimension == "uV"
-        assert np.abs(signal.data - samples).max() < quantum_uv
-    stages = [STAGE_TEXTS.index(a.text) for a in edf.annotations if a.text in STAGE_TEXTS]
-    assert stages == night.hypnogram.tolist()
+    assert [s.label for s in edf.signals][:2] == ["EEG F3-M2", "EEG F4-M1"]
+    assert [s.label for s in edf.signals][-2:] == ["EOG E1-M2", "EOG E2-M2"]
+    for channel, samples in zip(edf.signals, night.signals_uv, strict=True):
+        assert (channel.sampling_frequency, channel.physical_dimension) == (RATE_HZ, "uV")
+        assert np.abs(channel.data - samples).max() < quantum_uv
+    stages = [a for a in edf.annotations if a.text in STAGE_TEXTS]
+    assert [STAGE_TEXTS.index(a.text) for a in stages] == night.hypnogram.tolist()
+    assert [(a.onset, a.duration) for a in stages] == [(30.0 * e, 30.0) for e in range(len(night.hypnogram))]
+    arousals = [(a.onset, a.onset + a.duration) for a in edf.annotations if a.text == AROUSAL_TEXT]
+    np.testing.assert_allclose(np.reshape(arousals, (-1, 2)), night.arousals, atol=0.011)
+
+
+def test_the_file_says_that_it_is_synthetic(cohort):
+    edf = edfio.read_edf(cohort.file[0])
+    assert edf.patient.name == "synthetic"
+    assert edf.recording.equipment_code == "anysleep-synthetic"
+
+
+def test_participants_table_lists_persons_and_the_folder_holds_nothing_else(cohort):
+    folder = Path(cohort.file[0]).parent
+    table = pd.read_csv(folder / "participants.tsv", sep="\t")
+    assert table.columns.tolist() == ["subject", "age", "sex", "group", "n_nights"]
+    assert table.n_nights.sum() == len(cohort)
+    assert set(table.group) <= {"osa", "control"}
+    assert sorted(p.name for p in folder.iterdir()) == sorted(
+        ["participants.tsv", *(f"{name}.edf" for name in cohort.recording)]
+    )
+
+
+# --- hypnograms ---------------------------------------------------------------------------------------------------
+
+
+def test_every_epoch_keeps_the_majority_of_its_stage_though_stages_change_inside_epochs():
+    rng = np.random.default_rng(0)
+    inside = 0
+    for _ in range(10):
+        hypnogram = simulate_hypnogram(960, rng)
+        path = stage_path(hypnogram, rng)
+        agreement = (path.reshape(-1, 30) == hypnogram[:, None]).sum(axis=1)
+        assert agreement.min() >= 16
+        inside += np.sum(np.diff(path.reshape(-1, 30), axis=1) != 0)
+    assert inside > 500
+
+
+def test_hypnogram_statistics_lie_within_those_of_the_real_nights():
+    spec = importlib.util.spec_from_file_location("effects", EFFECTS)
+    effects = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(effects)
+    if not effects.DOD.exists():
+        pytest.skip(f"the real nights are not at {effects.DOD}")
+    table = effects.compare_hypnograms()
+    assert table.ok.all(), table[~table.ok].to_string()
+
+
+def test_osa_and_sex_leave_the_hypnogram_alone():
+    nights = [
+        simulate_night(Person("syn001", 50.0, sex, osa, 1), hours=1.0, seed=0)
+        for sex, osa in (("F", False), ("M", False), ("F", True))
+    ]
+    for other in nights[1:]:
+        np.testing.assert_array_equal(nights[0].hypnogram, other.hypnogram)
+    np.testing.assert_array_equal(nights[0].signals_uv, nights[1].signals_uv)  # sex changes nothing at all
+    assert not np.array_equal(nights[0].signals_uv, nights[2].signals_uv)
+
+
+# --- arousals -----------------------------------------------------------------------------------------------------
+
+
+def draw_many_arousals(age: float, osa: bool, n: int = 40) -> tuple[np.ndarray, float]:
+    """All arousals of `n` persons' nights, and how many an hour of sleep has."""
+    arousals, hours_asleep = [], 0.0
+    for i in range(n):
+        rng = np.random.default_rng(i)
+        path = stage_path(simulate_hypnogram(960, rng), rng)
+        traits = draw_traits(Person(f"syn{i:03d}", age, "F", osa, 1), seed=0, night=1)
+        arousals.append(draw_arousals(path, traits.arousals_per_h, rng))
+        hours_asleep += np.sum(path != WAKE) / 3600
+    return np.concatenate(arousals), sum(map(len, arousals)) / hours_asleep
+
+
+def test_arousals_last_3_to_15_s_and_come_out_of_10_s_of_sleep(night):
+    arousals, _ = draw_many_arousals(50.0, True)
+    durations = np.diff(arousals, axis=1)
+    assert durations.min() >= AROUSAL_S[0] - 0.01 and durations.max() <= AROUSAL_S[1] + 0.01
+    for onset, end in night.arousals:
+        assert np.all(night.stage_path[int(onset) - 10 : int(end) + 1] != WAKE)
+    assert np.all(night.arousals[1:, 0] - night.arousals[:-1, 1] >= 10)
+
+
+def test_arousals_grow_with_age_and_with_osa():
+    young, old = draw_many_arousals(25.0, False)[1], draw_many_arousals(75.0, False)[1]
+    young_osa = draw_many_arousals(25.0, True)[1]
+    assert old > 1.5 * young
+    assert young_osa > 1.5 * young
+
+
+def test_an_arousal_is_a_burst_of_alpha_and_muscle_activity(night):
+    fast = band_power_per_s(night, C3, 16, 40)
+    asleep = np.isin(night.stage_path, (N2, N3)) & (cover(len(fast), night.arousals) == 0)
+    inside = (cover(len(fast), night.arousals) == 1) & np.isin(night.stage_path, (N2, N3))
+    assert np.median(fast[inside]) > 4 * np.median(fast[asleep])
+
+
+# --- signals ------------------------------------------------------------------------------------------------------
+
+
+def band_power_per_s(night, channel: int, low_hz: float, high_hz: float) -> np.ndarray:
+    """(S,) power in a band in each second, uV^2."""
+    sos = signal.butter(4, (low_hz, high_hz), "bandpass", fs=RATE_HZ, output="sos")
+    return (signal.sosfiltfilt(sos, night.signals_uv[channel]) ** 2).reshape(-1, RATE_HZ).mean(axis=1)
+
+
+def stage_power(night, channel: int, low_hz: float, high_hz: float) -> np.ndarray:
+    """(5,) mean band power by stage, arousals left out."""
+    power = band_power_per_s(night, channel, low_hz, high_hz)
+    quiet = cover(len(power), night.arousals) == 0
+    return np.array([power[quiet & (night.stage_path == stage)].mean() for stage in range(5)])
+
+
+def test_alpha_marks_wake_and_is_strongest_over_the_occiput(night):
+    occipital, frontal = stage_power(night, O1, 8, 12), stage_power(night, F3, 8, 12)
+    assert occipital[WAKE] > 4 * occipital[N2]
+    assert occipital[WAKE] > 4 * occipital[REM]
+    assert occipital[WAKE] / occipital[REM] > 1.5 * frontal[WAKE] / frontal[REM]
+
+
+def test_theta_relative_to_alpha_rises_from_wake_to_n1(night):
+    ratio = stage_power(night, O1, 4, 7) / stage_power(night, O1, 8, 12)
+    assert ratio[N1] > 3 * ratio[WAKE]
+
+
+def test_slow_waves_mark_n3_and_are_strongest_over_the_frontal_lobe(night):
+    frontal, occipital = stage_power(night, F3, 0.5, 2), stage_power(night, O1, 0.5, 2)
+    assert frontal[N3] > 3 * frontal[N2] > 3 * frontal[REM]
+    assert frontal[N3] > 1.5 * occipital[N3]
+
+
+@pytest.mark.parametrize(
+    ("kind", "channel", "band_hz"),
+    [("spindle", C3, (12, 15)), ("k_complex", F3, (0.5, 2)), ("sawtooth", C3, (2, 6))],
+)
+def test_power_rises_where_an_event_was_planted(night, kind, channel, band_hz):
+    power = band_power_per_s(night, channel, *band_hz)
+    inside = cover(len(power), night.events[kind]) > 0.5
+    stage = N2 if kind != "sawtooth" else REM
+    others = (night.stage_path == stage) & ~inside & (cover(len(power), night.arousals) == 0)
+    assert inside.sum() > 10
+    assert np.median(power[inside]) > 2 * np.median(power[others])
+
+
+def test_eyes_move_out_of_phase_in_rem_and_eeg_shows_in_both_in_phase(night):
+    moves = night.events["rapid_eye_movement"]
+    moves = moves[night.stage_path[moves[:, 0].astype(int)] == REM]
+    correlation = [
+        np.corrcoef(night.signals_uv[[E1, E2], int(onset * RATE_HZ) : int(end * RATE_HZ)])[0, 1] for onset, end in moves
+    ]
+    assert len(moves) > 50
+    assert np.median(correlation) < -0.7
+    n3 = np.repeat(night.stage_path == N3, RATE_HZ)
+    assert np.corrcoef(night.signals_uv[[E1, E2]][:, n3])[0, 1] > 0.4
+
+
+def test_events_belong_to_their_stages(night):
+    for kind, stages in {"spindle": (N2, N3), "k_complex": (N2, N3), "sawtooth": (REM,)}.items():
+        planted = night.stage_path[night.events[kind].mean(axis=1).astype(int)]
+        assert np.isin(planted, stages).mean() > 0.85, kind
+
+
+def test_background_has_the_power_that_was_asked_for():
+    from anysleep.data.synthetic.background import simulate_background
+
+    traits = draw_traits(Person("syn001", 50.0, "F", False, 1), seed=0, night=1)
+    powers = np.zeros((600, 8), dtype=np.float32)
+    powers[:, 4] = 100.0  # alpha; strongest over the occiput
+    background = simulate_background(powers, traits, RATE_HZ, np.random.default_rng(0))
+    assert background.shape == (8, 600 * RATE_HZ)
+    assert background[O1].var() == pytest.approx(100.0, rel=0.1)
+    freqs_hz, psd = signal.welch(background[O1], RATE_HZ, nperseg=4 * RATE_HZ)
+    assert freqs_hz[psd.argmax()] == pytest.approx(traits.alpha_hz, abs=0.5)
+
+
+def test_spectra_shares_and_smooth_noise_are_normalised():
+    assert component_spectra(np.arange(65.0), 10.0).sum(axis=1) == pytest.approx(np.ones(8))
+    weights = lean_weights(np.repeat(np.arange(5), 100), np.random.default_rng(0))
+    assert weights.min() >= 0 and weights.sum(axis=1) == pytest.approx(np.ones(500), abs=1e-5)
+    assert smooth_noise(20000, 6.0, np.random.default_rng(0)).std() == pytest.approx(1.0, rel=0.1)
+
+
+def test_shapes_start_and_end_near_zero_with_unit_size():
+    for name, shape in SHAPES.items():
+        size = [np.ptp(shape(128, RATE_HZ, np.random.default_rng(i))) for i in range(20)]
+        assert 0.8 < np.median(size) < 2.1, name
+
+
+def test_cover_counts_parts_of_seconds():
+    np.testing.assert_allclose(cover(4, np.array([[0.5, 2.25], [2.75, 3.0]])), [0.5, 1.0, 0.5, 0.0])
+
+
+def test_other_rates_give_the_same_physiology():
+    person = Person("syn001", 30.0, "F", False, 1)
+    variances = []
+    for rate_hz in (100, 256):
+        night = simulate_night(person, hours=1.0, seed=1, rate_hz=rate_hz)
+        assert night.signals_uv.shape == (8, 3600 * rate_hz)
+        variances.append(night.signals_uv.std(axis=1))
+    np.testing.assert_allclose(variances[0], variances[1], rtol=0.15)
+
+
+def test_persons_differ_in_amplitude_and_frequency():
+    traits = [draw_traits(p, seed=0, night=1) for p in draw_persons(40, seed=0)]
+    assert np.std([t.alpha_hz for t in traits]) > 0.3
+    assert np.std(np.log([t.slow_wave_uv for t in traits])) > 0.08
+    ages = [p.age for p in draw_persons(40, seed=0)]
+    assert stats.spearmanr(ages, [t.slow_wave_uv for t in traits])[0] < -0.4
+
+
+# --- mistakes -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"hours": 0}, "hours is 0"),
+        ({"hours": float("nan")}, "hours is nan"),
+        ({"rate_hz": 32}, "at least 64"),
+        ({"rate_hz": 100.5}, "whole number"),
+        ({"n_persons": 0}, "n_persons is 0"),
+        ({"seed": -1}, "seed is -1"),
+        ({"n_jobs": 0}, "n_jobs is 0"),
+    ],
+)
+def test_a_mistake_names_the_value_and_writes_nothing(tmp_path, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        write_cohort(tmp_path / "cohort", **{"n_persons": 1, "hours": 0.1, **arguments})
+    assert not (tmp_path / "cohort").exists()
+
+
+def test_a_night_needs_an_epoch_and_a_number():
+    with pytest.raises(ValueError, match="n_epochs is 0"):
+        simulate_hypnogram(0, np.random.default_rng(0))
+    with pytest.raises(ValueError, match="night is 0"):
+        simulate_night(draw_persons(1, 0)[0], night=0)

@@ -26,12 +26,12 @@ _COMMON_SHARE = 0.55
 #             steep  flat   delta  theta  alpha  sigma  beta   emg
 _POWER_UV2 = np.array(  # (condition, component): power in uV^2 at the site where the component is strongest
     [
-        [40.0, 22.0, 12.0, 6.0, 20.0, 3.0, 9.0, 14.0],  # Wake, eyes open; closing them adds _CLOSED_ALPHA_UV2
-        [45.0, 13.0, 22.0, 34.0, 9.0, 4.0, 4.0, 3.0],  # N1
-        [90.0, 9.0, 75.0, 26.0, 7.0, 9.0, 2.2, 1.2],  # N2
+        [40.0, 26.0, 12.0, 6.0, 20.0, 3.0, 9.0, 18.0],  # Wake, eyes open; closing them adds _CLOSED_ALPHA_UV2
+        [40.0, 10.0, 16.0, 44.0, 6.0, 3.0, 3.0, 1.0],  # N1
+        [80.0, 9.0, 60.0, 26.0, 7.0, 9.0, 2.2, 1.2],  # N2
         [150.0, 7.0, 300.0, 30.0, 6.0, 6.0, 1.5, 0.8],  # N3
         [45.0, 11.0, 26.0, 24.0, 6.0, 2.5, 3.4, 0.7],  # REM
-        [45.0, 25.0, 12.0, 10.0, 90.0, 6.0, 38.0, 60.0],  # arousal
+        [40.0, 28.0, 12.0, 8.0, 90.0, 4.0, 22.0, 45.0],  # arousal, and moments of movement in Wake
     ]
 )
 _CLOSED_ALPHA_UV2 = 230.0
@@ -58,9 +58,9 @@ _FLICKER_SD = 0.35
 _FLICKER_S = 6.0
 
 _LEAN = {  # stage: (towards this stage when the lean is positive, when negative, strength)
-    WAKE: (N1, WAKE, 0.35),
-    N1: (WAKE, N2, 0.45),
-    N2: (N3, N1, 0.35),
+    WAKE: (N1, WAKE, 0.25),
+    N1: (WAKE, N2, 0.35),
+    N2: (N3, N1, 0.25),
     N3: (N3, N2, 0.45),
     REM: (N1, REM, 0.35),
 }
@@ -148,9 +148,7 @@ def component_spectra(freqs_hz: np.ndarray, alpha_hz: float) -> np.ndarray:
     return spectra / spectra.sum(axis=1, keepdims=True)
 
 
-def simulate_background(
-    powers: np.ndarray, traits: Traits, rate_hz: int, rng: np.random.Generator
-) -> np.ndarray:
+def simulate_background(powers: np.ndarray, traits: Traits, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
     """Background of all channels.
 
     Args:

@@ -54,9 +54,7 @@ def write_cohort(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     jobs = [
-        (folder, person, night, hours, seed, rate_hz)
-        for person in persons
-        for night in range(1, person.n_nights + 1)
+        (folder, person, night, hours, seed, rate_hz) for person in persons for night in range(1, person.n_nights + 1)
     ]
     rows = list(_run(jobs, n_jobs))
     _write_participants(folder / "participants.tsv", persons)

@@ -10,7 +10,7 @@ from anysleep.stages import N1, N2, N3, REM, WAKE
 AROUSAL_S = (3.0, 15.0)
 """Shortest and longest arousal (AASM: an abrupt shift of frequency of at least 3 s; longer than 15 s is waking up)."""
 
-_AROUSAL_MEDIAN_S, _AROUSAL_LOG_SD = 6.5, 0.4
+_AROUSAL_MEDIAN_S, _AROUSAL_LOG_SD = 5.5, 0.35
 _AROUSAL_GAP_S = 12
 """Seconds of undisturbed sleep before an arousal (AASM asks for 10 s) and after it."""
 
@@ -38,9 +38,7 @@ def draw_arousals(path: np.ndarray, arousals_per_h: float, rng: np.random.Genera
     n_wanted = rng.poisson(arousals_per_h * asleep.sum() / 3600)
     if n_wanted == 0:
         return np.zeros((0, 2))
-    onsets = rng.choice(len(path), size=4 * n_wanted, p=propensity / propensity.sum()) + rng.random(
-        4 * n_wanted
-    )
+    onsets = rng.choice(len(path), size=4 * n_wanted, p=propensity / propensity.sum()) + rng.random(4 * n_wanted)
     durations = np.clip(rng.lognormal(np.log(_AROUSAL_MEDIAN_S), _AROUSAL_LOG_SD, len(onsets)), *AROUSAL_S)
     blocked = np.r_[~asleep, True]
     arousals: list[tuple[float, float]] = []

@@ -15,7 +15,7 @@ from anysleep.data.synthetic.events import cover, draw_arousals, draw_bursts, dr
 from anysleep.data.synthetic.hypnogram import simulate_hypnogram, stage_path
 from anysleep.data.synthetic.persons import Person, Traits, draw_traits, person_rng
 from anysleep.data.synthetic.waveforms import add_events
-from anysleep.stages import EPOCH_S, N1, N_STAGES
+from anysleep.stages import EPOCH_S, N1, N_STAGES, WAKE
 
 LOWEST_RATE_HZ = 64
 """Spindles, beta and muscle activity need at least this."""
@@ -114,7 +114,8 @@ def _conditions(
     light = draw_light_sleep(arousals, traits.light_after_arousal, rng)
     light_share = cover(n_seconds, light)[:, None]
     stages = (1 - light_share) * stages + light_share * np.eye(N_STAGES, dtype=np.float32)[N1]
-    aroused = cover(n_seconds, arousals)[:, None]
+    moving = draw_bursts(n_seconds, mean_on_s=8.0, mean_off_s=14.0, rng=rng) * (path == WAKE)
+    aroused = np.maximum(cover(n_seconds, arousals), moving)[:, None]
     weights = np.concatenate([(1 - aroused) * stages, aroused], axis=1)
     assert weights.shape[1] == AROUSAL + 1
     eyes_closed = draw_bursts(n_seconds, mean_on_s=60.0, mean_off_s=25.0, rng=rng)
