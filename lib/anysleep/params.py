@@ -127,6 +127,7 @@ class Train(Parameters):
     steps_per_training_epoch: int = Field(description="Batches between two validations.", ge=1)
     learning_rate: float = Field(description="Highest learning rate of Adam.", gt=0)
     schedule: Literal["constant", "warmup_cosine"] = Field(description="Course of the learning rate.")
+    stage_weights: Literal["none", "inverse_sqrt"] = Field(description="How the loss weighs stages by frequency.")
     device: Device = Field(description="Where to compute; auto means CUDA, else MPS, else CPU.")
     seed: int = Field(description="Seed of split, first weights and draws.", ge=0)
 

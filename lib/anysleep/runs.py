@@ -24,7 +24,7 @@ import pandas as pd
 import tqdm.auto
 import yaml
 
-from anysleep.files import project_path, sha256_of, written_whole
+from anysleep.files import project_path, sha256_of, short_path, written_whole
 from anysleep.params import NOTEBOOKS, ParameterError, Parameters, merge_parameters, notebook_defaults
 
 Item = TypeVar("Item")
@@ -129,9 +129,19 @@ def execute(notebook: str, files: list[Path], overrides: dict[str, object]) -> P
     params = NOTEBOOKS[notebook](**(notebook_defaults(source) | given))
     folder = params.run_dir
     folder.mkdir(parents=True, exist_ok=True)
-    papermill.execute_notebook(
-        source, folder / "notebook.ipynb", parameters=given, progress_bar=False, log_output=True, cwd=project_path(".")
-    )
+    (folder / "result.json").unlink(missing_ok=True)
+    try:
+        papermill.execute_notebook(
+            source,
+            folder / "notebook.ipynb",
+            parameters=given,
+            cwd=project_path("."),
+            progress_bar=False,
+            stdout_file=sys.stdout,
+            stderr_file=sys.stderr,
+        )
+    except papermill.PapermillExecutionError as error:
+        raise RuntimeError(f"{error}\nThe whole notebook is in {short_path(folder)}/notebook.ipynb") from None
     if not (folder / "result.json").is_file():
         raise RuntimeError(f"{notebook} ended without {folder / 'result.json'}; read {folder / 'notebook.ipynb'}")
     return folder
@@ -153,7 +163,10 @@ def main(arguments: list[str]) -> int:
     except ParameterError as error:
         print(f"{notebook}: {error}", file=sys.stderr)
         return 2
-    print(f"{notebook}: done, see {folder}")
+    except RuntimeError as error:
+        print(f"{notebook} stopped.\n{error}", file=sys.stderr)
+        return 1
+    print(f"{notebook}: done, see {short_path(folder)}")
     return 0
 
 

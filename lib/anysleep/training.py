@@ -137,6 +137,7 @@ def train(
     -------
     One row a training epoch: training_epoch, step, train_loss, valid_mf1, valid_kappa.
     """
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # leave out its notices about the machine
     module = StagingModule(network, learning_rate, schedule, n_steps, stage_weights)
     validation = ValidateWholeNights(batches.archive_path, valid_nights)
     loader = DataLoader(batches, sampler=KeyedBatches(steps_per_training_epoch), batch_size=None)
@@ -166,8 +167,3 @@ def inverse_sqrt_weights(hypnograms: Iterable[np.ndarray]) -> Tensor:
     counts = sum(np.bincount(h[h != UNSCORED], minlength=N_STAGES) for h in hypnograms)
     weights = np.where(counts > 0, 1 / np.sqrt(np.maximum(counts, 1)), 0)
     return torch.tensor(weights / weights.mean(), dtype=torch.float32)
-
-
-def quiet_lightning() -> None:
-    """Leave out Lightning's notices about the machine; warnings and errors stay."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)

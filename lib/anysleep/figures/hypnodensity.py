@@ -60,7 +60,7 @@ def prediction_times(n_predictions: int, seconds_per_prediction: float, start_ti
     seconds = np.arange(n_predictions + 1) * seconds_per_prediction
     if start_time is None:
         return seconds / 3600
-    return np.array([start_time + timedelta(seconds=s) for s in seconds])
+    return np.array([start_time + timedelta(seconds=float(s)) for s in seconds])
 
 
 def plot_staging(

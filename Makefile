@@ -1,0 +1,35 @@
+# make demo · test · lab · bench · effects: each sets up .venv first if it is missing or older than requirements.txt.
+# Windows has no make: README.md lists the same commands.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+READY := .venv/ready
+export OMP_WAIT_POLICY := PASSIVE
+
+.PHONY: demo test lab bench effects clean
+
+demo: $(READY)
+	$(BIN)/snakemake --cores 2 --config profile=demo --quiet rules
+	@$(BIN)/python -m anysleep.summary outputs/demo
+
+test: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pytest
+
+lab: $(READY)
+	$(BIN)/jupyter lab notebooks
+
+bench: $(READY)
+	$(BIN)/python tests/bench/bench.py
+
+effects: $(READY)
+	$(BIN)/python tests/bench/effects.py
+
+clean:
+	rm -rf .venv outputs/demo
+
+$(READY): requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --requirement requirements.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $(READY)

@@ -1,0 +1,24 @@
+"""The last screen: `python -m anysleep.summary outputs/demo` says what was made and where."""
+
+import json
+import sys
+from pathlib import Path
+
+
+def summarise(folder: Path) -> str:
+    """One paragraph a finished run below `folder`: its scores and where its files lie."""
+    lines = [f"Made in {folder}:", ""]
+    for path in sorted(folder.glob("*/result.json")):
+        result = json.loads(path.read_text())
+        scores = ", ".join(f"{name} {value}" for name, value in result["scores"].items())
+        lines.append(f"  {path.parent.name:<16} {scores}")
+        shown = [name for name in result["outputs"] if not name.endswith(".svg")]
+        lines += [f"  {'':<16}   {path.parent / name}" for name in shown]
+    if len(lines) == 2:
+        return f"No finished run in {folder}."
+    lines += ["", "Every folder also holds notebook.ipynb (executed), params.yaml and provenance.json."]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(summarise(Path(sys.argv[1])))

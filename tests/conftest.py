@@ -1,0 +1,30 @@
+"""What tests share: the parity numbers, the folder with real data where it is present, a tiny cohort."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+EXTRACT = Path(__file__).with_name("data") / "parity.npz"
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def extract() -> dict[str, np.ndarray]:
+    """The parity numbers that every clone has."""
+    with np.load(EXTRACT) as content:
+        return dict(content)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder beside the project with all parity numbers and real recordings; tests that need it skip without."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("no ../shared beside the project: the full parity numbers and real recordings are not tested")
+    return folder
