@@ -30,6 +30,9 @@ class Recording:
     hypnogram: np.ndarray | None = None
     """int8 (E,), stages 0-4 and 9 unscored, for every whole epoch; None where the file has no stages."""
 
+    synthetic: bool = False
+    """True where the file says that it was simulated by `anysleep.data.synthetic`."""
+
     @property
     def arousals(self) -> np.ndarray:
         """Annotated arousals, float64 (n, 2): onset and end in s."""

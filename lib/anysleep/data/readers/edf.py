@@ -41,6 +41,7 @@ def read_edf(
         annotations=annotations,
         start_time=_start_time(edf),
         hypnogram=hypnogram,
+        synthetic="anysleep-synthetic" in edf.local_recording_identification,
     )
 
 

@@ -1,0 +1,141 @@
+"""EDF and EDF+ files are read as they are: own rates, real units, all annotations, labels on the signals' time base."""
+
+from datetime import date, time
+
+import edfio
+import numpy as np
+import pandas as pd
+import pytest
+
+from anysleep.data import read_recording
+from anysleep.data.labels import hypnogram_from_annotations
+
+HOUR = 3600
+
+
+def signal(label, rate_hz, unit="uV", scale=1.0, seconds=HOUR, limit=500):
+    samples = scale * 30 * np.random.default_rng(rate_hz).standard_normal(int(rate_hz * seconds))
+    return edfio.EdfSignal(
+        samples, rate_hz, label=label, physical_dimension=unit, physical_range=(-limit * scale, limit * scale)
+    )
+
+
+def stage(onset_s, duration_s, text):
+    return edfio.EdfAnnotation(onset_s, duration_s, f"Sleep stage {text}")
+
+
+def write_edf(path, signals, annotations=None, starttime=time(22, 58, 3), start=date(2024, 2, 29)):
+    recording = edfio.Recording(startdate=start)
+    edfio.Edf(signals, recording=recording, starttime=starttime, annotations=annotations).write(path)
+    return path
+
+
+@pytest.fixture
+def sleep_edf(tmp_path):
+    """A pair of files as in Sleep-EDF: signals with a 1 Hz channel, and the scoring in a file of its own."""
+    signals = [signal("EEG Fpz-Cz", 100), signal("EOG horizontal", 50, "mV", 1e-3), signal("Temp rectal", 1, "DegC")]
+    psg = write_edf(tmp_path / "SC4001E0-PSG.edf", signals)
+    stages = [stage(0, 600, "W"), stage(600, 300, "1"), stage(900, 900, "2"), stage(1800, 600, "3")]
+    stages += [stage(2400, 600, "4"), stage(3000, 300, "R"), edfio.EdfAnnotation(3300, 30, "Movement time")]
+    write_edf(tmp_path / "SC4001EC-Hypnogram.edf", [], [*stages, stage(3330, 90_000, "?")])
+    return psg
+
+
+def test_every_channel_keeps_its_rate_and_voltages_become_microvolts(sleep_edf):
+    night = read_recording(sleep_edf)
+    assert night.channels == ("EEG Fpz-Cz", "EOG horizontal", "Temp rectal")
+    assert night.rates_hz == (100, 50, 1)
+    assert [len(s) for s in night.signals] == [100 * HOUR, 50 * HOUR, HOUR]
+    assert night.units == ("uV", "uV", "DegC")
+    quantum_uv = 1000 / 65535
+    for samples, rate_hz in zip(night.signals[:2], (100, 50), strict=True):
+        original = 30 * np.random.default_rng(rate_hz).standard_normal(rate_hz * HOUR)
+        assert np.abs(samples - original).max() < quantum_uv
+
+
+def test_a_sleep_edf_pair_is_one_night(sleep_edf):
+    night = read_recording(sleep_edf)
+    expected = np.repeat([0, 1, 2, 3, 3, 4, 9], [20, 10, 30, 20, 20, 10, 10])
+    assert night.hypnogram.tolist() == expected.tolist()
+    assert night.start_time.isoformat() == "2024-02-29T22:58:03"
+
+
+def test_the_scoring_may_start_at_another_time(tmp_path):
+    psg = write_edf(tmp_path / "psg.edf", [signal("EEG Cz", 100)], starttime=time(22, 0, 0))
+    scoring = write_edf(tmp_path / "scoring.edf", [], [stage(0, 1800, "N2")], starttime=time(22, 15, 0))
+    hypnogram = read_recording(psg, hypnogram_path=scoring).hypnogram
+    assert hypnogram.tolist() == [9] * 30 + [2] * 60 + [9] * 30
+
+
+def test_two_scorings_are_not_chosen_between(sleep_edf):
+    write_edf(sleep_edf.with_name("SC4001EH-Hypnogram.edf"), [], [stage(0, 30, "W")])
+    with pytest.raises(ValueError, match="several scorings lie beside it"):
+        read_recording(sleep_edf)
+
+
+def test_annotations_and_arousals_are_kept(tmp_path):
+    notes = [edfio.EdfAnnotation(12.5, None, "Lights off"), edfio.EdfAnnotation(100, 7.25, "EEG arousal")]
+    night = read_recording(write_edf(tmp_path / "a.edf", [signal("EEG Cz", 100)], notes))
+    assert night.annotations.description.tolist() == ["Lights off", "EEG arousal"]
+    assert night.arousals.tolist() == [[100, 107.25]]
+    assert night.hypnogram is None
+
+
+def test_channels_are_picked_by_exact_name(sleep_edf, tmp_path):
+    night = read_recording(sleep_edf, channels=["EOG horizontal", "EEG Fpz-Cz"])
+    assert night.rates_hz == (50, 100)
+    assert night.pick(["EEG Fpz-Cz"]).rates_hz == (100,)
+    with pytest.raises(ValueError, match="did you mean 'EEG Fpz-Cz'"):
+        night.pick(["EEG Fpz-C"])
+    twice = write_edf(tmp_path / "twice.edf", [signal("EEG", 100), signal("EEG", 50)])
+    with pytest.raises(ValueError, match="occurs 2 times"):
+        read_recording(twice, channels=["EEG"])
+
+
+def test_damaged_files_are_named(tmp_path, sleep_edf):
+    whole = sleep_edf.read_bytes()
+    for damaged in (b"", whole[:100], whole[:600], whole[:-1000], b"something else entirely" * 99, whole + b"0" * 99):
+        path = tmp_path / "damaged.edf"
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"damaged\.edf: not a whole EDF file"):
+            read_recording(path)
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        read_recording(tmp_path / "missing.edf")
+    with pytest.raises(ValueError, match=r"no reader for '.txt'"):
+        (tmp_path / "a.txt").touch()
+        read_recording(tmp_path / "a.txt")
+
+
+def table(*rows):
+    return pd.DataFrame(rows, columns=["onset_s", "duration_s", "description"])
+
+
+def test_a_stage_off_the_grid_is_said():
+    annotations = table((0, 40, "Sleep stage W"), (40, 80, "Sleep stage N2"))
+    with pytest.warns(UserWarning, match="1 of 4 epochs hold more than one stage"):
+        assert hypnogram_from_annotations(annotations, 120).tolist() == [0, 2, 2, 2]
+
+
+def test_stages_without_duration_last_until_the_next():
+    nan = float("nan")
+    annotations = table((0, nan, "Sleep stage W"), (60, nan, "Sleep stage R"), (120, nan, "Sleep stage N1"))
+    assert hypnogram_from_annotations(annotations, 180).tolist() == [0, 0, 4, 4, 1, 9]
+
+
+def test_scored_stages_beyond_the_end_are_said():
+    annotations = table((0, 600, "Sleep stage N3"))
+    with pytest.warns(UserWarning, match="480 s of scored stages lie outside the 120 s"):
+        assert hypnogram_from_annotations(annotations, 120).tolist() == [3] * 4
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([(0, 30, "Sleep stage Q")], "unknown stage annotations 'sleep stage q'"),
+        ([(0, 60, "Sleep stage W"), (0, 60, "Sleep stage R")], "2 epochs carry two stage annotations"),
+        ([(9000, 60, "Sleep stage W")], "no stage annotation lies inside"),
+    ],
+)
+def test_contradicting_stages_are_refused(rows, message):
+    with pytest.raises(ValueError, match=message):
+        hypnogram_from_annotations(table(*rows), 120)
