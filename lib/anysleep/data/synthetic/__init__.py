@@ -4,8 +4,9 @@ Nothing here was recorded from a human being. The nights imitate what the AASM m
 for the Scoring of Sleep and Associated Events) asks a scorer to look for, so that the workbook can be run, taught
 and tested without patient data. They support no claim about sleep.
 
-Planted on purpose: arousals grow with age and with obstructive sleep apnoea (OSA); slow waves and spindles shrink with
-age. Deliberately without effect: sex on anything; OSA, age and sex on the 30 s hypnogram.
+Planted on purpose: arousals grow with age and with obstructive sleep apnoea (OSA); after most arousals of OSA patients,
+and few of others, sleep is resumed by way of some seconds of N1; slow waves and spindles shrink with age.
+Deliberately without effect: sex on anything; OSA, age and sex on the 30 s hypnogram.
 """
 
 from anysleep.data.synthetic.cohort import write_cohort

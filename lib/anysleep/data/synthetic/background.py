@@ -1,10 +1,10 @@
 """The ongoing EEG between events: coloured noise whose spectrum follows the stage, second by second.
 
-Every second has weights over six conditions (five stages and arousal). Weights give the power of eight components
-(aperiodic activity, alpha, emg ...), each with a spectrum and a scalp distribution; noise of that spectrum is made in
-windows of 2 s that overlap by half. Stages differ as in the AASM manual (Berry et al.): occipital alpha in Wake with
-eyes closed, theta in N1, slow activity in N3, low mixed frequencies in REM; the aperiodic slope steepens with depth
-(Lendner et al. 2020, eLife 9:e55092).
+Every second has weights over six conditions (five stages, and arousal as the sixth). Weights give the power of eight
+components (aperiodic activity, alpha, emg ...), each with a spectrum and a scalp distribution; noise of that spectrum
+is made in windows of 2 s that overlap by half. Stages differ as in the AASM manual (Berry et al.): occipital alpha in
+Wake with eyes closed, theta in N1, slow activity in N3, low mixed frequencies in REM; the aperiodic slope steepens with
+depth (Lendner et al. 2020, eLife 9:e55092).
 """
 
 import numpy as np
@@ -15,9 +15,6 @@ from anysleep.stages import N1, N2, N3, N_STAGES, REM, WAKE
 
 CHANNELS = ("F3-M2", "F4-M1", "C3-M2", "C4-M1", "O1-M2", "O2-M1", "E1-M2", "E2-M2")
 """EEG first, then EOG."""
-
-AROUSAL = N_STAGES
-"""The sixth condition of the background, beside the five stages."""
 
 _WINDOW_S = 2
 _COMMON_SHARE = 0.55
@@ -59,7 +56,7 @@ _FLICKER_S = 6.0
 
 _LEAN = {  # stage: (towards this stage when the lean is positive, when negative, strength)
     WAKE: (N1, WAKE, 0.25),
-    N1: (WAKE, N2, 0.35),
+    N1: (WAKE, N2, 0.4),
     N2: (N3, N1, 0.25),
     N3: (N3, N2, 0.45),
     REM: (N1, REM, 0.35),

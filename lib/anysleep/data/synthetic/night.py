@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from anysleep.data.synthetic.background import (
-    AROUSAL,
     CHANNELS,
     component_powers,
     lean_weights,
@@ -108,7 +107,10 @@ def check_recording(hours: float, rate_hz: float) -> None:
 def _conditions(
     path: np.ndarray, arousals: np.ndarray, traits: Traits, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (S, 6) of stages and arousal in each second, and eyes closed (S,)."""
+    """Weights (S, 6) of the stages and arousal in each second, and eyes closed (S,).
+
+    Moments of movement in Wake look like arousals: an arousal is a few seconds of Wake inside sleep.
+    """
     n_seconds = len(path)
     stages = lean_weights(path, rng)
     light = draw_light_sleep(arousals, traits.light_after_arousal, rng)
@@ -117,7 +119,6 @@ def _conditions(
     moving = draw_bursts(n_seconds, mean_on_s=8.0, mean_off_s=14.0, rng=rng) * (path == WAKE)
     aroused = np.maximum(cover(n_seconds, arousals), moving)[:, None]
     weights = np.concatenate([(1 - aroused) * stages, aroused], axis=1)
-    assert weights.shape[1] == AROUSAL + 1
     eyes_closed = draw_bursts(n_seconds, mean_on_s=60.0, mean_off_s=25.0, rng=rng)
     return weights, eyes_closed
 
