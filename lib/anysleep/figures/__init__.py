@@ -1,17 +1,20 @@
 """One figure a file: each takes arrays or tables and axes, and returns the axes."""
 
+from anysleep.figures.attention import plot_attention
 from anysleep.figures.confusion import plot_confusion
-from anysleep.figures.hypnodensity import plot_hypnodensity, plot_hypnogram, plot_staging
+from anysleep.figures.hypnodensity import plot_hypnodensity, plot_hypnogram, plot_resolutions, plot_staging
 from anysleep.figures.night import plot_night, plot_signals
 from anysleep.figures.shares import plot_stage_shares
 from anysleep.figures.training import plot_history
 
 __all__ = [
+    "plot_attention",
     "plot_confusion",
     "plot_history",
     "plot_hypnodensity",
     "plot_hypnogram",
     "plot_night",
+    "plot_resolutions",
     "plot_signals",
     "plot_stage_shares",
     "plot_staging",

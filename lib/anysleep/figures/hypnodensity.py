@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from anysleep.stages import N1, N2, N3, REM, STAGE_COLOURS, STAGES, UNSCORED, WAKE
+from anysleep.inference import Staging
+from anysleep.stages import EPOCH_S, N1, N2, N3, REM, STAGE_COLOURS, STAGES, UNSCORED, WAKE
 
 DEPTH = {WAKE: 0, REM: 1, N1: 2, N2: 3, N3: 4, UNSCORED: np.nan}
 """Height of each stage in a hypnogram, from the top; unscored epochs leave a gap."""
@@ -84,4 +85,19 @@ def plot_staging(
     plot_hypnodensity(hypnodensity, times, axes[-1])
     (hours_axis if start_time is None else clock_axis)(axes[-1])
     axes[0].set_title(title, loc="left", fontsize="medium")
+    return figure
+
+
+def plot_resolutions(staging: Staging, title: str, n_epochs: int) -> Figure:
+    """The first epochs of a night as hypnodensity, an axes a resolution, the coarsest on top."""
+    resolutions = sorted(staging.logits)
+    figure, axes = plt.subplots(
+        len(resolutions), 1, figsize=(10, 1 + 1.6 * len(resolutions)), sharex=True, squeeze=False, layout="constrained"
+    )
+    for ax, r in zip(axes[:, 0], resolutions, strict=True):
+        hypnodensity = staging.hypnodensity(r)[: n_epochs * r]
+        minutes = np.arange(len(hypnodensity) + 1) * EPOCH_S / r / 60
+        plot_hypnodensity(hypnodensity, minutes, ax)
+        ax.set_title(f"{title}: a prediction every {EPOCH_S / r:.3g} s", loc="left", fontsize="medium")
+    axes[-1, 0].set_xlabel("minutes since start")
     return figure

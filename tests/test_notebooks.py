@@ -1,0 +1,241 @@
+"""The notebooks run headless, one after the other, on a tiny cohort, and their tables hold what they say."""
+
+import ast
+import json
+import subprocess
+import sys
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from test_recordings import signal, write_edf
+
+from anysleep.data.archive import Archive
+from anysleep.models import load_checkpoint
+from anysleep.params import MARK, NOTEBOOKS, merge_parameters
+from anysleep.runs import execute
+
+STAGES = ["Wake", "N1", "N2", "N3", "REM"]
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory, root):
+    """Folder of a profile in which every notebook ran once: four persons, one hour a night, four steps of training."""
+    folder = tmp_path_factory.mktemp("tiny")
+    data = {"archive": str(folder / "01_prepare" / "archive.h5")}
+    trained = {"checkpoint": str(folder / "03_train" / "checkpoint.pth")}
+    changes = {
+        "01_prepare": {
+            "recordings_dir": str(folder / "cohort"),
+            "participants": str(folder / "cohort" / "participants.tsv"),
+            "n_synthetic_persons": 4,
+            "synthetic_hours": 1.0,
+        },
+        "02_inspect": {**data, "start_s": 600.0},
+        "03_train": {**data, "complexity": 0.5, "n_steps": 4, "steps_per_training_epoch": 2, "batch_size": 4},
+        "04_evaluate": {**data, **trained, "split": str(folder / "03_train" / "split.yaml")},
+        "05_predict": {**data, **trained, "write_logits": True},
+        "stage_one_night": {**trained, "recording": str(folder / "cohort" / "syn002-night1.edf")},
+    }
+    for notebook in NOTEBOOKS:
+        given = changes[notebook] | {"run_dir": str(folder / notebook)}
+        execute(notebook, [root / "params" / "demo" / f"{notebook}.yaml"], given)
+    return folder
+
+
+def read(folder, notebook, table):
+    frame = pd.read_csv(folder / notebook / f"{table}.csv", dtype={"subject": str})
+    run_id = yaml.safe_load((folder / notebook / "params.yaml").read_text())["run_id"]
+    assert (frame.run_id == run_id).all()
+    return frame
+
+
+def test_every_run_ends_with_a_result_and_all_its_files(tiny):
+    for notebook in NOTEBOOKS:
+        result = json.loads((tiny / notebook / "result.json").read_text())
+        missing = [name for name in result["outputs"] if not (tiny / notebook / name).stat().st_size]
+        assert result["notebook"] == notebook and not missing
+
+
+def test_01_writes_an_archive_of_every_recording(tiny):
+    table = read(tiny, "01_prepare", "recordings")
+    assert (table.status == "ok").all() and (table.n_epochs == 120).all() and (table.n_scored == 120).all()
+    people = pd.read_csv(tiny / "cohort" / "participants.tsv", sep="\t").set_index("subject")
+    with Archive(tiny / "01_prepare" / "archive.h5") as archive:
+        nights = archive.recordings()
+    assert set(nights.recording) == set(table.recording)
+    assert (nights.age.to_numpy() == people.age[nights.subject].to_numpy()).all()
+    assert set(nights.channels) == {("F3-M2", "F4-M1", "C3-M2", "C4-M1", "O1-M2", "O2-M1", "E1-M2", "E2-M2")}
+
+
+def test_02_counts_every_epoch(tiny):
+    stages = read(tiny, "02_inspect", "stages")
+    assert (stages[[*STAGES, "unscored"]].sum(axis=1) == stages.n_epochs).all()
+    with Archive(tiny / "01_prepare" / "archive.h5") as archive:
+        first = archive.hypnogram("synthetic", stages.recording[0])
+    assert stages.loc[0, STAGES].tolist() == np.bincount(first, minlength=5).tolist()
+
+
+def test_03_trains_and_says_how(tiny):
+    history = read(tiny, "03_train", "history")
+    assert history.step.tolist() == [2, 4] and np.isfinite(history.train_loss).all()
+    model = load_checkpoint(tiny / "03_train" / "checkpoint.pth")
+    assert model.provenance["data"] == ["synthetic"] and model.provenance["n_steps"] == 4
+    assert model.provenance["valid_mf1"] == pytest.approx(history.valid_mf1.max())
+
+
+def test_04_scores_persons_that_training_has_not_seen(tiny):
+    scores, cells = read(tiny, "04_evaluate", "scores"), read(tiny, "04_evaluate", "confusion")
+    split = yaml.safe_load((tiny / "03_train" / "split.yaml").read_text())
+    tested = scores[scores.level == "recording"]
+    assert sorted(tested.recording) == split["test"]["synthetic"]
+    assert not {name[:6] for name in tested.recording} & {name[:6] for name in split["train"]["synthetic"]}
+    overall = scores[scores.level == "all"].iloc[0]
+    assert overall.n_epochs == cells.n_epochs.sum() == 120 * len(tested)
+    assert overall.accuracy == pytest.approx(cells.n_epochs[cells.truth == cells.prediction].sum() / overall.n_epochs)
+
+
+def test_05_writes_every_night_at_every_resolution(tiny):
+    nights, attention = read(tiny, "05_predict", "nights"), read(tiny, "05_predict", "attention")
+    assert (nights.status == "ok").all() and (nights.TIB == 60).all()
+    weights = attention.groupby(["recording", "module"]).weight.sum()
+    assert weights.to_numpy() == pytest.approx(1, abs=1e-5)
+    montage = "F3-M2&F4-M1&C3-M2&C4-M1&O1-M2&O2-M1&E1-M2&E2-M2"
+    for r in (1, 8, 128):
+        folder = tiny / "05_predict" / f"r{r}"
+        with np.load(folder / "predictions.npz") as stages, np.load(folder / "logits" / "predictions.npz") as logits:
+            assert set(stages) == {f"synthetic_{recording}" for recording in nights.recording}
+            ours = logits[f"synthetic#syn001-night1#{montage}"]
+            assert ours.shape == (120 * r, 5) and ours.dtype == np.float32
+            assert (stages["synthetic_syn001-night1"] == ours.argmax(axis=1)).all()
+        with np.load(folder / "labels.npz") as labels, Archive(tiny / "01_prepare" / "archive.h5") as archive:
+            truth = archive.hypnogram("synthetic", "syn001-night1")
+            assert (labels["synthetic_syn001-night1"] == truth).all()
+
+
+def test_05_stages_files_without_labels_and_goes_on_after_a_bad_one(tiny, tmp_path):
+    recordings = [tmp_path / "good.edf", tmp_path / "bad.edf"]
+    write_edf(recordings[0], [signal("EEG Cz", 100, seconds=95), signal("EOG", 50, seconds=95)])
+    recordings[1].write_bytes(b"bad")
+    given = {
+        "run_dir": str(tmp_path / "run"),
+        "checkpoint": str(tiny / "03_train" / "checkpoint.pth"),
+        "archive": "",
+        "recordings": [str(path) for path in recordings],
+        "channels": ["EEG Cz", "EOG"],
+        "predictions_per_epoch": [4],
+    }
+    execute("05_predict", [], given)
+    nights = pd.read_csv(tmp_path / "run" / "nights.csv").set_index("recording")
+    assert nights.status.to_dict() == {"good": "ok", "bad": "failed"}
+    assert "not a whole EDF file" in nights.reason["bad"]
+    with np.load(tmp_path / "run" / "r4" / "predictions.npz") as stages:
+        assert stages["files_good"].shape == (12,)
+    with np.load(tmp_path / "run" / "r4" / "labels.npz") as labels:
+        assert len(labels) == 0
+
+
+def test_one_night_writes_logits_and_a_hypnogram_with_clock_times(tiny):
+    folder, name = tiny / "stage_one_night", "syn002-night1"
+    logits = np.load(folder / f"prediction_{name}.npy")
+    table = read(tiny, "stage_one_night", f"hypnogram_{name}")
+    assert logits.shape == (1, 120, 5) and len(table) == 120
+    assert [STAGES[i] for i in logits[0].argmax(axis=1)] == table.stage.tolist()
+    clock = pd.to_timedelta(table.clock_time).dt.total_seconds()
+    assert (clock.diff().dropna() % 86400 == 30).all()
+    probabilities = np.exp(logits[0]) / np.exp(logits[0]).sum(axis=1, keepdims=True)
+    assert np.abs(table[[f"p_{stage.lower()}" for stage in STAGES]].to_numpy() - probabilities).max() < 1e-4
+
+
+@pytest.fixture(scope="module")
+def dynamo(shared, tmp_path_factory):
+    """1.4 h of a real EEG channel at 100 Hz, with its stages, as the EDF+ file a lab would have."""
+    samples = np.loadtxt(shared / "real" / "dynamo" / "segment_data.csv")
+    stages = pd.read_csv(shared / "real" / "dynamo" / "segment_stages.csv")
+    return samples, stages, tmp_path_factory.mktemp("dynamo") / "dynamo.edf"
+
+
+def test_a_real_recording_is_staged_untouched_by_hand(tiny, dynamo, root, tmp_path):
+    import edfio
+
+    samples, stages, path = dynamo
+    samples = samples[: len(samples) // 100 * 100]
+    limit = float(np.ceil(np.abs(samples).max()))
+    channel = edfio.EdfSignal(samples, 100, label="EEG", physical_dimension="uV", physical_range=(-limit, limit))
+    texts = {5: "W", 4: "R", 3: "1", 2: "2", 1: "3"}
+    notes = [
+        edfio.EdfAnnotation(round(t, 2), None, f"Sleep stage {texts[code]}")
+        for t, code in zip(stages.Time, stages.Stage, strict=True)
+    ]
+    edfio.Edf([channel], annotations=notes).write(path)
+    given = {
+        "run_dir": str(tmp_path / "run"),
+        "recording": str(path),
+        "channels": ["EEG"],
+        "checkpoint": str(tiny / "03_train" / "checkpoint.pth"),
+    }
+    execute("stage_one_night", [root / "params" / "demo" / "stage_one_night.yaml"], given)
+    n_epochs = len(samples) // 3000
+    logits = np.load(tmp_path / "run" / "prediction_dynamo.npy")
+    assert logits.shape == (1, n_epochs, 5) and np.isfinite(logits).all()
+    notebook = (tmp_path / "run" / "notebook.ipynb").read_text()
+    assert "CAUTION: this network has only ever seen synthetic nights" in notebook
+    print(f"\n{len(samples) / 360_000:.2f} h of real EEG, {n_epochs} epochs, {len(stages)} stage changes")
+
+
+def test_plain_papermill_works_and_a_misspelt_parameter_stops_it(tiny, root, tmp_path):
+    def papermill(*words):
+        command = [sys.executable, "-m", "papermill", "notebooks/02_inspect.ipynb", str(tmp_path / "out.ipynb")]
+        command += ["-f", "params/demo/02_inspect.yaml", "-p", "archive", str(tiny / "01_prepare" / "archive.h5")]
+        return subprocess.run([*command, *words], cwd=root, capture_output=True, text=True)
+
+    done = papermill("-p", "run_dir", str(tmp_path / "good"), "-p", "start_s", "60.0")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "good" / "result.json").is_file()
+    done = papermill("-p", "run_dir", str(tmp_path / "misspelt"), "-p", "recordng", "syn001-night1")
+    assert done.returncode != 0 and "unknown parameter 'recordng'; did you mean 'recording'" in done.stderr
+    assert not (tmp_path / "misspelt").exists()
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_notebooks_are_committed_clean_and_follow_the_skeleton(root, notebook):
+    book = nbformat.read(root / "notebooks" / f"{notebook}.ipynb", as_version=4)
+    code = [cell for cell in book.cells if cell.cell_type == "code"]
+    prose = "\n".join(cell.source for cell in book.cells if cell.cell_type == "markdown")
+    assert book.metadata.kernelspec.name == "python3"
+    assert not any(cell.outputs or cell.execution_count for cell in code)
+    assert all(part in prose for part in ("**Reads**", "**Writes**", "**Runtime**", "## Data", "## Method"))
+    assert all(part in prose for part in ("## Result", "## Checks", "## Outputs"))
+    lengths = [len([line for line in cell.source.splitlines() if line.strip()]) for cell in code]
+    assert max(lengths) <= 20 and np.median(lengths) <= 5, lengths
+    tagged = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
+    assert len(tagged) == 1 and tagged[0].source.startswith(MARK)
+    names = [node.target.id for node in ast.parse(tagged[0].source).body]
+    assert set(names) == set(NOTEBOOKS[notebook].model_fields)
+    assert all(line.count("  # ") == 1 for line in tagged[0].source.splitlines()[1:])
+    assert not any("class " in cell.source or "def " in cell.source for cell in code)
+
+
+def test_papermill_shows_every_parameter(root):
+    for notebook, params in NOTEBOOKS.items():
+        path = root / "notebooks" / f"{notebook}.ipynb"
+        shown = subprocess.run(
+            [sys.executable, "-m", "papermill", "--help-notebook", str(path)],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        assert not [name for name in params.model_fields if f"{name}:" not in shown], shown
+
+
+def test_snakemake_and_the_parameters_agree_on_paths(root):
+    """The Snakefile says where runs lie; the YAMLs of the demo read from there."""
+    paths = merge_parameters([root / "params" / "demo" / f"{notebook}.yaml" for notebook in NOTEBOOKS], {})
+    assert paths["archive"] == "outputs/demo/01_prepare/archive.h5"
+    assert paths["checkpoint"] == "outputs/demo/03_train/checkpoint.pth"
+    assert paths["split"] == "outputs/demo/03_train/split.yaml"
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "2", "--config", "profile=demo"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,127 @@
+"""A wrong parameter stops a run before any work, with the value, what is allowed and the likely fix."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from anysleep.params import NOTEBOOKS, Evaluate, ParameterError, StageOneNight, merge_parameters, notebook_defaults
+from anysleep.runs import start_run
+
+GOOD = {
+    "run_dir": "outputs/x",
+    "recording": "a.edf",
+    "channels": ["EEG"],
+    "checkpoint": "c.pth",
+    "predictions_per_epoch": 1,
+    "device": "auto",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"chanels": ["EEG"]}, "unknown parameter 'chanels'; did you mean 'channels'"),
+        ({"device": "gpu"}, "device is 'gpu'.*'auto', 'cpu', 'cuda' or 'mps'"),
+        ({"predictions_per_epoch": "8"}, "predictions_per_epoch is '8'"),
+        ({"predictions_per_epoch": 0}, "greater than or equal to 1"),
+        ({"channels": []}, "at least 1 item"),
+        ({"channels": "EEG"}, "channels is 'EEG'"),
+        ({"recording": ""}, "recording is"),
+    ],
+)
+def test_wrong_values_are_explained(change, message):
+    with pytest.raises(ParameterError, match=message):
+        StageOneNight(**(GOOD | change))
+
+
+def test_a_missing_parameter_is_explained():
+    with pytest.raises(ParameterError, match="'checkpoint' is missing: The checkpoint"):
+        StageOneNight(**{name: value for name, value in GOOD.items() if name != "checkpoint"})
+
+
+def test_yaml_floats_need_a_point():
+    """YAML reads 1e-5 as text; that must not pass as a number."""
+    with pytest.raises(ParameterError, match="learning_rate is '1e-5'"):
+        NOTEBOOKS["03_train"](**{"learning_rate": yaml.safe_load("1e-5")})
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("# Parameters\nchekpoint = 'x'", "unknown parameter 'chekpoint'; did you mean 'checkpoint'"),
+        ("# Parameters: mine\nsplit_part: str = 'all'", "split_part is 'all'"),
+    ],
+)
+def test_the_notebook_sees_what_was_injected(cell, message):
+    namespace = {
+        "run_dir": "x", "archive": "a", "checkpoint": "c", "split": "s", "split_part": "test", "device": "cpu",
+    }  # fmt: skip
+    assert Evaluate.from_notebook(namespace).split_part == "test"
+    exec(cell, namespace)
+    with pytest.raises(ParameterError, match=message):
+        Evaluate.from_notebook(namespace | {"In": ["import numpy", cell]})
+
+
+def test_the_run_id_follows_from_what_decides_the_result():
+    ids = {
+        StageOneNight(**(GOOD | {"run_dir": folder, "device": d})).run_id for folder in "ab" for d in ("cpu", "auto")
+    }
+    assert len(ids) == 1
+    assert StageOneNight(**(GOOD | {"predictions_per_epoch": 8})).run_id not in ids
+
+
+def test_later_files_and_overrides_win(tmp_path):
+    (tmp_path / "a.yaml").write_text("x: 1\ny: 1\nz: 1\n")
+    (tmp_path / "b.yaml").write_text("y: 2\nz: 2\n")
+    assert merge_parameters([tmp_path / "a.yaml", tmp_path / "b.yaml"], {"z": 3}) == {"x": 1, "y": 2, "z": 3}
+
+
+def test_every_yaml_fits_its_notebook(root):
+    files = [path for path in root.glob("params/*/*.yaml") if path.parent.name != "datasets"]
+    assert len(files) >= 6
+    for path in files:
+        notebook, _, variant = path.stem.partition(".")
+        base = [path.with_name(f"{notebook}.yaml")] if variant else []
+        defaults = notebook_defaults(root / "notebooks" / f"{notebook}.ipynb")
+        params = NOTEBOOKS[notebook](**(defaults | merge_parameters([*base, path], {})))
+        assert params.notebook == notebook
+
+
+def test_the_demo_files_only_repeat_the_notebooks_defaults(root):
+    """Run All in JupyterLab and `make demo` do the same."""
+    for notebook in NOTEBOOKS:
+        defaults = notebook_defaults(root / "notebooks" / f"{notebook}.ipynb")
+        given = merge_parameters([root / "params" / "demo" / f"{notebook}.yaml"], {})
+        assert {name: defaults[name] for name in given} == given, notebook
+
+
+def test_the_runner_stops_before_any_work(tmp_path, root):
+    command = [
+        sys.executable,
+        "-m",
+        "anysleep.runs",
+        "stage_one_night",
+        f"run_dir={tmp_path / 'run'}",
+        "recordng=a.edf",
+    ]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "unknown parameter 'recordng'; did you mean 'recording'" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_folder_says_how_it_was_made(tmp_path):
+    run = start_run(StageOneNight(**(GOOD | {"run_dir": str(tmp_path / "run")})))
+    (tmp_path / "input.edf").write_bytes(b"x")
+    run.reads("recording", tmp_path / "input.edf")
+    run.finish(score=1.0)
+    provenance = json.loads((run.folder / "provenance.json").read_text())
+    assert provenance["run_id"] == yaml.safe_load((run.folder / "params.yaml").read_text())["run_id"] == run.run_id
+    assert provenance["packages"]["torch"].startswith("2.13.0")
+    assert len(provenance["inputs_sha256"]["recording"]) == 64
+    assert json.loads((run.folder / "result.json").read_text())["scores"] == {"score": 1.0}
+    start_run(run.params)
+    assert not (run.folder / "result.json").exists()  # an unfinished run does not look finished
