@@ -68,12 +68,16 @@ _LEAN_S = 45.0
 def lean_weights(path: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Weights of the five stages in each second: mostly the stage itself, at times partly a neighbour.
 
-    Args:
-        path: (S,) stage in each second.
-        rng: source of randomness.
+    Parameters
+    ----------
+    path
+        (S,) stage in each second.
+    rng
+        Source of randomness.
 
-    Returns:
-        (S, 5) float32, rows sum to 1.
+    Returns
+    -------
+    (S, 5) float32, rows sum to 1.
     """
     lean = smooth_noise(len(path), _LEAN_S, rng)
     weights = np.eye(N_STAGES, dtype=np.float32)[path]
@@ -99,14 +103,20 @@ def component_powers(
 ) -> np.ndarray:
     """Power of each component in each second, with the person's gains and the night's drift.
 
-    Args:
-        weights: (S, 6) share of the five stages and arousal.
-        eyes_closed: (S,) 0 to 1.
-        traits: of the sleeper.
-        rng: source of randomness.
+    Parameters
+    ----------
+    weights
+        (S, 6) share of the five stages and arousal.
+    eyes_closed
+        (S,) 0 to 1.
+    traits
+        Of the sleeper.
+    rng
+        Source of randomness.
 
-    Returns:
-        (S, 8) float32, uV^2.
+    Returns
+    -------
+    (S, 8) float32, uV^2.
     """
     power = weights @ _POWER_UV2
     power[:, 4] += _CLOSED_ALPHA_UV2 * eyes_closed * weights[:, WAKE]
@@ -148,14 +158,20 @@ def component_spectra(freqs_hz: np.ndarray, alpha_hz: float) -> np.ndarray:
 def simulate_background(powers: np.ndarray, traits: Traits, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
     """Background of all channels.
 
-    Args:
-        powers: (S, 8) power of each component in each second, uV^2.
-        traits: of the sleeper.
-        rate_hz: sampling rate.
-        rng: source of randomness.
+    Parameters
+    ----------
+    powers
+        (S, 8) power of each component in each second, uV^2.
+    traits
+        Of the sleeper.
+    rate_hz
+        Sampling rate.
+    rng
+        Source of randomness.
 
-    Returns:
-        (C, S * rate_hz) float32, uV.
+    Returns
+    -------
+    (C, S * rate_hz) float32, uV.
     """
     n_seconds = len(powers)
     n_window = _WINDOW_S * rate_hz

@@ -11,6 +11,7 @@ import pandas as pd
 
 from anysleep.data.synthetic.night import SyntheticNight, check_recording, simulate_night
 from anysleep.data.synthetic.persons import Person, draw_persons, person_rng
+from anysleep.files import written_whole
 from anysleep.stages import EPOCH_S
 
 PHYSICAL_RANGE_UV = (-500, 500)
@@ -33,19 +34,29 @@ def write_cohort(
 
     Files are written under a temporary name and renamed when whole; existing ones of the same name are replaced.
 
-    Args:
-        folder: made if missing.
-        n_persons: persons; about a third have two nights.
-        hours: length of each night.
-        seed: the same seed gives the same bytes.
-        rate_hz: sampling rate of every channel.
-        n_jobs: processes; the result does not depend on it.
+    Parameters
+    ----------
+    folder
+        Made if missing.
+    n_persons
+        Persons; about a third have two nights.
+    hours
+        Length of each night.
+    seed
+        The same seed gives the same bytes.
+    rate_hz
+        Sampling rate of every channel.
+    n_jobs
+        Processes; the result does not depend on it.
 
-    Returns:
-        One row per recording: recording, subject, age, sex, group, file (path of the EDF+ file).
+    Returns
+    -------
+    One row per recording: recording, subject, age, sex, group, file (path of the EDF+ file).
 
-    Raises:
-        ValueError: if an argument is out of range; nothing is written then.
+    Raises
+    ------
+    ValueError
+        If an argument is out of range; nothing is written then.
     """
     if n_jobs < 1:
         raise ValueError(f"n_jobs is {n_jobs}; use 1, or up to the number of cores ({os.cpu_count()}).")
@@ -115,12 +126,8 @@ def write_edf(night: SyntheticNight, file: Path, start: datetime.datetime) -> No
         data_record_duration=1,
         annotations=list(_annotations(night)),
     )
-    whole_later = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        edf.write(whole_later)
-        os.replace(whole_later, file)
-    finally:
-        whole_later.unlink(missing_ok=True)
+    with written_whole(file) as temporary:
+        edf.write(temporary)
 
 
 def _annotations(night: SyntheticNight) -> Iterator[edfio.EdfAnnotation]:
@@ -132,6 +139,5 @@ def _annotations(night: SyntheticNight) -> Iterator[edfio.EdfAnnotation]:
 
 def _write_participants(file: Path, persons: list[Person]) -> None:
     table = pd.DataFrame([{column: getattr(p, column) for column in PARTICIPANT_COLUMNS} for p in persons])
-    whole_later = file.with_name(f".{file.name}.{os.getpid()}.part")
-    table.to_csv(whole_later, sep="\t", index=False)
-    os.replace(whole_later, file)
+    with written_whole(file) as temporary:
+        table.to_csv(temporary, sep="\t", index=False)

@@ -24,14 +24,19 @@ _LIGHT_S = (5.0, 10.0)
 def draw_arousals(path: np.ndarray, arousals_per_h: float, rng: np.random.Generator) -> np.ndarray:
     """Place arousals in sleep; the 30 s stage stays what it was.
 
-    Args:
-        path: (S,) stage in each second.
-        arousals_per_h: per hour of sleep.
-        rng: source of randomness.
+    Parameters
+    ----------
+    path
+        (S,) stage in each second.
+    arousals_per_h
+        Per hour of sleep.
+    rng
+        Source of randomness.
 
-    Returns:
-        (n, 2) float64 onset and end in seconds, 3-15 s long, sorted, never overlapping, and with at least 12 s of sleep
-        without another arousal before and after each.
+    Returns
+    -------
+    (n, 2) float64 onset and end in seconds, 3-15 s long, sorted, never overlapping, and with at least 12 s of sleep
+    without another arousal before and after each.
     """
     propensity = _AROUSAL_PROPENSITY[path]
     asleep = path != WAKE
@@ -54,8 +59,9 @@ def draw_arousals(path: np.ndarray, arousals_per_h: float, rng: np.random.Genera
 def draw_light_sleep(arousals_s: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
     """Seconds of light sleep that follow a share of the arousals: sleep is resumed by way of N1.
 
-    Returns:
-        (n, 2) onset and end in seconds.
+    Returns
+    -------
+    (n, 2) onset and end in seconds.
     """
     chosen = arousals_s[rng.random(len(arousals_s)) < share]
     lengths = rng.uniform(*_LIGHT_S, len(chosen))
@@ -82,14 +88,20 @@ def place_events(
 ) -> np.ndarray:
     """Draw events of one kind.
 
-    Args:
-        rate_per_s: (S,) expected number in each second.
-        draw_durations: number -> that many durations in seconds.
-        gap_s: least time between one event's end and the next one's onset.
-        rng: source of randomness.
+    Parameters
+    ----------
+    rate_per_s
+        (S,) expected number in each second.
+    draw_durations
+        Number -> that many durations in seconds.
+    gap_s
+        Least time between one event's end and the next one's onset.
+    rng
+        Source of randomness.
 
-    Returns:
-        (n, 2) onset and end in seconds, inside the recording.
+    Returns
+    -------
+    (n, 2) onset and end in seconds, inside the recording.
     """
     counts = rng.poisson(rate_per_s)
     onsets = np.repeat(np.arange(len(counts)), counts) + rng.random(counts.sum())
@@ -108,14 +120,20 @@ def draw_events(
 ) -> dict[str, np.ndarray]:
     """All scored graphoelements and eye movements of a night.
 
-    Args:
-        weights: (S, 6) share of the stages and of arousal in each second.
-        eyes_closed: (S,) 0 to 1.
-        traits: of the sleeper.
-        rng: source of randomness.
+    Parameters
+    ----------
+    weights
+        (S, 6) share of the stages and of arousal in each second.
+    eyes_closed
+        (S,) 0 to 1.
+    traits
+        Of the sleeper.
+    rng
+        Source of randomness.
 
-    Returns:
-        kind -> (n, 2) onset and end in seconds.
+    Returns
+    -------
+    kind -> (n, 2) onset and end in seconds.
     """
     wake, n1, n2, n3, rem = (weights[:, stage] for stage in (WAKE, N1, N2, N3, REM))
     phasic = draw_bursts(len(weights), mean_on_s=12.0, mean_off_s=35.0, rng=rng)

@@ -86,15 +86,21 @@ _EPOCHS_PER_H = 3600 // EPOCH_S
 def simulate_hypnogram(n_epochs: int, rng: np.random.Generator) -> np.ndarray:
     """Simulate the 30 s hypnogram of one night.
 
-    Args:
-        n_epochs: length in epochs, at least 1.
-        rng: source of randomness.
+    Parameters
+    ----------
+    n_epochs
+        Length in epochs, at least 1.
+    rng
+        Source of randomness.
 
-    Returns:
-        (n_epochs,) int8 stage codes 0-4.
+    Returns
+    -------
+    (n_epochs,) int8 stage codes 0-4.
 
-    Raises:
-        ValueError: if `n_epochs` is below 1.
+    Raises
+    ------
+    ValueError
+        If `n_epochs` is below 1.
     """
     if n_epochs < 1:
         raise ValueError(f"n_epochs is {n_epochs}; a night needs at least 1 epoch of {EPOCH_S} s.")
@@ -152,12 +158,16 @@ def stage_path(hypnogram: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
     Each epoch's stage keeps the majority (at least 16 s) of its epoch, as a scorer's label would.
 
-    Args:
-        hypnogram: (E,) stage codes.
-        rng: source of randomness.
+    Parameters
+    ----------
+    hypnogram
+        (E,) stage codes.
+    rng
+        Source of randomness.
 
-    Returns:
-        (E * 30,) int8.
+    Returns
+    -------
+    (E * 30,) int8.
     """
     changes = np.flatnonzero(np.diff(hypnogram)) + 1  # first epochs of new bouts
     bout_lengths = np.diff(np.r_[0, changes, len(hypnogram)])

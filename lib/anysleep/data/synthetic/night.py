@@ -27,16 +27,26 @@ AMPLIFIER_LIMIT_UV = 499.0
 class SyntheticNight:
     """One simulated recording. Nothing in it was measured.
 
-    Attributes:
-        recording: name, "syn001-night1".
-        person: who sleeps.
-        channels: (C,) names, EEG first, EOG last.
-        signals_uv: (C, T) float32.
-        rate_hz: sampling rate.
-        hypnogram: (E,) int8 stage codes.
-        stage_path: (E * 30,) int8, the stage in each second; it changes inside epochs.
-        arousals: (n, 2) onset and end in s, during sleep.
-        events: kind -> (n, 2) onset and end in s.
+    Attributes
+    ----------
+    recording
+        Name, "syn001-night1".
+    person
+        Who sleeps.
+    channels
+        (C,) names, EEG first, EOG last.
+    signals_uv
+        (C, T) float32.
+    rate_hz
+        Sampling rate.
+    hypnogram
+        (E,) int8 stage codes.
+    stage_path
+        (E * 30,) int8, the stage in each second; it changes inside epochs.
+    arousals
+        (n, 2) onset and end in s, during sleep.
+    events
+        Kind -> (n, 2) onset and end in s.
     """
 
     recording: str
@@ -55,16 +65,24 @@ def simulate_night(
 ) -> SyntheticNight:
     """Simulate one night of one person. The same arguments give the same samples.
 
-    Args:
-        person: from `draw_persons`, or made by hand.
-        night: 1 for the first night; other numbers give other nights of the same person.
-        hours: length, cut to whole epochs.
-        seed: non-negative integer.
-        rate_hz: samples per second, at least 64.
+    Parameters
+    ----------
+    person
+        From `draw_persons`, or made by hand.
+    night
+        1 for the first night; other numbers give other nights of the same person.
+    hours
+        Length, cut to whole epochs.
+    seed
+        Non-negative integer.
+    rate_hz
+        Samples per second, at least 64.
 
-    Raises:
-        ValueError: if `hours` is shorter than an epoch, `rate_hz` too low or not whole, `night` below 1 or `seed`
-            negative.
+    Raises
+    ------
+    ValueError
+        If `hours` is shorter than an epoch, `rate_hz` too low or not whole, `night` below 1 or `seed`
+        negative.
     """
     check_recording(hours, rate_hz)
     if night < 1:

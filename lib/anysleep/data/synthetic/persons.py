@@ -18,12 +18,18 @@ N_EEG, N_EOG = 6, 2
 class Person:
     """One synthetic person.
 
-    Attributes:
-        subject: identifier, "syn001" for the first person of a cohort.
-        age: years.
-        sex: "F" or "M"; has no planted effect.
-        osa: whether the person has obstructive sleep apnoea.
-        n_nights: 1 or 2 recorded nights.
+    Attributes
+    ----------
+    subject
+        Identifier, "syn001" for the first person of a cohort.
+    age
+        Years.
+    sex
+        "F" or "M"; has no planted effect.
+    osa
+        Whether the person has obstructive sleep apnoea.
+    n_nights
+        1 or 2 recorded nights.
     """
 
     subject: str
@@ -45,12 +51,17 @@ def draw_persons(n_persons: int, seed: int) -> list[Person]:
     `MATCHED_AGE_GAP` years apart) in random order, four of the twelve with two nights. So OSA is independent of age and
     sex by design, not only on average.
 
-    Args:
-        n_persons: number of persons, at least 1.
-        seed: non-negative integer.
+    Parameters
+    ----------
+    n_persons
+        Number of persons, at least 1.
+    seed
+        Non-negative integer.
 
-    Raises:
-        ValueError: if `n_persons` is below 1 or `seed` is negative.
+    Raises
+    ------
+    ValueError
+        If `n_persons` is below 1 or `seed` is negative.
     """
     if n_persons < 1:
         raise ValueError(f"n_persons is {n_persons}; a cohort needs at least 1 person.")
@@ -102,18 +113,30 @@ def person_rng(person: Person, seed: int, night: int = 0) -> np.random.Generator
 class Traits:
     """How strongly one person shows each feature on one night.
 
-    Attributes:
-        alpha_hz, spindle_hz: peak frequencies.
-        alpha_gain, theta_gain, delta_gain, background_gain: power relative to the average person.
-        slow_wave_uv: typical peak-to-peak amplitude at F3.
-        spindle_uv: typical peak amplitude at C3.
-        spindles_per_min: in N2.
-        k_complexes_per_min: in N2.
-        arousals_per_h: of sleep.
-        light_after_arousal: share of arousals followed by a few seconds of light sleep.
-        eye_gain: amplitude of eye movements relative to the average person.
-        channel_gains: (8,) electrode-site gain.
-        sensor_noise_uv: standard deviation of white amplifier noise.
+    Attributes
+    ----------
+    alpha_hz, spindle_hz
+        Peak frequencies.
+    alpha_gain, theta_gain, delta_gain, background_gain
+        Power relative to the average person.
+    slow_wave_uv
+        Typical peak-to-peak amplitude at F3.
+    spindle_uv
+        Typical peak amplitude at C3.
+    spindles_per_min
+        In N2.
+    k_complexes_per_min
+        In N2.
+    arousals_per_h
+        Of sleep.
+    light_after_arousal
+        Share of arousals followed by a few seconds of light sleep.
+    eye_gain
+        Amplitude of eye movements relative to the average person.
+    channel_gains
+        (8,) electrode-site gain.
+    sensor_noise_uv
+        Standard deviation of white amplifier noise.
     """
 
     alpha_hz: float

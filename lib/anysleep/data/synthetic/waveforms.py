@@ -101,14 +101,22 @@ def add_events(
 ) -> None:
     """Add events of one kind to all channels, in place.
 
-    Args:
-        signals_uv: (C, T) changed in place.
-        kind: a key of `SHAPES`.
-        intervals_s: (n, 2) onset and end.
-        amplitudes_uv: (n,) amplitude at the strongest site.
-        rate_hz: sampling rate.
-        rng: source of randomness (shapes vary).
-        shape: further arguments of the shape function.
+    Parameters
+    ----------
+    signals_uv
+        (C, T) changed in place.
+    kind
+        A key of `SHAPES`.
+    intervals_s
+        (n, 2) onset and end.
+    amplitudes_uv
+        (n,) amplitude at the strongest site.
+    rate_hz
+        Sampling rate.
+    rng
+        Source of randomness (shapes vary).
+    shape
+        Further arguments of the shape function.
     """
     scalp = np.array(SCALP[kind], dtype=np.float32)[:, None]
     for (onset, end), amplitude in zip(intervals_s * rate_hz, amplitudes_uv, strict=True):
