@@ -3,7 +3,6 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/ready
-export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: demo test lab bench effects clean
 

@@ -13,7 +13,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
-import nbformat
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
@@ -119,6 +118,7 @@ class Train(Parameters):
     valid_share: float = Field(description="Share of persons for validation.", gt=0, lt=1)
     test_share: float = Field(description="Share of persons left for testing.", gt=0, lt=1)
     architecture: Architecture = Field(description="Which of the four networks.")
+    depth: int = Field(description="Levels of the U-Net; 12 in the paper.", ge=1)
     complexity: float = Field(description="Scale of the network's width; 1.2923 in the paper.", gt=0)
     window_epochs: int = Field(description="Epochs of 30 s in a training window; 35 in the paper.", ge=1)
     batch_size: int = Field(description="Windows in a batch; 64 in the paper.", ge=2)
@@ -177,10 +177,10 @@ NOTEBOOKS: dict[str, type[Parameters]] = {
 
 def notebook_defaults(path: str | Path) -> dict[str, object]:
     """Names and values of a notebook's parameters cell. ParameterError where one is not a literal."""
-    notebook = nbformat.read(path, as_version=4)
-    cell = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
+    cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
+    source = next("".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", []))
     defaults = {}
-    for node in ast.parse(cell.source).body:
+    for node in ast.parse(source).body:
         try:
             defaults[node.target.id] = ast.literal_eval(node.value)
         except (AttributeError, ValueError) as error:
