@@ -7,7 +7,7 @@ READY := .venv/ready
 .PHONY: demo test lab bench effects clean
 
 demo: $(READY)
-	$(BIN)/snakemake --cores 2 --config profile=demo --quiet rules
+	$(BIN)/snakemake --cores 2 --config profile=demo --quiet rules --rerun-incomplete --nolock
 	@$(BIN)/python -m anysleep.summary outputs/demo
 
 test: $(READY)
@@ -28,6 +28,7 @@ clean:
 	rm -rf .venv outputs/demo
 
 $(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info[:2] != (3, 11) and f'Python 3.11 is needed, $(PYTHON) is {sys.version}')"
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --requirement requirements.txt
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .

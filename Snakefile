@@ -6,6 +6,8 @@ A profile is a folder of params/. Each rule is one notebook; its run folder is o
 executed notebook, with the error where there is one, is that folder's notebook.ipynb.
 """
 
+import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -21,7 +23,8 @@ def sources(notebook):
 
 def run(notebook):
     """The command that validates the parameters and runs the notebook into its folder."""
-    return f"exec {sys.executable} -m anysleep.runs {notebook} params/{PROFILE}/{notebook}.yaml run_dir={OUT}/{notebook}"
+    replace_shell = "" if os.name == "nt" else "exec "  # so that a signal reaches the run itself
+    return f"{replace_shell}{shlex.quote(sys.executable)} -m anysleep.runs {notebook} params/{PROFILE}/{notebook}.yaml run_dir={OUT}/{notebook}"
 
 
 rule all:

@@ -45,6 +45,10 @@ def test_counts_add_up_over_recordings():
     assert metrics_of_confusion(summed).equals(together)
 
 
+def test_a_night_without_scored_epochs_has_no_scores():
+    assert metrics_of_confusion(np.zeros((5, 5), int)).drop("n_epochs").isna().all()
+
+
 @pytest.mark.parametrize(
     ("truth", "prediction", "message"),
     [

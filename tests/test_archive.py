@@ -8,7 +8,7 @@ from test_recordings import signal, stage, write_edf
 
 from anysleep.data import preprocess, read_recording
 from anysleep.data.archive import Archive, ArchivedNight, assemble_archive, write_night
-from anysleep.data.preparation import Preparation, prepare_archive
+from anysleep.data.preparation import Preparation, find_recordings, prepare_archive
 
 SECONDS = 200  # six whole epochs and 20 s
 
@@ -79,6 +79,7 @@ def test_only_harmless_facts_about_the_person_are_kept(prepared):
     with h5py.File(prepared[0]) as file:
         attributes = dict(file["lab/p01-night1"].attrs)
     assert attributes.pop("source_sha256")
+    assert attributes.pop("synthetic") == False  # noqa: E712 (a numpy truth value)
     assert attributes == {"subject": "p01", "age": 30.5, "sex": "F", "start_time": "22:58:03"}
 
 
@@ -139,5 +140,48 @@ def test_useless_cohorts_are_named(tmp_path, recordings):
         ValueError, match="none of 1 recordings can be used; the first: no channel can be used: no channel"
     ):
         prepare_archive([recordings / "p01-night1.edf"], preparation, tmp_path / "a.h5")
-    with pytest.raises(ValueError, match="no recording matches"):
-        prepare_archive([], preparation, tmp_path / "a.h5")
+    with pytest.raises(ValueError, match=r"no file in .* matches '\*.txt'"):
+        find_recordings(recordings, "*.txt")
+
+
+def test_hidden_files_and_leftovers_of_a_killed_run_do_no_harm(tmp_path, recordings):
+    (recordings / "._p01-night1.edf").write_bytes(b"a copy of a Mac's")
+    (recordings / ".99.p01-night1.edf").write_bytes(b"half a file")
+    files = find_recordings(recordings, "*.edf")
+    assert [file.name for file in files] == [f"p0{n}.edf" for n in ("1-night1", "1-night2", "2-night1", "3-night1")]
+    (tmp_path / "a_nights").mkdir()
+    (tmp_path / "a_nights" / ".99.left.h5").write_bytes(b"half a night")
+    preparation = Preparation("lab", ["EEG C3-M2"], [], r"(p\d+)", 128)
+    table = prepare_archive(files, preparation, tmp_path / "a.h5")
+    assert (table.status == "ok").sum() == 3 and not (tmp_path / "a_nights").exists()
+
+
+def test_reasons_do_not_tell_where_a_file_lies(prepared, recordings):
+    assert str(recordings) not in prepared[1].to_csv()
+
+
+def test_links_out_of_the_archive_are_refused(tmp_path, prepared):
+    with h5py.File(tmp_path / "linked.h5", "w") as file:
+        file.create_group("lab")
+        file["lab/p01"] = h5py.ExternalLink(str(prepared[0]), "/lab/p01-night1")
+    with pytest.raises(ValueError, match="/lab/p01 is a link to another file"):
+        Archive(tmp_path / "linked.h5")
+
+
+def test_lengths_that_differ_are_named(tmp_path, prepared):
+    with h5py.File(prepared[0], "r+") as file:
+        del file["lab/p01-night1/hypnogram"]
+        file["lab/p01-night1/hypnogram"] = np.zeros(7, dtype=np.int8)
+    with (
+        Archive(prepared[0]) as archive,
+        pytest.raises(ValueError, match=r"p01-night1: lengths differ.*'hypnogram': 7"),
+    ):
+        archive.recordings()
+
+
+def test_a_recording_is_found_by_its_exact_name(prepared):
+    with Archive(prepared[0]) as archive:
+        assert archive.find(recording="p02-night1").recording == "p02-night1"
+        assert archive.find().recording == "p01-night1"
+        with pytest.raises(KeyError, match="no recording 'p02'"):
+            archive.find(recording="p02")

@@ -1,6 +1,9 @@
 """Checkpoints load by themselves, safely, and say what is wrong where they do not."""
 
+import functools
+import http.server
 import pickle
+import threading
 
 import pytest
 import torch
@@ -116,9 +119,19 @@ def test_fetching_knows_the_released_files():
         fetch_checkpoint("anysleep-run9")
 
 
-def test_a_fetched_file_must_have_the_published_hash(tmp_path, monkeypatch):
-    (tmp_path / "source").mkdir()
-    (tmp_path / "source" / "usleep-run1.pth").write_bytes(b"something else")
-    monkeypatch.setattr("anysleep.models.checkpoints.RELEASED_URL", (tmp_path / "source").as_uri() + "/")
-    with pytest.raises(ValueError):
+@pytest.fixture
+def server(tmp_path):
+    """A web server on this machine whose only file has the name, but not the content, of a released one."""
+    (tmp_path / "usleep-run1.pth").write_bytes(b"something else")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_address[1]}/"
+        running.shutdown()
+
+
+def test_a_fetched_file_must_have_the_published_hash(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("anysleep.models.checkpoints.RELEASED_URL", server)
+    with pytest.raises(ValueError, match=r"hash of downloaded file .* does not match"):
         fetch_checkpoint("usleep-run1", tmp_path / "cache")
+    assert not list((tmp_path / "cache").glob("*.pth"))

@@ -82,7 +82,7 @@ def test_03_trains_and_says_how(tiny):
     history = read(tiny, "03_train", "history")
     assert history.step.tolist() == [2, 4] and np.isfinite(history.train_loss).all()
     model = load_checkpoint(tiny / "03_train" / "checkpoint.pth")
-    assert model.provenance["data"] == ["synthetic"] and model.provenance["n_steps"] == 4
+    assert model.provenance["synthetic"] is True and model.provenance["n_steps"] == 4
     assert model.provenance["valid_mf1"] == pytest.approx(history.valid_mf1.max())
 
 
@@ -116,9 +116,9 @@ def test_05_writes_every_night_at_every_resolution(tiny):
 
 
 def test_05_stages_files_without_labels_and_goes_on_after_a_bad_one(tiny, tmp_path):
-    recordings = [tmp_path / "good.edf", tmp_path / "bad.edf"]
-    write_edf(recordings[0], [signal("EEG Cz", 100, seconds=95), signal("EOG", 50, seconds=95)])
-    recordings[1].write_bytes(b"bad")
+    recordings = [tmp_path / "bad.edf", tmp_path / "good.edf"]
+    write_edf(recordings[1], [signal("EEG Cz", 100, seconds=95), signal("EOG", 50, seconds=95)])
+    recordings[0].write_bytes(b"bad")
     given = {
         "run_dir": str(tmp_path / "run"),
         "checkpoint": str(tiny / "03_train" / "checkpoint.pth"),
@@ -181,7 +181,7 @@ def test_a_real_recording_is_staged_untouched_by_hand(tiny, dynamo, root, tmp_pa
     logits = np.load(tmp_path / "run" / "prediction_dynamo.npy")
     assert logits.shape == (1, n_epochs, 5) and np.isfinite(logits).all()
     notebook = (tmp_path / "run" / "notebook.ipynb").read_text()
-    assert "CAUTION: this network has only ever seen synthetic nights" in notebook
+    assert "this network has only ever seen synthetic nights" in notebook
     print(f"\n{len(samples) / 360_000:.2f} h of real EEG, {n_epochs} epochs, {len(stages)} stage changes")
 
 

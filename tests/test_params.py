@@ -65,6 +65,11 @@ def test_the_notebook_sees_what_was_injected(cell, message):
         Evaluate.from_notebook(namespace | {"In": ["import numpy", cell]})
 
 
+def test_a_corrected_cell_counts_in_its_last_version():
+    cells = ["# Parameters: mine\nchekpoint = 'x'", "# Parameters: mine\ncheckpoint = 'x'"]
+    assert StageOneNight.from_notebook(GOOD | {"In": cells}).device == "auto"
+
+
 def test_the_run_id_follows_from_what_decides_the_result():
     ids = {
         StageOneNight(**(GOOD | {"run_dir": folder, "device": d})).run_id for folder in "ab" for d in ("cpu", "auto")

@@ -128,6 +128,48 @@ def test_scored_stages_beyond_the_end_are_said():
         assert hypnogram_from_annotations(annotations, 120).tolist() == [3] * 4
 
 
+def test_a_scoring_that_starts_early_is_cut():
+    annotations = table((-300, 200, "Sleep stage W"), (-100, 160, "Sleep stage N2"), (60, 30, "Sleep stage R"))
+    with pytest.warns(UserWarning, match="300 s of scored stages lie outside"):
+        assert hypnogram_from_annotations(annotations, 90).tolist() == [2, 2, 4]
+
+
+def test_a_rounding_error_does_not_cost_an_epoch():
+    assert hypnogram_from_annotations(table((0, 9000, "Sleep stage R")), 0.7 * 2700).shape == (63,)
+
+
+def test_records_of_odd_length_are_continuous(tmp_path):
+    path = tmp_path / "odd.edf"
+    samples = edfio.EdfSignal(
+        np.random.default_rng(0).standard_normal(70 * 90), 100, label="EEG", physical_range=(-9, 9)
+    )
+    edfio.Edf([samples], data_record_duration=0.7, annotations=[stage(0, 30, "W")]).write(path)
+    assert read_recording(path).hypnogram.tolist() == [0, 9]
+
+
+def test_labels_that_cannot_be_used_need_not_stop_staging(tmp_path):
+    path = write_edf(tmp_path / "odd.edf", [signal("EEG", 100, seconds=60)], [stage(0, 30, "N")])
+    with pytest.raises(ValueError, match=r"odd\.edf: unknown stage annotations 'sleep stage n'"):
+        read_recording(path)
+    with pytest.warns(UserWarning, match="counts as unscored: unknown stage"):
+        assert read_recording(path, labels="lenient").hypnogram is None
+
+
+def test_a_channel_without_a_scale_is_nan_and_a_missing_date_is_none(tmp_path):
+    path = write_edf(tmp_path / "a.edf", [signal("EEG", 100, seconds=60), signal("AUX", 10, seconds=60)])
+    header = bytearray(path.read_bytes())
+    n_signals = 2
+    for field, width in ((104, 8), (112, 8)):  # after label (16), transducer (80), dimension (8): physical min and max
+        at = 256 + field * n_signals + width
+        header[at : at + width] = b"0       "
+    header[168:176] = b" " * 8
+    path.write_bytes(header)
+    with pytest.warns(UserWarning, match="'AUX' an empty range|no start time"):
+        night = read_recording(path)
+    assert np.isnan(night.signals[1]).all() and np.isfinite(night.signals[0]).all()
+    assert night.start_time is None
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [

@@ -301,6 +301,22 @@ def test_persons_differ_in_amplitude_and_frequency():
 # --- mistakes -----------------------------------------------------------------------------------------------------
 
 
+def test_a_folder_with_anything_real_in_it_is_never_touched(tmp_path):
+    for name, content in (("patient.edf", "x"), ("participants.tsv", "subject\tage\nsub-01\t40\n")):
+        folder = tmp_path / name.split(".")[0]
+        folder.mkdir()
+        (folder / name).write_text(content)
+        with pytest.raises(ValueError, match=f"holds {name}, which is not a synthetic cohort"):
+            write_cohort(folder, n_persons=1, hours=0.1)
+        assert (folder / name).read_text() == content
+
+
+def test_nights_of_an_earlier_cohort_do_not_stay(tmp_path):
+    write_cohort(tmp_path, n_persons=3, hours=0.02, seed=0)
+    table = write_cohort(tmp_path, n_persons=1, hours=0.02, seed=1)
+    assert sorted(file.stem for file in tmp_path.glob("*.edf")) == sorted(table.recording)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,6 +1,7 @@
 """Archived nights staged and scored: what 03 validates with, 04 reports and 05 writes."""
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -53,11 +54,18 @@ def voted_hypnogram(stagings: dict[Montage, Staging], predictions_per_epoch: int
     return majority_vote([staging.hypnogram(predictions_per_epoch) for staging in stagings.values()])
 
 
-def confusion_matrices(model: SleepNetwork, archive: Archive, nights: pd.DataFrame) -> Iterator[np.ndarray]:
-    """The confusion matrix (5, 5) of every row of `nights`, in order; each night needs a hypnogram."""
-    for night in nights.itertuples():
-        stagings = stage_night(model, archive, night.dataset, night.recording)
-        yield confusion_matrix(archive.hypnogram(night.dataset, night.recording), voted_hypnogram(stagings, 1))
+def confusion_of_night(model: SleepNetwork, archive: Archive, dataset: str, recording: str) -> np.ndarray:
+    """The confusion matrix (5, 5) of one archived night, which needs a hypnogram."""
+    stages = voted_hypnogram(stage_night(model, archive, dataset, recording), 1)
+    return confusion_matrix(archive.hypnogram(dataset, recording), stages)
+
+
+def warn_of_synthetic_training(model: SleepNetwork, all_synthetic: bool) -> None:
+    """A warning where a network that has only seen synthetic nights is to judge others."""
+    if model.provenance.get("synthetic") and not all_synthetic:
+        warnings.warn(
+            "this network has only ever seen synthetic nights; what it says of a real one means nothing", stacklevel=2
+        )
 
 
 def score_table(nights: pd.DataFrame, confusions: list[np.ndarray]) -> pd.DataFrame:

@@ -61,10 +61,11 @@ class Parameters(BaseModel):
     def from_notebook(cls, namespace: Mapping[str, object]) -> Self:
         """The parameters of the running notebook: call as `from_notebook(globals())` after the parameters cell.
 
-        Every name assigned in an executed parameters cell must be a parameter, so that a misspelt one stops the run.
+        Every name assigned in a parameters cell must be a parameter, so that a misspelt one stops the run. Of a cell
+        that was corrected and run again, the last version counts.
         """
-        cells = [cell for cell in namespace.get("In", []) if cell.startswith(MARK)]
-        names = {name for cell in cells for name in _assigned_names(cell)} | set(cls.model_fields)
+        cells = {cell.splitlines()[0]: cell for cell in namespace.get("In", []) if cell.startswith(MARK)}
+        names = {name for cell in cells.values() for name in _assigned_names(cell)} | set(cls.model_fields)
         return cls(**{name: namespace[name] for name in names if name in namespace})
 
     def plain(self) -> dict[str, object]:

@@ -12,6 +12,8 @@ import pandas as pd
 from anysleep.analysis.statistics import sleep_statistics, uncertainty
 from anysleep.data import preprocess, read_recording
 from anysleep.data.archive import Archive
+from anysleep.data.channels import check_eeg_before_eog
+from anysleep.data.preparation import without_path
 from anysleep.evaluation import Montage, stage_night, voted_hypnogram
 from anysleep.files import NpzWriter
 from anysleep.inference import Staging, stage_recording
@@ -27,6 +29,8 @@ class Job:
 
     dataset: str
     recording: str
+    source: Path
+    synthetic: bool
     stage: Callable[[Sequence[int]], Staged]
 
 
@@ -37,8 +41,10 @@ def jobs_of_archive(model: SleepNetwork, archive: Archive, channels: Sequence[st
         stagings = stage_night(model, archive, dataset, recording, resolutions=resolutions, channels=channels)
         return stagings, archive.hypnogram(dataset, recording)
 
-    nights = archive.recordings()
-    return [Job(*key, partial(stage, *key)) for key in zip(nights.dataset, nights.recording, strict=True)]
+    nights = archive.recordings()[["dataset", "recording", "synthetic"]]
+    return [
+        Job(*key, archive.path, synthetic, partial(stage, *key)) for *key, synthetic in nights.itertuples(index=False)
+    ]
 
 
 def jobs_of_files(model: SleepNetwork, files: Sequence[Path], channels: Sequence[str]) -> list[Job]:
@@ -48,16 +54,20 @@ def jobs_of_files(model: SleepNetwork, files: Sequence[Path], channels: Sequence
     """
     if not channels:
         raise ValueError("name the channels to use: which channels of a file are EEG or EOG is not guessed")
+    if not files:
+        raise ValueError("there is nothing to stage: name an archive or recordings")
+    if model.name == "usleep":
+        check_eeg_before_eog(channels)
     stems = [file.stem for file in files]
     if len(set(stems)) < len(stems):
         raise ValueError(f"several files have the same name, so their results would: {sorted(stems)}")
 
     def stage(file: Path, resolutions: Sequence[int]) -> Staged:
-        night = read_recording(file, channels=channels)
+        night = read_recording(file, channels=channels, labels="lenient")
         signals = preprocess(night.signals, night.rates_hz, model.sampling_rate_hz, names=channels)
         return {tuple(channels): stage_recording(model, signals, resolutions=resolutions)}, night.hypnogram
 
-    return [Job("files", file.stem, partial(stage, file)) for file in files]
+    return [Job("files", file.stem, file, False, partial(stage, file)) for file in files]
 
 
 def write_predictions(
@@ -90,8 +100,8 @@ def write_predictions(
             row = {"dataset": job.dataset, "recording": job.recording, "status": "failed", "reason": ""}
             try:
                 stagings, truth = job.stage(sorted({1, *resolutions}))
-            except (OSError, ValueError, KeyError) as error:
-                rows.append(row | {"reason": str(error)})
+            except (OSError, ValueError, KeyError, RuntimeError) as error:  # RuntimeError: no memory left
+                rows.append(row | {"reason": without_path(error, job.source)})
                 continue
             key = f"{job.dataset}_{job.recording}"
             for r in resolutions:

@@ -160,7 +160,7 @@ def main(arguments: list[str]) -> int:
     }
     try:
         folder = execute(notebook, files, overrides)
-    except ParameterError as error:
+    except (ParameterError, OSError) as error:  # OSError: a YAML file that is not there
         print(f"{notebook}: {error}", file=sys.stderr)
         return 2
     except RuntimeError as error:

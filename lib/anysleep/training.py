@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Sampler
 from anysleep.analysis.metrics import metrics_of_confusion
 from anysleep.data.archive import Archive
 from anysleep.data.sampling import WindowBatches
-from anysleep.evaluation import confusion_matrices
+from anysleep.evaluation import confusion_of_night
 from anysleep.models import SleepNetwork
 from anysleep.stages import N_STAGES, UNSCORED
 
@@ -99,7 +99,8 @@ class ValidateWholeNights(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, module: StagingModule) -> None:
         """See the class."""
         with Archive(self.archive) as archive:
-            confusion = sum(confusion_matrices(module.network, archive, self.nights))
+            keys = zip(self.nights.dataset, self.nights.recording, strict=True)
+            confusion = sum(confusion_of_night(module.network, archive, *key) for key in keys)
         module.network.train()
         scores = metrics_of_confusion(confusion)
         loss = float(np.mean(module.losses))

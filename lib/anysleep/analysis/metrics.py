@@ -34,22 +34,25 @@ def stage_metrics(truth: ArrayLike, prediction: ArrayLike) -> pd.Series:
     ValueError
         Lengths differ, a code is unknown, or no epoch is scored by both.
     """
-    return metrics_of_confusion(confusion_matrix(truth, prediction))
+    confusion = confusion_matrix(truth, prediction)
+    if not confusion.any():
+        raise ValueError("no epoch is scored in both truth and prediction")
+    return metrics_of_confusion(confusion)
 
 
 def metrics_of_confusion(confusion: np.ndarray) -> pd.Series:
     """The scores of `stage_metrics` from a confusion matrix (5, 5), or from the sum of several.
 
     F1 is 2 TP / (2 TP + FP + FN), and 1 where a stage occurs neither in truth nor in prediction (AnySleep, methods:
-    evaluation); MF1 is the mean F1 of the five stages. Precision, recall and kappa are NaN where they are 0 / 0.
+    evaluation); MF1 is the mean F1 of the five stages. Precision, recall and kappa are NaN where they are 0 / 0, and
+    everything is NaN where no epoch was scored.
     """
     total = confusion.sum()
-    if total == 0:
-        raise ValueError("no epoch is scored in both truth and prediction")
     hits, in_truth, in_prediction = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
     with np.errstate(invalid="ignore"):
         precision, recall = hits / in_prediction, hits / in_truth
         f1 = np.where(in_truth + in_prediction == 0, 1.0, 2 * hits / (in_truth + in_prediction))
+        f1 = f1 if total else np.full(N_STAGES, np.nan)
         accuracy, by_chance = hits.sum() / total, (in_truth @ in_prediction) / total**2
         kappa = np.float64(accuracy - by_chance) / np.float64(1 - by_chance)
     scores = {"precision": precision, "recall": recall, "f1": f1}

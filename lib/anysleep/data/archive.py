@@ -1,7 +1,7 @@
 """The archive, the only door to HDF5: preprocessed nights of one or more data sets in one file.
 
     /<dataset>                                attrs eeg_channels, eog_channels: names, in order
-    /<dataset>/<recording>                    attrs subject, age, sex, group, start_time, source_sha256: where known
+    /<dataset>/<recording>                    attrs subject, age, sex, group, start_time, source_sha256, synthetic
     /<dataset>/<recording>/PSG/<channel>      float32 (T,), whole epochs
     /<dataset>/<recording>/hypnogram          int8 (E,), optional
     /<dataset>/<recording>/class_to_index/<0..4>  int (n,), the epochs of each stage
@@ -110,6 +110,7 @@ class Archive:
             self._file = h5py.File(self.path, "r")
         except OSError as error:
             raise ValueError(f"{path}: not an HDF5 file, or damaged: {error}") from error
+        _refuse_links_outside(self._file)
         self.sampling_rate_hz = int(self._file.attrs.get("sampling_rate_hz", PUBLISHED_RATE_HZ))
         self.samples_per_epoch = self.sampling_rate_hz * EPOCH_S
 
@@ -128,23 +129,34 @@ class Archive:
         """One row a recording, in the order of the file.
 
         Columns dataset, recording, subject, age, sex, group (missing where unknown), n_epochs, channels (tuple, in the
-        data set's order), has_hypnogram.
+        data set's order), has_hypnogram, synthetic. ValueError where the lengths within a recording differ.
         """
         rows = []
         for dataset, nights in self._file.items():
             for recording, night in nights.items():
                 eeg, eog = self.channels_of(dataset, recording)
-                n_samples = max((signal.shape[0] for signal in night["PSG"].values()), default=0)
+                n_epochs = self._n_epochs(night)
                 rows.append(
                     {"dataset": dataset, "recording": recording}
                     | {name: _text(night.attrs.get(name)) for name in PERSON_ATTRIBUTES}
                     | {
-                        "n_epochs": n_samples // self.samples_per_epoch,
+                        "n_epochs": n_epochs,
                         "channels": (*eeg, *eog),
                         "has_hypnogram": "hypnogram" in night,
+                        "synthetic": bool(night.attrs.get("synthetic", False)),
                     }
                 )
         return pd.DataFrame(rows)
+
+    def find(self, dataset: str = "", recording: str = "") -> pd.Series:
+        """The row of one recording by its exact names; empty means the first. KeyError where there is none."""
+        rows = self.recordings()
+        for column, name in (("dataset", dataset), ("recording", recording)):
+            known = rows[column]
+            rows = rows[known == name] if name else rows
+            if rows.empty:
+                raise KeyError(f"no {column} {name!r} in {self.path.name}; there are {', '.join(known.unique()[:10])}")
+        return rows.iloc[0]
 
     def channels_of(self, dataset: str, recording: str) -> tuple[list[str], list[str]]:
         """EEG and EOG channels that this recording has, in the data set's order."""
@@ -177,11 +189,28 @@ class Archive:
             raise KeyError(f"{dataset}/{recording} has no channel {', '.join(missing)}; it has {', '.join(psg)}")
         return np.stack([psg[name][start:stop] for name in channels])
 
+    def _n_epochs(self, night: h5py.Group) -> int:
+        lengths = {name: signal.shape[0] // self.samples_per_epoch for name, signal in night["PSG"].items()}
+        if "hypnogram" in night:
+            lengths["hypnogram"] = night["hypnogram"].shape[0]
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"{night.name}: lengths differ, in epochs {lengths}; align them before they are used")
+        return next(iter(lengths.values()), 0)
+
     def _group(self, *names: str) -> h5py.Group:
         path = "/".join(names)
         if path not in self._file:
             raise KeyError(f"{self.path} has no {path}")
         return self._file[path]
+
+
+def _refuse_links_outside(group: h5py.Group) -> None:
+    """ValueError where anything in the file leads to another file."""
+    for name in group:
+        if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
+            raise ValueError(f"{group.name}/{name} is a link to another file; links that lead out are refused")
+        if group.get(name, getclass=True) is h5py.Group and isinstance(group.get(name, getlink=True), h5py.HardLink):
+            _refuse_links_outside(group[name])
 
 
 def _text(value: object) -> object:

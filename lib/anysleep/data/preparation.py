@@ -1,6 +1,8 @@
 """From a folder of recordings to an archive: nights in parallel, one row a night that says what happened."""
 
 import re
+import shutil
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -39,20 +41,19 @@ def prepare_archive(files: Sequence[Path], preparation: Preparation, path: Path,
     Returns
     -------
     One row a file: recording, subject, status ('ok' or 'failed'), reason, left_out (channels, with the reason),
-    duration_s, n_epochs, dropped_s (the last partial epoch), n_scored, n_arousals. A file that cannot be used is a
-    row with a reason; the others go on.
+    duration_s, n_epochs, dropped_s (the last partial epoch), n_scored, n_arousals, notes (what was not plain in the
+    file). A file that cannot be used is a row with a reason; the others go on.
 
     Raises
     ------
     ValueError
-        No file, two files with one name, or none that can be used.
+        Two files with one name, or none that can be used.
     """
     stems = pd.Series([file.stem for file in files])
-    if stems.empty:
-        raise ValueError("no recording matches; check recordings_dir and file_pattern")
     if stems.duplicated().any():
         raise ValueError(f"several files would become the same recording: {', '.join(stems[stems.duplicated()])}")
     nights_dir = path.with_name(path.stem + "_nights")
+    shutil.rmtree(nights_dir, ignore_errors=True)  # of a run that was killed
     work = partial(_prepare_file, preparation=preparation, nights_dir=nights_dir)
     if n_jobs == 1:
         rows = list(map(work, files))
@@ -71,10 +72,26 @@ def prepare_archive(files: Sequence[Path], preparation: Preparation, path: Path,
         eog_channels=[stored_name(name) for name in preparation.eog_channels],
         sampling_rate_hz=preparation.sampling_rate_hz,
     )
-    for night_file in night_files:
-        night_file.unlink()
-    nights_dir.rmdir()
+    shutil.rmtree(nights_dir)
     return table
+
+
+def find_recordings(folder: Path, pattern: str) -> list[Path]:
+    """The files that match, sorted, without hidden ones. ValueError where there is none."""
+    files = sorted(file for file in folder.glob(pattern) if not file.name.startswith("."))
+    if not files:
+        raise ValueError(f"no file in {folder} matches {pattern!r}; check recordings_dir and file_pattern")
+    return files
+
+
+def first_readable(files: Sequence[Path]) -> Recording:
+    """The first recording that can be read, to be looked at. ValueError where none can."""
+    for file in files:
+        try:
+            return read_recording(file, labels="lenient")
+        except (OSError, ValueError) as error:
+            last_error = error
+    raise ValueError(f"none of {len(files)} files can be read; the last: {last_error}")
 
 
 def read_participants(path: Path) -> pd.DataFrame:
@@ -87,13 +104,20 @@ def read_participants(path: Path) -> pd.DataFrame:
 
 def _prepare_file(file: Path, preparation: Preparation, nights_dir: Path) -> dict[str, object]:
     row: dict[str, object] = {"recording": file.stem, "subject": None, "status": "failed", "reason": ""}
-    try:
-        row["subject"] = _subject_of(file, preparation.subject_pattern)
-        night, facts = prepare_night(file, preparation)
-        write_night(nights_dir / f"{file.stem}.h5", night, preparation.sampling_rate_hz)
-    except (OSError, ValueError, KeyError) as error:
-        return row | {"reason": str(error)}
-    return row | facts | {"status": "ok"}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            row["subject"] = _subject_of(file, preparation.subject_pattern)
+            night, facts = prepare_night(file, preparation)
+            write_night(nights_dir / f"{file.stem}.h5", night, preparation.sampling_rate_hz)
+        except (OSError, ValueError, KeyError) as error:
+            return row | {"reason": without_path(error, file)}
+    return row | facts | {"status": "ok", "notes": "; ".join(str(warning.message) for warning in caught)}
+
+
+def without_path(error: Exception, file: Path) -> str:
+    """The message without the folder of the file, which could tell who the patient is."""
+    return str(error).replace(f"{file}: ", "").replace(str(file.parent), "...")
 
 
 def prepare_night(file: Path, preparation: Preparation) -> tuple[ArchivedNight, dict[str, object]]:
@@ -111,7 +135,7 @@ def prepare_night(file: Path, preparation: Preparation) -> tuple[ArchivedNight, 
         raise ValueError(f"no channel can be used: {'; '.join(left_out)}")
 
     samples_per_epoch = preparation.sampling_rate_hz * EPOCH_S
-    n_epochs = min(map(len, signals.values())) // samples_per_epoch
+    n_epochs = min(recording.n_epochs, *(len(signal) // samples_per_epoch for signal in signals.values()))
     if n_epochs == 0:
         raise ValueError(f"the recording lasts {recording.duration_s:g} s, less than one epoch of {EPOCH_S} s")
     hypnogram = None if recording.hypnogram is None else recording.hypnogram[:n_epochs]
@@ -135,7 +159,7 @@ def prepare_night(file: Path, preparation: Preparation) -> tuple[ArchivedNight, 
 
 def _subject_of(file: Path, pattern: str) -> str:
     match = re.search(pattern, file.stem)
-    if not match or not match.groups():
+    if not match or not match.groups() or not match.group(1):
         raise ValueError(f"subject_pattern {pattern!r} finds no person in the file name {file.stem!r}")
     return match.group(1)
 
@@ -145,9 +169,10 @@ def _attributes(file: Path, recording: Recording, preparation: Preparation) -> d
     attributes: dict[str, str | float] = {
         "subject": _subject_of(file, preparation.subject_pattern),
         "source_sha256": sha256_of(file),
+        "synthetic": recording.synthetic,
     }
-    if recording.start_time is not None:
-        attributes["start_time"] = recording.start_time.strftime("%H:%M:%S")
+    if recording.clock_time is not None:
+        attributes["start_time"] = recording.clock_time
     if preparation.participants is not None:
         people = preparation.participants
         rows = people[people.subject.astype(str) == attributes["subject"]]

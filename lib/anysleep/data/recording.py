@@ -8,6 +8,8 @@ from difflib import get_close_matches
 import numpy as np
 import pandas as pd
 
+from anysleep.stages import EPOCH_S
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -34,9 +36,20 @@ class Recording:
     """True where the file says that it was simulated by `anysleep.data.synthetic`."""
 
     @property
+    def n_epochs(self) -> int:
+        """Whole epochs of 30 s."""
+        return whole_epochs(self.duration_s)
+
+    @property
+    def clock_time(self) -> str | None:
+        """Time of day of the first sample, without the date, which could help to tell who the patient is."""
+        return None if self.start_time is None else self.start_time.strftime("%H:%M:%S")
+
+    @property
     def arousals(self) -> np.ndarray:
-        """Annotated arousals, float64 (n, 2): onset and end in s."""
+        """Annotated arousals, float64 (n, 2): onset and end in s. Those without a duration are left out."""
         rows = self.annotations[self.annotations.description.str.contains("arousal", case=False)]
+        rows = rows[rows.duration_s > 0]
         return np.column_stack([rows.onset_s, rows.onset_s + rows.duration_s]).astype(float)
 
     def pick(self, channels: Sequence[str]) -> "Recording":
@@ -49,6 +62,11 @@ class Recording:
             rates_hz=tuple(self.rates_hz[i] for i in positions),
             units=tuple(self.units[i] for i in positions),
         )
+
+
+def whole_epochs(duration_s: float) -> int:
+    """Whole epochs in a duration, which may be a rounding error short of a border."""
+    return int(round(duration_s, 6) // EPOCH_S)
 
 
 def position_of(name: str, channels: Sequence[str]) -> int:

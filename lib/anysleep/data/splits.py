@@ -1,5 +1,6 @@
 """Which recordings train, validate and test: always by person."""
 
+import warnings
 from collections.abc import Mapping
 from math import ceil
 from pathlib import Path
@@ -29,7 +30,7 @@ def split_by_person(recordings: pd.DataFrame, valid_share: float, test_share: fl
                 f"{dataset}: who the person is is unknown for some recordings, so no split by person is safe"
             )
         persons = np.random.default_rng(seed).permutation(sorted(rows.subject.unique()))
-        n_test, n_valid = ceil(test_share * len(persons)), ceil(valid_share * len(persons))
+        n_test, n_valid = (ceil(round(share * len(persons), 9)) for share in (test_share, valid_share))
         if n_test + n_valid >= len(persons):
             raise ValueError(f"{dataset}: {len(persons)} persons leave none to train after {n_valid} + {n_test}")
         part_of = dict.fromkeys(persons, "train")
@@ -74,6 +75,9 @@ def select_part(recordings: pd.DataFrame, split: Split, part: str) -> pd.DataFra
     )
     parts.index = recordings.index
     chosen = recordings[parts == part]
+    absent = sum(len(ids) for ids in split[part].values()) - len(chosen)
+    if absent:
+        warnings.warn(f"{absent} recordings of the split's part {part!r} are not in this archive", stacklevel=2)
     if chosen.empty:
         raise ValueError(f"the split's part {part!r} names no recording of this archive")
     others = recordings[(parts != part) & parts.notna()]

@@ -4,7 +4,6 @@ A released file holds `{"state_dict": ...}` and nothing else: the architecture i
 from the shapes. Ours add `name`, `hyperparameters`, `sampling_rate_hz`, `predictions_per_epoch` and `provenance`.
 """
 
-import os
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from anysleep.files import written_whole
 from anysleep.models.networks import SleepNetwork, build_model
 from anysleep.published import read_table
 
@@ -78,9 +78,8 @@ def save_checkpoint(path: str | Path, model: SleepNetwork, provenance: Mapping[s
         "predictions_per_epoch": model.predictions_per_epoch,
         "provenance": dict(provenance),
     }
-    temporary = path.with_name(path.name + ".part")
-    torch.save(content, temporary)
-    os.replace(temporary, path)
+    with written_whole(path) as temporary:
+        torch.save(content, temporary)
     return path
 
 

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
+from anysleep.data.recording import whole_epochs
 from anysleep.stages import EPOCH_S, N1, N2, N3, REM, UNSCORED, WAKE
 
 STAGE_DESCRIPTIONS = {
@@ -50,7 +51,7 @@ def hypnogram_from_annotations(annotations: pd.DataFrame, duration_s: float) -> 
     stages = _stage_rows(annotations)
     if stages.empty:
         return None
-    n_epochs = int(duration_s // EPOCH_S)
+    n_epochs = whole_epochs(duration_s)
     covered_s = _seconds_per_stage(stages, n_epochs)  # (E, codes)
     crowded = np.flatnonzero(covered_s.sum(axis=1) > EPOCH_S + 0.1)
     if crowded.size:
@@ -84,7 +85,8 @@ def _seconds_per_stage(stages: pd.DataFrame, n_epochs: int) -> np.ndarray:
     borders_s = np.arange(n_epochs + 1) * EPOCH_S
     covered_s = np.zeros((n_epochs, len(CODES)))
     for onset_s, end_s, code in zip(stages.onset_s, stages.end_s, stages.code, strict=True):
-        first, last = max(int(onset_s // EPOCH_S), 0), min(int(-(-end_s // EPOCH_S)), n_epochs)
+        first = max(int(onset_s // EPOCH_S), 0)
+        last = max(first, min(int(-(-end_s // EPOCH_S)), n_epochs))
         starts_s, ends_s = borders_s[first:last], borders_s[first + 1 : last + 1]
         overlap_s = np.minimum(ends_s, end_s) - np.maximum(starts_s, onset_s)
         covered_s[first:last, CODES.index(code)] += np.clip(overlap_s, 0, None)

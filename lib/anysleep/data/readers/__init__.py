@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from anysleep.data.readers.edf import read_edf
+from anysleep.data.readers.edf import Labels, read_edf
 from anysleep.data.recording import Recording
 
 READERS = {".edf": read_edf, ".rec": read_edf}
@@ -11,7 +11,11 @@ READERS = {".edf": read_edf, ".rec": read_edf}
 
 
 def read_recording(
-    path: str | Path, *, channels: Sequence[str] | None = None, hypnogram_path: str | Path | None = None
+    path: str | Path,
+    *,
+    channels: Sequence[str] | None = None,
+    hypnogram_path: str | Path | None = None,
+    labels: Labels = "strict",
 ) -> Recording:
     """Read one night: every channel at its own rate, voltages in uV, annotations and hypnogram on one time base.
 
@@ -24,6 +28,9 @@ def read_recording(
     hypnogram_path
         File with the stage annotations, where it is not `path` itself. The scorings of Sleep-EDF are found by their
         names (`SC4001E0-PSG.edf`, `SC4001EC-Hypnogram.edf`).
+    labels
+        `strict`: stages that cannot be read stop the reading. `lenient`: they are left out with a warning, for staging,
+        which needs none.
 
     Raises
     ------
@@ -37,4 +44,4 @@ def read_recording(
         raise FileNotFoundError(f"{path}: no such file")
     if path.suffix.lower() not in READERS:
         raise ValueError(f"{path}: no reader for {path.suffix!r}; there are readers for {', '.join(READERS)}")
-    return READERS[path.suffix.lower()](path, channels=channels, hypnogram_path=hypnogram_path)
+    return READERS[path.suffix.lower()](path, channels=channels, hypnogram_path=hypnogram_path, labels=labels)

@@ -2,8 +2,9 @@
 
 import warnings
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
+from typing import Literal
 
 import edfio
 import numpy as np
@@ -12,32 +13,49 @@ import pandas as pd
 from anysleep.data.labels import hypnogram_from_annotations
 from anysleep.data.recording import Recording, position_of
 
+Labels = Literal["strict", "lenient"]
+
 MICROVOLTS = {"v": 1e6, "mv": 1e3, "uv": 1.0, "µv": 1.0, "nv": 1e-3}
 """Microvolts in each voltage unit, in lower case."""
 
 
 def read_edf(
-    path: Path, *, channels: Sequence[str] | None = None, hypnogram_path: str | Path | None = None
+    path: Path,
+    *,
+    channels: Sequence[str] | None = None,
+    hypnogram_path: str | Path | None = None,
+    labels: Labels = "strict",
 ) -> Recording:
     """See `read_recording`."""
+    try:
+        return _read(path, channels, hypnogram_path, labels)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _read(path: Path, channels: Sequence[str] | None, hypnogram_path: str | Path | None, labels: Labels) -> Recording:
     edf = _open(path)
     signals = edf.signals
     if channels is not None:
-        labels = [signal.label for signal in signals]
-        signals = [signals[position_of(name, labels)] for name in channels]
-    units, data = zip(*(_in_microvolts(signal, path) for signal in signals), strict=True) if signals else ((), ())
+        names = [signal.label for signal in signals]
+        signals = [signals[position_of(name, names)] for name in channels]
+    units, data = zip(*map(_in_microvolts, signals), strict=True) if signals else ((), ())
     annotations = _annotations(edf)
-    duration_s = edf.num_data_records * edf.data_record_duration
+    duration_s = float(edf.num_data_records * edf.data_record_duration)
     try:
-        hypnogram = hypnogram_from_annotations(_stage_annotations(path, edf, annotations, hypnogram_path), duration_s)
+        annotations = _with_scoring(path, edf, annotations, hypnogram_path)
+        hypnogram = hypnogram_from_annotations(annotations, duration_s)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        if labels == "strict":
+            raise
+        warnings.warn(f"the labels cannot be used, so the recording counts as unscored: {error}", stacklevel=4)
+        hypnogram = None
     return Recording(
         channels=tuple(signal.label for signal in signals),
         signals=data,
         rates_hz=tuple(float(signal.sampling_frequency) for signal in signals),
         units=units,
-        duration_s=float(duration_s),
+        duration_s=duration_s,
         annotations=annotations,
         start_time=_start_time(edf),
         hypnogram=hypnogram,
@@ -54,17 +72,18 @@ def _open(path: Path) -> edfio.Edf:
     except OSError:
         raise
     except Exception as error:  # edfio lets IndexError, decoding and other errors of damaged headers through
-        raise ValueError(f"{path}: not a whole EDF file: {error}") from error
-    if not edf.is_continuous:
-        raise ValueError(f"{path}: EDF+D with gaps; only continuous recordings are read")
+        raise ValueError(f"not a whole EDF file: {error}") from error
+    if edf.reserved.startswith("EDF+D") and not edf.is_continuous:
+        raise ValueError("EDF+D with gaps; only continuous recordings are read")
     return edf
 
 
-def _in_microvolts(signal: edfio.EdfSignal, path: Path) -> tuple[str, np.ndarray]:
-    """Unit and float32 samples; other units than voltages stay as they are."""
+def _in_microvolts(signal: edfio.EdfSignal) -> tuple[str, np.ndarray]:
+    """Unit and float32 samples; other units than voltages stay as they are. NaN where the header gives no scale."""
     unit = signal.physical_dimension.strip()
     if signal.physical_min == signal.physical_max or signal.digital_min == signal.digital_max:
-        raise ValueError(f"{path}: the header gives channel {signal.label!r} an empty range, its samples mean nothing")
+        warnings.warn(f"the header gives channel {signal.label!r} an empty range: its samples are NaN", stacklevel=5)
+        return unit, np.full(signal.digital.size, np.nan, dtype=np.float32)
     factor = MICROVOLTS.get(unit.lower().replace("μ", "µ"))
     if factor is None:
         return unit, signal.data.astype(np.float32)
@@ -78,25 +97,32 @@ def _annotations(edf: edfio.Edf) -> pd.DataFrame:
     return table.sort_values("onset_s", ignore_index=True)
 
 
-def _start_time(edf: edfio.Edf) -> datetime:
+def _start_time(edf: edfio.Edf) -> datetime | None:
+    """None, with a warning, where the header holds no date and time."""
     try:
-        day = edf.startdate
+        return datetime.combine(edf.startdate, edf.starttime)
     except edfio.AnonymizedDateError:
-        day = date(1985, 1, 1)
-    return datetime.combine(day, edf.starttime)
+        return datetime.combine(date(1985, 1, 1), edf.starttime)
+    except ValueError as error:
+        warnings.warn(f"the header holds no start time: {error}", stacklevel=5)
+        return None
 
 
-def _stage_annotations(
+def _with_scoring(
     path: Path, edf: edfio.Edf, annotations: pd.DataFrame, hypnogram_path: str | Path | None
 ) -> pd.DataFrame:
-    """The annotations that hold the stages, in seconds since the first sample of `edf`."""
+    """The annotations of `edf` and of its scoring, if there is one, in seconds since the first sample of `edf`."""
     scoring_path = Path(hypnogram_path) if hypnogram_path else _scoring_beside(path)
     if scoring_path is None:
         return annotations
     scoring = _open(scoring_path)
-    shift: timedelta = _start_time(scoring) - _start_time(edf)
-    stages = _annotations(scoring)
-    return stages.assign(onset_s=stages.onset_s + shift.total_seconds())
+    starts = _start_time(edf), _start_time(scoring)
+    if None in starts:
+        raise ValueError(f"{scoring_path.name} cannot be aligned without the start times of both files")
+    added = _annotations(scoring)
+    added["onset_s"] += (starts[1] - starts[0]).total_seconds()
+    together = added if annotations.empty else pd.concat([annotations, added])
+    return together.sort_values("onset_s", ignore_index=True)
 
 
 def _scoring_beside(path: Path) -> Path | None:
@@ -107,5 +133,5 @@ def _scoring_beside(path: Path) -> Path | None:
     found = sorted({*path.parent.glob(f"{night[:-1]}?-Hypnogram.edf"), *path.parent.glob(f"{night}-Hypnogram.edf")})
     if len(found) > 1:
         names = ", ".join(p.name for p in found)
-        raise ValueError(f"{path}: several scorings lie beside it ({names}); say which with hypnogram_path")
+        raise ValueError(f"several scorings lie beside it ({names}); say which with hypnogram_path")
     return found[0] if found else None

@@ -2,6 +2,7 @@
 
 import datetime
 import os
+import re
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -32,7 +33,8 @@ def write_cohort(
 ) -> pd.DataFrame:
     """Simulate a cohort and write it: `<recording>.edf` for each night, and `participants.tsv`.
 
-    Files are written under a temporary name and renamed when whole; existing ones of the same name are replaced.
+    Files are written under a temporary name and renamed when whole. Synthetic nights that are there already are
+    removed first; a folder that holds anything else is refused, so that nothing of a real data set is ever touched.
 
     Parameters
     ----------
@@ -64,12 +66,30 @@ def write_cohort(
     persons = draw_persons(n_persons, seed)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    _clear(folder)
     jobs = [
         (folder, person, night, hours, seed, rate_hz) for person in persons for night in range(1, person.n_nights + 1)
     ]
     rows = list(_run(jobs, n_jobs))
     _write_participants(folder / "participants.tsv", persons)
     return pd.DataFrame(rows)
+
+
+def _clear(folder: Path) -> None:
+    """Remove an earlier cohort. ValueError where the folder holds anything but synthetic nights."""
+    nights = [file for file in folder.iterdir() if re.fullmatch(r"syn\d{3,}-night\d+\.edf", file.name)]
+    participants = folder / "participants.tsv"
+    foreign = sorted({file.name for file in folder.iterdir()} - {file.name for file in [*nights, participants]})
+    if participants.exists():
+        subjects = pd.read_csv(participants, sep="\t", dtype=str).get("subject", pd.Series(["no subject"]))
+        foreign += [participants.name] if not subjects.str.fullmatch(r"syn\d{3,}").all() else []
+    if foreign:
+        raise ValueError(
+            f"{folder} holds {', '.join(foreign[:3])}, which is not a synthetic cohort; choose an empty folder, or no "
+            "synthetic persons to use the recordings that are there"
+        )
+    for file in nights:
+        file.unlink()
 
 
 def _run(jobs: list[tuple], n_jobs: int) -> Iterator[dict]:
