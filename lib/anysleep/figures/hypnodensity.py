@@ -75,7 +75,7 @@ def plot_staging(
     title: str = "",
 ) -> Figure:
     """Hypnogram (P,) over hypnodensity (P, 5) on one time axis; an expert's hypnogram on top where there is one."""
-    rows = [*([("expert", truth, truth_seconds)] if truth is not None else [])]
+    rows = [*([("scored", truth, truth_seconds)] if truth is not None else [])]
     rows.append(("predicted", hypnogram, seconds_per_prediction))
     figure, axes = plt.subplots(len(rows) + 1, 1, figsize=(10, 1.6 * len(rows) + 2), sharex=True, layout="constrained")
     for ax, (name, stages, seconds) in zip(axes, rows, strict=False):
