@@ -118,6 +118,10 @@ class Archive:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
     def channels(self, dataset: str) -> tuple[list[str], list[str]]:
