@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from anysleep.data import read_recording
-from anysleep.data.labels import hypnogram_from_annotations
+from anysleep.data.labels import scoring_of_annotations, with_scoring
+from anysleep.data.recording import Recording
 
 HOUR = 3600
 
@@ -97,7 +98,7 @@ def test_damaged_files_are_named(tmp_path, sleep_edf):
     for damaged in (b"", whole[:100], whole[:600], whole[:-1000], b"something else entirely" * 99, whole + b"0" * 99):
         path = tmp_path / "damaged.edf"
         path.write_bytes(damaged)
-        with pytest.raises(ValueError, match=r"damaged\.edf: not a whole EDF file"):
+        with pytest.raises(ValueError, match=r"damaged\.edf: not a whole EDF or BDF file"):
             read_recording(path)
     with pytest.raises(FileNotFoundError, match="no such file"):
         read_recording(tmp_path / "missing.edf")
@@ -110,32 +111,44 @@ def table(*rows):
     return pd.DataFrame(rows, columns=["onset_s", "duration_s", "description"])
 
 
+def hypnogram_of(*rows, duration_s, length="equal"):
+    """The stages that these annotations give a recording of so many seconds."""
+    night = Recording(("EEG",), [np.zeros(1)], (100.0,), ("uV",), duration_s)
+    return with_scoring(night, scoring_of_annotations(table(*rows)), length=length).hypnogram
+
+
 def test_a_stage_off_the_grid_is_said():
-    annotations = table((0, 40, "Sleep stage W"), (40, 80, "Sleep stage N2"))
-    with pytest.warns(UserWarning, match="1 of 4 epochs hold more than one stage"):
-        assert hypnogram_from_annotations(annotations, 120).tolist() == [0, 2, 2, 2]
+    with pytest.warns(UserWarning, match="1 of 4 epochs of 30 s hold more than one stage"):
+        stages = hypnogram_of((0, 40, "Sleep stage W"), (40, 80, "Sleep stage N2"), duration_s=120)
+    assert stages.tolist() == [0, 2, 2, 2]
+
+
+def test_a_tie_between_two_stages_is_no_stage():
+    with pytest.warns(UserWarning, match="1 of 2 epochs"):
+        stages = hypnogram_of((0, 45, "Sleep stage W"), (45, 15, "Sleep stage R"), duration_s=60)
+    assert stages.tolist() == [0, 9]
 
 
 def test_stages_without_duration_last_until_the_next():
     nan = float("nan")
-    annotations = table((0, nan, "Sleep stage W"), (60, nan, "Sleep stage R"), (120, nan, "Sleep stage N1"))
-    assert hypnogram_from_annotations(annotations, 180).tolist() == [0, 0, 4, 4, 1, 9]
+    rows = (0, nan, "Sleep stage W"), (60, nan, "Sleep stage R"), (120, nan, "Sleep stage N1")
+    assert hypnogram_of(*rows, duration_s=180).tolist() == [0, 0, 4, 4, 1, 9]
 
 
-def test_scored_stages_beyond_the_end_are_said():
-    annotations = table((0, 600, "Sleep stage N3"))
-    with pytest.warns(UserWarning, match="480 s of scored stages lie outside the 120 s"):
-        assert hypnogram_from_annotations(annotations, 120).tolist() == [3] * 4
+def test_scored_stages_beyond_the_end_need_a_rule():
+    rows = ((0, 600, "Sleep stage N3"),)
+    with pytest.raises(ValueError, match=r"the labels cover 0 s to 600 s \(600 s\), the signals last 120 s; state a rule"):
+        hypnogram_of(*rows, duration_s=120)
+    with pytest.warns(UserWarning, match="both end where the shorter one ends"):
+        assert hypnogram_of(*rows, duration_s=120, length="trim_end").tolist() == [3] * 4
 
 
-def test_a_scoring_that_starts_early_is_cut():
-    annotations = table((-300, 200, "Sleep stage W"), (-100, 160, "Sleep stage N2"), (60, 30, "Sleep stage R"))
-    with pytest.warns(UserWarning, match="300 s of scored stages lie outside"):
-        assert hypnogram_from_annotations(annotations, 90).tolist() == [2, 2, 4]
+def test_unscored_time_beyond_the_end_is_no_matter():
+    assert hypnogram_of((0, 60, "Sleep stage R"), (60, 9000, "Sleep stage ?"), duration_s=90).tolist() == [4, 4, 9]
 
 
 def test_a_rounding_error_does_not_cost_an_epoch():
-    assert hypnogram_from_annotations(table((0, 1890, "Sleep stage R")), 0.7 * 2700).shape == (63,)
+    assert hypnogram_of((0, 1890, "Sleep stage R"), duration_s=0.7 * 2700).shape == (63,)
 
 
 def test_records_of_odd_length_are_continuous(tmp_path):
@@ -149,9 +162,9 @@ def test_records_of_odd_length_are_continuous(tmp_path):
 
 def test_labels_that_cannot_be_used_need_not_stop_staging(tmp_path):
     path = write_edf(tmp_path / "odd.edf", [signal("EEG", 100, seconds=60)], [stage(0, 30, "N")])
-    with pytest.raises(ValueError, match=r"odd\.edf: unknown stage annotations 'sleep stage n'"):
+    with pytest.raises(ValueError, match=r"odd\.edf: unknown stage labels: 'Sleep stage N'"):
         read_recording(path)
-    with pytest.warns(UserWarning, match="counts as unscored: unknown stage"):
+    with pytest.warns(UserWarning, match="counts as unscored: unknown stage labels"):
         assert read_recording(path, labels="lenient").hypnogram is None
 
 
@@ -173,11 +186,12 @@ def test_a_channel_without_a_scale_is_nan_and_a_missing_date_is_none(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([(0, 30, "Sleep stage Q")], "unknown stage annotations 'sleep stage q'"),
-        ([(0, 60, "Sleep stage W"), (0, 60, "Sleep stage R")], "2 epochs carry two stage annotations"),
-        ([(9000, 60, "Sleep stage W")], "no stage annotation lies inside"),
+        ([(0, 30, "Sleep stage Q")], "unknown stage labels: 'Sleep stage Q'"),
+        ([(0, 60, "Sleep stage W"), (0, 60, "Sleep stage R")], "2 epochs carry two stages"),
+        ([(9000, 60, "Sleep stage W")], "no scored stage lies inside"),
+        ([(-60, 90, "Sleep stage W")], "scored before the first sample"),
     ],
 )
 def test_contradicting_stages_are_refused(rows, message):
     with pytest.raises(ValueError, match=message):
-        hypnogram_from_annotations(table(*rows), 120)
+        hypnogram_of(*rows, duration_s=120)

@@ -2,6 +2,7 @@
 
 from anysleep.data.preprocessing import preprocess
 from anysleep.data.readers import read_recording
+from anysleep.data.reasons import BadRecording
 from anysleep.data.recording import Recording
 
-__all__ = ["Recording", "preprocess", "read_recording"]
+__all__ = ["BadRecording", "Recording", "preprocess", "read_recording"]

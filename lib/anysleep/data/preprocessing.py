@@ -21,6 +21,7 @@ def preprocess(
     *,
     order: Order = "scale_then_clip",
     names: Sequence[str] | None = None,
+    gaps_s: ArrayLike = (),
 ) -> np.ndarray:
     """Resample every channel, subtract its median, divide by its interquartile range, clip to +-20.
 
@@ -40,6 +41,9 @@ def preprocess(
         script does; that flattens a channel with a large offset.
     names
         Channel names for error messages.
+    gaps_s
+        Pauses of the recorder (n, 2), start and end in s, as in `Recording.gaps_s`: their samples, which may be NaN,
+        count for neither median nor range, and the result is 0 there.
 
     Returns
     -------
@@ -50,24 +54,45 @@ def preprocess(
     ValueError
         A channel holds NaN or infinite samples or does not vary, durations differ, or a rate is not positive.
     """
-    channels = [np.asarray(channel, dtype=np.float64) for channel in signals]
-    rates = [rate_hz] * len(channels) if np.ndim(rate_hz) == 0 else list(rate_hz)
-    names = [f"channel {i}" for i in range(len(channels))] if names is None else list(names)
-    if not channels:
+    n_channels = len(signals)
+    rates = [rate_hz] * n_channels if np.ndim(rate_hz) == 0 else list(rate_hz)
+    names = [f"channel {i}" for i in range(n_channels)] if names is None else list(names)
+    if not n_channels:
         raise ValueError("signals hold no channel")
-    if not len(channels) == len(rates) == len(names):
-        raise ValueError(f"{len(channels)} channels, {len(rates)} rates, {len(names)} names: one of each a channel")
+    if not n_channels == len(rates) == len(names):
+        raise ValueError(f"{n_channels} channels, {len(rates)} rates, {len(names)} names: one of each a channel")
     if order not in ("scale_then_clip", "clip_then_scale"):
         raise ValueError(f"order is {order!r}; choose 'scale_then_clip' or 'clip_then_scale'")
-    rows = []
-    for channel, rate, name in zip(channels, rates, names, strict=True):
-        _check_samples(channel, name)
-        rows.append(_scale(resample(channel, rate, target_hz), order, name))
+    gaps_s = np.asarray(gaps_s, dtype=float).reshape(-1, 2)
+    rows = [
+        _preprocess_channel(signal, rate, target_hz, order, name, gaps_s)
+        for signal, rate, name in zip(signals, rates, names, strict=True)  # one channel in memory at a time
+    ]
     lengths = [len(row) for row in rows]
     if max(lengths) - min(lengths) > 1:  # one sample may differ by rounding between native rates
         seconds = ", ".join(f"{name} {n / target_hz:.3f} s" for name, n in zip(names, lengths, strict=True))
         raise ValueError(f"channels differ in duration: {seconds}")
     return np.stack([row[: min(lengths)] for row in rows])
+
+
+def _preprocess_channel(
+    signal: ArrayLike, rate_hz: float, target_hz: float, order: Order, name: str, gaps_s: np.ndarray
+) -> np.ndarray:
+    signal = np.asarray(signal, dtype=np.float64)
+    gap = samples_in(gaps_s, rate_hz, signal.size)
+    _check_samples(signal[~gap] if gap.any() else signal, name)
+    if gap.any():
+        signal = np.where(gap, np.median(signal[~gap]), signal)  # a level that does not ring when resampled
+    resampled = resample(signal, rate_hz, target_hz)
+    return _scale(resampled, order, name, samples_in(gaps_s, target_hz, resampled.size))
+
+
+def samples_in(spans_s: np.ndarray, rate_hz: float, n_samples: int) -> np.ndarray:
+    """bool (n_samples,): which samples lie in any of the spans (n, 2), in s."""
+    inside = np.zeros(n_samples, dtype=bool)
+    for start_s, end_s in spans_s:
+        inside[round(start_s * rate_hz) : round(end_s * rate_hz)] = True
+    return inside
 
 
 def resample(signal: np.ndarray, rate_hz: float, target_hz: float) -> np.ndarray:
@@ -104,15 +129,17 @@ def _check_samples(signal: np.ndarray, name: str) -> None:
         raise ValueError(f"{name} is constant at {signal[0]:g}: nothing was recorded; leave the channel out")
 
 
-def _scale(signal: np.ndarray, order: Order, name: str) -> np.ndarray:
-    """(T,) float64 -> float32, in interquartile ranges around the median."""
+def _scale(signal: np.ndarray, order: Order, name: str, gap: np.ndarray) -> np.ndarray:
+    """(T,) float64 -> float32, in interquartile ranges around the median; 0 where `gap` is True."""
+    recorded = signal[~gap] if gap.any() else signal
     if order == "clip_then_scale":
-        limit = CLIP_IQR * _median_and_iqr(signal, name)[1]
-        signal = np.clip(signal, -limit, limit)
-    median, iqr = _median_and_iqr(signal, name)
+        limit = CLIP_IQR * _median_and_iqr(recorded, name)[1]
+        signal, recorded = np.clip(signal, -limit, limit), np.clip(recorded, -limit, limit)
+    median, iqr = _median_and_iqr(recorded, name)
     scaled = (signal - median) / iqr
     if order == "scale_then_clip":
         np.clip(scaled, -CLIP_IQR, CLIP_IQR, out=scaled)
+    scaled[gap] = 0
     return scaled.astype(np.float32)
 
 

@@ -1,14 +1,35 @@
-"""One night in memory: every channel at its own rate, labels on the same time base."""
+"""One night: every channel at its own rate, labels on the same time base, samples read when they are asked for."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from difflib import get_close_matches
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
+from anysleep.data.reasons import BadRecording
 from anysleep.stages import EPOCH_S
+
+ANNOTATION_COLUMNS = {"onset_s": float, "duration_s": float, "description": str}
+NO_GAPS = np.empty((0, 2))
+
+
+class Signals(Sequence[np.ndarray]):
+    """float32 (T_c,) a channel, each read anew whenever it is asked for: one channel in memory, not the night."""
+
+    def __init__(self, loaders: Sequence[Callable[[], np.ndarray]]):
+        self._loaders = tuple(loaders)
+
+    def __len__(self) -> int:
+        return len(self._loaders)
+
+    def __getitem__(self, index: int | slice) -> "np.ndarray | Signals":
+        return Signals(self._loaders[index]) if isinstance(index, slice) else self._loaders[index]()
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (load() for load in self._loaders)
 
 
 @dataclass(frozen=True)
@@ -17,21 +38,22 @@ class Recording:
 
     channels: tuple[str, ...]
     """Names as the file gives them."""
-    signals: tuple[np.ndarray, ...]
-    """One float32 array (T_c,) a channel, at its own rate."""
+    signals: Sequence[np.ndarray]
+    """float32 (T_c,) a channel, at its own rate; NaN where nothing was recorded."""
     rates_hz: tuple[float, ...]
     """Samples per second of each channel."""
     units: tuple[str, ...]
     """'uV' for every voltage, whatever the file used; else the file's own unit."""
     duration_s: float
-    """Length of the recording."""
-    annotations: pd.DataFrame
+    """Length of the recording, gaps included."""
+    annotations: pd.DataFrame = field(default_factory=lambda: annotation_table([]))
     """Columns onset_s, duration_s (NaN where the file gives none), description; by onset."""
     start_time: datetime | None = None
     """Clock time of the first sample; dates of anonymous files are 1985-01-01, as EDF+ prescribes."""
     hypnogram: np.ndarray | None = None
     """int8 (E,), stages 0-4 and 9 unscored, for every whole epoch; None where the file has no stages."""
-
+    gaps_s: np.ndarray = field(default_factory=NO_GAPS.copy)
+    """float64 (n, 2): start and end of the pauses of the recorder, in s."""
     synthetic: bool = False
     """True where the file says that it was simulated by `anysleep.data.synthetic`."""
 
@@ -52,16 +74,75 @@ class Recording:
         rows = rows[rows.duration_s > 0]
         return np.column_stack([rows.onset_s, rows.onset_s + rows.duration_s]).astype(float)
 
+    @property
+    def lights_s(self) -> tuple[float | None, float | None]:
+        """When the lights went off and on, in s, from annotations such as 'Lights off'; None where none says it."""
+        text = self.annotations.description.str.lower().str.replace(r"[\s_-]+", " ", regex=True)
+        off = self.annotations.onset_s[text.str.contains(r"\blights? (?:off|out)\b")]
+        on = self.annotations.onset_s[text.str.contains(r"\blights? on\b")]
+        return (float(off.min()) if len(off) else None), (float(on.max()) if len(on) else None)
+
     def pick(self, channels: Sequence[str]) -> "Recording":
         """The same night with these channels in this order. ValueError for a name that is missing or ambiguous."""
-        positions = [position_of(name, self.channels) for name in channels]
+        return self.derive({name: name for name in channels})
+
+    def derive(self, derivations: Mapping[str, str]) -> "Recording":
+        """The same night with channels under new names: `{"C3-M2": "C3 - M2", "EOG": "EOG horizontal"}`.
+
+        What stands at the right is the name of a channel, or two names with ` - ` between: their difference.
+        ValueError where a name is missing or ambiguous, or the two differ in rate or unit.
+        """
+        sources = {name: _operands(expression, self.channels) for name, expression in derivations.items()}
+        loaders = []
+        for name, positions in sources.items():
+            first, last = positions[0], positions[-1]
+            if (self.rates_hz[first], self.units[first]) != (self.rates_hz[last], self.units[last]):
+                both = " and ".join(f"{self.channels[i]} ({self.rates_hz[i]:g} Hz, {self.units[i]})" for i in positions)
+                raise BadRecording("channels", f"{name} cannot be the difference of {both}: rate or unit differ")
+            loaders.append(partial(_difference, self.signals, positions))
+        firsts = [positions[0] for positions in sources.values()]
         return replace(
             self,
-            channels=tuple(channels),
-            signals=tuple(self.signals[i] for i in positions),
-            rates_hz=tuple(self.rates_hz[i] for i in positions),
-            units=tuple(self.units[i] for i in positions),
+            channels=tuple(derivations),
+            signals=Signals(loaders),
+            rates_hz=tuple(self.rates_hz[i] for i in firsts),
+            units=tuple(self.units[i] for i in firsts),
         )
+
+    def cut(self, start_s: float, end_s: float) -> "Recording":
+        """The part from `start_s` to `end_s`, with everything on its new time base.
+
+        ValueError where nothing is left, or a hypnogram would lose its 30 s grid.
+        """
+        start_s, end_s = max(start_s, 0.0), min(end_s, self.duration_s)
+        if end_s <= start_s:
+            raise BadRecording("too_short", f"nothing lies between {start_s:g} s and {end_s:g} s")
+        hypnogram = self.hypnogram
+        if hypnogram is not None:
+            if start_s % EPOCH_S:
+                raise BadRecording("label_time", f"a cut at {start_s:g} s would move the labels off their 30 s grid")
+            hypnogram = hypnogram[int(start_s // EPOCH_S) :][: whole_epochs(end_s - start_s)]
+        gaps_s = np.clip(self.gaps_s, start_s, end_s) - start_s
+        return replace(
+            self,
+            signals=Signals(
+                [
+                    partial(_slice, self.signals, i, round(start_s * rate_hz), round(end_s * rate_hz))
+                    for i, rate_hz in enumerate(self.rates_hz)
+                ]
+            ),
+            duration_s=end_s - start_s,
+            annotations=self.annotations.assign(onset_s=self.annotations.onset_s - start_s),
+            start_time=None if self.start_time is None else self.start_time + timedelta(seconds=start_s),
+            hypnogram=hypnogram,
+            gaps_s=gaps_s[gaps_s[:, 1] > gaps_s[:, 0]],
+        )
+
+
+def annotation_table(rows: Sequence[tuple[float, float, str]]) -> pd.DataFrame:
+    """Rows of onset in s, duration in s (NaN for none) and text as the table that recordings carry, by onset."""
+    table = pd.DataFrame(rows, columns=list(ANNOTATION_COLUMNS)).astype(ANNOTATION_COLUMNS)
+    return table.sort_values("onset_s", ignore_index=True, kind="stable")
 
 
 def whole_epochs(duration_s: float) -> int:
@@ -73,11 +154,27 @@ def position_of(name: str, channels: Sequence[str]) -> int:
     """Index of a channel by its exact name. ValueError where it is missing or there are several."""
     found = [i for i, channel in enumerate(channels) if channel == name]
     if len(found) > 1:
-        raise ValueError(
-            f"channel {name!r} occurs {len(found)} times in this recording; which one is meant is not clear"
+        raise BadRecording(
+            "channels", f"channel {name!r} occurs {len(found)} times in this recording; which one is meant is not clear"
         )
     if not found:
         near = get_close_matches(name, channels, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"no channel {name!r}; {hint}the recording has {', '.join(channels)}")
+        raise BadRecording("channels", f"no channel {name!r}; {hint}the recording has {', '.join(channels)}")
     return found[0]
+
+
+def _operands(expression: str, channels: Sequence[str]) -> list[int]:
+    """Positions of the one or two channels that an expression names; a channel's own name goes first."""
+    if expression in channels or " - " not in expression:
+        return [position_of(expression, channels)]
+    return [position_of(name.strip(), channels) for name in expression.split(" - ", 1)]
+
+
+def _difference(signals: Sequence[np.ndarray], positions: Sequence[int]) -> np.ndarray:
+    first, *others = (signals[i] for i in positions)
+    return first if not others else first - others[0]
+
+
+def _slice(signals: Sequence[np.ndarray], index: int, start: int, stop: int) -> np.ndarray:
+    return signals[index][start:stop]

@@ -1,13 +1,38 @@
-"""Recordings from the file formats of the field, one small file a format."""
+"""Recordings from the file formats of the field, one small file a format.
 
-from collections.abc import Sequence
+A reader takes a path and returns a `Recording` without a hypnogram; labels inside the file are its annotations. A new
+format is one such function and a line in `READERS`.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
-from anysleep.data.readers.edf import Labels, read_edf
+from anysleep.data.labels import LengthRule, scoring_of_annotations, with_scoring
+from anysleep.data.labels.edf import read_edf_scoring, sleep_edf_scoring_beside
+from anysleep.data.readers.edf import read_edf
+from anysleep.data.reasons import BadRecording, reason_of
 from anysleep.data.recording import Recording
 
-READERS = {".edf": read_edf, ".rec": read_edf}
+READERS: dict[str, Callable[[Path], Recording]] = {".edf": read_edf, ".rec": read_edf, ".bdf": read_edf}
 """Reader of each file suffix; `.rec` is EDF under another name (ISRUC, UCDDB)."""
+
+
+def read_signals(path: str | Path) -> Recording:
+    """The recording as its file has it, without a hypnogram. OSError or BadRecording names the file."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    if path.suffix.lower() not in READERS:
+        raise BadRecording("format", f"{path}: no reader for {path.suffix!r}; there are readers for {', '.join(READERS)}")
+    try:
+        return READERS[path.suffix.lower()](path)
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # libraries let all kinds of errors through when a file is damaged
+        raise BadRecording(reason_of(error), f"{path}: {error}") from error
 
 
 def read_recording(
@@ -15,22 +40,27 @@ def read_recording(
     *,
     channels: Sequence[str] | None = None,
     hypnogram_path: str | Path | None = None,
-    labels: Labels = "strict",
+    labels: Literal["strict", "lenient"] = "strict",
+    length: LengthRule = "equal",
 ) -> Recording:
     """Read one night: every channel at its own rate, voltages in uV, annotations and hypnogram on one time base.
+
+    Samples are read when `signals` is asked for them.
 
     Parameters
     ----------
     path
-        An EDF or EDF+ file.
+        A file of any format in `READERS`.
     channels
-        Read only these, in this order; by default all.
+        Only these, in this order; by default all.
     hypnogram_path
-        File with the stage annotations, where it is not `path` itself. The scorings of Sleep-EDF are found by their
-        names (`SC4001E0-PSG.edf`, `SC4001EC-Hypnogram.edf`).
+        EDF+ file with the stage annotations, where it is not `path` itself. The scorings of Sleep-EDF are found by
+        their names (`SC4001E0-PSG.edf`, `SC4001EC-Hypnogram.edf`). Other label formats: see the recipes.
     labels
-        `strict`: stages that cannot be read stop the reading. `lenient`: they are left out with a warning, for staging,
-        which needs none.
+        `strict`: stages that cannot be read or aligned stop the reading. `lenient`: they are left out with a warning,
+        for staging, which needs none.
+    length
+        What happens where labels and signals differ in length.
 
     Raises
     ------
@@ -40,8 +70,17 @@ def read_recording(
         The file is not of a known format, damaged, or contradicts itself; the message names it.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    if path.suffix.lower() not in READERS:
-        raise ValueError(f"{path}: no reader for {path.suffix!r}; there are readers for {', '.join(READERS)}")
-    return READERS[path.suffix.lower()](path, channels=channels, hypnogram_path=hypnogram_path, labels=labels)
+    night = read_signals(path)
+    try:
+        night = night if channels is None else night.pick(channels)
+        try:
+            scoring_path = Path(hypnogram_path) if hypnogram_path else sleep_edf_scoring_beside(path)
+            own = scoring_of_annotations(night.annotations)
+            return with_scoring(night, read_edf_scoring(scoring_path) if scoring_path else own, length=length)
+        except ValueError as error:
+            if labels == "strict":
+                raise
+            warnings.warn(f"the labels cannot be used, so the recording counts as unscored: {error}", stacklevel=2)
+            return replace(night, hypnogram=None)
+    except ValueError as error:
+        raise BadRecording(reason_of(error), f"{path}: {error}") from error

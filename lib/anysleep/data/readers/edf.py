@@ -1,137 +1,134 @@
-"""EDF and EDF+C (Kemp and Olivan 2003, doi 10.1016/s1388-2457(03)00123-8), through edfio."""
+"""EDF, EDF+C, EDF+D (pauses kept as time), BDF and BDF+; samples stay on disk until they are asked for."""
 
 import warnings
-from collections.abc import Sequence
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import Literal
 
-import edfio
 import numpy as np
-import pandas as pd
 
-from anysleep.data.labels import hypnogram_from_annotations
-from anysleep.data.recording import Recording, position_of
+from anysleep.data.readers.edf_header import Header, parse_annotations, read_header
+from anysleep.data.reasons import BadRecording
+from anysleep.data.recording import NO_GAPS, Recording, Signals, annotation_table
+from anysleep.data.units import microvolts
 
-Labels = Literal["strict", "lenient"]
-
-MICROVOLTS = {"v": 1e6, "mv": 1e3, "uv": 1.0, "µv": 1.0, "nv": 1e-3}
-"""Microvolts in each voltage unit, in lower case."""
-
-
-def read_edf(
-    path: Path,
-    *,
-    channels: Sequence[str] | None = None,
-    hypnogram_path: str | Path | None = None,
-    labels: Labels = "strict",
-) -> Recording:
-    """See `read_recording`."""
-    try:
-        return _read(path, channels, hypnogram_path, labels)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+LONGEST_S = 7 * 24 * 3600.0
+"""Records further apart belong to a damaged file."""
+TOLERANCE_S = 1e-3
+"""Records that begin this close to the end of the one before leave no gap."""
+STILL_WRITING = -1
+"""The record count of a file that its recorder has not closed."""
 
 
-def _read(path: Path, channels: Sequence[str] | None, hypnogram_path: str | Path | None, labels: Labels) -> Recording:
-    edf = _open(path)
-    signals = edf.signals
-    if channels is not None:
-        names = [signal.label for signal in signals]
-        signals = [signals[position_of(name, names)] for name in channels]
-    units, data = zip(*map(_in_microvolts, signals), strict=True) if signals else ((), ())
-    annotations = _annotations(edf)
-    duration_s = float(edf.num_data_records * edf.data_record_duration)
-    try:
-        annotations = _with_scoring(path, edf, annotations, hypnogram_path)
-        hypnogram = hypnogram_from_annotations(annotations, duration_s)
-    except ValueError as error:
-        if labels == "strict":
-            raise
-        warnings.warn(f"the labels cannot be used, so the recording counts as unscored: {error}", stacklevel=4)
-        hypnogram = None
+@dataclass(frozen=True)
+class _Data:
+    """The data records as they lie on disk, and when they begin."""
+
+    header: Header
+    records: np.ndarray
+    """uint8 (records, bytes a record), mapped, not read."""
+    offsets: np.ndarray
+    """Where each signal begins in a record, in bytes; one more for the end."""
+    onsets_s: np.ndarray | None
+    """When each record begins; None where they follow each other without a gap."""
+
+
+def read_edf(path: Path) -> Recording:
+    """See `read_recording`. BadRecording where the file is damaged or contradicts itself."""
+    header = read_header(path)
+    signals = [(i, signal) for i, signal in enumerate(header.signals) if not signal.holds_annotations]
+    if signals and not header.record_s > 0:
+        raise BadRecording("time_base", f"the header gives data records of {header.record_s:g} s")
+    offsets = np.cumsum([0, *(signal.samples * header.sample_bytes for signal in header.signals)])
+    records = _map_records(path, header, int(offsets[-1]))
+    texts = [records[:, offsets[i] : offsets[i + 1]] for i, s in enumerate(header.signals) if s.holds_annotations]
+    onsets_s, annotations = parse_annotations(texts)
+    first_s = float(onsets_s[0]) if len(onsets_s) else 0.0  # a fraction of a second after the header's start time
+    gaps_s = _gaps(onsets_s - first_s, header)
+    data = _Data(header, records, offsets, onsets_s - first_s if len(gaps_s) else None)
     return Recording(
-        channels=tuple(signal.label for signal in signals),
-        signals=data,
-        rates_hz=tuple(float(signal.sampling_frequency) for signal in signals),
-        units=units,
-        duration_s=duration_s,
-        annotations=annotations,
-        start_time=_start_time(edf),
-        hypnogram=hypnogram,
-        synthetic="anysleep-synthetic" in edf.local_recording_identification,
+        channels=tuple(signal.label for _, signal in signals),
+        signals=Signals([partial(_samples, data, i) for i, _ in signals]),
+        rates_hz=tuple(signal.samples / header.record_s for _, signal in signals),
+        units=tuple("uV" if microvolts(signal.unit) else signal.unit for _, signal in signals),
+        duration_s=header.record_s + (onsets_s[-1] - first_s if len(gaps_s) else (len(records) - 1) * header.record_s),
+        annotations=annotation_table([(onset - first_s, duration, text) for onset, duration, text in annotations]),
+        start_time=header.start_time and header.start_time + timedelta(seconds=first_s),
+        gaps_s=gaps_s,
+        synthetic="anysleep-synthetic" in header.recording_id,
     )
 
 
-def _open(path: Path) -> edfio.Edf:
-    """The header, with data left on disk. Missing records, of which edfio only warns, are an error."""
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("error", message=".*(Incomplete data record|header indicates)")
-            edf = edfio.read_edf(path, lazy_load_data=True, header_encoding="latin-1")
-    except OSError:
-        raise
-    except Exception as error:  # edfio lets IndexError, decoding and other errors of damaged headers through
-        raise ValueError(f"not a whole EDF file: {error}") from error
-    if edf.reserved.startswith("EDF+D") and not edf.is_continuous:
-        raise ValueError("EDF+D with gaps; only continuous recordings are read")
-    return edf
+def _map_records(path: Path, header: Header, record_bytes: int) -> np.ndarray:
+    """BadRecording where the header's record count is not what the file holds."""
+    if record_bytes == 0:
+        raise BadRecording("damaged", "not a whole EDF or BDF file: its header names no samples")
+    n_records = header.n_records
+    whole, rest = divmod(path.stat().st_size - header.n_bytes, record_bytes)
+    if n_records == STILL_WRITING:
+        warnings.warn(f"the header leaves the number of data records open; the file holds {whole}", stacklevel=4)
+        n_records, rest = whole, 0
+    if n_records != whole or rest:
+        raise BadRecording(
+            "truncated" if whole < n_records else "record_count",
+            f"not a whole EDF or BDF file: the header says {n_records} data records, the file holds {whole} and "
+            f"{rest} bytes more",
+        )
+    if n_records == 0:
+        return np.empty((0, record_bytes), dtype=np.uint8)
+    return np.memmap(path, dtype=np.uint8, mode="r", offset=header.n_bytes, shape=(n_records, record_bytes))
 
 
-def _in_microvolts(signal: edfio.EdfSignal) -> tuple[str, np.ndarray]:
-    """Unit and float32 samples; other units than voltages stay as they are. NaN where the header gives no scale."""
-    unit = signal.physical_dimension.strip()
-    if signal.physical_min == signal.physical_max or signal.digital_min == signal.digital_max:
-        warnings.warn(f"the header gives channel {signal.label!r} an empty range: its samples are NaN", stacklevel=5)
-        return unit, np.full(signal.digital.size, np.nan, dtype=np.float32)
-    factor = MICROVOLTS.get(unit.lower().replace("μ", "µ"))
-    if factor is None:
-        return unit, signal.data.astype(np.float32)
-    return "uV", (signal.data * factor).astype(np.float32)
+def _gaps(onsets_s: np.ndarray, header: Header) -> np.ndarray:
+    """(n, 2): the time between records, which only a file marked as discontinuous may have."""
+    ends_s = onsets_s + header.record_s
+    late_s = onsets_s[1:] - ends_s[:-1]
+    pauses = np.flatnonzero(np.abs(late_s) > TOLERANCE_S) if header.record_s else np.empty(0, dtype=int)
+    if not pauses.size:
+        return NO_GAPS
+    if not header.discontinuous:
+        at = pauses[0]
+        raise BadRecording(
+            "time_base",
+            f"the file says it is continuous, but data record {at + 1} begins at {onsets_s[at + 1]:g} s, "
+            f"not at {ends_s[at]:g} s",
+        )
+    if late_s.min() < -TOLERANCE_S:
+        raise BadRecording("time_base", "data records overlap in time or are not in order")
+    if ends_s[-1] > LONGEST_S:
+        raise BadRecording("too_long", f"the data records span {ends_s[-1] / 3600:.0f} h")
+    return np.column_stack([ends_s[pauses], onsets_s[pauses + 1]])
 
 
-def _annotations(edf: edfio.Edf) -> pd.DataFrame:
-    rows = [(a.onset, np.nan if a.duration is None else a.duration, a.text) for a in edf.annotations]
-    table = pd.DataFrame(rows, columns=["onset_s", "duration_s", "description"])
-    table = table.astype({"onset_s": float, "duration_s": float, "description": str})
-    return table.sort_values("onset_s", ignore_index=True)
+def _samples(data: _Data, index: int) -> np.ndarray:
+    """float32 (T,), voltages in uV; NaN in gaps, and everywhere where the header gives no scale."""
+    signal = data.header.signals[index]
+    physical, digital = (high - low for low, high in (signal.physical_range, signal.digital_range))
+    if physical == 0 or digital <= 0 or not np.isfinite(physical):
+        warnings.warn(f"the header gives channel {signal.label!r} an empty range: its samples are NaN", stacklevel=3)
+        samples = np.full(len(data.records) * signal.samples, np.nan, dtype=np.float32)
+    else:
+        gain = physical / digital
+        samples = (_digital(data, index) + (signal.physical_range[0] / gain - signal.digital_range[0])) * gain
+        samples = (samples * (microvolts(signal.unit) or 1)).astype(np.float32)
+    return samples if data.onsets_s is None else _spread(samples, data, signal.samples)
 
 
-def _start_time(edf: edfio.Edf) -> datetime | None:
-    """None, with a warning, where the header holds no date and time."""
-    try:
-        return datetime.combine(edf.startdate, edf.starttime)
-    except edfio.AnonymizedDateError:
-        return datetime.combine(date(1985, 1, 1), edf.starttime)
-    except ValueError as error:
-        warnings.warn(f"the header holds no start time: {error}", stacklevel=5)
-        return None
+def _digital(data: _Data, index: int) -> np.ndarray:
+    """(T,) integers of one signal, gathered from all records."""
+    raw = np.ascontiguousarray(data.records[:, data.offsets[index] : data.offsets[index + 1]]).reshape(-1)
+    if data.header.sample_bytes == 2:
+        return raw.view("<i2")
+    padded = np.zeros((len(raw) // 3, 4), dtype=np.uint8)
+    padded[:, 1:] = raw.reshape(-1, 3)
+    return padded.view("<i4")[:, 0] >> 8  # 24 bits with their sign
 
 
-def _with_scoring(
-    path: Path, edf: edfio.Edf, annotations: pd.DataFrame, hypnogram_path: str | Path | None
-) -> pd.DataFrame:
-    """The annotations of `edf` and of its scoring, if there is one, in seconds since the first sample of `edf`."""
-    scoring_path = Path(hypnogram_path) if hypnogram_path else _scoring_beside(path)
-    if scoring_path is None:
-        return annotations
-    scoring = _open(scoring_path)
-    starts = _start_time(edf), _start_time(scoring)
-    if None in starts:
-        raise ValueError(f"{scoring_path.name} cannot be aligned without the start times of both files")
-    added = _annotations(scoring)
-    added["onset_s"] += (starts[1] - starts[0]).total_seconds()
-    together = added if annotations.empty else pd.concat([annotations, added])
-    return together.sort_values("onset_s", ignore_index=True)
-
-
-def _scoring_beside(path: Path) -> Path | None:
-    """Sleep-EDF's `SC4001EC-Hypnogram.edf` for `SC4001E0-PSG.edf`: same name but for the scorer's letter."""
-    if not path.stem.endswith("-PSG"):
-        return None
-    night = path.stem.removesuffix("-PSG")
-    found = sorted({*path.parent.glob(f"{night[:-1]}?-Hypnogram.edf"), *path.parent.glob(f"{night}-Hypnogram.edf")})
-    if len(found) > 1:
-        names = ", ".join(p.name for p in found)
-        raise ValueError(f"several scorings lie beside it ({names}); say which with hypnogram_path")
-    return found[0] if found else None
+def _spread(samples: np.ndarray, data: _Data, per_record: int) -> np.ndarray:
+    """Data records set to their times, NaN in the gaps between them."""
+    starts = np.rint(data.onsets_s / data.header.record_s * per_record).astype(int)
+    spread = np.full(starts[-1] + per_record, np.nan, dtype=np.float32)
+    for start, record in zip(starts, samples.reshape(-1, per_record), strict=True):
+        spread[start : start + per_record] = record
+    return spread

@@ -1,0 +1,27 @@
+"""Stages and events in an EDF+ file of their own, as in Sleep-EDF (`SC4001EC-Hypnogram.edf`)."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from anysleep.data.labels.hypnogram import STANDARD_CODES
+from anysleep.data.labels.scoring import Scoring, scoring_of_annotations
+from anysleep.data.readers.edf import read_edf
+
+
+def read_edf_scoring(path: Path, codes: Mapping[str, int] = STANDARD_CODES) -> Scoring:
+    """The annotations, by the file's own clock. BadRecording where the file is damaged."""
+    night = read_edf(path)
+    return replace(scoring_of_annotations(night.annotations, codes), start_time=night.start_time)
+
+
+def sleep_edf_scoring_beside(path: Path) -> Path | None:
+    """Sleep-EDF's scoring of a recording: the same name but for the scorer's letter. ValueError where there are two."""
+    if not path.stem.endswith("-PSG"):
+        return None
+    night = path.stem.removesuffix("-PSG")
+    found = sorted({*path.parent.glob(f"{night[:-1]}?-Hypnogram.edf"), *path.parent.glob(f"{night}-Hypnogram.edf")})
+    if len(found) > 1:
+        names = ", ".join(p.name for p in found)
+        raise ValueError(f"several scorings lie beside it ({names}); say which with hypnogram_path")
+    return found[0] if found else None

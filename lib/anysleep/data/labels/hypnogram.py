@@ -1,0 +1,102 @@
+"""From timed stages to one stage for every epoch of 30 s."""
+
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from anysleep.data.reasons import BadRecording
+from anysleep.data.recording import whole_epochs
+from anysleep.stages import EPOCH_S, N1, N2, N3, REM, UNSCORED, WAKE
+
+STANDARD_CODES = {
+    "Sleep stage W": WAKE,
+    "Sleep stage N1": N1,
+    "Sleep stage N2": N2,
+    "Sleep stage N3": N3,
+    "Sleep stage R": REM,
+    "Sleep stage 1": N1,
+    "Sleep stage 2": N2,
+    "Sleep stage 3": N3,
+    "Sleep stage 4": N3,  # stages 3 and 4 of Rechtschaffen and Kales are N3 of the AASM
+    "Sleep stage ?": UNSCORED,
+    "Movement time": UNSCORED,
+}
+"""The standard texts of EDF+ and of Sleep-EDF."""
+
+STAGE_CODES = (WAKE, N1, N2, N3, REM, UNSCORED)
+
+
+def hypnogram_from_stages(stages: pd.DataFrame, duration_s: float, codes: Mapping[str, int]) -> np.ndarray:
+    """The stage that covers most of each whole epoch; 9 where none covers half of it, or two cover the same time.
+
+    Parameters
+    ----------
+    stages
+        Columns onset_s, duration_s, description on the recording's time base; every description is in `codes`.
+    duration_s
+        Length of the recording.
+    codes
+        Label, in any case -> stage 0-4 or 9.
+
+    Returns
+    -------
+    int8 (whole epochs,). Epochs with more than one stage are said in a warning.
+
+    Raises
+    ------
+    BadRecording
+        Two stages at the same time.
+    """
+    code = codes_of(stages, codes)
+    ends_s = stages.onset_s + stages.duration_s
+    borders_s = np.arange(whole_epochs(duration_s) + 1) * float(EPOCH_S)
+    covered_s = np.column_stack(
+        [
+            np.diff(_covered_until(borders_s, stages.onset_s[code == c].to_numpy(), ends_s[code == c].to_numpy()))
+            for c in STAGE_CODES
+        ]
+    )  # (E, codes)
+    crowded = np.flatnonzero(covered_s.sum(axis=1) > EPOCH_S + 0.1)
+    if crowded.size:
+        raise BadRecording(
+            "label_time",
+            f"{crowded.size} epochs carry two stages at the same time, the first at {crowded[0] * EPOCH_S} s",
+        )
+    hypnogram = np.array(STAGE_CODES, dtype=np.int8)[covered_s.argmax(axis=1)]
+    second, first = np.sort(covered_s, axis=1)[:, -2:].T
+    hypnogram[(first < EPOCH_S / 2 - 1e-6) | (first - second < 1e-6)] = UNSCORED
+    mixed = int(((covered_s > 0.1).sum(axis=1) > 1).sum())
+    if mixed:
+        warnings.warn(
+            f"{mixed} of {len(hypnogram)} epochs of {EPOCH_S} s hold more than one stage, because the labels are shorter "
+            "or do not lie on the recording's grid; each takes the stage that covers most of it, or none at a tie",
+            stacklevel=2,
+        )
+    return hypnogram
+
+
+def codes_of(stages: pd.DataFrame, codes: Mapping[str, int]) -> pd.Series:
+    """The stage of every row. BadRecording names the labels that are not in `codes`."""
+    known = {label.strip().lower(): stage for label, stage in codes.items()}
+    text = stages.description.str.strip().str.lower()
+    unknown = stages.description[~text.isin(known)]
+    if len(unknown):
+        kinds = ", ".join(map(repr, sorted(set(unknown))[:5]))
+        raise BadRecording(
+            "label_code", f"unknown stage labels: {kinds} ({len(unknown)} in all); known are {', '.join(codes)}"
+        )
+    return text.map(known).astype(int)
+
+
+def _covered_until(times_s: np.ndarray, onsets_s: np.ndarray, ends_s: np.ndarray) -> np.ndarray:
+    """How many seconds of all intervals lie before each time; intervals that overlap count twice."""
+    return _ramps(times_s, onsets_s) - _ramps(times_s, ends_s)
+
+
+def _ramps(times_s: np.ndarray, starts_s: np.ndarray) -> np.ndarray:
+    """The sum over all starts of how long each lies back."""
+    starts_s = np.sort(starts_s)
+    n_past = np.searchsorted(starts_s, times_s)
+    return n_past * times_s - np.concatenate([[0.0], np.cumsum(starts_s)])[n_past]

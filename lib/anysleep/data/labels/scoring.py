@@ -1,0 +1,160 @@
+"""Labels as a file holds them, and how they come onto the time base of a recording."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from anysleep.data.labels.hypnogram import STANDARD_CODES, codes_of, hypnogram_from_stages
+from anysleep.data.reasons import BadRecording
+from anysleep.data.recording import Recording, annotation_table
+from anysleep.stages import EPOCH_S, UNSCORED
+
+TOLERANCE_S = 0.5
+
+LengthRule = Literal["equal", "trim_end", "lights"]
+"""What happens where labels and signals differ in length. `equal`: the night is refused. `trim_end`: both end where the
+shorter one ends. `lights`: the first label belongs to the moment the lights went off, and there is one for every epoch
+until they went on."""
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What a label reader returns."""
+
+    stages: pd.DataFrame
+    """Columns onset_s, duration_s (NaN: until the next), description (the label as written), by onset."""
+    events: pd.DataFrame = field(default_factory=lambda: annotation_table([]))
+    """Anything else, in the same columns; arousals carry the word 'arousal' in their description."""
+    start_time: datetime | None = None
+    """Clock time of second 0; None where the labels count from the first sample of the signals."""
+    epoch_s: float | None = None
+    """Set for a plain list of labels, one for every so many seconds: it should then be as long as the signals."""
+
+
+def scoring_of_list(labels: Sequence[str], epoch_s: float) -> Scoring:
+    """A plain list of labels, one for every `epoch_s`, the first at second 0."""
+    rows = [(i * epoch_s, epoch_s, label) for i, label in enumerate(labels)]
+    return Scoring(annotation_table(rows), epoch_s=epoch_s)
+
+
+def scoring_of_annotations(annotations: pd.DataFrame, codes: Mapping[str, int] = STANDARD_CODES) -> Scoring:
+    """Annotations divided into stages, which `codes` names or which begin with 'Sleep stage', and other events."""
+    text = annotations.description.str.strip().str.lower()
+    is_stage = text.isin({label.strip().lower() for label in codes}) | text.str.startswith("sleep stage")
+    return Scoring(annotations[is_stage].reset_index(drop=True), annotations[~is_stage].reset_index(drop=True))
+
+
+def with_scoring(
+    night: Recording,
+    scoring: Scoring,
+    *,
+    codes: Mapping[str, int] = STANDARD_CODES,
+    offset_s: float = 0.0,
+    length: LengthRule = "equal",
+) -> Recording:
+    """The night with a hypnogram, and the scoring as its annotations, on the time base of its signals.
+
+    Parameters
+    ----------
+    night
+        As read.
+    scoring
+        Labels by their own clock.
+    codes
+        Label, in any case -> stage 0-4 or 9.
+    offset_s
+        Where second 0 of the labels lies in the recording, beyond what the clock times of both files say.
+    length
+        The rule for labels and signals of different length.
+
+    Raises
+    ------
+    BadRecording
+        A label that is not in `codes`, two at the same time, scored time before the first sample, or lengths that
+        differ without a rule; the message gives both.
+    """
+    shift_s = offset_s + (_lights_off_s(night) if length == "lights" else _clock_difference_s(night, scoring))
+    tables = [night.annotations, *(t.assign(onset_s=t.onset_s + shift_s) for t in (scoring.stages, scoring.events))]
+    annotations = pd.concat([t for t in tables if len(t)] or tables[:1])  # those of the night itself may come twice
+    annotations = annotations.drop_duplicates().sort_values("onset_s", ignore_index=True, kind="stable")
+    night = replace(night, annotations=annotations)
+    if scoring.stages.empty:
+        return night
+    stages = scoring.stages.assign(onset_s=scoring.stages.onset_s + shift_s, duration_s=_lasting_s(scoring.stages))
+    night = _fit(night, stages, codes_of(stages, codes), scoring.epoch_s, length)
+    hypnogram = hypnogram_from_stages(stages, night.duration_s, codes)
+    hypnogram[epochs_in(night.gaps_s, len(hypnogram))] = UNSCORED
+    return replace(night, hypnogram=hypnogram)
+
+
+def epochs_in(spans_s: np.ndarray, n_epochs: int) -> np.ndarray:
+    """bool (n_epochs,): which epochs of 30 s any of the spans (n, 2) touches."""
+    touched = np.zeros(n_epochs, dtype=bool)
+    for start_s, end_s in spans_s:
+        touched[int(start_s // EPOCH_S) : int(-(-end_s // EPOCH_S))] = True
+    return touched
+
+
+def _clock_difference_s(night: Recording, scoring: Scoring) -> float:
+    if scoring.start_time is None:
+        return 0.0
+    if night.start_time is None:
+        raise BadRecording("label_time", "the labels have a clock time, but the recording has none to align them with")
+    return (scoring.start_time - night.start_time).total_seconds()
+
+
+def _lights_off_s(night: Recording) -> float:
+    off_s = night.lights_s[0]
+    if off_s is None:
+        raise BadRecording("label_time", "the labels begin at lights off, but no annotation says when that was")
+    return off_s
+
+
+def _lasting_s(stages: pd.DataFrame) -> pd.Series:
+    """How long each stage lasts: as written, else until the next one, the last for one epoch."""
+    until_next_s = (-stages.onset_s.diff(-1)).fillna(float(EPOCH_S))
+    return stages.duration_s.where(stages.duration_s > 0, until_next_s)
+
+
+def _fit(
+    night: Recording, stages: pd.DataFrame, code: pd.Series, epoch_s: float | None, length: LengthRule
+) -> Recording:
+    """The night, cut to the labels where `trim_end` says so. BadRecording where the two do not fit."""
+    counted = stages if epoch_s else stages[code != UNSCORED]  # timed labels may leave the rest of a day unscored
+    if counted.empty:
+        return night
+    start_s, end_s = counted.onset_s.min(), (counted.onset_s + counted.duration_s).max()
+    lengths = (
+        f"the labels cover {start_s:g} s to {end_s:g} s ({end_s - start_s:g} s), the signals last {night.duration_s:g} s"
+    )
+    if start_s < -TOLERANCE_S:
+        raise BadRecording("label_time", f"stages are scored before the first sample: {lengths}; is offset_s right?")
+    if start_s >= night.duration_s:
+        raise BadRecording("label_time", f"no scored stage lies inside the recording: {lengths}")
+    if length == "lights":
+        _check_lights_on(night, end_s, epoch_s or EPOCH_S)
+        return night
+    longest_rest_s = epoch_s or EPOCH_S  # the last label may stand for a last partial epoch
+    too_long, too_short = end_s - night.duration_s >= longest_rest_s, epoch_s and night.duration_s - end_s >= epoch_s
+    if length == "trim_end":
+        if too_long or too_short:
+            warnings.warn(f"{lengths}; both end where the shorter one ends (trim_end)", stacklevel=3)
+        return night.cut(0, end_s) if too_short else night
+    if too_long or too_short:
+        raise BadRecording("label_length", f"{lengths}; state a rule: trim_end, offset_s or lights")
+    return night
+
+
+def _check_lights_on(night: Recording, end_s: float, epoch_s: float) -> None:
+    on_s = night.lights_s[1]
+    if on_s is None:
+        raise BadRecording("label_time", "the labels end at lights on, but no annotation says when that was")
+    if abs(end_s - on_s) >= epoch_s:
+        raise BadRecording(
+            "label_length", f"the labels, set to lights off, end at {end_s:g} s, but the lights went on at {on_s:g} s"
+        )

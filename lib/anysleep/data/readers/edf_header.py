@@ -1,0 +1,168 @@
+"""The header of EDF, EDF+, BDF and BDF+ files, and the annotations between their samples.
+
+By hand, because no library does all of this: tell when each data record of a discontinuous file begins, leave BDF
+samples on disk until they are asked for, and refuse what contradicts itself instead of repairing it. Layout: Kemp et al.
+1992 (doi 10.1016/0013-4694(92)90009-7), Kemp and Olivan 2003 (doi 10.1016/s1388-2457(03)00123-8); BDF: BioSemi.
+"""
+
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from anysleep.data.reasons import BadRecording
+
+FIXED_BYTES = 256
+SIGNAL_FIELDS = {  # name -> bytes, in the order of the file
+    "label": 16, "transducer": 80, "unit": 8, "physical_min": 8, "physical_max": 8, "digital_min": 8,
+    "digital_max": 8, "prefilter": 80, "samples": 8, "reserved": 32,
+}  # fmt: skip
+ANNOTATION_LABELS = ("EDF Annotations", "BDF Annotations")
+TIMED_LIST = re.compile(rb"([+-]\d+(?:\.\d*)?)(?:\x15(\d+(?:\.\d*)?))?\x14(.*)", re.DOTALL)
+"""Onset, duration where there is one, texts."""
+
+Annotation = tuple[float, float, str]
+"""Onset and duration in s (NaN for none), text."""
+
+
+@dataclass(frozen=True)
+class SignalHeader:
+    """One signal of the file."""
+
+    label: str
+    unit: str
+    physical_range: tuple[float, float]
+    digital_range: tuple[int, int]
+    samples: int
+    """In one data record."""
+
+    @property
+    def holds_annotations(self) -> bool:
+        """Whether these bytes are text."""
+        return self.label in ANNOTATION_LABELS
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the file says of itself."""
+
+    sample_bytes: int
+    recording_id: str
+    start_time: datetime | None
+    discontinuous: bool
+    n_bytes: int
+    n_records: int
+    """-1 while the recorder is still writing."""
+    record_s: float
+    signals: tuple[SignalHeader, ...]
+
+
+def read_header(path: Path) -> Header:
+    """Parse the header. BadRecording where it is damaged."""
+    with open(path, "rb") as file:
+        fixed = file.read(FIXED_BYTES)
+        try:
+            return _parse(fixed, file.read(FIXED_BYTES * _integer(fixed, 252, 4, "number of signals")))
+        except (ValueError, IndexError) as error:
+            raise BadRecording("damaged", f"not a whole EDF or BDF file: {error}") from error
+
+
+def parse_annotations(records: Sequence[np.ndarray]) -> tuple[np.ndarray, list[Annotation]]:
+    """When each data record begins, in s, and every annotation.
+
+    `records` holds the bytes of each annotation signal, uint8 (records, bytes a record). No signal, no times.
+    """
+    onsets_s, annotations = [], []
+    for number, signal in enumerate(records):
+        for record in signal:
+            lists = [TIMED_LIST.match(part) for part in record.tobytes().split(b"\x00") if part]
+            if None in lists or not (lists or number):
+                raise BadRecording("damaged", f"data record {len(onsets_s)} holds annotations that cannot be read")
+            if number == 0:  # the first list of each record says when the record begins
+                onsets_s.append(float(lists[0][1]))
+            for found in lists:
+                duration_s = float(found[2]) if found[2] else np.nan
+                texts = [_text(text) for text in found[3].split(b"\x14") if text]
+                annotations += [(float(found[1]), duration_s, text) for text in texts]
+    return np.array(onsets_s), annotations
+
+
+def _parse(fixed: bytes, rest: bytes) -> Header:
+    n_signals = _integer(fixed, 252, 4, "number of signals")
+    n_bytes = _integer(fixed, 184, 8, "size of the header")
+    if not n_bytes == FIXED_BYTES * (n_signals + 1) == len(fixed) + len(rest):
+        raise ValueError(f"a header for {n_signals} signals has {FIXED_BYTES * (n_signals + 1)} bytes")
+    columns, at = {}, 0
+    for name, width in SIGNAL_FIELDS.items():
+        columns[name] = [rest[at + i * width : at + (i + 1) * width] for i in range(n_signals)]
+        at += n_signals * width
+    signals = [_signal({name: _text(column[i]).strip() for name, column in columns.items()}) for i in range(n_signals)]
+    recording_id = _text(fixed[88:168])
+    return Header(
+        sample_bytes=3 if fixed[0] == 0xFF else 2,
+        recording_id=recording_id,
+        start_time=_start_time(recording_id, _text(fixed[168:184])),
+        discontinuous=fixed[192:197] in (b"EDF+D", b"BDF+D"),
+        n_bytes=n_bytes,
+        n_records=_integer(fixed, 236, 8, "number of data records"),
+        record_s=_number(_text(fixed[244:252]), "duration of a data record"),
+        signals=tuple(signals),
+    )
+
+
+def _signal(fields: dict[str, str]) -> SignalHeader:
+    label = fields["label"]
+    if label in ANNOTATION_LABELS:
+        physical, digital = (0.0, 0.0), (0, 0)
+    else:
+        physical = tuple(_number(fields[name], f"{name} of {label!r}") for name in ("physical_min", "physical_max"))
+        digital = tuple(int(_number(fields[name], f"{name} of {label!r}")) for name in ("digital_min", "digital_max"))
+    samples = int(_number(fields["samples"], f"samples of {label!r}"))
+    if samples < 0:
+        raise ValueError(f"samples of {label!r} are {samples}")
+    return SignalHeader(label, fields["unit"], physical, digital, samples)
+
+
+def _start_time(recording_id: str, legacy: str) -> datetime | None:
+    """Clock time of the start; None, with a warning, where the header holds none.
+
+    The date of EDF+ ('Startdate 02-MAR-2002') goes before the old field, which has two digits for the year.
+    """
+    try:
+        day, month, year, hour, minute, second = (int(legacy[i : i + 2]) for i in (0, 3, 6, 8, 11, 14))
+        start = datetime(year + (1900 if year >= 85 else 2000), month, day, hour, minute, second)
+    except ValueError:
+        warnings.warn(f"the header holds no start time, but {legacy!r}", stacklevel=5)
+        return None
+    stated = re.match(r"Startdate (\d\d-[A-Z]{3}-\d{4})\b", recording_id)
+    try:
+        return datetime.combine(datetime.strptime(stated[1], "%d-%b-%Y").date(), start.time()) if stated else start
+    except ValueError:
+        return start
+
+
+def _integer(header: bytes, start: int, width: int, name: str) -> int:
+    text = _text(header[start : start + width]).strip()
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"its {name} is {text!r}") from None
+
+
+def _number(text: str, name: str) -> float:
+    try:
+        return float(text.strip().rstrip("\x00"))
+    except ValueError:
+        raise ValueError(f"its {name} is {text!r}") from None
+
+
+def _text(raw: bytes) -> str:
+    """EDF+ texts are UTF-8; older recorders write Latin-1."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")

@@ -1,0 +1,50 @@
+"""Why a recording cannot be used: one short code for tables, one sentence for people."""
+
+REASONS = {
+    "not_found": "there is no such file",
+    "unreadable": "the system could not open or read the file",
+    "format": "no reader knows the format",
+    "damaged": "the file is not a whole file of its format",
+    "truncated": "the data end before the header says they do",
+    "record_count": "the file holds more data than its header says",
+    "time_base": "the times or rates in the file contradict each other",
+    "cut_out": "time was cut out of the recording and its length is not known",
+    "channels": "no wanted channel can be used",
+    "too_short": "there is less than one whole epoch",
+    "too_long": "the recording lasts longer than any recording does",
+    "label_file": "the label file is missing, ambiguous or damaged",
+    "label_code": "a label is not in the recipe's codes",
+    "label_time": "labels overlap, or lie outside the recording",
+    "label_length": "labels and signals differ in length and no rule is stated",
+    "person": "who the person is cannot be told",
+    "name": "the recording has no usable name",
+    "duplicate": "another file would become the same recording",
+    "participants": "the participants table does not fit",
+    "memory": "the machine ran out of memory",
+    "crashed": "the process that read the file died",
+}
+"""Code -> what it means; the message beside it in a table gives the details."""
+
+
+class BadRecording(ValueError):
+    """A recording that cannot be used as it is. The message says what is wrong and what would help."""
+
+    def __init__(self, code: str, message: str):
+        if code not in REASONS:
+            raise KeyError(f"no reason {code!r}")
+        super().__init__(message)
+        self.code = code
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.code, str(self))  # so that it comes back whole from another process
+
+
+def reason_of(error: BaseException) -> str:
+    """The code for any error that reading a recording may raise."""
+    if isinstance(error, BadRecording):
+        return error.code
+    if isinstance(error, FileNotFoundError):
+        return "not_found"
+    if isinstance(error, MemoryError):
+        return "memory"
+    return "unreadable" if isinstance(error, OSError) else "damaged"
