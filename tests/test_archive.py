@@ -2,15 +2,31 @@
 
 import h5py
 import numpy as np
-import pandas as pd
 import pytest
 from test_recordings import signal, stage, write_edf
 
 from anysleep.data import preprocess, read_recording
-from anysleep.data.archive import Archive, ArchivedNight, assemble_archive, write_night
-from anysleep.data.preparation import Preparation, find_recordings, prepare_archive
+from anysleep.data.archive import Archive, DatasetFiles, NightWriter, assemble_archive
+from anysleep.data.cohort import prepare_archive
+from anysleep.data.recipes import Recipe
 
 SECONDS = 200  # six whole epochs and 20 s
+
+
+def recipe(**changes):
+    """A laboratory's EDF files `p01-night1.edf` with one EEG, one EOG and a table of persons."""
+    settings = {
+        "dataset": "lab",
+        "source": "made by the test",
+        "files": ["*.edf"],
+        "name": r"^(?P<person>p\d+)-night\d+$",
+        "recording": "{stem}",
+        "subject": "{person}",
+        "channels": {"eeg": {"C3-M2": "EEG C3-M2"}, "eog": {"E1-M2": "EOG E1-M2"}},
+        "labels": {"reader": "own"},
+        "participants": {"file": "participants.tsv", "columns": {"key": "subject", "age": "age", "sex": "sex"}},
+    }
+    return Recipe(**(settings | changes))
 
 
 @pytest.fixture
@@ -23,21 +39,14 @@ def recordings(tmp_path):
     write_edf(folder / "p01-night2.edf", both)
     write_edf(folder / "p02-night1.edf", both[:1], [stage(0, 90, "N3"), stage(90, 30, "R")])
     (folder / "p03-night1.edf").write_bytes(b"broken")
+    (folder / "participants.tsv").write_text("subject\tage\tsex\np01\t30.5\tF\np02\t61\tM\np03\t5\tF\n")
     return folder
 
 
 @pytest.fixture
 def prepared(recordings, tmp_path):
-    preparation = Preparation(
-        dataset="lab",
-        eeg_channels=["EEG C3-M2"],
-        eog_channels=["EOG E1-M2"],
-        subject_pattern=r"(p\d+)-night",
-        sampling_rate_hz=128,
-        participants=pd.DataFrame({"subject": ["p01", "p02"], "age": [30.5, 61.0], "sex": ["F", "M"]}),
-    )
     path = tmp_path / "archive.h5"
-    return path, prepare_archive(sorted(recordings.glob("*.edf")), preparation, path)
+    return path, prepare_archive([(recipe(), recordings)], path, sampling_rate_hz=128)[0]
 
 
 def test_signals_and_labels_come_out_as_they_went_in(prepared, recordings):
@@ -57,7 +66,7 @@ def test_a_row_a_file_says_what_happened(prepared):
     assert rows.status.to_dict() == {
         "p01-night1": "ok", "p01-night2": "ok", "p02-night1": "ok", "p03-night1": "failed",
     }  # fmt: skip
-    assert "not a whole EDF file" in rows.reason["p03-night1"]
+    assert rows.code["p03-night1"] == "damaged" and "not a whole EDF" in rows.reason["p03-night1"]
     assert "no channel 'EOG E1-M2'" in rows.left_out["p02-night1"]
     assert rows.dropped_s["p01-night1"] == 20
     assert rows.n_scored.dropna().to_dict() == {"p01-night1": 6, "p01-night2": 0, "p02-night1": 4}
@@ -78,7 +87,7 @@ def test_the_layout_is_the_published_one(prepared):
 def test_only_harmless_facts_about_the_person_are_kept(prepared):
     with h5py.File(prepared[0]) as file:
         attributes = dict(file["lab/p01-night1"].attrs)
-    assert attributes.pop("source_sha256")
+    assert attributes.pop("source_sha256") and attributes.pop("prepared")
     assert attributes.pop("synthetic") == False  # noqa: E712 (a numpy truth value)
     assert attributes == {"subject": "p01", "age": 30.5, "sex": "F", "start_time": "22:58:03"}
 
@@ -109,55 +118,32 @@ def test_wrong_archives_are_named(tmp_path, prepared):
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("write", "message"),
     [
-        ({"signals": np.zeros((1, 3841), np.float32)}, "not whole epochs"),
-        ({"hypnogram": np.zeros(3)}, "3 labels for 1 epochs"),
-        ({"channels": ("C3/M2",)}, "'C3/M2' cannot be a name"),
-        ({"recording": ".."}, "'..' cannot be a name"),
+        (lambda night: night.add_channel("C3", np.zeros(3841)), "3841 samples, not 1 epochs of 3840"),
+        (lambda night: night.add_hypnogram(np.zeros(3)), "3 labels for 1 epochs"),
+        (lambda night: night.add_channel("C3/M2", np.zeros(3840)), "'C3/M2' cannot be a name"),
     ],
 )
-def test_nights_that_contradict_themselves_are_refused(tmp_path, change, message):
-    night = {"recording": "a", "channels": ("C3",), "signals": np.zeros((1, 3840), np.float32)} | change
-    with pytest.raises(ValueError, match=message):
-        write_night(tmp_path / "night.h5", ArchivedNight(**night), 128)
+def test_nights_that_contradict_themselves_are_refused(tmp_path, write, message):
+    with pytest.raises(ValueError, match=message), NightWriter(tmp_path / "night.h5", "a", 1, 128) as night:
+        write(night)
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(("name", "n_epochs"), [("..", 1), ("a/b", 1), ("a", 0)])
+def test_nights_without_a_name_or_an_epoch_are_refused(tmp_path, name, n_epochs):
+    with pytest.raises(ValueError, match="cannot be a name|at least one"):
+        NightWriter(tmp_path / "night.h5", name, n_epochs, 128)
+
+
 def test_an_archive_appears_whole_or_not_at_all(tmp_path):
-    night = ArchivedNight("a", ("C3",), np.zeros((1, 3840), np.float32))
-    files = [write_night(tmp_path / "a.h5", night, 128), tmp_path / "missing.h5"]
+    with NightWriter(tmp_path / "a.h5", "a", 1, 128) as night:
+        night.add_channel("C3", np.zeros(3840))
+    files = DatasetFiles("lab", ["C3"], [], [(tmp_path / "a.h5", "a"), (tmp_path / "missing.h5", "b")])
     with pytest.raises(OSError):
-        assemble_archive(
-            tmp_path / "archive.h5", "lab", files, eeg_channels=["C3"], eog_channels=[], sampling_rate_hz=128
-        )
+        assemble_archive(tmp_path / "archive.h5", [files], 128)
     assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]
-
-
-def test_useless_cohorts_are_named(tmp_path, recordings):
-    preparation = Preparation("lab", ["EEG Pz"], [], r"(p\d+)", 128)
-    with pytest.raises(
-        ValueError, match="none of 1 recordings can be used; the first: no channel can be used: no channel"
-    ):
-        prepare_archive([recordings / "p01-night1.edf"], preparation, tmp_path / "a.h5")
-    with pytest.raises(ValueError, match=r"no file in .* matches '\*.txt'"):
-        find_recordings(recordings, "*.txt")
-
-
-def test_hidden_files_and_leftovers_of_a_killed_run_do_no_harm(tmp_path, recordings):
-    (recordings / "._p01-night1.edf").write_bytes(b"a copy of a Mac's")
-    (recordings / ".99.p01-night1.edf").write_bytes(b"half a file")
-    files = find_recordings(recordings, "*.edf")
-    assert [file.name for file in files] == [f"p0{n}.edf" for n in ("1-night1", "1-night2", "2-night1", "3-night1")]
-    (tmp_path / "a_nights").mkdir()
-    (tmp_path / "a_nights" / ".99.left.h5").write_bytes(b"half a night")
-    preparation = Preparation("lab", ["EEG C3-M2"], [], r"(p\d+)", 128)
-    table = prepare_archive(files, preparation, tmp_path / "a.h5")
-    assert (table.status == "ok").sum() == 3 and not (tmp_path / "a_nights").exists()
-
-
-def test_reasons_do_not_tell_where_a_file_lies(prepared, recordings):
-    assert str(recordings) not in prepared[1].to_csv()
 
 
 def test_links_out_of_the_archive_are_refused(tmp_path, prepared):

@@ -31,6 +31,26 @@ def write_edf(path, signals, annotations=None, starttime=time(22, 58, 3), start=
     return path
 
 
+def write_discontinuous(path, onsets_s, rate_hz=100, annotations=()):
+    """EDF+D with data records of 1 s that begin at `onsets_s`; the n-th holds the n-th second of `signal`."""
+    seconds = len(onsets_s)
+    signals = [signal("EEG C3-M2", rate_hz, seconds=seconds), signal("EOG E1-M2", rate_hz, seconds=seconds)]
+    edfio.Edf(signals, data_record_duration=1, annotations=annotations).write(path)
+    content = bytearray(path.read_bytes())
+    header_bytes = int(content[184:192])
+    record_bytes = (len(content) - header_bytes) // seconds
+    for number, onset_s in enumerate(onsets_s):
+        at = header_bytes + number * record_bytes
+        old, new = f"+{number}\x14\x14".encode(), f"+{onset_s}\x14\x14".encode()
+        record = content[at : at + record_bytes]
+        place = record.index(old)
+        rest = record[place + len(old) :]
+        content[at : at + record_bytes] = record[:place] + new + rest[: len(rest) - len(new) + len(old)]
+    content[192:197] = b"EDF+D"
+    path.write_bytes(content)
+    return path
+
+
 @pytest.fixture
 def sleep_edf(tmp_path):
     """A pair of files as in Sleep-EDF: signals with a 1 Hz channel, and the scoring in a file of its own."""
@@ -158,6 +178,65 @@ def test_records_of_odd_length_are_continuous(tmp_path):
     )
     edfio.Edf([samples], data_record_duration=0.7, annotations=[stage(0, 30, "W")]).write(path)
     assert read_recording(path).hypnogram.tolist() == [0, 9]
+
+
+def test_pauses_are_kept_as_time(tmp_path):
+    notes = [stage(0, 300, "N2"), *(edfio.EdfAnnotation(0, None, "space for later onsets") for _ in range(2))]
+    path = write_discontinuous(tmp_path / "d.edf", [*range(50), *range(130, 300)], annotations=notes)
+    night = read_recording(path)
+    samples = night.signals[0]
+    assert night.duration_s == 300 and night.gaps_s.tolist() == [[50, 130]] and len(samples) == 300 * 100
+    assert np.isnan(samples[50 * 100 : 130 * 100]).all() and np.isnan(samples).sum() == 80 * 100
+    original = signal("EEG", 100, seconds=220).data
+    assert np.abs(samples[:5000] - original[:5000]).max() < 0.02
+    assert np.abs(samples[13000:] - original[5000:]).max() < 0.02
+    assert night.hypnogram.tolist() == [2] + [9] * 4 + [2] * 5, "epochs that a pause touches are unscored"
+
+
+def test_pauses_of_a_file_that_says_it_is_continuous_are_refused(tmp_path):
+    path = write_discontinuous(tmp_path / "d.edf", [*range(50), *range(130, 150)])
+    path.write_bytes(path.read_bytes().replace(b"EDF+D", b"EDF+C", 1))
+    with pytest.raises(ValueError, match="says it is continuous, but data record 50 begins at 130 s, not at 50 s"):
+        read_recording(path)
+    path = write_discontinuous(tmp_path / "d.edf", [*range(50), *range(20, 40)])
+    with pytest.raises(ValueError, match="overlap in time or are not in order"):
+        read_recording(path)
+
+
+def test_bdf_is_read_with_all_its_24_bits(tmp_path):
+    samples = np.random.default_rng(0).integers(-(2**23), 2**23, 256 * 60)
+    bdf = edfio.BdfSignal.from_digital(
+        samples.astype(np.int32), 256, label="EEG Cz", physical_dimension="uV", physical_range=(-262144, 262143)
+    )
+    edfio.Bdf([bdf], annotations=[stage(0, 60, "R")]).write(tmp_path / "a.bdf")
+    night = read_recording(tmp_path / "a.bdf")
+    expected = edfio.read_bdf(tmp_path / "a.bdf").signals[0].data
+    assert np.abs(night.signals[0] - expected).max() <= 262144 * 2**-24
+    assert night.hypnogram.tolist() == [4, 4] and night.rates_hz == (256,)
+
+
+def test_channels_are_read_one_at_a_time(sleep_edf):
+    night = read_recording(sleep_edf)
+    difference = night.derive({"a": "EEG Fpz-Cz", "b": "EEG Fpz-Cz - EEG Fpz-Cz"})
+    assert np.array_equal(difference.signals[0], night.signals[0]) and not difference.signals[1].any()
+    with pytest.raises(ValueError, match=r"b cannot be the difference of EEG Fpz-Cz \(100 Hz, uV\) and EOG"):
+        night.derive({"b": "EEG Fpz-Cz - EOG horizontal"})
+
+
+def test_a_cut_moves_everything(sleep_edf):
+    night = read_recording(sleep_edf)
+    part = night.cut(600, 1000)
+    assert part.start_time.isoformat() == "2024-02-29T23:08:03" and part.duration_s == 400
+    assert part.hypnogram.tolist() == night.hypnogram[20:33].tolist()
+    assert np.array_equal(part.signals[1], night.signals[1][600 * 50 : 1000 * 50])
+    assert part.annotations.onset_s[0] == -600
+    with pytest.raises(ValueError, match="off their 30 s grid"):
+        night.cut(10, 1000)
+
+
+def test_lights_are_found(tmp_path):
+    notes = [edfio.EdfAnnotation(12.5, None, "Lights off"), edfio.EdfAnnotation(3000, None, "LIGHTS ON")]
+    assert read_recording(write_edf(tmp_path / "a.edf", [signal("EEG", 10)], notes)).lights_s == (12.5, 3000)
 
 
 def test_labels_that_cannot_be_used_need_not_stop_staging(tmp_path):

@@ -1,4 +1,4 @@
-"""Splits by person, draws by the published rule, training that learns and repeats."""
+"""Draws by the published rule, training that learns and repeats."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,6 @@ from scipy.stats import chisquare
 
 from anysleep.data.archive import Archive, ArchivedNight, assemble_archive, write_night
 from anysleep.data.sampling import WindowBatches
-from anysleep.data.splits import read_split, select_part, split_by_person, write_split
 from anysleep.evaluation import score_table, stage_night, voted_hypnogram
 from anysleep.models import build_model, unet_filters
 from anysleep.training import inverse_sqrt_weights, train
@@ -44,41 +43,6 @@ def nights(archive):
 def make_batches(archive, nights, **changes):
     settings = {"window_epochs": 4, "batch_size": 6, "eeg_eog_pairs": False, "seed": 1} | changes
     return WindowBatches(archive, nights, **settings)
-
-
-def test_all_nights_of_a_person_are_in_one_part(nights):
-    for seed in range(20):
-        split = split_by_person(nights, 0.25, 0.25, seed)
-        parts = {part: set(select_part(nights, split, part).subject) for part in split}
-        assert not parts["train"] & parts["valid"] | parts["train"] & parts["test"] | parts["valid"] & parts["test"]
-        assert [len(parts[part]) for part in ("train", "valid", "test")] == [2, 1, 1]
-
-
-def test_a_split_file_is_read_back_and_checked(tmp_path, nights):
-    split = split_by_person(nights, 0.25, 0.25, 0)
-    assert read_split(write_split(tmp_path / "split.yaml", split)) == split
-    (tmp_path / "numbers.yaml").write_text("train: {toy: [010]}\nvalid: {}\ntest: {}\n")
-    with pytest.raises(ValueError, match="holds 8, a number; quote"):
-        read_split(tmp_path / "numbers.yaml")
-    (tmp_path / "twice.yaml").write_text("train: {toy: [a]}\nvalid: {toy: [a]}\ntest: {}\n")
-    with pytest.raises(ValueError, match="toy/a is in train and in valid"):
-        read_split(tmp_path / "twice.yaml")
-
-
-def test_the_published_split_file_is_read_as_it_is(shared):
-    split = read_split(shared / "upstream" / "usleep_split.yaml")
-    assert len(split["train"]) > 10 and all(isinstance(r, str) for r in split["test"]["dodh"])
-
-
-def test_a_person_in_two_parts_is_refused(nights):
-    split = {"train": {"toy": ["a0", "b2"]}, "valid": {"toy": ["c3"]}, "test": {"toy": ["a1"]}}
-    with pytest.raises(ValueError, match="persons a have recordings in 'test' and in another part"):
-        select_part(nights, split, "test")
-
-
-def test_unknown_persons_cannot_be_split(nights):
-    with pytest.raises(ValueError, match="who the person is is unknown"):
-        split_by_person(nights.assign(subject=None), 0.25, 0.25, 0)
 
 
 def test_stages_are_drawn_uniformly_and_windows_uniformly_around_them(archive, nights):

@@ -5,20 +5,23 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from anysleep.inference import Staging
-from anysleep.stages import EPOCH_S, STAGES
+from anysleep.stages import EPOCH_S, STAGES, UNSCORED
 
 
-def hypnogram_table(staging: Staging, predictions_per_epoch: int, start_time: datetime | None) -> pd.DataFrame:
-    """One row a prediction: onset_s, duration_s, clock_time (where the start is known), stage, p_wake ... p_rem."""
-    probabilities = staging.hypnodensity(predictions_per_epoch)
+def hypnogram_table(
+    hypnogram: np.ndarray, hypnodensity: np.ndarray, predictions_per_epoch: int, start_time: datetime | None
+) -> pd.DataFrame:
+    """One row a prediction: onset_s, duration_s, clock_time (where the start is known), stage, p_wake ... p_rem.
+
+    `hypnogram` is int (P,), 9 for unscored, `hypnodensity` float (P, 5).
+    """
     seconds = EPOCH_S / predictions_per_epoch
-    onset_s = np.arange(len(probabilities)) * seconds
+    onset_s = np.arange(len(hypnogram)) * seconds
     columns = {
         "onset_s": onset_s,
         "duration_s": seconds,
-        "stage": [STAGES[code] for code in staging.hypnogram(predictions_per_epoch)],
-        **{f"p_{stage.lower()}": probabilities[:, i].round(4) for i, stage in enumerate(STAGES)},
+        "stage": ["unscored" if code == UNSCORED else STAGES[code] for code in hypnogram],
+        **{f"p_{stage.lower()}": hypnodensity[:, i].round(4) for i, stage in enumerate(STAGES)},
     }
     table = pd.DataFrame(columns)
     if start_time is not None:

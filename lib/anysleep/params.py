@@ -34,6 +34,7 @@ OptionalPath = Annotated[Path | None, BeforeValidator(_to_path), PlainSerializer
 """As `ProjectPath`; an empty text means none."""
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
+GroupBy = Literal["subject", "recording"]
 Architecture = Literal["usleep", "anysleep", "anysleep_early_fusion", "anysleep_late_fusion"]
 
 
@@ -41,21 +42,26 @@ class ParameterError(ValueError):
     """A parameter is unknown, missing or has a value that is not allowed."""
 
 
-class Parameters(BaseModel):
-    """What all notebooks share. Unknown names, missing names and near types (`"5"` for 5) are errors."""
+class Strict(BaseModel):
+    """Settings in which unknown names, missing names and near types (`"5"` for 5) are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-    notebook: ClassVar[str]
-    execution_only: ClassVar[frozenset[str]] = frozenset({"run_dir", "device", "n_jobs"})
-    """Parameters that change where and how fast a run happens, not what it finds."""
-
-    run_dir: ProjectPath = Field(description="Folder for everything this run writes.")
 
     def __init__(self, **values: object):
         try:
             super().__init__(**values)
         except ValidationError as error:
             raise ParameterError(_explain(error, type(self))) from None
+
+
+class Parameters(Strict):
+    """What all notebooks share."""
+
+    notebook: ClassVar[str]
+    execution_only: ClassVar[frozenset[str]] = frozenset({"run_dir", "device", "n_jobs"})
+    """Parameters that change where and how fast a run happens, not what it finds."""
+
+    run_dir: ProjectPath = Field(description="Folder for everything this run writes.")
 
     @classmethod
     def from_notebook(cls, namespace: Mapping[str, object]) -> Self:
@@ -85,17 +91,13 @@ class Prepare(Parameters):
 
     notebook = "01_prepare"
 
-    recordings_dir: ProjectPath = Field(description="Folder with the recordings.")
-    file_pattern: str = Field(description="Which files in it, as a glob.", min_length=1)
-    n_synthetic_persons: int = Field(description="Above 0: write a synthetic cohort there first.", ge=0)
+    datasets: dict[ProjectPath, ProjectPath] = Field(description="Recipe -> folder with its recordings.", min_length=1)
+    synthetic_dir: OptionalPath = Field(description="Folder to write a synthetic cohort to first; empty for none.")
+    n_synthetic_persons: int = Field(description="Persons of that cohort.", ge=1)
     synthetic_hours: float = Field(description="Length of a synthetic night in hours.", gt=0, le=24)
-    dataset: str = Field(description="Name of the data set in the archive.", pattern=r"^[^/#&]+$")
-    eeg_channels: list[str] = Field(description="EEG channels to store, named as in the files.", min_length=1)
-    eog_channels: list[str] = Field(description="EOG channels to store, named as in the files.")
-    subject_pattern: str = Field(description="Regular expression whose first group is the person, on the file's stem.")
-    participants: OptionalPath = Field(description="Table with columns subject, age, sex, group; empty for none.")
     sampling_rate_hz: int = Field(description="Rate of the archive in Hz.", gt=0)
-    n_jobs: int = Field(description="Processes that prepare nights at the same time.", ge=1)
+    n_jobs: int = Field(description="Processes that prepare nights at the same time; 0 for one per core.", ge=0)
+    key_file: OptionalPath = Field(description="Table to write of recording id and file name; empty for none.")
     seed: int = Field(description="Seed of the synthetic cohort.", ge=0)
 
 
@@ -116,6 +118,10 @@ class Train(Parameters):
     notebook = "03_train"
 
     archive: ProjectPath = Field(description="The archive of 01_prepare.")
+    recipes: list[ProjectPath] = Field(description="Recipes that tell the persons of an archive that does not.")
+    group_by: GroupBy = Field(description="recording: where persons are unknown, every night counts as another one.")
+    split: OptionalPath = Field(description="A split file to use as it is; empty to draw one by person.")
+    split_rule: Literal["shares", "usleep"] = Field(description="usleep: 15 % test, 10 % validate, with its limits.")
     valid_share: float = Field(description="Share of persons for validation.", gt=0, lt=1)
     test_share: float = Field(description="Share of persons left for testing.", gt=0, lt=1)
     architecture: Architecture = Field(description="Which of the four networks.")
@@ -140,6 +146,8 @@ class Evaluate(Parameters):
 
     archive: ProjectPath = Field(description="The archive of 01_prepare.")
     checkpoint: ProjectPath = Field(description="The checkpoint of 03_train, or a released one.")
+    recipes: list[ProjectPath] = Field(description="Recipes that tell the persons of an archive that does not.")
+    group_by: GroupBy = Field(description="recording: where persons are unknown, every night counts as another one.")
     split: ProjectPath = Field(description="The split file of 03_train.")
     split_part: Literal["train", "valid", "test"] = Field(description="Which recordings to score.")
     device: Device = Field(description="Where to compute; auto means CUDA, else MPS, else CPU.")
@@ -153,7 +161,8 @@ class Predict(Parameters):
     checkpoint: ProjectPath = Field(description="The checkpoint of 03_train, or a released one.")
     archive: OptionalPath = Field(description="Archive with the nights to stage; empty to read files.")
     recordings: list[ProjectPath] = Field(description="Files to stage where archive is empty.")
-    channels: list[str] = Field(description="Channels to use; empty for all.")
+    channels: list[str] = Field(description="Channels to use; empty for all, of files all that the doctor would use.")
+    name_by_file: bool = Field(description="Call results after the file, whose name may tell who the patient is.")
     predictions_per_epoch: list[int] = Field(description="Resolutions to write, in predictions in 30 s.", min_length=1)
     write_logits: bool = Field(description="Also write the logits (74 MB a night at 3840).")
     device: Device = Field(description="Where to compute; auto means CUDA, else MPS, else CPU.")
@@ -164,8 +173,9 @@ class StageOneNight(Parameters):
 
     notebook = "stage_one_night"
 
-    recording: ProjectPath = Field(description="An EDF or EDF+ file.")
-    channels: list[str] = Field(description="EEG and EOG channels to use, named as in the file.", min_length=1)
+    recording: ProjectPath = Field(description="A recording of any format.")
+    channels: list[str] = Field(description="Channels to use, named as in the file; empty: all the doctor would use.")
+    name_by_file: bool = Field(description="Call results after the file, whose name may tell who the patient is.")
     checkpoint: ProjectPath = Field(description="The checkpoint of 03_train, or a released one.")
     predictions_per_epoch: int = Field(description="Resolution, in predictions in 30 s.", ge=1)
     device: Device = Field(description="Where to compute; auto means CUDA, else MPS, else CPU.")
@@ -209,7 +219,7 @@ def _assigned_names(cell: str) -> set[str]:
     return {target.id for target in targets if isinstance(target, ast.Name)}
 
 
-def _explain(error: ValidationError, cls: type[Parameters]) -> str:
+def _explain(error: ValidationError, cls: type[Strict]) -> str:
     """One line a problem: the value, what is allowed, and the likely fix."""
     lines = []
     for problem in error.errors():

@@ -13,14 +13,19 @@ from anysleep.analysis.statistics import sleep_statistics, uncertainty
 from anysleep.data import preprocess, read_recording
 from anysleep.data.archive import Archive
 from anysleep.data.channels import check_eeg_before_eog
-from anysleep.data.preparation import without_path
+from anysleep.data.labels import epochs_in
+from anysleep.data.quality import examine, usable_channels, verdict_of_night
+from anysleep.data.readers import read_signals
+from anysleep.data.reasons import without_names
+from anysleep.data.recording import Recording
 from anysleep.evaluation import Montage, stage_night, voted_hypnogram
-from anysleep.files import NpzWriter
+from anysleep.files import NpzWriter, harmless_name
 from anysleep.inference import Staging, stage_recording
 from anysleep.models import SleepNetwork
+from anysleep.stages import EPOCH_S, UNSCORED
 
-Staged = tuple[dict[Montage, Staging], np.ndarray | None]
-"""The stagings of a night by montage, and its labels (E,) where it has some."""
+Staged = tuple[dict[Montage, Staging], np.ndarray | None, np.ndarray]
+"""The stagings of a night by montage, its labels (E,) where it has some, and the recorder's pauses (n, 2) in s."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ def jobs_of_archive(model: SleepNetwork, archive: Archive, channels: Sequence[st
 
     def stage(dataset: str, recording: str, resolutions: Sequence[int]) -> Staged:
         stagings = stage_night(model, archive, dataset, recording, resolutions=resolutions, channels=channels)
-        return stagings, archive.hypnogram(dataset, recording)
+        return stagings, archive.hypnogram(dataset, recording), archive.gaps(dataset, recording)
 
     nights = archive.recordings()[["dataset", "recording", "synthetic"]]
     return [
@@ -47,27 +52,54 @@ def jobs_of_archive(model: SleepNetwork, archive: Archive, channels: Sequence[st
     ]
 
 
-def jobs_of_files(model: SleepNetwork, files: Sequence[Path], channels: Sequence[str]) -> list[Job]:
-    """A job a file. The channels, which every file needs, form one montage in this order.
+def jobs_of_files(
+    model: SleepNetwork, files: Sequence[Path], channels: Sequence[str], *, name_by_file: bool = False
+) -> list[Job]:
+    """A job a file. The channels form one montage in this order; none named means all that the doctor says to use.
 
-    ValueError where no channel is named or two files would become one recording.
+    Results are called after the files only where `name_by_file` says so, or the recording is synthetic. ValueError
+    where there is no file, two would get one name, or U-Sleep is not told its two channels.
     """
-    if not channels:
-        raise ValueError("name the channels to use: which channels of a file are EEG or EOG is not guessed")
     if not files:
         raise ValueError("there is nothing to stage: name an archive or recordings")
     if model.name == "usleep":
         check_eeg_before_eog(channels)
-    stems = [file.stem for file in files]
-    if len(set(stems)) < len(stems):
-        raise ValueError(f"several files have the same name, so their results would: {sorted(stems)}")
 
     def stage(file: Path, resolutions: Sequence[int]) -> Staged:
-        night = read_recording(file, channels=channels, labels="lenient")
-        signals = preprocess(night.signals, night.rates_hz, model.sampling_rate_hz, names=channels)
-        return {tuple(channels): stage_recording(model, signals, resolutions=resolutions)}, night.hypnogram
+        night = pick_channels(read_recording(file, labels="lenient"), channels)
+        signals = preprocess(
+            night.signals, night.rates_hz, model.sampling_rate_hz, names=night.channels, gaps_s=night.gaps_s
+        )
+        return {night.channels: stage_recording(model, signals, resolutions=resolutions)}, night.hypnogram, night.gaps_s
 
-    return [Job("files", file.stem, file, False, partial(stage, file)) for file in files]
+    synthetic = [_is_synthetic(file) for file in files]
+    names = [harmless_name(file, keep=name_by_file or s) for file, s in zip(files, synthetic, strict=True)]
+    if len(set(names)) < len(names):
+        raise ValueError(f"several files would get one name: {', '.join(sorted(names))}")
+    return [
+        Job("files", name, file, is_synthetic, partial(stage, file))
+        for name, file, is_synthetic in zip(names, files, synthetic, strict=True)
+    ]
+
+
+def pick_channels(night: Recording, channels: Sequence[str]) -> Recording:
+    """The night with these channels; with none named, with all that the montage doctor says to use, EEG first.
+
+    ValueError where one is missing, or none can be used without being named.
+    """
+    if channels:
+        return night.pick(channels)
+    quality = examine(night)
+    usable = usable_channels(quality[quality.verdict == "use"])
+    if not usable:
+        raise ValueError(f"the montage doctor finds no channel to use ({verdict_of_night(quality)[1]}); name some")
+    return night.pick(usable)
+
+
+def without_gaps(hypnogram: np.ndarray, gaps_s: np.ndarray, predictions_per_epoch: int) -> np.ndarray:
+    """The stages (P,), 9 where the recorder paused: there is nothing to stage."""
+    paused = epochs_in(gaps_s, len(hypnogram), EPOCH_S / predictions_per_epoch)
+    return np.where(paused, UNSCORED, hypnogram).astype(np.int8)
 
 
 def write_predictions(
@@ -99,19 +131,19 @@ def write_predictions(
         for job in jobs:
             row = {"dataset": job.dataset, "recording": job.recording, "status": "failed", "reason": ""}
             try:
-                stagings, truth = job.stage(sorted({1, *resolutions}))
+                stagings, truth, gaps_s = job.stage(sorted({1, *resolutions}))
             except (OSError, ValueError, KeyError, RuntimeError) as error:  # RuntimeError: no memory left
-                rows.append(row | {"reason": without_path(error, job.source)})
+                rows.append(row | {"reason": without_names(error, job.source)})
                 continue
             key = f"{job.dataset}_{job.recording}"
             for r in resolutions:
-                npz[r, "predictions"].add(key, voted_hypnogram(stagings, r))
+                npz[r, "predictions"].add(key, without_gaps(voted_hypnogram(stagings, r), gaps_s, r))
                 if truth is not None:
                     npz[r, "labels"].add(key, truth)
                 if write_logits:
                     for montage, staging in stagings.items():
                         npz[r, "logits/predictions"].add(logits_key(model, job, montage), staging.logits[r])
-            rows.append(row | {"status": "ok"} | _night_facts(stagings))
+            rows.append(row | {"status": "ok"} | _night_facts(stagings, gaps_s))
             attention.extend(_attention_rows(job, stagings))
     return pd.DataFrame(rows), pd.DataFrame(attention)
 
@@ -121,10 +153,19 @@ def logits_key(model: SleepNetwork, job: Job, montage: Montage) -> str:
     return f"{job.dataset}#{job.recording}#" + ("#" if model.name == "usleep" else "&").join(montage)
 
 
-def _night_facts(stagings: dict[Montage, Staging]) -> dict[str, object]:
+def _is_synthetic(file: Path) -> bool:
+    """Whether the file says that it was simulated; a file that cannot be read, which staging will tell, does not."""
+    try:
+        return read_signals(file).synthetic
+    except (OSError, ValueError):
+        return False
+
+
+def _night_facts(stagings: dict[Montage, Staging], gaps_s: np.ndarray) -> dict[str, object]:
     mean_hypnodensity = np.mean([staging.hypnodensity(1) for staging in stagings.values()], axis=0)
     facts = {"n_channels": len({name for montage in stagings for name in montage})}
-    return facts | uncertainty(mean_hypnodensity).to_dict() | sleep_statistics(voted_hypnogram(stagings, 1)).to_dict()
+    hypnogram = without_gaps(voted_hypnogram(stagings, 1), gaps_s, 1)
+    return facts | uncertainty(mean_hypnodensity).to_dict() | sleep_statistics(hypnogram).to_dict()
 
 
 def _attention_rows(job: Job, stagings: dict[Montage, Staging]) -> Iterator[dict[str, object]]:

@@ -7,27 +7,20 @@ papermill and JupyterLab need nothing else. A run has succeeded when its folder 
 
 import importlib.metadata
 import json
-import os
 import platform
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
 import matplotlib.figure
 import matplotlib.pyplot as plt
 import pandas as pd
-import tqdm.auto
 import yaml
 
 from anysleep.files import project_path, sha256_of, short_path, written_whole
 from anysleep.params import NOTEBOOKS, ParameterError, Parameters, merge_parameters, notebook_defaults
-
-Item = TypeVar("Item")
 
 TRACED_PACKAGES = ("anysleep", "torch", "pytorch-lightning", "numpy", "scipy", "pandas", "mne", "edfio", "h5py")
 
@@ -89,22 +82,6 @@ class Run:
                 temporary.write_text(json.dumps(content, indent=2) + "\n")
         sizes_kb = [(self.folder / name).stat().st_size / 1e3 for name in self.outputs]
         return pd.DataFrame({"file": self.outputs, "kB": sizes_kb}).round(1)
-
-
-def progress(items: Sequence[Item], label: str) -> Iterator[Item]:
-    """Go through `items` with a bar in JupyterLab; elsewhere with a line every 5 % or 30 s."""
-    if "JPY_SESSION_NAME" in os.environ:  # set by Jupyter servers, not by papermill
-        yield from tqdm.auto.tqdm(items, desc=label)
-        return
-    began = said_at = time.monotonic()
-    said_share = 0.0
-    for done, item in enumerate(items, start=1):
-        yield item
-        now, share = time.monotonic(), done / len(items)
-        if (share - said_share >= 0.05 and now - said_at >= 1) or now - said_at >= 30 or done == len(items):
-            left_s = (now - began) * (1 - share) / share
-            print(f"{label}: {done} of {len(items)}, {now - began:.0f} s, about {left_s:.0f} s left", flush=True)
-            said_at, said_share = now, share
 
 
 def start_run(params: Parameters) -> Run:

@@ -1,18 +1,23 @@
 """The archive, the only door to HDF5: preprocessed nights of one or more data sets in one file.
 
-    /<dataset>                                attrs eeg_channels, eog_channels: names, in order
-    /<dataset>/<recording>                    attrs subject, age, sex, group, start_time, source_sha256, synthetic
+    /<dataset>                                attrs eeg_channels, eog_channels: names, in order; test_only
+    /<dataset>/<recording>                    attrs subject, age, sex, group, start_time, source_sha256, synthetic,
+                                              prepared: how the night was made, as JSON
     /<dataset>/<recording>/PSG/<channel>      float32 (T,), whole epochs
     /<dataset>/<recording>/hypnogram          int8 (E,), optional
     /<dataset>/<recording>/class_to_index/<0..4>  int (n,), the epochs of each stage
     /<dataset>/<recording>/arousals           float64 (n, 2), onset and end in s, optional
+    /<dataset>/<recording>/gaps               float64 (n, 2), pauses of the recorder, optional
+    /<dataset>/<recording>/quality            the montage doctor's table as JSON, optional
 
 File attributes `format_version` and `sampling_rate_hz` are optional on reading, so published archives open unchanged.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import h5py
 import numpy as np
@@ -28,74 +33,95 @@ CHUNK_EPOCHS = 16
 PERSON_ATTRIBUTES = ("subject", "age", "sex", "group")
 
 
-@dataclass(frozen=True)
-class ArchivedNight:
-    """One recording as it goes into the archive: preprocessed, whole epochs, nothing that identifies a patient."""
+class NightWriter:
+    """One night written to a file of its own, channel by channel, whole or not at all, for `assemble_archive`.
 
-    recording: str
-    channels: tuple[str, ...]
-    signals: np.ndarray
-    """float32 (C, T)."""
-    hypnogram: np.ndarray | None = None
-    """int8 (E,)."""
-    arousals: np.ndarray | None = None
-    """float64 (n, 2): onset and end in s."""
-    attributes: Mapping[str, str | float] = field(default_factory=dict)
-    """Any of subject, age, sex, group, start_time (clock time), source_sha256."""
-
-
-def write_night(path: str | Path, night: ArchivedNight, sampling_rate_hz: int) -> Path:
-    """Write one night to a file of its own, whole or not at all, for `assemble_archive`.
-
-    ValueError where lengths contradict each other or a name cannot be a name in HDF5.
+    with NightWriter(path, "night1", n_epochs, 128) as night: night.add_channel("C3-M2", signal)
     """
-    samples_per_epoch = int(sampling_rate_hz * EPOCH_S)
-    n_epochs, rest = divmod(night.signals.shape[1], samples_per_epoch)
-    if rest or n_epochs == 0:
-        raise ValueError(
-            f"{night.recording}: {night.signals.shape[1]} samples are not whole epochs of {samples_per_epoch}"
-        )
-    if night.hypnogram is not None and len(night.hypnogram) != n_epochs:
-        raise ValueError(f"{night.recording}: {len(night.hypnogram)} labels for {n_epochs} epochs of signal")
-    for name in (night.recording, *night.channels):
-        if not name or name in (".", "..") or "/" in name:
-            raise ValueError(f"{name!r} cannot be a name in an archive: it is empty or holds a slash or only dots")
-    with written_whole(path) as temporary, h5py.File(temporary, "w") as file:
-        group = file.create_group(night.recording)
-        group.attrs.update(night.attributes)
-        for channel, signal in zip(night.channels, night.signals, strict=True):
-            chunk = min(CHUNK_EPOCHS, n_epochs) * samples_per_epoch
-            group.create_dataset(f"PSG/{channel}", data=signal.astype(np.float32, copy=False), chunks=(chunk,))
-        if night.hypnogram is not None:
-            group["hypnogram"] = night.hypnogram.astype(np.int8)
-            for stage in range(N_STAGES):
-                group[f"class_to_index/{stage}"] = np.flatnonzero(night.hypnogram == stage)
-        if night.arousals is not None:
-            group["arousals"] = night.arousals
-    return Path(path)
+
+    def __init__(self, path: str | Path, recording: str, n_epochs: int, sampling_rate_hz: int):
+        """ValueError where there is no whole epoch, or the recording's name cannot be a name in HDF5."""
+        _check_name(recording)
+        if n_epochs < 1:
+            raise ValueError(f"{recording}: {n_epochs} epochs; at least one is needed")
+        self._recording, self._n_epochs = recording, n_epochs
+        self._samples_per_epoch = int(sampling_rate_hz * EPOCH_S)
+        self._whole = written_whole(path)
+
+    def __enter__(self) -> "NightWriter":
+        self._file = h5py.File(self._whole.__enter__(), "w")
+        self._group = self._file.create_group(self._recording)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+        self._whole.__exit__(*error)
+
+    def add_channel(self, name: str, signal: np.ndarray) -> None:
+        """A preprocessed signal (T,). ValueError where it is not the night's whole epochs, or the name is none."""
+        _check_name(name)
+        n_samples = self._n_epochs * self._samples_per_epoch
+        if signal.shape != (n_samples,):
+            raise ValueError(f"{name}: {signal.size} samples, not {self._n_epochs} epochs of {self._samples_per_epoch}")
+        chunk = min(CHUNK_EPOCHS, self._n_epochs) * self._samples_per_epoch
+        self._group.create_dataset(f"PSG/{name}", data=signal.astype(np.float32, copy=False), chunks=(chunk,))
+
+    def add_hypnogram(self, hypnogram: np.ndarray) -> None:
+        """int8 (E,). ValueError where it has not the night's number of epochs."""
+        if len(hypnogram) != self._n_epochs:
+            raise ValueError(f"{self._recording}: {len(hypnogram)} labels for {self._n_epochs} epochs of signal")
+        self._group["hypnogram"] = hypnogram.astype(np.int8)
+        for stage in range(N_STAGES):
+            self._group[f"class_to_index/{stage}"] = np.flatnonzero(hypnogram == stage)
+
+    def add_spans(self, name: Literal["arousals", "gaps"], spans_s: np.ndarray) -> None:
+        """float64 (n, 2): onset and end in s."""
+        self._group[name] = np.asarray(spans_s, dtype=float).reshape(-1, 2)
+
+    def describe(self, quality: pd.DataFrame, attributes: Mapping[str, str | float]) -> None:
+        """The doctor's table, a row a channel, and the attributes of the night."""
+        self._group["quality"] = quality.to_json(orient="records")
+        self._group.attrs.update(attributes)
 
 
-def assemble_archive(
-    path: str | Path,
-    dataset: str,
-    night_files: Iterable[Path],
-    *,
-    eeg_channels: Sequence[str],
-    eog_channels: Sequence[str],
-    sampling_rate_hz: int,
-) -> Path:
-    """Copy night files into one archive, whole or not at all. The only writer of an archive."""
+def read_prepared(path: Path, inside: str) -> dict[str, object] | None:
+    """What `prepare_night` noted of a night; None where file or night is missing or does not say it."""
+    if not path.is_file():
+        return None
+    with h5py.File(path, "r") as file:
+        return json.loads(file[inside].attrs["prepared"]) if "prepared" in file.get(inside, file).attrs else None
+
+
+def assemble_archive(path: str | Path, datasets: Sequence["DatasetFiles"], sampling_rate_hz: int) -> Path:
+    """Copy nights, from files of their own or from an earlier archive, into one archive, whole or not at all.
+
+    The only writer of an archive.
+    """
     with written_whole(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["format_version"] = FORMAT_VERSION
         file.attrs["sampling_rate_hz"] = sampling_rate_hz
-        group = file.create_group(dataset)
-        group.attrs["eeg_channels"] = list(eeg_channels)
-        group.attrs["eog_channels"] = list(eog_channels)
-        for night_file in night_files:
-            with h5py.File(night_file, "r") as night:
-                for recording in night:
-                    night.copy(recording, group)
+        for dataset in datasets:
+            group = file.create_group(dataset.name)
+            group.attrs["eeg_channels"] = list(dataset.eeg_channels)
+            group.attrs["eog_channels"] = list(dataset.eog_channels)
+            group.attrs["test_only"] = dataset.test_only
+            for source, inside in dataset.nights:
+                with h5py.File(source, "r") as night:
+                    night.copy(inside, group)
     return Path(path)
+
+
+@dataclass(frozen=True)
+class DatasetFiles:
+    """What `assemble_archive` makes of one data set."""
+
+    name: str
+    eeg_channels: Sequence[str]
+    eog_channels: Sequence[str]
+    nights: Sequence[tuple[Path, str]]
+    """HDF5 file, and path of the night inside it."""
+    test_only: bool = False
+    """Whether the data set is kept whole for testing."""
 
 
 class Archive:
@@ -128,6 +154,10 @@ class Archive:
         """EEG and EOG channel names of a data set, in order."""
         attributes = self._group(dataset).attrs
         return [_text(n) for n in attributes["eeg_channels"]], [_text(n) for n in attributes["eog_channels"]]
+
+    def test_only(self) -> list[str]:
+        """Data sets that their recipes keep whole for testing."""
+        return [dataset for dataset, group in self._file.items() if group.attrs.get("test_only", False)]
 
     def recordings(self) -> pd.DataFrame:
         """One row a recording, in the order of the file.
@@ -181,6 +211,18 @@ class Archive:
         night = self._group(dataset, recording)
         return night["arousals"][:] if "arousals" in night else None
 
+    def gaps(self, dataset: str, recording: str) -> np.ndarray:
+        """float64 (n, 2), pauses of the recorder in s; their signals are 0 and mean nothing."""
+        night = self._group(dataset, recording)
+        return night["gaps"][:] if "gaps" in night else np.empty((0, 2))
+
+    def quality(self, dataset: str, recording: str) -> pd.DataFrame | None:
+        """The montage doctor's table, a row a channel; None where the archive has none."""
+        night = self._group(dataset, recording)
+        if "quality" not in night:
+            return None
+        return pd.DataFrame(json.loads(night["quality"][()]))
+
     def signals(
         self, dataset: str, recording: str, channels: Sequence[str], start_epoch: int = 0, n_epochs: int | None = None
     ) -> np.ndarray:
@@ -206,6 +248,11 @@ class Archive:
         if path not in self._file:
             raise KeyError(f"{self.path} has no {path}")
         return self._file[path]
+
+
+def _check_name(name: str) -> None:
+    if not name or name in (".", "..") or "/" in name:
+        raise ValueError(f"{name!r} cannot be a name in an archive: it is empty or holds a slash or only dots")
 
 
 def _refuse_links_outside(group: h5py.Group) -> None:

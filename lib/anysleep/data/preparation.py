@@ -1,185 +1,221 @@
-"""From a folder of recordings to an archive: nights in parallel, one row a night that says what happened."""
+"""One night from its file to a file in the archive's form, one channel in memory at a time."""
 
-import re
-import shutil
+import hashlib
+import json
 import warnings
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from glob import escape
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from anysleep.data.archive import PERSON_ATTRIBUTES, ArchivedNight, assemble_archive, write_night
-from anysleep.data.channels import stored_name
+from anysleep.data.archive import NightWriter
+from anysleep.data.channels import parse_channel, stored_name
+from anysleep.data.labels import LABEL_READERS, scoring_of_annotations, with_scoring
+from anysleep.data.labels.mass import mass_trim_s
 from anysleep.data.preprocessing import preprocess
-from anysleep.data.readers import read_recording
+from anysleep.data.quality import COLUMNS, ChannelDoctor, verdict_of_night
+from anysleep.data.readers import read_signals
+from anysleep.data.reasons import BadRecording
+from anysleep.data.recipes import CONTENT_HASH, OWN_LABELS, Recipe, fill_in
 from anysleep.data.recording import Recording
 from anysleep.files import sha256_of
-from anysleep.stages import EPOCH_S, UNSCORED
+from anysleep.stages import EPOCH_S, UNSCORED, WAKE
+
+PREPARATION_VERSION = 2
+"""Counts up whenever the same files and recipe would give other numbers, so that old nights are made anew."""
+
+WITH_COMPANIONS = (".vhdr", ".set", ".hea", ".fif")
+"""Formats whose samples may lie in files beside the named one, with the same stem."""
 
 
 @dataclass(frozen=True)
-class Preparation:
-    """How the nights of one data set are read; names as in the files."""
+class NightJob:
+    """All that is needed to prepare one night, in any process."""
 
-    dataset: str
-    eeg_channels: Sequence[str]
-    eog_channels: Sequence[str]
-    subject_pattern: str
-    """Regular expression on a file's stem; its first group is the person."""
+    file: Path
+    recipe: Recipe
+    names: Mapping[str, str]
+    """What the file's name says, see `names_of`."""
+    subject: str | None
+    label_file: Path | None
     sampling_rate_hz: int
-    participants: pd.DataFrame | None = None
-    """Columns subject and any of age, sex, group."""
+    person: Mapping[str, str | float] = field(default_factory=dict)
+    """Any of age, sex, group."""
+
+    def recording(self, source: str) -> str:
+        """The id in the archive; `source` is the SHA-256 of the file."""
+        return fill_in(self.recipe.recording, {**self.names, CONTENT_HASH: source[:8]}, "recording")
 
 
-def prepare_archive(files: Sequence[Path], preparation: Preparation, path: Path, *, n_jobs: int = 1) -> pd.DataFrame:
-    """Preprocess every file and assemble the archive at `path`.
+@dataclass(frozen=True)
+class NightFacts:
+    """What there is to say of a prepared night: its part of a row in the table."""
 
-    Returns
-    -------
-    One row a file: recording, subject, status ('ok' or 'failed'), reason, left_out (channels, with the reason),
-    duration_s, n_epochs, dropped_s (the last partial epoch), n_scored, n_arousals, notes (what was not plain in the
-    file). A file that cannot be used is a row with a reason; the others go on.
+    duration_s: float
+    n_epochs: int
+    dropped_s: float
+    """Signal that is not in the archive: the last partial epoch, and what the recipe cuts off."""
+    n_scored: int
+    n_arousals: int
+    gaps_s: float
+    """Pauses of the recorder, in all."""
+    verdict: str
+    """The montage doctor's, of the whole night: use, look or drop."""
+    advice: str
+    """Its reason."""
+    eeg_channels: tuple[str, ...]
+    eog_channels: tuple[str, ...]
+    left_out: str
+    """Channels that were wanted but are not in the archive, and why."""
+    notes: str
+    """What was not plain."""
 
-    Raises
-    ------
-    ValueError
-        Two files with one name, or none that can be used.
+
+def source_sha256(file: Path) -> str:
+    """SHA-256 of a recording's file, or of all its files where the format has several."""
+    if file.suffix.lower() not in WITH_COMPANIONS:
+        return sha256_of(file)
+    files = sorted(file.parent.glob(f"{escape(file.stem)}[-.]*"))
+    return hashlib.sha256("".join(sha256_of(each) for each in files).encode()).hexdigest()
+
+
+def key_of(job: NightJob, source: str) -> str:
+    """SHA-256 of all that decides the prepared night: files, recipe, rate, person, the version of this code."""
+    deciding = {
+        "version": PREPARATION_VERSION,
+        "source": source,
+        "labels": sha256_of(job.label_file) if job.label_file else None,
+        "recipe": job.recipe.model_dump(mode="json"),
+        "sampling_rate_hz": job.sampling_rate_hz,
+        "subject": job.subject,
+        "person": dict(job.person),
+    }
+    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
+
+
+def prepare_night(job: NightJob, source: str, path: Path) -> NightFacts:
+    """Read, label, cut, examine and preprocess one night, and write it to `path`, whole or not at all.
+
+    `source` is the file's `source_sha256`. OSError or ValueError where the night cannot be used; then nothing is written.
     """
-    stems = pd.Series([file.stem for file in files])
-    if stems.duplicated().any():
-        raise ValueError(f"several files would become the same recording: {', '.join(stems[stems.duplicated()])}")
-    nights_dir = path.with_name(path.stem + "_nights")
-    shutil.rmtree(nights_dir, ignore_errors=True)  # of a run that was killed
-    work = partial(_prepare_file, preparation=preparation, nights_dir=nights_dir)
-    if n_jobs == 1:
-        rows = list(map(work, files))
-    else:
-        with ProcessPoolExecutor(max_workers=n_jobs) as pool:
-            rows = list(pool.map(work, files))
-    table = pd.DataFrame(rows)
-    night_files = [nights_dir / f"{recording}.h5" for recording in table.recording[table.status == "ok"]]
-    if not night_files:
-        raise ValueError(f"none of {len(files)} recordings can be used; the first: {table.reason[0]}")
-    assemble_archive(
-        path,
-        preparation.dataset,
-        night_files,
-        eeg_channels=[stored_name(name) for name in preparation.eeg_channels],
-        eog_channels=[stored_name(name) for name in preparation.eog_channels],
-        sampling_rate_hz=preparation.sampling_rate_hz,
-    )
-    shutil.rmtree(nights_dir)
-    return table
-
-
-def find_recordings(folder: Path, pattern: str) -> list[Path]:
-    """The files that match, sorted, without hidden ones. ValueError where there is none."""
-    files = sorted(file for file in folder.glob(pattern) if not file.name.startswith("."))
-    if not files:
-        raise ValueError(f"no file in {folder} matches {pattern!r}; check recordings_dir and file_pattern")
-    return files
-
-
-def first_readable(files: Sequence[Path]) -> Recording:
-    """The first recording that can be read, to be looked at. ValueError where none can."""
-    for file in files:
-        try:
-            return read_recording(file, labels="lenient")
-        except (OSError, ValueError) as error:
-            last_error = error
-    raise ValueError(f"none of {len(files)} files can be read; the last: {last_error}")
-
-
-def read_participants(path: Path) -> pd.DataFrame:
-    """A tab- or comma-separated table of persons; ids stay text. ValueError without a column subject."""
-    table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype={"subject": str})
-    if "subject" not in table:
-        raise ValueError(f"{path} has no column 'subject', only {', '.join(table)}")
-    return table
-
-
-def _prepare_file(file: Path, preparation: Preparation, nights_dir: Path) -> dict[str, object]:
-    row: dict[str, object] = {"recording": file.stem, "subject": None, "status": "failed", "reason": ""}
+    recording = job.recording(source)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        try:
-            row["subject"] = _subject_of(file, preparation.subject_pattern)
-            night, facts = prepare_night(file, preparation)
-            write_night(nights_dir / f"{file.stem}.h5", night, preparation.sampling_rate_hz)
-        except (OSError, ValueError, KeyError) as error:
-            return row | {"reason": without_path(error, file)}
-    return row | facts | {"status": "ok", "notes": "; ".join(str(warning.message) for warning in caught)}
-
-
-def without_path(error: Exception, file: Path) -> str:
-    """The message without the folder of the file, which could tell who the patient is."""
-    return str(error).replace(f"{file}: ", "").replace(str(file.parent), "...")
-
-
-def prepare_night(file: Path, preparation: Preparation) -> tuple[ArchivedNight, dict[str, object]]:
-    """Read and preprocess one file; also facts for its row in the table. ValueError where no channel can be used."""
-    wanted = [*preparation.eeg_channels, *preparation.eog_channels]
-    recording = read_recording(file)
-    signals, left_out = {}, []
-    for name in wanted:
-        try:
-            channel = recording.pick([name])
-            signals[name] = preprocess(channel.signals, channel.rates_hz, preparation.sampling_rate_hz, names=[name])[0]
-        except ValueError as error:
-            left_out.append(str(error))
-    if not signals:
-        raise ValueError(f"no channel can be used: {'; '.join(left_out)}")
-
-    samples_per_epoch = preparation.sampling_rate_hz * EPOCH_S
-    n_epochs = min(recording.n_epochs, *(len(signal) // samples_per_epoch for signal in signals.values()))
-    if n_epochs == 0:
-        raise ValueError(f"the recording lasts {recording.duration_s:g} s, less than one epoch of {EPOCH_S} s")
-    hypnogram = None if recording.hypnogram is None else recording.hypnogram[:n_epochs]
-    night = ArchivedNight(
-        recording=file.stem,
-        channels=tuple(map(stored_name, signals)),
-        signals=np.stack([signal[: n_epochs * samples_per_epoch] for signal in signals.values()]),
-        hypnogram=hypnogram,
-        arousals=recording.arousals,
-        attributes=_attributes(file, recording, preparation),
-    )
-    return night, {
-        "left_out": "; ".join(left_out),
-        "duration_s": recording.duration_s,
-        "n_epochs": n_epochs,
-        "dropped_s": recording.duration_s - n_epochs * EPOCH_S,
-        "n_scored": 0 if hypnogram is None else int((hypnogram != UNSCORED).sum()),
-        "n_arousals": len(recording.arousals),
-    }
-
-
-def _subject_of(file: Path, pattern: str) -> str:
-    match = re.search(pattern, file.stem)
-    if not match or not match.groups() or not match.group(1):
-        raise ValueError(f"subject_pattern {pattern!r} finds no person in the file name {file.stem!r}")
-    return match.group(1)
-
-
-def _attributes(file: Path, recording: Recording, preparation: Preparation) -> dict[str, str | float]:
-    """What the archive says of a night: the person, the clock time without its date, the source's hash."""
-    attributes: dict[str, str | float] = {
-        "subject": _subject_of(file, preparation.subject_pattern),
-        "source_sha256": sha256_of(file),
-        "synthetic": recording.synthetic,
-    }
-    if recording.clock_time is not None:
-        attributes["start_time"] = recording.clock_time
-    if preparation.participants is not None:
-        people = preparation.participants
-        rows = people[people.subject.astype(str) == attributes["subject"]]
-        if len(rows) != 1:
-            raise ValueError(
-                f"the participants table has {len(rows)} rows for person {attributes['subject']!r}, not one"
+        recorded = read_signals(job.file)
+        night = cut_to_sleep(label(trim(recorded, job.recipe, recording), job), job.recipe.minutes_around_sleep)
+        if night.n_epochs == 0:
+            raise BadRecording("too_short", f"{night.duration_s:g} s are less than one epoch of {EPOCH_S} s")
+        eeg, eog = wanted_channels(night, job.recipe)
+        with NightWriter(path, recording, night.n_epochs, job.sampling_rate_hz) as writer:
+            quality, left_out = _write_channels(night, eeg, eog, job.sampling_rate_hz, writer)
+            verdict, advice = verdict_of_night(quality)
+            if night.hypnogram is not None:
+                writer.add_hypnogram(night.hypnogram)
+            writer.add_spans("arousals", night.arousals)
+            writer.add_spans("gaps", night.gaps_s)
+            facts = NightFacts(
+                duration_s=recorded.duration_s,
+                n_epochs=night.n_epochs,
+                dropped_s=recorded.duration_s - night.n_epochs * EPOCH_S,
+                n_scored=0 if night.hypnogram is None else int((night.hypnogram != UNSCORED).sum()),
+                n_arousals=len(night.arousals),
+                gaps_s=float(np.diff(night.gaps_s).sum()),
+                verdict=verdict,
+                advice=advice,
+                eeg_channels=tuple(name for name in eeg if name not in left_out),
+                eog_channels=tuple(name for name in eog if name not in left_out),
+                left_out="; ".join(left_out.values()),
+                notes="; ".join(dict.fromkeys(str(warning.message) for warning in caught)),
             )
-        known = rows.iloc[0].dropna()
-        attributes |= {name: known[name] for name in PERSON_ATTRIBUTES[1:] if name in known}
+            prepared = {"key": key_of(job, source), "facts": asdict(facts)}
+            writer.describe(quality, _attributes(night, job, source) | {"prepared": json.dumps(prepared)})
+    return facts
+
+
+def trim(night: Recording, recipe: Recipe, recording: str) -> Recording:
+    """Cut the start where the recipe says that a published table gives how much."""
+    if recipe.trim_start == "none":
+        return night
+    return night.cut(mass_trim_s(recipe.dataset, recording), night.duration_s)
+
+
+def label(night: Recording, job: NightJob) -> Recording:
+    """The night with the labels that the recipe names, on its own time base; a missing label file is said."""
+    labels = job.recipe.labels
+    if labels is None:
+        return night
+    if labels.reader == OWN_LABELS:
+        scoring = scoring_of_annotations(night.annotations, labels.stage_of)
+    elif job.label_file is None:
+        warnings.warn(f"no label file {labels.file!r}: the night is unscored", stacklevel=2)
+        return night
+    else:
+        scoring = LABEL_READERS[labels.reader](job.label_file, codes=labels.stage_of, epoch_s=labels.epoch_s)
+    return with_scoring(night, scoring, codes=labels.stage_of, offset_s=labels.offset_s, length=labels.length)
+
+
+def cut_to_sleep(night: Recording, minutes: float | None) -> Recording:
+    """Cut to so many minutes before the first and after the last epoch of sleep, on the grid of the labels."""
+    if minutes is None:
+        return night
+    asleep = [] if night.hypnogram is None else np.flatnonzero(~np.isin(night.hypnogram, (WAKE, UNSCORED)))
+    if len(asleep) == 0:
+        warnings.warn("no epoch is scored as sleep, so nothing was cut around it", stacklevel=2)
+        return night
+    around = int(minutes * 60 // EPOCH_S)
+    return night.cut(max(asleep[0] - around, 0) * EPOCH_S, (asleep[-1] + 1 + around) * EPOCH_S)
+
+
+def wanted_channels(night: Recording, recipe: Recipe) -> tuple[dict[str, str], dict[str, str]]:
+    """EEG and EOG to store: name in the archive -> name or difference in the file."""
+    if recipe.channels != "by_name":
+        sources = recipe.channels.sources(night.channels)
+        return {name: sources[name] for name in recipe.channels.eeg}, {n: sources[n] for n in recipe.channels.eog}
+    names = [stored_name(channel) for channel in night.channels]
+    by_type: dict[str | None, dict[str, str]] = {"EEG": {}, "EOG": {}}
+    for channel, name in zip(night.channels, names, strict=True):
+        kind = by_type.get(parse_channel(channel).type)
+        if kind is not None:
+            kind[name if names.count(name) == 1 else channel] = channel
+    return by_type["EEG"], by_type["EOG"]
+
+
+def _write_channels(
+    night: Recording, eeg: Mapping[str, str], eog: Mapping[str, str], rate_hz: int, writer: NightWriter
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Examine, preprocess and write channel by channel. Returns the doctor's table, and what was left out with why.
+
+    BadRecording where no channel is left.
+    """
+    doctor = ChannelDoctor(dict.fromkeys(eeg, "EEG") | dict.fromkeys(eog, "EOG"))
+    rows, left_out = [], {}
+    n_samples = night.n_epochs * EPOCH_S * rate_hz
+    for name, source in {**eeg, **eog}.items():
+        try:
+            one = night.derive({name: source})
+            signal = one.signals[0]
+            rows.append(doctor.examine(name, signal, one.rates_hz[0], one.units[0], one.gaps_s))
+            if rows[-1]["verdict"] == "drop":
+                raise BadRecording("channels", f"{name}: {rows[-1]['reason']}")
+            ready = preprocess([signal], one.rates_hz, rate_hz, names=[name], gaps_s=one.gaps_s)[0]
+            writer.add_channel(name, ready[:n_samples])
+        except ValueError as error:
+            left_out[name] = str(error)
+    if len(left_out) == len(eeg) + len(eog):
+        raise BadRecording(
+            "channels", f"no channel can be used: {'; '.join(left_out.values()) or 'none is EEG or EOG'}"
+        )
+    return pd.DataFrame(rows, columns=list(COLUMNS)), left_out
+
+
+def _attributes(night: Recording, job: NightJob, source: str) -> dict[str, str | float]:
+    """What the archive says of a night: the person, the clock time without its date, the hash of the source."""
+    attributes: dict[str, str | float] = {"source_sha256": source, "synthetic": night.synthetic, **job.person}
+    if job.subject is not None:
+        attributes["subject"] = job.subject
+    if night.clock_time is not None:
+        attributes["start_time"] = night.clock_time
     return attributes

@@ -1,5 +1,7 @@
 """Why a recording cannot be used: one short code for tables, one sentence for people."""
 
+from pathlib import Path
+
 REASONS = {
     "not_found": "there is no such file",
     "unreadable": "the system could not open or read the file",
@@ -24,6 +26,16 @@ REASONS = {
     "crashed": "the process that read the file died",
 }
 """Code -> what it means; the message beside it in a table gives the details."""
+
+
+def without_names(error: BaseException, *files: Path | None) -> str:
+    """The error's message without paths and file names, which could tell who the patient is."""
+    text = str(error)
+    for file in filter(None, files):
+        text = text.replace(f"{file}: ", "")
+        for part in (str(file), str(file.parent), file.name, file.stem):
+            text = text.replace(part, "...")
+    return text
 
 
 class BadRecording(ValueError):

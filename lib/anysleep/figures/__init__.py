@@ -4,6 +4,7 @@ from anysleep.figures.attention import plot_attention
 from anysleep.figures.confusion import plot_confusion
 from anysleep.figures.hypnodensity import plot_hypnodensity, plot_hypnogram, plot_resolutions, plot_staging
 from anysleep.figures.night import plot_night, plot_signals
+from anysleep.figures.quality import plot_quality
 from anysleep.figures.shares import plot_stage_shares
 from anysleep.figures.training import plot_history
 
@@ -14,6 +15,7 @@ __all__ = [
     "plot_hypnodensity",
     "plot_hypnogram",
     "plot_night",
+    "plot_quality",
     "plot_resolutions",
     "plot_signals",
     "plot_stage_shares",

@@ -1,48 +1,130 @@
 """One recording: the whole night as hypnogram and spectrogram, and a few seconds of all channels."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.signal import spectrogram
+from numpy.typing import ArrayLike
+from scipy.signal import welch
 
-from anysleep.figures.hypnodensity import hours_axis, plot_hypnogram, prediction_times
-from anysleep.stages import EPOCH_S
+from anysleep.figures.hypnodensity import DEPTH, hours_axis, plot_hypnogram, prediction_times
+from anysleep.stages import EPOCH_S, N_STAGES, STAGE_COLOURS, STAGES, UNSCORED
 
 SPECTROGRAM_MAX_HZ = 30
+SPACING_IQR = 6
+"""Distance between two channels, in interquartile ranges."""
+WINDOW_COLOUR = "#D55E00"
+"""Vermilion of Okabe and Ito's palette, which no stage has."""
+UNSCORED_STYLE = {"facecolor": "none", "edgecolor": "0.7", "hatch": "////", "linewidth": 0}
+GAP_STYLE = {"color": "0.8", "linewidth": 0}
+
+
+class Spectrogram(NamedTuple):
+    """Power of one channel in every epoch."""
+
+    hz: np.ndarray
+    """(F,) frequencies, up to 30 Hz."""
+    decibels: np.ndarray
+    """(F, E); NaN where an epoch holds no signal."""
+
+
+def night_spectrogram(signal: np.ndarray, rate_hz: float) -> Spectrogram:
+    """Power density of a signal (T,), in dB, by Welch's method from pieces of 4 s within each whole epoch.
+
+    ValueError where there is no whole epoch.
+    """
+    samples_per_epoch = int(rate_hz * EPOCH_S)
+    n_epochs = len(signal) // samples_per_epoch
+    if n_epochs == 0:
+        raise ValueError(f"{len(signal)} samples at {rate_hz:g} Hz are less than one epoch of {EPOCH_S} s")
+    epochs = signal[: n_epochs * samples_per_epoch].reshape(n_epochs, samples_per_epoch)
+    hz, power = welch(epochs, rate_hz, nperseg=int(4 * rate_hz))
+    power = power.T[hz <= SPECTROGRAM_MAX_HZ]
+    decibels = 10 * np.log10(power, out=np.full(power.shape, np.nan), where=power > 0)
+    return Spectrogram(hz[hz <= SPECTROGRAM_MAX_HZ], decibels)
 
 
 def plot_night(signal: np.ndarray, rate_hz: float, hypnogram: np.ndarray | None, title: str = "") -> Figure:
     """Hypnogram (E,) over the spectrogram of one channel (T,) on the same hours."""
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(10, 4), sharex=True, layout="constrained")
-    if hypnogram is None:
-        top.text(0.5, 0.5, "no hypnogram", transform=top.transAxes, ha="center", va="center")
-    else:
-        plot_hypnogram(hypnogram, prediction_times(len(hypnogram), EPOCH_S, None), top)
-    plot_spectrogram(signal, rate_hz, bottom)
-    hours_axis(bottom)
+    _plot_whole_night(night_spectrogram(signal, rate_hz), hypnogram, top, bottom)
     top.set_title(title, loc="left", fontsize="medium")
     return figure
 
 
-def plot_spectrogram(signal: np.ndarray, rate_hz: float, ax: Axes) -> Axes:
-    """Power in dB up to 30 Hz, half-overlapping windows of one epoch averaged from 4 s pieces."""
-    hz, seconds, power = spectrogram(signal, rate_hz, nperseg=int(4 * rate_hz), noverlap=0)
-    low = hz <= SPECTROGRAM_MAX_HZ
-    decibels = 10 * np.log10(power[low] + 1e-12)
-    image = ax.pcolormesh(
-        seconds / 3600, hz[low], decibels, shading="auto", cmap="viridis", rasterized=True,
-        vmin=np.percentile(decibels, 5), vmax=np.percentile(decibels, 99),
-    )  # fmt: skip
-    ax.figure.colorbar(image, ax=ax, label="dB", pad=0.01)
+def plot_overview(
+    signals: np.ndarray,
+    rate_hz: float,
+    channels: Sequence[str],
+    spectrogram: Spectrogram,
+    hypnogram: np.ndarray | None,
+    start_s: float,
+    gaps_s: ArrayLike = (),
+    title: str = "",
+) -> Figure:
+    """The whole night as hypnogram and spectrogram, and below it a window of all channels.
+
+    Parameters
+    ----------
+    signals
+        (C, T), the samples of the window, in interquartile ranges.
+    rate_hz
+        Samples per second.
+    channels
+        (C,) names.
+    spectrogram
+        Of the whole night, see `night_spectrogram`; usually that of the first channel.
+    hypnogram
+        (E,) stages of the whole night, or None.
+    start_s
+        Where the window begins, in s since the start of the recording: the border of an epoch.
+    gaps_s
+        (n, 2) pauses of the recorder, start and end in s.
+    title
+        What is shown, in words.
+    """
+    close_up_inches = 0.8 + 0.35 * len(channels)
+    figure = plt.figure(figsize=(10, 4 + close_up_inches), layout="constrained")
+    grid = figure.add_gridspec(3, 1, height_ratios=[1.6, 1.8, close_up_inches])
+    top, bottom = figure.add_subplot(grid[0]), figure.add_subplot(grid[2])
+    middle = figure.add_subplot(grid[1], sharex=top)
+    top.tick_params(labelbottom=False)
+
+    _plot_whole_night(spectrogram, hypnogram, top, middle)
+    plot_signals(signals, rate_hz, channels, bottom, start_s)
+    _label_epochs(hypnogram, start_s, signals.shape[1] / rate_hz, bottom)
+    for ax, unit_s in ((top, 3600), (middle, 3600), (bottom, 1)):
+        _shade(np.reshape(gaps_s, (-1, 2)) / unit_s, ax, label="recorder paused", **GAP_STYLE)
+    for ax in (top, middle):
+        ax.axvline(start_s / 3600, color=WINDOW_COLOUR, linewidth=1.5, label="seconds shown below")
+    top.set_title(title, loc="left", fontsize="medium")
+    top.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False, fontsize="small", borderpad=0)
+    return figure
+
+
+def plot_spectrogram(spectrogram: Spectrogram, ax: Axes) -> Axes:
+    """Power in dB, a column an epoch, over hours."""
+    hz, decibels = spectrogram
+    known = decibels[np.isfinite(decibels)]
+    lowest, highest = np.percentile(known, [5, 99]) if known.size else (None, None)
+    extent = (0, decibels.shape[1] * EPOCH_S / 3600, hz[0], hz[-1])
+    style = {"aspect": "auto", "origin": "lower", "cmap": "viridis", "interpolation": "nearest"}
+    image = ax.imshow(decibels, extent=extent, vmin=lowest, vmax=highest, **style)
+    ax.figure.colorbar(image, ax=ax, label="power (dB)", pad=0.01)
     ax.set_ylabel("frequency (Hz)")
     return ax
 
 
 def plot_signals(
-    signals: np.ndarray, rate_hz: float, channels: Sequence[str], ax: Axes, start_s: float = 0, spacing: float = 6
+    signals: np.ndarray,
+    rate_hz: float,
+    channels: Sequence[str],
+    ax: Axes,
+    start_s: float = 0,
+    spacing: float = SPACING_IQR,
 ) -> Axes:
     """Channels (C, T), in interquartile ranges, one above the other."""
     seconds = start_s + np.arange(signals.shape[1]) / rate_hz
@@ -51,3 +133,48 @@ def plot_signals(
     ax.set(yticks=offsets, yticklabels=channels, xlabel="seconds since start", ylim=(offsets[-1] - spacing, spacing))
     ax.margins(x=0)
     return ax
+
+
+def _plot_whole_night(spectrogram: Spectrogram, hypnogram: np.ndarray | None, top: Axes, bottom: Axes) -> None:
+    """Hypnogram (E,), every stage in its colour, over the spectrogram."""
+    if hypnogram is None:
+        top.text(0.5, 0.5, "no hypnogram", transform=top.transAxes, ha="center", va="center")
+        top.set_yticks([])
+    else:
+        times = prediction_times(len(hypnogram), EPOCH_S, None)
+        plot_hypnogram(hypnogram, times, top, color="0.5")
+        for stage in range(N_STAGES):
+            depth = np.where(hypnogram == stage, DEPTH[stage], np.nan)
+            top.hlines(depth, times[:-1], times[1:], colors=STAGE_COLOURS[stage], linewidth=4)
+        _shade(_spans(hypnogram == UNSCORED) * EPOCH_S / 3600, top, label="unscored", **UNSCORED_STYLE)
+    hours_axis(plot_spectrogram(spectrogram, bottom))
+
+
+def _label_epochs(hypnogram: np.ndarray | None, start_s: float, duration_s: float, ax: Axes) -> None:
+    """Say the stage of every epoch of a close-up, in its colour, and the numbers of the epochs, from 1."""
+    first = int(start_s // EPOCH_S)
+    epochs = range(first, first + int(duration_s // EPOCH_S))
+    for epoch in epochs:
+        stage = UNSCORED if hypnogram is None else hypnogram[epoch]
+        name, colour = ("unscored", "white") if stage == UNSCORED else (STAGES[stage], STAGE_COLOURS[stage])
+        box = {"facecolor": colour, "alpha": 0.6, "boxstyle": "round,pad=0.2"}
+        centre_s = (epoch + 0.5) * EPOCH_S
+        ax.text(centre_s, 1, name, transform=ax.get_xaxis_transform(), ha="center", va="center", bbox=box)
+        ax.axvline(epoch * EPOCH_S, color="0.6", linewidth=0.8, linestyle=":")
+    numbers = f"epoch {first + 1}" if len(epochs) == 1 else f"epochs {first + 1} to {first + len(epochs)}"
+    ax.set_title(numbers, loc="left", fontsize="medium")
+    ax.set_ylabel(f"channels, {SPACING_IQR} interquartile\nranges from one to the next", fontsize="small")
+
+
+def _spans(inside: np.ndarray) -> np.ndarray:
+    """int (n, 2): first and one past the last position of every run of True in (E,)."""
+    return np.flatnonzero(np.diff(inside.astype(int), prepend=0, append=0)).reshape(-1, 2)
+
+
+def _shade(spans: np.ndarray, ax: Axes, label: str, **style: object) -> None:
+    """Mark spans (n, 2) of the time axis without widening it; one of them carries the label."""
+    left, right = ax.get_xlim()
+    visible = spans[(spans[:, 0] < right) & (spans[:, 1] > left)]
+    for i, (start, end) in enumerate(visible):
+        ax.axvspan(start, end, label=label if i == 0 else None, **style)
+    ax.set_xlim(left, right)

@@ -6,12 +6,20 @@ from pathlib import Path
 
 from anysleep.data.labels.hypnogram import STANDARD_CODES
 from anysleep.data.labels.scoring import Scoring, scoring_of_annotations
+from anysleep.data.labels.text import bad_labels
 from anysleep.data.readers.edf import read_edf
+from anysleep.stages import EPOCH_S
 
 
-def read_edf_scoring(path: Path, codes: Mapping[str, int] = STANDARD_CODES) -> Scoring:
-    """The annotations, by the file's own clock. BadRecording where the file is damaged."""
-    night = read_edf(path)
+def read_edf_scoring(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: float = EPOCH_S) -> Scoring:
+    """The annotations, by the file's own clock. BadRecording where the file is missing or damaged.
+
+    `epoch_s` is not used: annotations have onsets.
+    """
+    try:
+        night = read_edf(path)
+    except (FileNotFoundError, ValueError) as error:
+        raise bad_labels(path, str(error)) from error
     return replace(scoring_of_annotations(night.annotations, codes), start_time=night.start_time)
 
 

@@ -26,6 +26,8 @@ STANDARD_CODES = {
 """The standard texts of EDF+ and of Sleep-EDF."""
 
 STAGE_CODES = (WAKE, N1, N2, N3, REM, UNSCORED)
+ROUNDING_S = 1e-3
+"""Times that differ by less are the same: the sums of a long list of labels are not exact."""
 
 
 def hypnogram_from_stages(stages: pd.DataFrame, duration_s: float, codes: Mapping[str, int]) -> np.ndarray:
@@ -49,16 +51,16 @@ def hypnogram_from_stages(stages: pd.DataFrame, duration_s: float, codes: Mappin
     BadRecording
         Two stages at the same time.
     """
-    code = codes_of(stages, codes)
-    ends_s = stages.onset_s + stages.duration_s
+    stages = stages.sort_values("onset_s")
+    code = codes_of(stages, codes).to_numpy()
+    onsets_s, ends_s = stages.onset_s.to_numpy(), (stages.onset_s + stages.duration_s).to_numpy()
     borders_s = np.arange(whole_epochs(duration_s) + 1) * float(EPOCH_S)
     covered_s = np.column_stack(
-        [
-            np.diff(_covered_until(borders_s, stages.onset_s[code == c].to_numpy(), ends_s[code == c].to_numpy()))
-            for c in STAGE_CODES
-        ]
+        [np.diff(_covered_until(borders_s, onsets_s[code == c], ends_s[code == c])) for c in STAGE_CODES]
     )  # (E, codes)
-    crowded = np.flatnonzero(covered_s.sum(axis=1) > EPOCH_S + 0.1)
+    free_s = np.maximum(onsets_s, _latest_before(ends_s))  # from when on a stage has the time for itself
+    once_s = np.diff(_covered_until(borders_s, free_s, np.maximum(ends_s, free_s)))
+    crowded = np.flatnonzero(covered_s.sum(axis=1) > once_s + 0.1)
     if crowded.size:
         raise BadRecording(
             "label_time",
@@ -66,12 +68,13 @@ def hypnogram_from_stages(stages: pd.DataFrame, duration_s: float, codes: Mappin
         )
     hypnogram = np.array(STAGE_CODES, dtype=np.int8)[covered_s.argmax(axis=1)]
     second, first = np.sort(covered_s, axis=1)[:, -2:].T
-    hypnogram[(first < EPOCH_S / 2 - 1e-6) | (first - second < 1e-6)] = UNSCORED
+    hypnogram[(first < EPOCH_S / 2 - ROUNDING_S) | (first - second < ROUNDING_S)] = UNSCORED
     mixed = int(((covered_s > 0.1).sum(axis=1) > 1).sum())
     if mixed:
         warnings.warn(
-            f"{mixed} of {len(hypnogram)} epochs of {EPOCH_S} s hold more than one stage, because the labels are shorter "
-            "or do not lie on the recording's grid; each takes the stage that covers most of it, or none at a tie",
+            f"{mixed} of {len(hypnogram)} epochs of {EPOCH_S} s hold more than one stage, because the labels "
+            "are shorter or do not lie on the recording's grid; each takes the stage that covers most of it, or none "
+            "at a tie",
             stacklevel=2,
         )
     return hypnogram
@@ -88,6 +91,11 @@ def codes_of(stages: pd.DataFrame, codes: Mapping[str, int]) -> pd.Series:
             "label_code", f"unknown stage labels: {kinds} ({len(unknown)} in all); known are {', '.join(codes)}"
         )
     return text.map(known).astype(int)
+
+
+def _latest_before(ends_s: np.ndarray) -> np.ndarray:
+    """The latest end of all stages before each."""
+    return np.maximum.accumulate(np.concatenate([[-np.inf], ends_s]))[:-1]
 
 
 def _covered_until(times_s: np.ndarray, onsets_s: np.ndarray, ends_s: np.ndarray) -> np.ndarray:

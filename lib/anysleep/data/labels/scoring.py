@@ -11,7 +11,7 @@ import pandas as pd
 
 from anysleep.data.labels.hypnogram import STANDARD_CODES, codes_of, hypnogram_from_stages
 from anysleep.data.reasons import BadRecording
-from anysleep.data.recording import Recording, annotation_table
+from anysleep.data.recording import ANNOTATION_COLUMNS, Recording, annotation_table
 from anysleep.stages import EPOCH_S, UNSCORED
 
 TOLERANCE_S = 0.5
@@ -38,8 +38,9 @@ class Scoring:
 
 def scoring_of_list(labels: Sequence[str], epoch_s: float) -> Scoring:
     """A plain list of labels, one for every `epoch_s`, the first at second 0."""
-    rows = [(i * epoch_s, epoch_s, label) for i, label in enumerate(labels)]
-    return Scoring(annotation_table(rows), epoch_s=epoch_s)
+    onsets_s = np.arange(len(labels)) * float(epoch_s)
+    table = pd.DataFrame({"onset_s": onsets_s, "duration_s": float(epoch_s), "description": list(labels)})
+    return Scoring(table.astype(ANNOTATION_COLUMNS), epoch_s=epoch_s)
 
 
 def scoring_of_annotations(annotations: pd.DataFrame, codes: Mapping[str, int] = STANDARD_CODES) -> Scoring:
@@ -95,7 +96,7 @@ def with_scoring(
 def epochs_in(spans_s: np.ndarray, n_epochs: int) -> np.ndarray:
     """bool (n_epochs,): which epochs of 30 s any of the spans (n, 2) touches."""
     touched = np.zeros(n_epochs, dtype=bool)
-    for start_s, end_s in spans_s:
+    for start_s, end_s in np.round(spans_s, 6):  # a rounding error does not touch an epoch
         touched[int(start_s // EPOCH_S) : int(-(-end_s // EPOCH_S))] = True
     return touched
 
@@ -129,9 +130,8 @@ def _fit(
     if counted.empty:
         return night
     start_s, end_s = counted.onset_s.min(), (counted.onset_s + counted.duration_s).max()
-    lengths = (
-        f"the labels cover {start_s:g} s to {end_s:g} s ({end_s - start_s:g} s), the signals last {night.duration_s:g} s"
-    )
+    lengths = f"the labels cover {start_s:g} s to {end_s:g} s ({end_s - start_s:g} s)"
+    lengths = f"{lengths}, the signals last {night.duration_s:g} s"
     if start_s < -TOLERANCE_S:
         raise BadRecording("label_time", f"stages are scored before the first sample: {lengths}; is offset_s right?")
     if start_s >= night.duration_s:

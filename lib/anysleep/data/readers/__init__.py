@@ -12,11 +12,40 @@ from typing import Literal
 
 from anysleep.data.labels import LengthRule, scoring_of_annotations, with_scoring
 from anysleep.data.labels.edf import read_edf_scoring, sleep_edf_scoring_beside
+from anysleep.data.readers.dod import read_dod
 from anysleep.data.readers.edf import read_edf
+from anysleep.data.readers.hdf5 import opened
+from anysleep.data.readers.mne_formats import read_brainvision, read_eeglab, read_fif
+from anysleep.data.readers.physionet import read_wfdb
+from anysleep.data.readers.utime import read_utime
 from anysleep.data.reasons import BadRecording, reason_of
 from anysleep.data.recording import Recording
 
-READERS: dict[str, Callable[[Path], Recording]] = {".edf": read_edf, ".rec": read_edf, ".bdf": read_edf}
+
+def read_hdf5(path: Path) -> Recording:
+    """A file of the Dreem Open Datasets or of U-Time, told by its layout. BadRecording where it is neither."""
+    with opened(path) as file:
+        is_dod, is_utime = "description" in file.attrs, "channels" in file
+    if is_dod or is_utime:
+        return read_dod(path) if is_dod else read_utime(path)
+    raise BadRecording(
+        "format",
+        "an HDF5 file of no known layout: DOD has a root attribute 'description', U-Time a group 'channels'",
+    )
+
+
+READERS: dict[str, Callable[[Path], Recording]] = {
+    ".edf": read_edf,
+    ".rec": read_edf,
+    ".bdf": read_edf,
+    ".vhdr": read_brainvision,
+    ".fif": read_fif,
+    ".fif.gz": read_fif,
+    ".set": read_eeglab,
+    ".hea": read_wfdb,
+    ".h5": read_hdf5,
+    ".hdf5": read_hdf5,
+}
 """Reader of each file suffix; `.rec` is EDF under another name (ISRUC, UCDDB)."""
 
 
@@ -25,10 +54,13 @@ def read_signals(path: str | Path) -> Recording:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
-    if path.suffix.lower() not in READERS:
-        raise BadRecording("format", f"{path}: no reader for {path.suffix!r}; there are readers for {', '.join(READERS)}")
+    suffix = next((suffix for suffix in READERS if path.name.lower().endswith(suffix)), None)
+    if suffix is None:
+        raise BadRecording(
+            "format", f"{path}: no reader for {path.suffix!r}; there are readers for {', '.join(READERS)}"
+        )
     try:
-        return READERS[path.suffix.lower()](path)
+        return READERS[suffix](path)
     except (OSError, MemoryError):
         raise
     except Exception as error:  # libraries let all kinds of errors through when a file is damaged

@@ -1,0 +1,243 @@
+"""From folders of recordings to an archive: nights in parallel, what is done stays done, and no file stops the rest."""
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+
+import filelock
+import pandas as pd
+
+from anysleep.data.archive import Archive, DatasetFiles, assemble_archive, read_prepared
+from anysleep.data.preparation import NightFacts, NightJob, key_of, prepare_night, source_sha256
+from anysleep.data.readers import read_recording
+from anysleep.data.reasons import BadRecording, reason_of, without_names
+from anysleep.data.recipes import (
+    Folder,
+    Recipe,
+    fill_in,
+    find_beside,
+    find_recordings,
+    names_of,
+    read_participants,
+)
+from anysleep.data.recording import Recording
+from anysleep.files import written_whole
+from anysleep.progress import n_cores, progress
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one file."""
+
+    file: Path
+    dataset: str
+    recording: str = ""
+    subject: str | None = None
+    code: str = "ok"
+    reason: str = ""
+    facts: NightFacts | None = None
+    night: tuple[Path, str] | None = None
+    """HDF5 file and path inside it."""
+    reused: bool = False
+
+    def row(self, number: int) -> dict[str, object]:
+        """A row of the table; a file is known by its number and id, because its name could tell who the patient is."""
+        row = {"number": number, "dataset": self.dataset, "recording": self.recording, "subject": self.subject}
+        row |= {"status": "ok" if self.code == "ok" else "failed", "code": self.code, "reason": self.reason}
+        if self.facts is None:
+            return row | {field.name: None for field in fields(NightFacts)}
+        facts = {field.name: getattr(self.facts, field.name) for field in fields(NightFacts)}
+        return row | {name: ", ".join(v) if isinstance(v, (tuple, list)) else v for name, v in facts.items()}
+
+
+def prepare_archive(
+    datasets: Sequence[tuple[Recipe, Path]], path: Path, *, sampling_rate_hz: int, n_jobs: int = 1
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Prepare every recording of the data sets and assemble the archive at `path`.
+
+    A night that an earlier call prepared from the same file, with the same recipe and rate, is taken as it is; so a
+    call that was stopped at any moment goes on, and new recordings can be added. The archive appears whole or not at all.
+
+    Parameters
+    ----------
+    datasets
+        Recipes, each with the folder of its recordings.
+    path
+        The archive; nights that are done lie beside it until it is whole.
+    sampling_rate_hz
+        Rate of the archive.
+    n_jobs
+        Processes, each of which holds one channel of one night in memory; 0 for one per core.
+
+    Returns
+    -------
+    A row a file: number, dataset, recording, subject, status ('ok' or 'failed'), code and reason (see
+    `anysleep.data.reasons`), and the `NightFacts`. And the key: number, dataset, recording, file.
+
+    Raises
+    ------
+    ValueError
+        A folder, its recordings or its table of participants are missing, no recording can be used, or another call
+        is at work on the same archive.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with filelock.FileLock(path.with_name(f".{path.name}.lock"), timeout=0):
+            return _prepare(datasets, path, sampling_rate_hz, n_jobs or n_cores())
+    except filelock.Timeout:
+        raise ValueError(
+            f"{path.name} is being written by another run; wait for it, or choose another run_dir"
+        ) from None
+
+
+def first_readable(recipe: Recipe, path: Path) -> Recording:
+    """The first recording of a data set that can be read, to be looked at. ValueError where none can."""
+    last_error: Exception | None = None
+    for file in find_recordings(recipe, Folder(path)):
+        try:
+            return read_recording(path / file, labels="lenient")
+        except (OSError, ValueError) as error:
+            last_error = error
+    raise ValueError(f"no recording of {recipe.dataset} can be read; the last: {last_error}")
+
+
+def quality_table(archive: Archive) -> pd.DataFrame:
+    """The montage doctor's rows for every channel of every night, with data set and recording."""
+    tables = []
+    for dataset, recording in archive.recordings()[["dataset", "recording"]].itertuples(index=False):
+        night = archive.quality(dataset, recording)
+        if night is not None:
+            night.insert(0, "dataset", dataset)
+            night.insert(1, "recording", recording)
+            tables.append(night)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["dataset", "recording", "channel"])
+
+
+def write_key(path: Path, key: pd.DataFrame) -> Path:
+    """Write which file became which recording, where the user asked for it; keep it apart from the archive."""
+    with written_whole(path) as temporary:
+        key.to_csv(temporary, index=False)
+    return path
+
+
+def _prepare(
+    datasets: Sequence[tuple[Recipe, Path]], path: Path, sampling_rate_hz: int, n_jobs: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    for left_over in path.parent.glob(f".*.{path.name}"):  # half an archive, of a run that was killed
+        left_over.unlink()
+    nights_dir = path.with_name(f"{path.stem}_nights")
+    plans = [plan for recipe, folder in datasets for plan in plan_nights(recipe, folder, sampling_rate_hz)]
+    jobs = [plan for plan in plans if isinstance(plan, NightJob)]
+    work = partial(_prepare_or_reuse, nights_dir=nights_dir, archive=path)
+    done = {o.file: o for o in progress(_outcomes(work, jobs, n_jobs), "prepared", total=len(jobs))}
+    outcomes = _refuse_duplicates([done[p.file] if isinstance(p, NightJob) else p for p in plans])
+    table = pd.DataFrame([outcome.row(number) for number, outcome in enumerate(outcomes, start=1)])
+    key = table[["number", "dataset", "recording"]].assign(file=[str(outcome.file) for outcome in outcomes])
+    if (table.status != "ok").all():
+        raise ValueError(f"none of {len(table)} recordings can be used; the first: {table.reason[0]}")
+    parts = [_dataset_files(recipe, [o for o in outcomes if o.dataset == recipe.dataset]) for recipe, _ in datasets]
+    assemble_archive(path, parts, sampling_rate_hz)
+    shutil.rmtree(nights_dir, ignore_errors=True)
+    reused = sum(outcome.reused for outcome in outcomes)
+    print(f"{(table.status == 'ok').sum()} of {len(table)} nights are in the archive, {reused} of them from before")
+    return table, key
+
+
+def plan_nights(recipe: Recipe, path: Path, sampling_rate_hz: int) -> list[NightJob | Outcome]:
+    """One job for every recording of a data set, or what is wrong with it. ValueError where there is none."""
+    folder = Folder(path)
+    people = read_participants(recipe.participants, folder) if recipe.participants else None
+    plans: list[NightJob | Outcome] = []
+    for below in find_recordings(recipe, folder):
+        file = path / below
+        try:
+            names = names_of(recipe, below)
+            subject = fill_in(recipe.subject, names, "subject") if recipe.subject else None
+            labels = recipe.labels
+            label_file = find_beside(labels.file, names, folder) if labels and labels.file else None
+            person = {} if people is None else _person(people, recipe, names, subject)
+            plans.append(NightJob(file, recipe, names, subject, label_file, sampling_rate_hz, person))
+        except BadRecording as error:
+            plans.append(Outcome(file, recipe.dataset, code=error.code, reason=without_names(error, file)))
+    return plans
+
+
+def _person(people: pd.DataFrame, recipe: Recipe, names: dict[str, str], subject: str | None) -> dict[str, object]:
+    key = subject if recipe.participants.key == "subject" else fill_in(recipe.recording, names, "recording")
+    rows = people[people.key == key]
+    if len(rows) != 1:
+        raise BadRecording("participants", f"the participants table has no row for {key!r}")
+    return rows.iloc[0].drop("key").dropna().to_dict()
+
+
+def _prepare_or_reuse(job: NightJob, nights_dir: Path, archive: Path) -> Outcome:
+    """The work on one file, in a process of its own; every error becomes a reason."""
+    recording = ""
+    try:
+        source = source_sha256(job.file)
+        recording = job.recording(source)
+        dataset, night_file = job.recipe.dataset, nights_dir / job.recipe.dataset / f"{recording}.h5"
+        for night in ((night_file, recording), (archive, f"{dataset}/{recording}")):
+            prepared = read_prepared(*night)
+            if prepared and prepared["key"] == key_of(job, source):
+                facts = NightFacts(**prepared["facts"])
+                return Outcome(job.file, dataset, recording, job.subject, facts=facts, night=night, reused=True)
+        facts = prepare_night(job, source, night_file)
+    except (OSError, ValueError, KeyError, MemoryError) as error:
+        reason = without_names(error, job.file, job.label_file)
+        return Outcome(job.file, job.recipe.dataset, recording, job.subject, code=reason_of(error), reason=reason)
+    return Outcome(job.file, dataset, recording, job.subject, facts=facts, night=(night_file, recording))
+
+
+def _outcomes(work: Callable[[NightJob], Outcome], jobs: Sequence[NightJob], n_jobs: int) -> Iterator[Outcome]:
+    """The outcomes as they come. A process that dies takes its pool along: whoever was at work then is tried alone."""
+    if n_jobs == 1:
+        yield from map(work, jobs)
+        return
+    waiting, suspects = list(reversed(jobs)), []
+    while waiting or suspects:
+        alone = bool(suspects)
+        queue, at_once = (suspects, 1) if alone else (waiting, n_jobs)
+        running: dict[Future[Outcome], NightJob] = {}
+        try:
+            with ProcessPoolExecutor(max_workers=at_once) as pool:
+                while queue or running:
+                    while queue and len(running) < at_once:
+                        job = queue.pop()
+                        running[pool.submit(work, job)] = job
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        outcome = future.result()
+                        del running[future]
+                        yield outcome
+        except BrokenProcessPool:
+            if not alone:
+                suspects = list(running.values())
+                continue
+            reason = "the process that read it died: out of memory, or a fault in a library"
+            yield Outcome(job.file, job.recipe.dataset, code="crashed", reason=reason)
+
+
+def _refuse_duplicates(outcomes: list[Outcome]) -> list[Outcome]:
+    """Files that would become the same recording are all refused: which one is meant is not clear."""
+    ids = pd.Series([(o.dataset, o.recording) if o.recording else i for i, o in enumerate(outcomes)])
+    twice = ids.duplicated(keep=False)
+    reason = "several files would become the same recording"
+    return [
+        Outcome(o.file, o.dataset, o.recording, o.subject, code="duplicate", reason=reason) if again else o
+        for o, again in zip(outcomes, twice, strict=True)
+    ]
+
+
+def _dataset_files(recipe: Recipe, outcomes: Sequence[Outcome]) -> DatasetFiles:
+    """The nights of a data set, with its channels in the recipe's order, or as they come where it names none."""
+    nights = [outcome for outcome in outcomes if outcome.facts is not None]
+    eeg = dict.fromkeys(name for night in nights for name in night.facts.eeg_channels)
+    eog = dict.fromkeys(name for night in nights for name in night.facts.eog_channels)
+    if recipe.channels != "by_name":
+        eeg, eog = recipe.channels.eeg, recipe.channels.eog
+    paths = [night.night for night in nights]
+    return DatasetFiles(recipe.dataset, list(eeg), list(eog), paths, recipe.split == "test_only")

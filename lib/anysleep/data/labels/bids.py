@@ -1,0 +1,64 @@
+"""`*_events.tsv` of the Brain Imaging Data Structure (BIDS): tab-separated onset, duration and what it is."""
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from anysleep.data.labels.hypnogram import STANDARD_CODES
+from anysleep.data.labels.scoring import Scoring, scoring_of_annotations
+from anysleep.data.labels.text import bad_labels, read_lines
+from anysleep.data.reasons import BadRecording
+from anysleep.stages import EPOCH_S, UNSCORED
+
+STAGE_COLUMN = "stage"
+"""Whatever stands here is a stage; elsewhere only what `codes` names."""
+TEXT_COLUMNS = (STAGE_COLUMN, "trial_type", "description")
+"""What the event is: the first of these that a row does not leave empty."""
+EMPTY = ("n/a", "N/A", "")
+
+
+def read_bids(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: float = EPOCH_S) -> Scoring:
+    """The rows that `codes` names, or that fill the column 'stage', as stages; all others as events.
+
+    A duration 'n/a' lasts until the next stage; a row without onset or text is left out. `epoch_s` is not used: the
+    file has onsets. BadRecording where a column is missing, a time is no number, or no row is a stage.
+    """
+    cells = _read_cells(path)
+    texts = cells[[name for name in TEXT_COLUMNS if name in cells]]
+    onset_s, duration_s = (_seconds(path, cells[name]) for name in ("onset", "duration"))
+    table = pd.DataFrame({"onset_s": onset_s, "duration_s": duration_s, "description": texts.bfill(axis=1).iloc[:, 0]})
+    table = table.dropna(subset=["onset_s", "description"]).sort_values("onset_s", ignore_index=True, kind="stable")
+    in_stage_column = dict.fromkeys(cells[STAGE_COLUMN].dropna() if STAGE_COLUMN in cells else (), UNSCORED)
+    scoring = scoring_of_annotations(table, codes=in_stage_column | dict(codes))
+    if scoring.stages.empty:
+        kinds = ", ".join(map(repr, table.description.unique()[:5])) or "empty"
+        raise BadRecording("label_code", f"{path.name}: no row is a stage; rows are {kinds}, codes {', '.join(codes)}")
+    return scoring
+
+
+def _read_cells(path: Path) -> pd.DataFrame:
+    """All cells as text, NaN where one is empty or 'n/a'."""
+    lines = read_lines(path)
+    header = lines[0].split("\t")
+    if not {"onset", "duration"} <= set(header) or not set(TEXT_COLUMNS) & set(header):
+        needed = f"onset, duration and {' or '.join(TEXT_COLUMNS)}"
+        raise bad_labels(path, f"the columns are {', '.join(header)[:200]}; needed are {needed}")
+    for number, line in enumerate(lines, start=1):  # pandas fills short lines, and takes long ones for an index
+        n_columns = line.count("\t") + 1
+        if n_columns != len(header):
+            raise bad_labels(path, f"line {number} has {n_columns} columns, the header {len(header)}")
+    cells = pd.read_csv(io.StringIO("\n".join(lines)), sep="\t", dtype=str, na_filter=False, quoting=csv.QUOTE_NONE)
+    cells = cells.apply(lambda column: column.str.strip())
+    return cells.mask(cells.isin(EMPTY))
+
+
+def _seconds(path: Path, cells: pd.Series) -> pd.Series:
+    numbers = pd.to_numeric(cells, errors="coerce").astype(float)
+    wrong = cells[cells.notna() & ~np.isfinite(numbers)]
+    if len(wrong):
+        raise bad_labels(path, f"{wrong.iloc[0]!r} is no {cells.name}; expected seconds or n/a")
+    return numbers

@@ -1,0 +1,413 @@
+"""The montage doctor: what a sleep technician would say of every channel of a night before anything is staged.
+
+`python -m anysleep.data.quality night.edf` prints it.
+"""
+
+import argparse
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from scipy.signal import periodogram
+
+from anysleep.data.channels import STANDARD_TYPES, parse_channel
+from anysleep.data.preprocessing import CLIP_IQR, samples_in
+from anysleep.data.readers import read_recording
+from anysleep.data.reasons import BadRecording
+from anysleep.data.recording import NO_GAPS, Recording, position_of
+from anysleep.stages import EPOCH_S
+
+PLAUSIBLE_UV = (1.0, 1000.0)
+"""Interquartile range of EEG and EOG: quieter is noise of the amplifier, louder comes from no head."""
+TYPICAL_UV = (3.0, 300.0)
+"""Where a wrong unit in the header would have come from."""
+UNIT_SLIPS = (
+    (1e6, "a million times", "V for µV"),
+    (1e3, "a thousand times", "mV for µV"),
+    (1e-3, "a thousandth of", "µV for mV"),
+    (1e-6, "a millionth of", "µV for V"),
+)
+"""Factor that a wrong unit in the header leaves behind, in words, and the slip."""
+MAX_OFFSET = CLIP_IQR
+"""Interquartile ranges from zero to the median: beyond it `clip_then_scale` cuts the whole signal away."""
+MAX_CLIPPED = 0.01
+"""Share of samples: large waves and eye movements lose their tips."""
+MAX_FLAT = 0.05
+"""Share of seconds: more than plugging in and out takes."""
+MAX_LINE_NOISE = 0.30
+"""Share of the power above 1 Hz: below, the networks have seen it in training."""
+MAX_DISCONNECTED = 0.10
+"""Share of epochs for a second look."""
+USELESS_DISCONNECTED = 0.50
+"""Share of epochs from which median and range of the night are no longer those of the sleeper."""
+MIN_CONNECTED = 0.10
+"""Share of live epochs of plausible amplitude from which the others are the odd ones."""
+ODD_RATIO = 30.0
+"""Times louder or quieter than the typical epoch: no stage, and no movement of 30 s, does that."""
+MIN_RATE_HZ = 64.0
+"""Half of the 128 Hz that the networks were trained on."""
+SAME_CORRELATION = 0.9999
+"""Two electrodes on one head differ by more."""
+MAINS_HZ = (50.0, 60.0)
+SIGNATURE_SAMPLES = 4096
+"""Remembered of each channel to find it again under another name."""
+SPECTRUM_PIECES, SPECTRUM_PIECE_S = 240, 4
+"""Enough of the night to know its hum."""
+
+COLUMNS = (
+    "channel", "type", "site", "reference", "rate_hz", "unit", "amplitude", "offset", "flat_share", "clipped_share",
+    "line_noise_share", "line_noise_hz", "n_epochs", "disconnected_epochs", "duplicate_of", "verdict", "reason",
+)  # fmt: skip
+"""Of the quality table; see `examine`."""
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What one channel's samples say, without the pauses of the recorder. Voltages in uV; NaN where unknown."""
+
+    not_finite: int
+    """Samples that are NaN or infinite."""
+    duration_s: float
+    iqr: float
+    """Interquartile range of the whole night, as the networks scale it."""
+    offset: float
+    """Median."""
+    amplitude: float
+    """Interquartile range within the typical live epoch: slow drift between epochs does not count."""
+    flat_share: float
+    """Share of seconds without any change."""
+    flat_when: str
+    clipped_share: float
+    """Share of samples in runs at the largest or smallest value of the night, flat seconds left out."""
+    line_noise_share: float
+    """Power within 1 Hz of the mains, of that above 1 Hz, in the median piece of live signal."""
+    line_noise_hz: float
+    """50 or 60, whichever is stronger."""
+    n_epochs: int
+    """Epochs without a pause or a bad sample; one where the signal is shorter than an epoch."""
+    odd_epochs: int
+    """Epochs `ODD_RATIO` times louder or quieter than the typical one."""
+    disconnected_epochs: int
+    """Odd epochs, and flat ones."""
+    disconnected_when: str
+
+
+class ChannelDoctor:
+    """Examines the channels of one night, one after the other, and remembers a small signature of each."""
+
+    def __init__(self, types: Mapping[str, str] | None = None):
+        """`types` states what channels are, channel -> 'EEG' or 'EOG', whatever their names say."""
+        self._types = dict(types or {})
+        for channel, stated in self._types.items():
+            if stated not in STANDARD_TYPES:
+                raise BadRecording("channels", f"type of {channel} is {stated!r}; choose 'EEG' or 'EOG'")
+        self._signatures: dict[tuple[float, int], dict[str, np.ndarray]] = {}  # by rate and length
+
+    def examine(
+        self, channel: str, signal: np.ndarray, rate_hz: float, unit: str, gaps_s: np.ndarray = NO_GAPS
+    ) -> dict[str, object]:
+        """A row of the quality table for one channel (T,), in the units of `Recording`: 'uV' for every voltage."""
+        name = parse_channel(channel)
+        name = replace(name, type=self._types.get(channel, name.type))
+        signal = np.asarray(signal, dtype=np.float32)
+        measures = measure(signal, rate_hz, gaps_s)
+        duplicate_of, inverted = self._find_duplicate(channel, signal, rate_hz, measures)
+        faults = ["neither EEG nor EOG"] if name.type in ("EMG", "ECG", "other") else list(_faults(measures))
+        doubts = [] if faults else [*_header_doubts(name.type, unit, rate_hz, measures), *_signal_doubts(measures)]
+        if duplicate_of and not faults:
+            how = ", upside down" if inverted else ""
+            doubts.append(f"the same signal as {duplicate_of}{how}: it adds nothing, so leave one of the two out")
+        row = {"channel": channel, **vars(name), "rate_hz": float(rate_hz), "unit": unit, **vars(measures)}
+        row |= {"duplicate_of": duplicate_of, "reason": "; ".join(faults or doubts)}
+        row["verdict"] = "drop" if faults else "look" if doubts else "use"
+        return {column: row[column] for column in COLUMNS}
+
+    def _find_duplicate(
+        self, channel: str, signal: np.ndarray, rate_hz: float, measures: Measures
+    ) -> tuple[str | None, bool]:
+        """An earlier channel with the same samples, whatever their scale, and whether it is upside down."""
+        if not measures.amplitude > 0:
+            return None, False
+        positions = np.linspace(0, len(signal) - 1, SIGNATURE_SAMPLES).astype(int)
+        scaled = np.nan_to_num((signal[positions] - measures.offset) / measures.amplitude)
+        signature = np.clip(scaled, -CLIP_IQR, CLIP_IQR)  # one artefact must not make two channels alike
+        signature -= signature.mean()
+        signature /= np.linalg.norm(signature) or 1  # so that products are correlations
+        earlier = self._signatures.setdefault((rate_hz, len(signal)), {})
+        twins = {name: r for name, other in earlier.items() if abs(r := signature @ other) > SAME_CORRELATION}
+        earlier.setdefault(channel, signature)
+        return next(((name, r < 0) for name, r in twins.items()), (None, False))
+
+
+def examine(night: Recording, types: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Look at every channel of a night, reading one at a time.
+
+    Parameters
+    ----------
+    night
+        Samples inside its `gaps_s` are left out.
+    types
+        Channel -> 'EEG' or 'EOG', where the name does not say it or is wrong.
+
+    Returns
+    -------
+    One row a channel: channel, type, site, reference (`parse_channel`), rate_hz, unit, amplitude, offset, flat_share,
+    clipped_share, line_noise_share, line_noise_hz, n_epochs, disconnected_epochs (`Measures`), duplicate_of (an earlier
+    channel), verdict ('use', 'look' or 'drop') and reason (what to do about it; empty for 'use').
+
+    Raises
+    ------
+    BadRecording
+        `types` names a channel that the night does not have, or another type.
+    """
+    doctor = ChannelDoctor(types)
+    for channel in types or {}:
+        position_of(channel, night.channels)
+    rows = [
+        doctor.examine(channel, night.signals[i], night.rates_hz[i], night.units[i], night.gaps_s)
+        for i, channel in enumerate(night.channels)
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def usable_channels(table: pd.DataFrame) -> list[str]:
+    """Channels with verdict 'use' or 'look' that are EEG or EOG, EEG first, else in the order of the table."""
+    return [channel for kind in STANDARD_TYPES for channel in _usable(table, kind).channel]
+
+
+def verdict_of_night(table: pd.DataFrame) -> tuple[str, str]:
+    """'use', 'look' or 'drop' for the whole night, and why."""
+    eeg, eog = (_usable(table, kind) for kind in STANDARD_TYPES)
+    if eeg.empty:
+        unknown = table.channel[(table.type == "unknown") & (table.verdict != "drop")]
+        hint = f" (if {' or '.join(unknown)} is one, say so)" if len(unknown) else ""
+        return "drop", f"no EEG that can be used{hint}"
+    if eog.empty:
+        return "look", "no EOG that can be used: REM is harder to tell, and U-Sleep needs one"
+    for kind, channels in zip(STANDARD_TYPES, (eeg, eog), strict=True):
+        if not (channels.verdict == "use").any():
+            return "look", f"every {kind} needs a look: {', '.join(channels.channel)}"
+    return "use", f"{len(eeg)} EEG and {len(eog)} EOG can be used"
+
+
+def describe(table: pd.DataFrame) -> str:
+    """The table as text: a line a channel, its reasons indented below."""
+    width = max(map(len, table.channel), default=0)
+    lines = []
+    for row in table.itertuples():
+        size = f"{_number(row.amplitude)} {row.unit.replace('uV', 'µV')}"
+        lines.append(f"{row.verdict:6}{row.channel:{width}}  {row.type:9}{row.rate_hz:g} Hz  {size}")
+        lines += [f"{'':6}- {sentence}" for sentence in row.reason.split("; ") if sentence]
+    return "\n".join(lines)
+
+
+def measure(signal: np.ndarray, rate_hz: float, gaps_s: np.ndarray = NO_GAPS) -> Measures:
+    """Measure a signal (T,) at `rate_hz`; samples inside `gaps_s` (n, 2), in s, are left out."""
+    recorded = ~samples_in(gaps_s, rate_hz, len(signal))
+    usable = recorded & np.isfinite(signal)
+    iqr, offset = _iqr_and_median(signal, usable)
+    seconds, whole_seconds = _blocks(signal, usable, rate_hz, 1)
+    flat = whole_seconds & (seconds.max(axis=1) == seconds.min(axis=1))
+    epochs, whole_epochs = _blocks(signal, usable, rate_hz, EPOCH_S)
+    loudness = _loudness(epochs, whole_epochs)
+    amplitude = _typical(loudness[loudness > 0])
+    odd = (loudness > ODD_RATIO * amplitude) | ((loudness > 0) & (loudness < amplitude / ODD_RATIO))
+    disconnected = odd | (loudness == 0)
+    line_noise_share, line_noise_hz = _line_noise(epochs, whole_epochs & ~disconnected, rate_hz)
+    return Measures(
+        duration_s=np.count_nonzero(recorded) / rate_hz,
+        not_finite=int(np.count_nonzero(recorded & ~usable)),
+        iqr=iqr,
+        offset=offset,
+        amplitude=amplitude,
+        flat_share=float(flat.sum() / max(whole_seconds.sum(), 1)),
+        flat_when=_when(flat, seconds.shape[1] / rate_hz),
+        clipped_share=_clipped_share(seconds[whole_seconds & ~flat].ravel()),
+        line_noise_share=line_noise_share,
+        line_noise_hz=line_noise_hz,
+        n_epochs=int(whole_epochs.sum()),
+        odd_epochs=int(odd.sum()),
+        disconnected_epochs=int(disconnected.sum()),
+        disconnected_when=_when(disconnected, epochs.shape[1] / rate_hz),
+    )
+
+
+def _iqr_and_median(signal: np.ndarray, usable: np.ndarray) -> tuple[float, float]:
+    """From at most 100,000 samples, which settle both to a percent."""
+    positions = np.linspace(0, len(signal) - 1, min(len(signal), 100_000)).astype(int)
+    sample = signal[positions[usable[positions]]]
+    if not sample.size:
+        return np.nan, np.nan
+    first, median, third = np.percentile(sample, [25, 50, 75]).tolist()
+    return third - first, median
+
+
+def _blocks(signal: np.ndarray, usable: np.ndarray, rate_hz: float, length_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """Blocks (n, samples), and which (n,) hold usable samples only; one block where the signal is shorter."""
+    samples = max(1, min(len(signal), max(2, int(round(length_s * rate_hz, 6)))))  # a single sample cannot change
+    end = len(signal) // samples * samples
+    return signal[:end].reshape(-1, samples), usable[:end].reshape(-1, samples).all(axis=1)
+
+
+def _loudness(epochs: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """(E,) interquartile range within each epoch; NaN where it is not whole."""
+    loudness = np.full(len(epochs), np.nan)
+    if whole.any():
+        first, third = np.percentile(epochs[whole], [25, 75], axis=1, overwrite_input=True)
+        loudness[whole] = third - first
+    return loudness
+
+
+def _typical(loudness: np.ndarray) -> float:
+    """Median of the epochs that sound like a head, which may be few of the night, else of all; 0 without any."""
+    plausible = loudness[(loudness >= PLAUSIBLE_UV[0]) & (loudness <= PLAUSIBLE_UV[1])]
+    loudness = plausible if len(plausible) > MIN_CONNECTED * len(loudness) else loudness
+    return float(np.median(loudness)) if loudness.size else 0.0
+
+
+def _clipped_share(samples: np.ndarray) -> float:
+    if not samples.size:
+        return np.nan
+    extreme = np.flatnonzero((samples == samples.max()) | (samples == samples.min()))
+    neighbours = np.diff(extreme) == 1
+    in_run = np.append(neighbours, False) | np.append(False, neighbours)
+    return float(in_run[: len(extreme)].sum() / samples.size)
+
+
+def _line_noise(epochs: np.ndarray, live: np.ndarray, rate_hz: float) -> tuple[float, float]:
+    """Share and frequency of the stronger mains hum in pieces of live epochs; NaN where the rate is too low."""
+    chosen = np.flatnonzero(live)
+    mains_hz = [hz for hz in MAINS_HZ if hz + 1 <= rate_hz / 2]
+    if not mains_hz or not chosen.size:
+        return np.nan, np.nan
+    pieces = epochs[chosen[:: 1 + len(chosen) // SPECTRUM_PIECES], : round(SPECTRUM_PIECE_S * rate_hz)]
+    hz, power = periodogram(pieces, rate_hz, window="hann", detrend="linear", axis=1)
+    total = np.maximum(power[:, hz >= 1].sum(axis=1), np.finfo(np.float32).tiny)  # a piece may be flat
+    shares = [float(np.median(power[:, np.abs(hz - mains) <= 1].sum(axis=1) / total)) for mains in mains_hz]
+    return max(zip(shares, mains_hz, strict=True))
+
+
+def _when(bad: np.ndarray, block_s: float) -> str:
+    """The time of the longest run of bad blocks in words, or into how many pieces they are scattered."""
+    starts, ends = np.flatnonzero(np.diff(bad.astype(int), prepend=0, append=0)).reshape(-1, 2).T
+    if not starts.size:
+        return ""
+    longest = np.argmax(ends - starts)
+    start, end = starts[longest], ends[longest]
+    if 2 * (end - start) < bad.sum():
+        return f"in {len(starts)} pieces"
+    if end == len(bad):
+        return f"from {_clock(start * block_s)} on" if start else "from beginning to end"
+    return f"mostly from {_clock(start * block_s)} to {_clock(end * block_s)}"
+
+
+def _faults(m: Measures) -> Iterator[str]:
+    """Why a channel cannot be used at all."""
+    if m.duration_s == 0:
+        yield "it holds no samples: leave it out"
+    elif m.not_finite:
+        yield f"{m.not_finite:,} samples outside the pauses are NaN or infinite: repair the file or leave it out"
+    elif m.iqr == 0 and m.flat_share == 1:
+        yield f"constant at {_number(m.offset)} for the whole night: nothing was plugged in, so leave it out"
+    elif m.n_epochs == 0:
+        yield "no epoch of 30 s is without a pause of the recorder: leave it out"
+    elif m.disconnected_epochs >= USELESS_DISCONNECTED * m.n_epochs:
+        yield (
+            f"disconnected for {m.disconnected_epochs} of {m.n_epochs} epochs, {m.disconnected_when}: "
+            "an electrode came off, so use another channel"
+        )
+    elif m.iqr == 0:
+        yield "half of all samples have the same value: it cannot be scaled, so leave it out"
+
+
+def _header_doubts(channel_type: str, unit: str, rate_hz: float, m: Measures) -> Iterator[str]:
+    """What name, unit, rate and length leave open."""
+    if channel_type == "unknown":
+        yield "the name does not say what was recorded: say it in the recipe or name it in `channels`"
+    elif unit != "uV":
+        yield f"the unit {unit!r} is no voltage: make sure that this is an {channel_type} (staging does not mind)"
+    elif not PLAUSIBLE_UV[0] <= m.amplitude <= PLAUSIBLE_UV[1]:
+        yield f"amplitude {_number(m.amplitude)} µV is {_scale_advice(m.amplitude, channel_type)}"
+    if rate_hz < MIN_RATE_HZ:
+        yield f"{rate_hz:g} Hz is too slow for spindles and muscle activity: export the file at its full rate"
+    if m.duration_s < EPOCH_S:
+        yield f"{m.duration_s:.3g} s is shorter than one epoch of {EPOCH_S} s: nothing can be staged"
+
+
+def _scale_advice(amplitude: float, channel_type: str) -> str:
+    for factor, size, units in UNIT_SLIPS:
+        if TYPICAL_UV[0] <= amplitude / factor <= TYPICAL_UV[1]:
+            return (
+                f"about {size} that of a usual {channel_type}: the header probably says {units} "
+                "(staging does not mind, exports do)"
+            )
+    if amplitude < PLAUSIBLE_UV[0]:
+        return f"too quiet for an {channel_type}: electrodes bridged by gel, or a wrong range in the header"
+    return f"too loud for an {channel_type}: a loose electrode, or a wrong range in the header"
+
+
+def _signal_doubts(m: Measures) -> Iterator[str]:
+    """What a look at the trace would show."""
+    if abs(m.offset) > MAX_OFFSET * m.iqr:
+        yield (
+            f"an offset of {_number(m.offset)} is {_number(abs(m.offset) / m.iqr)} times the interquartile range: "
+            "keep the order `scale_then_clip`, which removes it"
+        )
+    if m.clipped_share > MAX_CLIPPED:
+        yield f"{_percent(m.clipped_share)} of the samples are cut off: widen the range of the amplifier or of the export"
+    if m.flat_share > MAX_FLAT:
+        yield (
+            f"{_percent(m.flat_share)} of the night is flat, {m.flat_when}: "
+            "an electrode came off or a transmitter dropped out, so use another channel"
+        )
+    if m.odd_epochs and m.disconnected_epochs > MAX_DISCONNECTED * m.n_epochs:  # flat ones alone are said above
+        yield (
+            f"{m.disconnected_epochs} of {m.n_epochs} epochs are flat, or {ODD_RATIO:g} times louder or quieter than "
+            f"the night, {m.disconnected_when}: a loose electrode, so use another channel"
+        )
+    if m.line_noise_share > MAX_LINE_NOISE:
+        hum = f"{m.line_noise_hz:g} Hz hum ({_percent(m.line_noise_share)} of the power)"
+        yield f"strong {hum}: high impedance or a missing ground"
+
+
+def _usable(table: pd.DataFrame, channel_type: str) -> pd.DataFrame:
+    return table[(table.type == channel_type) & (table.verdict != "drop")]
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds // 3600):02d}:{int(seconds % 3600 // 60):02d} h"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %" if share < 0.995 else "100 %"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.2g}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table of one file; exit status 1 where it cannot be read."""
+    parser = argparse.ArgumentParser(prog="python -m anysleep.data.quality", description=__doc__.splitlines()[0])
+    parser.add_argument("file", help="recording in any format that can be read")
+    file = parser.parse_args(arguments).file
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            table = examine(read_recording(file, labels="lenient"))
+        except (OSError, ValueError) as error:
+            print(error, file=sys.stderr)
+            return 1
+    verdict, reason = verdict_of_night(table)
+    print(describe(table))
+    for warning in caught:
+        print(f"note: {warning.message}")
+    print(f"{verdict}: {reason}; {len(usable_channels(table))} of {len(table)} channels can be used")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

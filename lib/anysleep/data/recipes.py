@@ -1,0 +1,229 @@
+"""Recipes: how the files of one data set are found, named, read and labelled. One YAML file each, in params/datasets/."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from functools import cached_property
+from glob import escape
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
+
+import pandas as pd
+from pydantic import AfterValidator, Field
+
+from anysleep.data.labels import LABEL_READERS, STANDARD_CODES, LengthRule
+from anysleep.data.reasons import BadRecording
+from anysleep.params import ParameterError, Strict, merge_parameters
+from anysleep.stages import STAGES, UNSCORED
+
+StageName = Literal["Wake", "N1", "N2", "N3", "REM", "unscored"]
+OWN_LABELS = "own"
+CONTENT_HASH = "hash"
+"""The name in a template that stands for eight hexadecimal digits of the file's SHA-256."""
+
+
+def _check_pattern(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_check_pattern)]
+
+
+class Channels(Strict):
+    """Stored name -> what the file calls it, or the difference of two (`C3 - M2`); of several, the first there is."""
+
+    eeg: dict[str, str | list[str]] = Field(description="EEG channels to store, in this order.")
+    eog: dict[str, str | list[str]] = Field(default={}, description="EOG channels to store, in this order.")
+
+    def sources(self, present: Sequence[str]) -> dict[str, str]:
+        """Stored name -> the expression for a recording with these channels; the first where none is there."""
+        options = {name: [o] if isinstance(o, str) else o for name, o in (self.eeg | self.eog).items()}
+        return {
+            name: next((o for o in several if _can_be_had(o, present)), several[0]) for name, several in options.items()
+        }
+
+
+class Labels(Strict):
+    """Where the stages of a night stand, and what they are called."""
+
+    reader: str = Field(description=f"'{OWN_LABELS}' for the recording's own file, or a label reader.")
+    file: str = Field(
+        default="", description="Pattern of the label file, with {stem}, {folder} and groups of `name`."
+    )
+    codes: dict[str, StageName] = Field(default={}, description="Label -> stage; empty for the texts of EDF+.")
+    epoch_s: float = Field(default=30.0, description="Seconds a label stands for, in plain lists.", gt=0)
+    offset_s: float = Field(default=0.0, description="Second of the recording at which the labels begin.")
+    length: LengthRule = Field(default="equal", description="The rule where labels and signals differ in length.")
+
+    @cached_property
+    def stage_of(self) -> dict[str, int]:
+        """Label -> stage code."""
+        numbers = dict(zip(STAGES, range(len(STAGES)), strict=True)) | {"unscored": UNSCORED}
+        return {label: numbers[name] for label, name in self.codes.items()} or dict(STANDARD_CODES)
+
+    def model_post_init(self, _: object) -> None:
+        """ValueError where the reader is unknown or lacks its file."""
+        known = (OWN_LABELS, *LABEL_READERS)
+        if self.reader not in known:
+            raise ValueError(f"no label reader {self.reader!r}; there are {', '.join(known)}")
+        if (self.reader == OWN_LABELS) != (self.file == ""):
+            raise ValueError(f"labels.file belongs to every reader but '{OWN_LABELS}'")
+
+
+class Participants(Strict):
+    """The table of persons."""
+
+    file: str = Field(description="Pattern of the table: .csv, .tsv or .xlsx.")
+    key: Literal["subject", "recording"] = Field(default="subject", description="What a row belongs to.")
+    columns: dict[Literal["key", "subject", "age", "sex", "group"], str] = Field(
+        description="Ours -> the table's name; `subject` where the table alone knows the person or family."
+    )
+
+
+class Recipe(Strict):
+    """One data set."""
+
+    dataset: str = Field(description="Name of the data set in the archive.", pattern=r"^[^/#&]+$")
+    source: str = Field(description="Where the recordings come from, and what these settings rest on.")
+    files: list[str] = Field(description="Patterns of the recordings: of the name, or with a slash of the path.")
+    name: Pattern = Field(description="Expression on the path below the folder, without suffix; its groups are names.")
+    recording: str = Field(description="Id in the archive, from the groups: '{person}{night}', '{stem}' or '{hash}'.")
+    subject: str = Field(description="The person (or family), from the groups; empty for unknown.")
+    archive_subject: Pattern = Field(default="", description="Expression on the archive's id; group 1 is the person.")
+    channels: Channels | Literal["by_name"] = Field(
+        description="What to store; by_name: all whose name says EEG or EOG."
+    )
+    labels: Labels | None = Field(default=None, description="Where the stages stand; none for unscored recordings.")
+    trim_start: Literal["none", "mass"] = Field(default="none", description="Cut the start as a published table says.")
+    minutes_around_sleep: float | None = Field(default=None, description="Cut to so much before and after sleep.", ge=0)
+    participants: Participants | None = Field(default=None, description="The table of persons.")
+    split: Literal["usleep", "test_only"] = Field(default="usleep", description="The published split rule.")
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """Read and check a recipe. ParameterError names the file, what is wrong, and what is allowed."""
+    try:
+        return Recipe(**merge_parameters([path], {}))
+    except (ParameterError, TypeError) as error:
+        raise ParameterError(f"{path}: {error}") from error
+
+
+class Folder:
+    """The files below a folder, listed once; links are followed, but in no circle, and hidden files are left out."""
+
+    def __init__(self, path: Path):
+        """ValueError where there is no such folder."""
+        if not path.is_dir():
+            raise ValueError(f"{path}: no such folder of recordings")
+        self.path = path
+        self.files = sorted(self._walk(path), key=str)
+        """Paths below the folder."""
+
+    def match(self, pattern: str) -> list[PurePosixPath]:
+        """The files whose name, or path where the pattern holds a slash, matches `pattern` (*, ?, [...])."""
+        whole = "/" in pattern
+        return [file for file in self.files if fnmatchcase(str(file) if whole else file.name, pattern)]
+
+    @staticmethod
+    def _walk(path: Path) -> list[PurePosixPath]:
+        found, seen = [], set()
+        for folder, subfolders, files in os.walk(path, followlinks=True):
+            status = os.stat(folder)
+            if (status.st_dev, status.st_ino) in seen:
+                subfolders.clear()
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            below = PurePosixPath(Path(folder).relative_to(path).as_posix())
+            found += [below / file for file in files if not file.startswith(".")]
+        return found
+
+
+def find_recordings(recipe: Recipe, folder: Folder) -> list[PurePosixPath]:
+    """The recordings of a data set. ValueError where there is none."""
+    found = sorted({file for pattern in recipe.files for file in folder.match(pattern)}, key=str)
+    if not found:
+        raise ValueError(f"no file in {folder.path} matches {', '.join(recipe.files)} ({recipe.dataset})")
+    return found
+
+
+def names_of(recipe: Recipe, file: PurePosixPath) -> dict[str, str]:
+    """The groups of the recipe's `name` in a file's path, `stem`, and `folder` with a slash at its end, if any.
+
+    BadRecording where the path does not match.
+    """
+    match = re.search(recipe.name, str(file.with_suffix("")))
+    if match is None:
+        raise BadRecording("name", f"the file name does not match the recipe's name {recipe.name!r}")
+    folder = "".join(f"{part}/" for part in file.parent.parts)
+    return {"stem": file.stem, "folder": folder} | {group: text or "" for group, text in match.groupdict().items()}
+
+
+def fill_in(template: str, names: Mapping[str, str], field: str) -> str:
+    """A template with its names filled in. BadRecording where one is unknown or the result is no name."""
+    try:
+        text = template.format_map(names)
+    except (KeyError, IndexError, ValueError) as error:
+        raise BadRecording(
+            "name", f"{field} {template!r}: there is no {error}; there are {', '.join(names)}"
+        ) from error
+    if not text or text in (".", "..") or re.search(r"[/\\\x00#&]", text):
+        raise BadRecording("name", f"{field} {text!r} cannot be a name in an archive (empty, dots, or one of / \\ # &)")
+    return text
+
+
+def find_beside(pattern: str, names: Mapping[str, str], folder: Folder) -> Path | None:
+    """The one file that a pattern with names means, None where there is none. BadRecording where there are several."""
+    pattern = pattern.format_map({name: escape(text) for name, text in names.items()})
+    found = folder.match(pattern)
+    if len(found) > 1:
+        raise BadRecording("label_file", f"{len(found)} files match {pattern!r}; which one is meant is not clear")
+    return folder.path / found[0] if found else None
+
+
+def read_participants(recipe: Participants, folder: Folder) -> pd.DataFrame:
+    """The table with columns key, subject, age, sex, group, as far as there are; ids stay text.
+
+    ValueError where the file or a column is missing, or a key occurs twice.
+    """
+    path = find_beside(recipe.file, {}, folder)
+    if path is None:
+        raise ValueError(f"no participants table in {folder.path} matches {recipe.file!r}")
+    ids = {theirs: str for ours, theirs in recipe.columns.items() if ours in ("key", "subject")}
+    if path.suffix == ".xlsx":
+        table = pd.read_excel(path, dtype=ids)
+    else:
+        table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=ids)
+    absent = [name for name in recipe.columns.values() if name not in table]
+    if absent:
+        raise ValueError(f"{path.name} has no column {', '.join(absent)}, only {', '.join(map(str, table))}")
+    table = table[list(recipe.columns.values())].set_axis(list(recipe.columns), axis=1)
+    twice = table.key[table.key.duplicated()].unique()
+    if len(twice):
+        raise ValueError(f"{path.name} has several rows for {', '.join(map(str, twice[:5]))}")
+    return table
+
+
+def identify(recordings: pd.DataFrame, recipes: Sequence[Recipe]) -> pd.DataFrame:
+    """Fill in the persons of an archive that does not tell them, as published ones do not, by `archive_subject`.
+
+    `recordings` has columns dataset, recording, subject. Persons that are known stay. ValueError where an id does not
+    match its recipe.
+    """
+    patterns = {recipe.dataset: recipe.archive_subject for recipe in recipes if recipe.archive_subject}
+    known = recordings.subject.copy().astype(object)
+    for i, row in recordings[known.isna()].iterrows():
+        if row.dataset in patterns:
+            match = re.fullmatch(patterns[row.dataset], row.recording)
+            if match is None:
+                raise ValueError(f"{row.dataset}: id {row.recording!r} does not match {patterns[row.dataset]!r}")
+            known[i] = match.group(1)
+    return recordings.assign(subject=known)
+
+
+def _can_be_had(expression: str, present: Sequence[str]) -> bool:
+    return expression in present or all(name.strip() in present for name in expression.split(" - ", 1))

@@ -1,0 +1,187 @@
+"""A cohort becomes an archive: nothing is done twice, nothing is left half done, no file stops the rest."""
+
+import os
+import signal as signals
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_archive import recipe
+from test_recordings import signal, stage, write_edf
+
+from anysleep.data import cohort
+from anysleep.data.archive import Archive
+from anysleep.data.cohort import prepare_archive, quality_table, write_key
+
+LAB = recipe(participants=None)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three nights of three epochs."""
+    path = tmp_path / "recordings"
+    path.mkdir()
+    for number in (1, 2, 3):
+        write_night(path / f"p0{number}-night1.edf")
+    return path
+
+
+def write_night(path, text="N2", seconds=95):
+    channels = [signal("EEG C3-M2", 100, seconds=seconds), signal("EOG E1-M2", 64, seconds=seconds)]
+    return write_edf(path, channels, [stage(0, 60, "W"), stage(60, 30, text)])
+
+
+def prepare(folder, tmp_path, used=LAB, **options):
+    return prepare_archive([(used, folder)], tmp_path / "archive.h5", sampling_rate_hz=64, **options)
+
+
+def content(path):
+    """Everything in an archive that matters, comparable."""
+    with Archive(path) as archive:
+        nights = archive.recordings()
+        signals = {r: archive.signals("lab", r, ["C3-M2", "E1-M2"]).tobytes() for r in nights.recording}
+        stages = {r: archive.hypnogram("lab", r).tolist() for r in nights.recording}
+        return nights.to_json(), signals, stages, quality_table(archive).to_json()
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The recordings that are really prepared, not taken from before."""
+    made = []
+    really = cohort.prepare_night
+    monkeypatch.setattr(cohort, "prepare_night", lambda job, *rest: (made.append(job.file.stem), really(job, *rest))[1])
+    return made
+
+
+def test_what_is_done_is_not_done_again(folder, tmp_path, calls):
+    table, _ = prepare(folder, tmp_path)
+    before = content(tmp_path / "archive.h5")
+    assert calls == ["p01-night1", "p02-night1", "p03-night1"]
+    again, _ = prepare(folder, tmp_path)
+    assert len(calls) == 3 and content(tmp_path / "archive.h5") == before
+    pd.testing.assert_frame_equal(again, table)
+
+
+def test_what_changed_is_done_again(folder, tmp_path, calls):
+    prepare(folder, tmp_path)
+    calls.clear()
+    write_night(folder / "p02-night1.edf", "R")
+    write_night(folder / "p04-night1.edf")
+    (folder / "p01-night1.edf").unlink()
+    table, _ = prepare(folder, tmp_path)
+    assert calls == ["p02-night1", "p04-night1"]
+    with Archive(tmp_path / "archive.h5") as archive:
+        assert archive.recordings().recording.tolist() == ["p02-night1", "p03-night1", "p04-night1"]
+        assert archive.hypnogram("lab", "p02-night1").tolist() == [0, 0, 4]
+    calls.clear()
+    prepare(folder, tmp_path, recipe(participants=None, labels=None))
+    assert len(calls) == 3
+
+
+def test_the_table_does_not_depend_on_the_number_of_processes(folder, tmp_path):
+    one, _ = prepare(folder, tmp_path, n_jobs=1)
+    many, _ = prepare(folder, tmp_path / "many", n_jobs=2)
+    pd.testing.assert_frame_equal(one, many)
+    assert content(tmp_path / "archive.h5") == content(tmp_path / "many" / "archive.h5")
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, "tests")
+from test_cohort import LAB
+from anysleep.data.cohort import prepare_archive
+prepare_archive([(LAB, Path(sys.argv[1]))], Path(sys.argv[2]), sampling_rate_hz=64, n_jobs=1)
+"""
+
+
+def test_a_run_that_was_killed_goes_on(folder, tmp_path, root, calls):
+    """SIGKILL at many moments; every time an archive that is there is whole, and in the end it is as if never stopped."""
+    for number in range(4, 9):
+        write_night(folder / f"p0{number}-night1.edf", seconds=600)
+    prepare(folder, tmp_path / "whole")
+    calls.clear()
+    target = tmp_path / "killed" / "archive.h5"
+    command = [sys.executable, "-c", SCRIPT, str(folder), str(target)]
+    nights = tmp_path / "killed" / "archive_nights" / "lab"
+    for n_done in (1, 2, 4, 6, 8):
+        process = subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, start_new_session=True)
+        deadline = time.monotonic() + 60
+        while len(list(nights.glob("p*.h5"))) < n_done and not target.is_file() and time.monotonic() < deadline:
+            time.sleep(0.001)
+        os.killpg(process.pid, signals.SIGKILL)
+        process.wait()
+        assert list(nights.glob("p*.h5")) or target.is_file()
+        if target.is_file():
+            content(target)
+    prepare(folder, tmp_path / "killed")
+    assert len(calls) < 8, "nights that were whole are kept"
+    assert content(target) == content(tmp_path / "whole" / "archive.h5")
+    assert sorted(p.name for p in target.parent.iterdir() if not p.name.endswith(".lock")) == ["archive.h5"]
+
+
+def _die_at_p02(job, *rest):
+    if "p02" in job.file.stem:
+        os.kill(os.getpid(), signals.SIGKILL)
+    return cohort.Outcome(job.file, job.recipe.dataset, job.file.stem)
+
+
+def test_a_process_that_dies_costs_one_row(folder):
+    jobs = cohort.plan_nights(LAB, folder, 64)
+    outcomes = {o.file.stem: o.code for o in cohort._outcomes(_die_at_p02, jobs, 2)}
+    assert outcomes == {"p01-night1": "ok", "p02-night1": "crashed", "p03-night1": "ok"}
+
+
+def test_files_that_would_become_one_recording_are_all_refused(folder, tmp_path):
+    used = recipe(participants=None, recording="{person}", name=r"(?P<person>p\d+)-night\d+$")
+    write_night(folder / "p02-night2.edf", "R")
+    table, _ = prepare(folder, tmp_path, used)
+    assert table.code.tolist() == ["ok", "duplicate", "duplicate", "ok"]
+    with Archive(tmp_path / "archive.h5") as archive:
+        assert archive.recordings().recording.tolist() == ["p01", "p03"]
+
+
+def test_two_runs_do_not_write_one_archive(folder, tmp_path):
+    import filelock
+
+    with filelock.FileLock(tmp_path / ".archive.h5.lock"), pytest.raises(ValueError, match="another run"):
+        prepare(folder, tmp_path)
+
+
+def test_the_key_is_written_only_where_asked_for(folder, tmp_path):
+    used = recipe(participants=None, name=".", recording="night-{hash}", subject="")
+    table, key = prepare(folder, tmp_path, used)
+    assert table.recording.str.fullmatch(r"night-[0-9a-f]{8}").all() and table.subject.isna().all()
+    assert not table.astype(str).map(lambda text: "p01" in text).any().any()
+    write_key(tmp_path / "key.csv", key)
+    written = pd.read_csv(tmp_path / "key.csv")
+    assert written.file.map(os.path.basename).tolist() == ["p01-night1.edf", "p02-night1.edf", "p03-night1.edf"]
+    assert written.recording.tolist() == table.recording.tolist()
+
+
+def test_several_data_sets_share_an_archive(folder, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    write_night(other / "p01-night1.edf", "N3")
+    kept_whole = recipe(participants=None, dataset="clinic", split="test_only")
+    path = tmp_path / "archive.h5"
+    prepare_archive([(LAB, folder), (kept_whole, other)], path, sampling_rate_hz=64)
+    with Archive(path) as archive:
+        assert archive.recordings().groupby("dataset").size().to_dict() == {"clinic": 1, "lab": 3}
+        assert archive.hypnogram("clinic", "p01-night1").tolist() == [0, 0, 3]
+        assert archive.test_only() == ["clinic"]
+
+
+def test_gaps_are_kept_as_time_and_marked(tmp_path, folder):
+    from test_recordings import write_discontinuous
+
+    write_discontinuous(folder / "p09-night1.edf", onsets_s=[*range(45), *range(100, 160)])
+    prepare(folder, tmp_path)
+    with Archive(tmp_path / "archive.h5") as archive:
+        assert archive.gaps("lab", "p09-night1").tolist() == [[45, 100]]
+        signal = archive.signals("lab", "p09-night1", ["C3-M2"])[0]
+        assert np.all(signal[46 * 64 : 99 * 64] == 0) and signal.std() > 0.1
+        assert archive.recordings().set_index("recording").n_epochs["p09-night1"] == 5
