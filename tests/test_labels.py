@@ -171,7 +171,8 @@ def test_the_stage_column_of_bids_holds_nothing_but_stages(tmp_path):
         ("onset\tduration\tstage\nsoon\t30\tW", "label_file", "'soon' is no onset; expected"),
         ("onset\tduration\tstage\n0\tinf\tW", "label_file", "'inf' is no duration; expected"),
         ("onset\tduration\ttrial_type\n0\t30\twake", "label_code", "no row is a stage; rows are 'wake', codes W, N1"),
-        ("onset\tduration\ttrial_type", "label_code", "no row is a stage; rows are empty"),
+        ("onset\tduration\tstage\n0\t30\tn/a", "label_code", "no row is a stage; rows are empty"),
+        ("onset\tduration\ttrial_type", "label_file", "no row below the header"),
     ],
 )
 def test_a_damaged_bids_file_is_named(tmp_path, rows, code, message):

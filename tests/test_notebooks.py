@@ -28,8 +28,8 @@ def tiny(tmp_path_factory, root):
     trained = {"checkpoint": str(folder / "03_train" / "checkpoint.pth")}
     changes = {
         "01_prepare": {
-            "recordings_dir": str(folder / "cohort"),
-            "participants": str(folder / "cohort" / "participants.tsv"),
+            "datasets": {"params/datasets/synthetic.yaml": str(folder / "cohort")},
+            "synthetic_dir": str(folder / "cohort"),
             "n_synthetic_persons": 4,
             "synthetic_hours": 1.0,
         },

@@ -14,6 +14,7 @@ GOOD = {
     "run_dir": "outputs/x",
     "recording": "a.edf",
     "channels": ["EEG"],
+    "name_by_file": False,
     "checkpoint": "c.pth",
     "predictions_per_epoch": 1,
     "device": "auto",
@@ -27,7 +28,7 @@ GOOD = {
         ({"device": "gpu"}, "device is 'gpu'.*'auto', 'cpu', 'cuda' or 'mps'"),
         ({"predictions_per_epoch": "8"}, "predictions_per_epoch is '8'"),
         ({"predictions_per_epoch": 0}, "greater than or equal to 1"),
-        ({"channels": []}, "at least 1 item"),
+        ({"name_by_file": "yes"}, "name_by_file is 'yes'"),
         ({"channels": "EEG"}, "channels is 'EEG'"),
         ({"recording": ""}, "recording is"),
     ],
@@ -58,6 +59,7 @@ def test_yaml_floats_need_a_point():
 def test_the_notebook_sees_what_was_injected(cell, message):
     namespace = {
         "run_dir": "x", "archive": "a", "checkpoint": "c", "split": "s", "split_part": "test", "device": "cpu",
+        "recipes": [], "group_by": "subject",
     }  # fmt: skip
     assert Evaluate.from_notebook(namespace).split_part == "test"
     exec(cell, namespace)

@@ -81,10 +81,11 @@ def dropouts():
     return signal
 
 
-def wobbling_zero():
-    """More than half of the samples of each epoch are the same, but no epoch is silent."""
-    signal = np.zeros(N, dtype=np.float32)
-    signal[::4] = brain(0)[::4]
+def mostly_zero():
+    """Less than half of the epochs are silent, but more than half of all samples are zero."""
+    signal = brain(0)
+    signal[: 18 * 30 * RATE_HZ] = 0
+    signal[::5] = 0
     return signal
 
 
@@ -111,24 +112,24 @@ FAULTS = {
     "clipped": (np.clip(brain(0), -50, 50), "look", r"\d+ % of the samples are cut off: widen the range"),
     "hum 50": (hum(0.6, 50), "look", r"strong 50 Hz hum \(6\d % of the power\): high impedance"),
     "hum 60": (hum(0.6, 60), "look", r"strong 60 Hz hum \(6\d % of the power\): high impedance"),
-    "came off": (came_off(14), "look", r"30 % of the night is flat, from 00:14 h on: an electrode came off"),
+    "came off": (came_off(14), "look", r"30 % of the night is flat, from 00:14 h on: a loose contact"),
     "put on late": (came_off(14)[::-1], "look", r"30 % of the night is flat, mostly from 00:00 h to 00:06 h"),
     "dropouts": (
         dropouts(),
         "look",
-        r"10 % of the night is flat, in 120 pieces: an electrode came off or a transmitter",
+        r"10 % of the night is flat, in 120 pieces: a loose contact",
     ),
-    "loose": (loose(8, 100), "look", r"8 of 40 epochs are flat, or 30 times louder .*, mostly from 00:00 h to 00:04 h"),
-    "silent": (loose(8, 0.01), "look", r"8 of 40 epochs are flat, or 30 times louder or quieter than the night"),
+    "loose": (
+        loose(8, 100),
+        "look",
+        r"flat, or over 30 times louder or quieter than the night, for 8 of 40 epochs, mostly from 00:00 h to 00:04 h",
+    ),
+    "silent": (loose(8, 0.01), "look", r"flat, or over 30 times louder or quieter than the night, for 8 of 40 epochs"),
     "short": (brain(0)[: 20 * RATE_HZ], "look", r"20 s is shorter than one epoch of 30 s"),
     "off early": (came_off(5), "drop", r"disconnected for 30 of 40 epochs, from 00:05 h on: an electrode came off"),
     "noise after": (came_off_into_noise(5), "drop", r"disconnected for 30 of 40 epochs, from 00:05 h on"),
     "constant": (np.full(N, -12), "drop", r"constant at -12 for the whole night: nothing was plugged in"),
-    "mostly one value": (
-        wobbling_zero(),
-        "drop",
-        r"disconnected for 40 of 40 epochs, from beginning to end",
-    ),
+    "mostly one value": (mostly_zero(), "drop", r"half of all samples have the same value"),
     "not finite": (not_finite(), "drop", r"5 samples outside the pauses are NaN or infinite"),
     "empty": (np.zeros(0), "drop", r"it holds no samples"),
     "all NaN": (np.full(N, np.nan), "drop", r"153,600 samples outside the pauses are NaN"),
@@ -277,9 +278,9 @@ def test_a_channel_in_memory_is_examined_without_reading_it_again():
 
 def test_ten_hours_at_512_hz_take_a_second_and_little_memory():
     signal = np.tile(brain(0, 512), 30)
-    start = time.perf_counter()
+    start = time.process_time()  # other processes may be busy
     ChannelDoctor().examine("C3-M2", signal, 512, "uV")
-    assert time.perf_counter() - start < 1.5
+    assert time.process_time() - start < 1.5
     tracemalloc.start()
     ChannelDoctor().examine("C3-M2", signal, 512, "uV")
     peak = tracemalloc.get_traced_memory()[1] + signal.nbytes

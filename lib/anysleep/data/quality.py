@@ -1,7 +1,4 @@
-"""The montage doctor: what a sleep technician would say of every channel of a night before anything is staged.
-
-`python -m anysleep.data.quality night.edf` prints it.
-"""
+"""The montage doctor: advice on every channel of a night (`python -m anysleep.data.quality night.edf` prints it)."""
 
 import argparse
 import sys
@@ -54,6 +51,8 @@ SAME_CORRELATION = 0.9999
 MAINS_HZ = (50.0, 60.0)
 SIGNATURE_SAMPLES = 4096
 """Remembered of each channel to find it again under another name."""
+LOUDNESS_SAMPLES = 8192
+"""Enough of an epoch to know its interquartile range."""
 SPECTRUM_PIECES, SPECTRUM_PIECE_S = 240, 4
 """Enough of the night to know its hum."""
 
@@ -69,7 +68,6 @@ class Measures:
     """What one channel's samples say, without the pauses of the recorder. Voltages in uV; NaN where unknown."""
 
     not_finite: int
-    """Samples that are NaN or infinite."""
     duration_s: float
     iqr: float
     """Interquartile range of the whole night, as the networks scale it."""
@@ -92,7 +90,8 @@ class Measures:
     """Epochs `ODD_RATIO` times louder or quieter than the typical one."""
     disconnected_epochs: int
     """Odd epochs, and flat ones."""
-    disconnected_when: str
+    disconnected: str
+    """How many of how many epochs, and when."""
 
 
 class ChannelDoctor:
@@ -184,7 +183,9 @@ def verdict_of_night(table: pd.DataFrame) -> tuple[str, str]:
     if eeg.empty:
         unknown = table.channel[(table.type == "unknown") & (table.verdict != "drop")]
         hint = f" (if {' or '.join(unknown)} is one, say so)" if len(unknown) else ""
-        return "drop", f"no EEG that can be used{hint}"
+        if eog.empty:
+            return "drop", f"no EEG or EOG that can be used{hint}"
+        return "look", f"no EEG that can be used{hint}: AnySleep stages from EOG alone, but less well"
     if eog.empty:
         return "look", "no EOG that can be used: REM is harder to tell, and U-Sleep needs one"
     for kind, channels in zip(STANDARD_TYPES, (eeg, eog), strict=True):
@@ -216,6 +217,7 @@ def measure(signal: np.ndarray, rate_hz: float, gaps_s: np.ndarray = NO_GAPS) ->
     amplitude = _typical(loudness[loudness > 0])
     odd = (loudness > ODD_RATIO * amplitude) | ((loudness > 0) & (loudness < amplitude / ODD_RATIO))
     disconnected = odd | (loudness == 0)
+    when = _when(disconnected, epochs.shape[1] / rate_hz)
     line_noise_share, line_noise_hz = _line_noise(epochs, whole_epochs & ~disconnected, rate_hz)
     return Measures(
         duration_s=np.count_nonzero(recorded) / rate_hz,
@@ -231,7 +233,7 @@ def measure(signal: np.ndarray, rate_hz: float, gaps_s: np.ndarray = NO_GAPS) ->
         n_epochs=int(whole_epochs.sum()),
         odd_epochs=int(odd.sum()),
         disconnected_epochs=int(disconnected.sum()),
-        disconnected_when=_when(disconnected, epochs.shape[1] / rate_hz),
+        disconnected=f"{disconnected.sum()} of {whole_epochs.sum()} epochs, {when}",
     )
 
 
@@ -256,7 +258,8 @@ def _loudness(epochs: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """(E,) interquartile range within each epoch; NaN where it is not whole."""
     loudness = np.full(len(epochs), np.nan)
     if whole.any():
-        first, third = np.percentile(epochs[whole], [25, 75], axis=1, overwrite_input=True)
+        thinned = epochs[whole, :: 1 + epochs.shape[1] // LOUDNESS_SAMPLES]
+        first, third = np.percentile(thinned, [25, 75], axis=1, overwrite_input=True)
         loudness[whole] = third - first
     return loudness
 
@@ -272,9 +275,8 @@ def _clipped_share(samples: np.ndarray) -> float:
     if not samples.size:
         return np.nan
     extreme = np.flatnonzero((samples == samples.max()) | (samples == samples.min()))
-    neighbours = np.diff(extreme) == 1
-    in_run = np.append(neighbours, False) | np.append(False, neighbours)
-    return float(in_run[: len(extreme)].sum() / samples.size)
+    in_run = (np.diff(extreme, prepend=-2) == 1) | (np.diff(extreme, append=-2) == 1)
+    return float(in_run.sum() / samples.size)
 
 
 def _line_noise(epochs: np.ndarray, live: np.ndarray, rate_hz: float) -> tuple[float, float]:
@@ -299,9 +301,10 @@ def _when(bad: np.ndarray, block_s: float) -> str:
     start, end = starts[longest], ends[longest]
     if 2 * (end - start) < bad.sum():
         return f"in {len(starts)} pieces"
+    first, last = (f"{int(s // 3600):02d}:{int(s % 3600 // 60):02d} h" for s in (start * block_s, end * block_s))
     if end == len(bad):
-        return f"from {_clock(start * block_s)} on" if start else "from beginning to end"
-    return f"mostly from {_clock(start * block_s)} to {_clock(end * block_s)}"
+        return f"from {first} on" if start else "from beginning to end"
+    return f"mostly from {first} to {last}"
 
 
 def _faults(m: Measures) -> Iterator[str]:
@@ -315,10 +318,7 @@ def _faults(m: Measures) -> Iterator[str]:
     elif m.n_epochs == 0:
         yield "no epoch of 30 s is without a pause of the recorder: leave it out"
     elif m.disconnected_epochs >= USELESS_DISCONNECTED * m.n_epochs:
-        yield (
-            f"disconnected for {m.disconnected_epochs} of {m.n_epochs} epochs, {m.disconnected_when}: "
-            "an electrode came off, so use another channel"
-        )
+        yield f"disconnected for {m.disconnected}: an electrode came off, so use another channel"
     elif m.iqr == 0:
         yield "half of all samples have the same value: it cannot be scaled, so leave it out"
 
@@ -340,10 +340,8 @@ def _header_doubts(channel_type: str, unit: str, rate_hz: float, m: Measures) ->
 def _scale_advice(amplitude: float, channel_type: str) -> str:
     for factor, size, units in UNIT_SLIPS:
         if TYPICAL_UV[0] <= amplitude / factor <= TYPICAL_UV[1]:
-            return (
-                f"about {size} that of a usual {channel_type}: the header probably says {units} "
-                "(staging does not mind, exports do)"
-            )
+            advice = f"the header probably says {units} (staging does not mind, exports do)"
+            return f"about {size} that of a usual {channel_type}: {advice}"
     if amplitude < PLAUSIBLE_UV[0]:
         return f"too quiet for an {channel_type}: electrodes bridged by gel, or a wrong range in the header"
     return f"too loud for an {channel_type}: a loose electrode, or a wrong range in the header"
@@ -357,32 +355,21 @@ def _signal_doubts(m: Measures) -> Iterator[str]:
             "keep the order `scale_then_clip`, which removes it"
         )
     if m.clipped_share > MAX_CLIPPED:
-        yield f"{_percent(m.clipped_share)} of the samples are cut off: widen the range of the amplifier or of the export"
+        yield f"{100 * m.clipped_share:.0f} % of the samples are cut off: widen the range of amplifier or export"
     if m.flat_share > MAX_FLAT:
-        yield (
-            f"{_percent(m.flat_share)} of the night is flat, {m.flat_when}: "
-            "an electrode came off or a transmitter dropped out, so use another channel"
-        )
+        yield f"{100 * m.flat_share:.0f} % of the night is flat, {m.flat_when}: a loose contact, so use another channel"
     if m.odd_epochs and m.disconnected_epochs > MAX_DISCONNECTED * m.n_epochs:  # flat ones alone are said above
         yield (
-            f"{m.disconnected_epochs} of {m.n_epochs} epochs are flat, or {ODD_RATIO:g} times louder or quieter than "
-            f"the night, {m.disconnected_when}: a loose electrode, so use another channel"
+            f"flat, or over {ODD_RATIO:g} times louder or quieter than the night, for {m.disconnected}: "
+            "a loose electrode, so use another channel"
         )
     if m.line_noise_share > MAX_LINE_NOISE:
-        hum = f"{m.line_noise_hz:g} Hz hum ({_percent(m.line_noise_share)} of the power)"
+        hum = f"{m.line_noise_hz:g} Hz hum ({100 * m.line_noise_share:.0f} % of the power)"
         yield f"strong {hum}: high impedance or a missing ground"
 
 
 def _usable(table: pd.DataFrame, channel_type: str) -> pd.DataFrame:
     return table[(table.type == channel_type) & (table.verdict != "drop")]
-
-
-def _clock(seconds: float) -> str:
-    return f"{int(seconds // 3600):02d}:{int(seconds % 3600 // 60):02d} h"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %" if share < 0.995 else "100 %"
 
 
 def _number(value: float) -> str:
@@ -391,7 +378,7 @@ def _number(value: float) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table of one file; exit status 1 where it cannot be read."""
-    parser = argparse.ArgumentParser(prog="python -m anysleep.data.quality", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m anysleep.data.quality", description="Advice on every channel.")
     parser.add_argument("file", help="recording in any format that can be read")
     file = parser.parse_args(arguments).file
     with warnings.catch_warnings(record=True) as caught:

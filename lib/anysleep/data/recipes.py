@@ -1,4 +1,4 @@
-"""Recipes: how the files of one data set are found, named, read and labelled. One YAML file each, in params/datasets/."""
+"""Recipes: how the files of a data set are found, named, read and labelled. One YAML each, in params/datasets/."""
 
 import os
 import re
@@ -52,9 +52,7 @@ class Labels(Strict):
     """Where the stages of a night stand, and what they are called."""
 
     reader: str = Field(description=f"'{OWN_LABELS}' for the recording's own file, or a label reader.")
-    file: str = Field(
-        default="", description="Pattern of the label file, with {stem}, {folder} and groups of `name`."
-    )
+    file: str = Field(default="", description="Pattern of the label file, with {stem}, {folder} and groups of `name`.")
     codes: dict[str, StageName] = Field(default={}, description="Label -> stage; empty for the texts of EDF+.")
     epoch_s: float = Field(default=30.0, description="Seconds a label stands for, in plain lists.", gt=0)
     offset_s: float = Field(default=0.0, description="Second of the recording at which the labels begin.")

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Mapping
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +29,9 @@ def read_bids(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: fl
     file has onsets. BadRecording where a column is missing, a time is no number, or no row is a stage.
     """
     cells = _read_cells(path)
-    texts = cells[[name for name in TEXT_COLUMNS if name in cells]]
+    text = reduce(pd.Series.fillna, [cells[name] for name in TEXT_COLUMNS if name in cells])
     onset_s, duration_s = (_seconds(path, cells[name]) for name in ("onset", "duration"))
-    table = pd.DataFrame({"onset_s": onset_s, "duration_s": duration_s, "description": texts.bfill(axis=1).iloc[:, 0]})
+    table = pd.DataFrame({"onset_s": onset_s, "duration_s": duration_s, "description": text})
     table = table.dropna(subset=["onset_s", "description"]).sort_values("onset_s", ignore_index=True, kind="stable")
     in_stage_column = dict.fromkeys(cells[STAGE_COLUMN].dropna() if STAGE_COLUMN in cells else (), UNSCORED)
     scoring = scoring_of_annotations(table, codes=in_stage_column | dict(codes))
@@ -47,6 +48,8 @@ def _read_cells(path: Path) -> pd.DataFrame:
     if not {"onset", "duration"} <= set(header) or not set(TEXT_COLUMNS) & set(header):
         needed = f"onset, duration and {' or '.join(TEXT_COLUMNS)}"
         raise bad_labels(path, f"the columns are {', '.join(header)[:200]}; needed are {needed}")
+    if len(lines) == 1:
+        raise bad_labels(path, "there is no row below the header")
     for number, line in enumerate(lines, start=1):  # pandas fills short lines, and takes long ones for an index
         n_columns = line.count("\t") + 1
         if n_columns != len(header):

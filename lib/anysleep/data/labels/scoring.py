@@ -93,11 +93,11 @@ def with_scoring(
     return replace(night, hypnogram=hypnogram)
 
 
-def epochs_in(spans_s: np.ndarray, n_epochs: int) -> np.ndarray:
-    """bool (n_epochs,): which epochs of 30 s any of the spans (n, 2) touches."""
+def epochs_in(spans_s: np.ndarray, n_epochs: int, epoch_s: float = EPOCH_S) -> np.ndarray:
+    """bool (n_epochs,): which epochs of `epoch_s` any of the spans (n, 2) touches."""
     touched = np.zeros(n_epochs, dtype=bool)
     for start_s, end_s in np.round(spans_s, 6):  # a rounding error does not touch an epoch
-        touched[int(start_s // EPOCH_S) : int(-(-end_s // EPOCH_S))] = True
+        touched[int(start_s // epoch_s) : int(-(-end_s // epoch_s))] = True
     return touched
 
 
