@@ -67,7 +67,7 @@ def test_a_row_a_file_says_what_happened(prepared):
         "p01-night1": "ok", "p01-night2": "ok", "p02-night1": "ok", "p03-night1": "failed",
     }  # fmt: skip
     assert rows.code["p03-night1"] == "damaged" and "not a whole EDF" in rows.reason["p03-night1"]
-    assert "no channel 'EOG E1-M2'" in rows.left_out["p02-night1"]
+    assert rows.left_out["p02-night1"] == "E1-M2: not in the recording (EEG C3-M2)"
     assert rows.dropped_s["p01-night1"] == 20
     assert rows.n_scored.dropna().to_dict() == {"p01-night1": 6, "p01-night2": 0, "p02-night1": 4}
 

@@ -8,6 +8,7 @@ it injects.
 import ast
 import hashlib
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -232,5 +233,8 @@ def _explain(error: ValidationError, cls: type[Strict]) -> str:
         elif problem["type"] == "missing":
             lines.append(f"parameter {name!r} is missing: {cls.model_fields[name].description}")
         else:
-            lines.append(f"{name} is {problem['input']!r}: {problem['msg']}")
+            hint = "; put it in quotes" if problem["type"] == "string_type" else ""
+            lines.append(
+                f"{name} is {textwrap.shorten(repr(problem['input']), 80, placeholder='...')}: {problem['msg']}{hint}"
+            )
     return "; ".join(lines)

@@ -160,6 +160,7 @@ def plan_nights(recipe: Recipe, path: Path, sampling_rate_hz: int) -> list[Night
             labels = recipe.labels
             label_file = find_beside(labels.file, names, folder) if labels and labels.file else None
             person = {} if people is None else _person(people, recipe, names, subject)
+            subject = person.pop("subject", subject)
             plans.append(NightJob(file, recipe, names, subject, label_file, sampling_rate_hz, person))
         except BadRecording as error:
             plans.append(Outcome(file, recipe.dataset, code=error.code, reason=without_names(error, file)))
@@ -187,7 +188,7 @@ def _prepare_or_reuse(job: NightJob, nights_dir: Path, archive: Path) -> Outcome
                 facts = NightFacts(**prepared["facts"])
                 return Outcome(job.file, dataset, recording, job.subject, facts=facts, night=night, reused=True)
         facts = prepare_night(job, source, night_file)
-    except (OSError, ValueError, KeyError, MemoryError) as error:
+    except Exception as error:  # one file must not stop the others, whatever a library lets through
         reason = without_names(error, job.file, job.label_file)
         return Outcome(job.file, job.recipe.dataset, recording, job.subject, code=reason_of(error), reason=reason)
     return Outcome(job.file, dataset, recording, job.subject, facts=facts, night=(night_file, recording))

@@ -19,7 +19,7 @@ from anysleep.data.preprocessing import preprocess
 from anysleep.data.quality import COLUMNS, ChannelDoctor, verdict_of_night
 from anysleep.data.readers import read_signals
 from anysleep.data.reasons import BadRecording
-from anysleep.data.recipes import CONTENT_HASH, OWN_LABELS, Recipe, fill_in
+from anysleep.data.recipes import CONTENT_HASH, OWN_LABELS, Recipe, can_be_had, fill_in
 from anysleep.data.recording import Recording
 from anysleep.files import sha256_of
 from anysleep.stages import EPOCH_S, UNSCORED, WAKE
@@ -127,7 +127,7 @@ def prepare_night(job: NightJob, source: str, path: Path) -> NightFacts:
                 advice=advice,
                 eeg_channels=tuple(name for name in eeg if name not in left_out),
                 eog_channels=tuple(name for name in eog if name not in left_out),
-                left_out="; ".join(left_out.values()),
+                left_out=_say_once(left_out),
                 notes="; ".join(dict.fromkeys(str(warning.message) for warning in caught)),
             )
             prepared = {"key": key_of(job, source), "facts": asdict(facts)}
@@ -161,7 +161,7 @@ def cut_to_sleep(night: Recording, minutes: float | None) -> Recording:
     """Cut to so many minutes before the first and after the last epoch of sleep, on the grid of the labels."""
     if minutes is None:
         return night
-    asleep = [] if night.hypnogram is None else np.flatnonzero(~np.isin(night.hypnogram, (WAKE, UNSCORED)))
+    asleep = [] if night.hypnogram is None else np.flatnonzero(~np.isin(night.hypnogram, (WAKE, UNSCORED))).tolist()
     if len(asleep) == 0:
         warnings.warn("no epoch is scored as sleep, so nothing was cut around it", stacklevel=2)
         return night
@@ -190,25 +190,34 @@ def _write_channels(
 
     BadRecording where no channel is left.
     """
+    wanted = {**eeg, **eog}
+    absent = [name for name, source in wanted.items() if not can_be_had(source, night.channels)]
+    left_out = dict.fromkeys(absent, f"not in the recording ({', '.join(night.channels)})")
     doctor = ChannelDoctor(dict.fromkeys(eeg, "EEG") | dict.fromkeys(eog, "EOG"))
-    rows, left_out = [], {}
+    rows = []
     n_samples = night.n_epochs * EPOCH_S * rate_hz
-    for name, source in {**eeg, **eog}.items():
+    for name in (name for name in wanted if name not in absent):
         try:
-            one = night.derive({name: source})
+            one = night.derive({name: wanted[name]})
             signal = one.signals[0]
             rows.append(doctor.examine(name, signal, one.rates_hz[0], one.units[0], one.gaps_s))
             if rows[-1]["verdict"] == "drop":
-                raise BadRecording("channels", f"{name}: {rows[-1]['reason']}")
+                raise BadRecording("channels", rows[-1]["reason"])
             ready = preprocess([signal], one.rates_hz, rate_hz, names=[name], gaps_s=one.gaps_s)[0]
             writer.add_channel(name, ready[:n_samples])
         except ValueError as error:
-            left_out[name] = str(error)
-    if len(left_out) == len(eeg) + len(eog):
-        raise BadRecording(
-            "channels", f"no channel can be used: {'; '.join(left_out.values()) or 'none is EEG or EOG'}"
-        )
+            left_out[name] = str(error).removeprefix(f"{name} ")
+    if len(left_out) == len(wanted):
+        raise BadRecording("channels", f"no channel can be used: {_say_once(left_out) or 'none is EEG or EOG'}")
     return pd.DataFrame(rows, columns=list(COLUMNS)), left_out
+
+
+def _say_once(left_out: Mapping[str, str]) -> str:
+    """The channels of each reason, then the reason."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in left_out.items():
+        by_reason.setdefault(reason, []).append(name)
+    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in by_reason.items())
 
 
 def _attributes(night: Recording, job: NightJob, source: str) -> dict[str, str | float]:

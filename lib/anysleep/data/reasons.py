@@ -1,6 +1,8 @@
 """Why a recording cannot be used: one short code for tables, one sentence for people."""
 
+import re
 from pathlib import Path
+from textwrap import shorten
 
 REASONS = {
     "not_found": "there is no such file",
@@ -26,16 +28,22 @@ REASONS = {
     "crashed": "the process that read the file died",
 }
 """Code -> what it means; the message beside it in a table gives the details."""
+LONGEST = 399
+"""Characters of a message in a table."""
 
 
 def without_names(error: BaseException, *files: Path | None) -> str:
-    """The error's message without paths and file names, which could tell who the patient is."""
-    text = str(error)
+    """The message of an error or a warning in one short line, without the paths and names of these files.
+
+    Those could tell who the patient is.
+    """
+    text = getattr(error, "strerror", None) or str(error) or REASONS[reason_of(error)]
     for file in filter(None, files):
         text = text.replace(f"{file}: ", "")
         for part in (str(file), str(file.parent), file.name, file.stem):
-            text = text.replace(part, "...")
-    return text
+            if part != ".":
+                text = re.sub(rf"(?<!\w){re.escape(part)}(?!\w)", "...", text)
+    return shorten(text, LONGEST, placeholder=" ...")
 
 
 class BadRecording(ValueError):

@@ -44,7 +44,7 @@ class Channels(Strict):
         """Stored name -> the expression for a recording with these channels; the first where none is there."""
         options = {name: [o] if isinstance(o, str) else o for name, o in (self.eeg | self.eog).items()}
         return {
-            name: next((o for o in several if _can_be_had(o, present)), several[0]) for name, several in options.items()
+            name: next((o for o in several if can_be_had(o, present)), several[0]) for name, several in options.items()
         }
 
 
@@ -223,5 +223,6 @@ def identify(recordings: pd.DataFrame, recipes: Sequence[Recipe]) -> pd.DataFram
     return recordings.assign(subject=known)
 
 
-def _can_be_had(expression: str, present: Sequence[str]) -> bool:
+def can_be_had(expression: str, present: Sequence[str]) -> bool:
+    """Whether a recording with these channels has what a recipe calls `C4` or `C3 - M2`."""
     return expression in present or all(name.strip() in present for name in expression.split(" - ", 1))

@@ -160,7 +160,9 @@ def position_of(name: str, channels: Sequence[str]) -> int:
     if not found:
         near = get_close_matches(name, channels, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise BadRecording("channels", f"no channel {name!r}; {hint}the recording has {', '.join(channels)}")
+        more = f" and {len(channels) - 10} more" if len(channels) > 10 else ""
+        known = ", ".join(channels[:10]) + more
+        raise BadRecording("channels", f"no channel {name!r}; {hint}the recording has {known}")
     return found[0]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anysleep.data.readers.edf_header import Header, parse_annotations, read_header
+from anysleep.data.readers.edf_header import STILL_WRITING, Header, SignalHeader, parse_annotations, read_header
 from anysleep.data.reasons import BadRecording
 from anysleep.data.recording import NO_GAPS, Recording, Signals, annotation_table
 from anysleep.data.units import microvolts
@@ -17,8 +17,8 @@ LONGEST_S = 7 * 24 * 3600.0
 """Records further apart belong to a damaged file."""
 TOLERANCE_S = 1e-3
 """Records that begin this close to the end of the one before leave no gap."""
-STILL_WRITING = -1
-"""The record count of a file that its recorder has not closed."""
+FASTEST_HZ = 1e5
+"""No recorder of sleep is faster, so a header that says it is damaged."""
 
 
 @dataclass(frozen=True)
@@ -37,27 +37,44 @@ class _Data:
 def read_edf(path: Path) -> Recording:
     """See `read_recording`. BadRecording where the file is damaged or contradicts itself."""
     header = read_header(path)
-    signals = [(i, signal) for i, signal in enumerate(header.signals) if not signal.holds_annotations]
-    if signals and not header.record_s > 0:
-        raise BadRecording("time_base", f"the header gives data records of {header.record_s:g} s")
+    signals = _signals(header)
     offsets = np.cumsum([0, *(signal.samples * header.sample_bytes for signal in header.signals)])
     records = _map_records(path, header, int(offsets[-1]))
     texts = [records[:, offsets[i] : offsets[i + 1]] for i, s in enumerate(header.signals) if s.holds_annotations]
     onsets_s, annotations = parse_annotations(texts)
     first_s = float(onsets_s[0]) if len(onsets_s) else 0.0  # a fraction of a second after the header's start time
+    if not abs(first_s) < LONGEST_S:
+        raise BadRecording("time_base", f"the first data record begins {first_s:g} s after the start of the file")
     gaps_s = _gaps(onsets_s - first_s, header)
+    duration_s = header.record_s + (onsets_s[-1] - first_s if len(gaps_s) else (len(records) - 1) * header.record_s)
+    if duration_s > LONGEST_S:
+        raise BadRecording("too_long", f"the data records span {duration_s / 3600:.0f} h")
     data = _Data(header, records, offsets, onsets_s - first_s if len(gaps_s) else None)
     return Recording(
         channels=tuple(signal.label for _, signal in signals),
         signals=Signals([partial(_samples, data, i) for i, _ in signals]),
         rates_hz=tuple(signal.samples / header.record_s for _, signal in signals),
         units=tuple("uV" if microvolts(signal.unit) else signal.unit for _, signal in signals),
-        duration_s=header.record_s + (onsets_s[-1] - first_s if len(gaps_s) else (len(records) - 1) * header.record_s),
+        duration_s=duration_s,
         annotations=annotation_table([(onset - first_s, duration, text) for onset, duration, text in annotations]),
         start_time=header.start_time and header.start_time + timedelta(seconds=first_s),
         gaps_s=gaps_s,
         synthetic="anysleep-synthetic" in header.recording_id,
     )
+
+
+def _signals(header: Header) -> list[tuple[int, SignalHeader]]:
+    """Position and header of every signal with samples. BadRecording where their rates are impossible."""
+    signals = [(i, signal) for i, signal in enumerate(header.signals) if not signal.holds_annotations]
+    if not 0 <= header.record_s < np.inf or (signals and header.record_s == 0):
+        raise BadRecording("time_base", f"the header gives data records of {header.record_s:g} s")
+    for _, signal in signals:
+        if signal.samples > FASTEST_HZ * header.record_s:
+            rate_hz = signal.samples / header.record_s
+            raise BadRecording("time_base", f"the header gives channel {signal.label!r} {rate_hz:g} Hz")
+        if signal.samples == 0:
+            warnings.warn(f"the header gives channel {signal.label!r} no samples: it is left out", stacklevel=4)
+    return [(i, signal) for i, signal in signals if signal.samples]
 
 
 def _map_records(path: Path, header: Header, record_bytes: int) -> np.ndarray:
@@ -96,8 +113,6 @@ def _gaps(onsets_s: np.ndarray, header: Header) -> np.ndarray:
         )
     if late_s.min() < -TOLERANCE_S:
         raise BadRecording("time_base", "data records overlap in time or are not in order")
-    if ends_s[-1] > LONGEST_S:
-        raise BadRecording("too_long", f"the data records span {ends_s[-1] / 3600:.0f} h")
     return np.column_stack([ends_s[pauses], onsets_s[pauses + 1]])
 
 

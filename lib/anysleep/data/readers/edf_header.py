@@ -5,6 +5,7 @@ samples on disk until they are asked for, and refuse what contradicts itself ins
 1992 (doi 10.1016/0013-4694(92)90009-7), Kemp and Olivan 2003 (doi 10.1016/s1388-2457(03)00123-8); BDF: BioSemi.
 """
 
+import math
 import re
 import warnings
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ import numpy as np
 from anysleep.data.reasons import BadRecording
 
 FIXED_BYTES = 256
+STILL_WRITING = -1
+"""The record count of a file that its recorder has not closed."""
 SIGNAL_FIELDS = {  # name -> bytes, in the order of the file
     "label": 16, "transducer": 80, "unit": 8, "physical_min": 8, "physical_max": 8, "digital_min": 8,
     "digital_max": 8, "prefilter": 80, "samples": 8, "reserved": 32,
@@ -56,7 +59,7 @@ class Header:
     discontinuous: bool
     n_bytes: int
     n_records: int
-    """-1 while the recorder is still writing."""
+    """`STILL_WRITING` where the recorder did not come to say it."""
     record_s: float
     signals: tuple[SignalHeader, ...]
 
@@ -108,7 +111,7 @@ def _parse(fixed: bytes, rest: bytes) -> Header:
         start_time=_start_time(recording_id, _text(fixed[168:184])),
         discontinuous=fixed[192:197] in (b"EDF+D", b"BDF+D"),
         n_bytes=n_bytes,
-        n_records=_integer(fixed, 236, 8, "number of data records"),
+        n_records=_integer(fixed, 236, 8, "number of data records", lowest=STILL_WRITING),
         record_s=_number(_text(fixed[244:252]), "duration of a data record"),
         signals=tuple(signals),
     )
@@ -120,8 +123,8 @@ def _signal(fields: dict[str, str]) -> SignalHeader:
         physical, digital = (0.0, 0.0), (0, 0)
     else:
         physical = tuple(_number(fields[name], f"{name} of {label!r}") for name in ("physical_min", "physical_max"))
-        digital = tuple(int(_number(fields[name], f"{name} of {label!r}")) for name in ("digital_min", "digital_max"))
-    samples = int(_number(fields["samples"], f"samples of {label!r}"))
+        digital = tuple(_whole_number(fields[name], f"{name} of {label!r}") for name in ("digital_min", "digital_max"))
+    samples = _whole_number(fields["samples"], f"samples of {label!r}")
     if samples < 0:
         raise ValueError(f"samples of {label!r} are {samples}")
     return SignalHeader(label, fields["unit"], physical, digital, samples)
@@ -145,17 +148,24 @@ def _start_time(recording_id: str, legacy: str) -> datetime | None:
         return start
 
 
-def _integer(header: bytes, start: int, width: int, name: str) -> int:
-    text = _text(header[start : start + width]).strip()
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError(f"its {name} is {text!r}") from None
+def _integer(header: bytes, start: int, width: int, name: str, lowest: int = 0) -> int:
+    number = _whole_number(_text(header[start : start + width]), name)
+    if number < lowest:
+        raise ValueError(f"its {name} is {number}")
+    return number
+
+
+def _whole_number(text: str, name: str) -> int:
+    number = _number(text, name)
+    if not math.isfinite(number):
+        raise ValueError(f"its {name} is {number}")
+    return int(number)
 
 
 def _number(text: str, name: str) -> float:
+    text = text.strip(" \x00")
     try:
-        return float(text.strip().rstrip("\x00"))
+        return float(text)
     except ValueError:
         raise ValueError(f"its {name} is {text!r}") from None
 
