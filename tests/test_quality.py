@@ -234,7 +234,9 @@ def test_a_name_that_says_nothing_is_asked_for_and_may_be_stated():
     assert (table.type[0], table.verdict[0]) == ("unknown", "look")
     assert table.reason[0].startswith("the name does not say what was recorded")
     assert usable_channels(table) == ["E1"]
-    assert verdict_of_night(table) == ("drop", "no EEG that can be used (if X1 is one, say so)")
+    assert verdict_of_night(table) == (
+        "look", "no EEG that can be used (if X1 is one, say so): AnySleep stages from EOG alone, but less well",
+    )  # fmt: skip
     stated = examine(night, types={"X1": "EEG"})
     assert (stated.type[0], stated.verdict[0]) == ("EEG", "use")
     assert usable_channels(stated) == ["X1", "E1"]
@@ -258,7 +260,7 @@ def test_a_unit_that_is_no_voltage_and_a_low_rate_are_said():
 def test_the_night_is_as_good_as_its_best_channels():
     good, dead, loud = brain(0), np.zeros(N), 50 * brain(1)
     verdicts = {
-        "drop": {"C3": dead, "E1": good},
+        "drop": {"C3": dead, "E1": dead},
         "look": {"C3": loud, "E1": good},
         "use": {"C3": good, "C4": loud, "E1": brain(2)},
     }

@@ -23,6 +23,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from anysleep.data.reasons import CONTROL
 from anysleep.files import written_whole
 from anysleep.stages import EPOCH_S, N_STAGES, UNSCORED
 
@@ -251,8 +252,8 @@ class Archive:
 
 
 def _check_name(name: str) -> None:
-    if not name or name in (".", "..") or "/" in name:
-        raise ValueError(f"{name!r} cannot be a name in an archive: it is empty or holds a slash or only dots")
+    if not name or name in (".", "..") or "/" in name or CONTROL.search(name):
+        raise ValueError(f"{name!r} cannot be a name in an archive: it is empty, dots, or holds / or what is no text")
 
 
 def _refuse_links_outside(group: h5py.Group) -> None:

@@ -60,7 +60,7 @@ def prepare_archive(
     """Prepare every recording of the data sets and assemble the archive at `path`.
 
     A night that an earlier call prepared from the same file, with the same recipe and rate, is taken as it is; so a
-    call that was stopped at any moment goes on, and new recordings can be added. The archive appears whole or not at all.
+    call that was stopped goes on, and new recordings can be added. The archive appears whole or not at all.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def quality_table(archive: Archive) -> pd.DataFrame:
 def write_key(path: Path, key: pd.DataFrame) -> Path:
     """Write which file became which recording, where the user asked for it; keep it apart from the archive."""
     with written_whole(path) as temporary:
-        key.to_csv(temporary, index=False)
+        key.to_csv(temporary, index=False, errors="backslashreplace")  # file names may be no UTF-8
     return path
 
 

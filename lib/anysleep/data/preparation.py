@@ -18,9 +18,9 @@ from anysleep.data.labels.mass import mass_trim_s
 from anysleep.data.preprocessing import preprocess
 from anysleep.data.quality import COLUMNS, ChannelDoctor, verdict_of_night
 from anysleep.data.readers import read_signals
-from anysleep.data.reasons import BadRecording
+from anysleep.data.reasons import BadRecording, without_names
 from anysleep.data.recipes import CONTENT_HASH, OWN_LABELS, Recipe, can_be_had, fill_in
-from anysleep.data.recording import Recording
+from anysleep.data.recording import Recording, first_of
 from anysleep.files import sha256_of
 from anysleep.stages import EPOCH_S, UNSCORED, WAKE
 
@@ -77,8 +77,10 @@ class NightFacts:
 def source_sha256(file: Path) -> str:
     """SHA-256 of a recording's file, or of all its files where the format has several."""
     if file.suffix.lower() not in WITH_COMPANIONS:
+        if not file.is_file():  # reading a pipe or a device might never end
+            raise BadRecording("not_found", "no such file, but a broken link, a pipe or a device")
         return sha256_of(file)
-    files = sorted(file.parent.glob(f"{escape(file.stem)}[-.]*"))
+    files = sorted(each for each in file.parent.glob(f"{escape(file.stem)}[-.]*") if each.is_file())
     return hashlib.sha256("".join(sha256_of(each) for each in files).encode()).hexdigest()
 
 
@@ -99,7 +101,7 @@ def key_of(job: NightJob, source: str) -> str:
 def prepare_night(job: NightJob, source: str, path: Path) -> NightFacts:
     """Read, label, cut, examine and preprocess one night, and write it to `path`, whole or not at all.
 
-    `source` is the file's `source_sha256`. OSError or ValueError where the night cannot be used; then nothing is written.
+    `source` is the file's `source_sha256`. OSError or ValueError where the night cannot be used; nothing is left then.
     """
     recording = job.recording(source)
     with warnings.catch_warnings(record=True) as caught:
@@ -127,8 +129,8 @@ def prepare_night(job: NightJob, source: str, path: Path) -> NightFacts:
                 advice=advice,
                 eeg_channels=tuple(name for name in eeg if name not in left_out),
                 eog_channels=tuple(name for name in eog if name not in left_out),
-                left_out=_say_once(left_out),
-                notes="; ".join(dict.fromkeys(str(warning.message) for warning in caught)),
+                left_out=_cell(_say_once(left_out), job),
+                notes=_cell("; ".join(dict.fromkeys(str(warning.message) for warning in caught)), job),
             )
             prepared = {"key": key_of(job, source), "facts": asdict(facts)}
             writer.describe(quality, _attributes(night, job, source) | {"prepared": json.dumps(prepared)})
@@ -192,7 +194,7 @@ def _write_channels(
     """
     wanted = {**eeg, **eog}
     absent = [name for name, source in wanted.items() if not can_be_had(source, night.channels)]
-    left_out = dict.fromkeys(absent, f"not in the recording ({', '.join(night.channels)})")
+    left_out = dict.fromkeys(absent, f"not in the recording ({first_of(night.channels)})")
     doctor = ChannelDoctor(dict.fromkeys(eeg, "EEG") | dict.fromkeys(eog, "EOG"))
     rows = []
     n_samples = night.n_epochs * EPOCH_S * rate_hz
@@ -217,7 +219,12 @@ def _say_once(left_out: Mapping[str, str]) -> str:
     by_reason: dict[str, list[str]] = {}
     for name, reason in left_out.items():
         by_reason.setdefault(reason, []).append(name)
-    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in by_reason.items())
+    return "; ".join(f"{first_of(names)}: {reason}" for reason, names in by_reason.items())
+
+
+def _cell(text: str, job: NightJob) -> str:
+    """Text for the table, without names, and short enough for an attribute in HDF5."""
+    return without_names(text, job.file, job.label_file, longest=4000)
 
 
 def _attributes(night: Recording, job: NightJob, source: str) -> dict[str, str | float]:

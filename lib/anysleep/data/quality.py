@@ -51,7 +51,7 @@ SAME_CORRELATION = 0.9999
 MAINS_HZ = (50.0, 60.0)
 SIGNATURE_SAMPLES = 4096
 """Remembered of each channel to find it again under another name."""
-LOUDNESS_SAMPLES = 8192
+LOUDNESS_SAMPLES = 1024
 """Enough of an epoch to know its interquartile range."""
 SPECTRUM_PIECES, SPECTRUM_PIECE_S = 240, 4
 """Enough of the night to know its hum."""
@@ -259,8 +259,9 @@ def _loudness(epochs: np.ndarray, whole: np.ndarray) -> np.ndarray:
     loudness = np.full(len(epochs), np.nan)
     if whole.any():
         thinned = epochs[whole, :: 1 + epochs.shape[1] // LOUDNESS_SAMPLES]
-        first, third = np.percentile(thinned, [25, 75], axis=1, overwrite_input=True)
-        loudness[whole] = third - first
+        ordered = np.sort(thinned, axis=1)  # faster than percentiles, and they need no interpolation here
+        n_samples = ordered.shape[1]
+        loudness[whole] = ordered[:, 3 * n_samples // 4] - ordered[:, n_samples // 4]
     return loudness
 
 
@@ -286,7 +287,7 @@ def _line_noise(epochs: np.ndarray, live: np.ndarray, rate_hz: float) -> tuple[f
     if not mains_hz or not chosen.size:
         return np.nan, np.nan
     pieces = epochs[chosen[:: 1 + len(chosen) // SPECTRUM_PIECES], : round(SPECTRUM_PIECE_S * rate_hz)]
-    hz, power = periodogram(pieces, rate_hz, window="hann", detrend="linear", axis=1)
+    hz, power = periodogram(pieces, rate_hz, window="hann", axis=1)
     total = np.maximum(power[:, hz >= 1].sum(axis=1), np.finfo(np.float32).tiny)  # a piece may be flat
     shares = [float(np.median(power[:, np.abs(hz - mains) <= 1].sum(axis=1) / total)) for mains in mains_hz]
     return max(zip(shares, mains_hz, strict=True))

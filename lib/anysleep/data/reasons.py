@@ -28,22 +28,28 @@ REASONS = {
     "crashed": "the process that read the file died",
 }
 """Code -> what it means; the message beside it in a table gives the details."""
-LONGEST = 399
-"""Characters of a message in a table."""
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""What is no text: it would break a table or a file."""
 
 
-def without_names(error: BaseException, *files: Path | None) -> str:
-    """The message of an error or a warning in one short line, without the paths and names of these files.
+def without_names(error: BaseException | str, *files: Path | None, longest: int = 399) -> str:
+    """What an error or a warning says in one line of at most `longest` characters, without the names of these files.
 
-    Those could tell who the patient is.
+    Names and paths could tell who the patient is.
     """
-    text = getattr(error, "strerror", None) or str(error) or REASONS[reason_of(error)]
+    text = error if isinstance(error, str) else _message(error)
     for file in filter(None, files):
         text = text.replace(f"{file}: ", "")
         for part in (str(file), str(file.parent), file.name, file.stem):
             if part != ".":
                 text = re.sub(rf"(?<!\w){re.escape(part)}(?!\w)", "...", text)
-    return shorten(text, LONGEST, placeholder=" ...")
+    return shorten(CONTROL.sub(" ", text), longest, placeholder=" ...")
+
+
+def _message(error: BaseException) -> str:
+    """What an error says; some say nothing, as a MemoryError, and those of the system say the path once more."""
+    return getattr(error, "strerror", None) or str(error) or REASONS[reason_of(error)]
 
 
 class BadRecording(ValueError):

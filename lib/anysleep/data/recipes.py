@@ -2,18 +2,20 @@
 
 import os
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property
 from glob import escape
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
+from zipfile import BadZipFile
 
 import pandas as pd
 from pydantic import AfterValidator, Field
 
 from anysleep.data.labels import LABEL_READERS, STANDARD_CODES, LengthRule
-from anysleep.data.reasons import BadRecording
+from anysleep.data.reasons import CONTROL, BadRecording
 from anysleep.params import ParameterError, Strict, merge_parameters
 from anysleep.stages import STAGES, UNSCORED
 
@@ -21,6 +23,12 @@ StageName = Literal["Wake", "N1", "N2", "N3", "REM", "unscored"]
 OWN_LABELS = "own"
 CONTENT_HASH = "hash"
 """The name in a template that stands for eight hexadecimal digits of the file's SHA-256."""
+
+
+LONGEST_NAME = 100
+"""Characters of an id, so that it fits into the name of a file."""
+SEPARATORS = re.compile(r"[/\\#&]")
+"""Of paths and of published names: no id may hold them."""
 
 
 def _check_pattern(pattern: str) -> str:
@@ -163,39 +171,44 @@ def names_of(recipe: Recipe, file: PurePosixPath) -> dict[str, str]:
 
 def fill_in(template: str, names: Mapping[str, str], field: str) -> str:
     """A template with its names filled in. BadRecording where one is unknown or the result is no name."""
-    try:
-        text = template.format_map(names)
-    except (KeyError, IndexError, ValueError) as error:
-        raise BadRecording(
-            "name", f"{field} {template!r}: there is no {error}; there are {', '.join(names)}"
-        ) from error
-    if not text or text in (".", "..") or re.search(r"[/\\\x00#&]", text):
-        raise BadRecording("name", f"{field} {text!r} cannot be a name in an archive (empty, dots, or one of / \\ # &)")
+    text = _filled(template, names, field)
+    if not text or text in (".", "..") or len(text) > LONGEST_NAME or SEPARATORS.search(text) or CONTROL.search(text):
+        raise BadRecording(  # the name itself could tell who the patient is
+            "name",
+            f"{field} {template!r} cannot be a name in an archive here: it is empty, dots, longer than {LONGEST_NAME} "
+            "characters, or holds one of / \\ # & or what is no text",
+        )
     return text
 
 
 def find_beside(pattern: str, names: Mapping[str, str], folder: Folder) -> Path | None:
     """The one file that a pattern with names means, None where there is none. BadRecording where there are several."""
-    pattern = pattern.format_map({name: escape(text) for name, text in names.items()})
+    pattern = _filled(pattern, {name: escape(text) for name, text in names.items()}, "the pattern")
     found = folder.match(pattern)
     if len(found) > 1:
         raise BadRecording("label_file", f"{len(found)} files match {pattern!r}; which one is meant is not clear")
-    return folder.path / found[0] if found else None
+    if not found:
+        return None
+    if not (folder.path / found[0]).is_file():
+        raise BadRecording("label_file", f"what matches {pattern!r} is a broken link, a pipe or a device")
+    return folder.path / found[0]
 
 
 def read_participants(recipe: Participants, folder: Folder) -> pd.DataFrame:
-    """The table with columns key, subject, age, sex, group, as far as there are; ids stay text.
+    """The table with columns key, subject, age, sex, group, as far as there are: all text but the age.
 
     ValueError where the file or a column is missing, or a key occurs twice.
     """
     path = find_beside(recipe.file, {}, folder)
     if path is None:
         raise ValueError(f"no participants table in {folder.path} matches {recipe.file!r}")
-    ids = {theirs: str for ours, theirs in recipe.columns.items() if ours in ("key", "subject")}
-    if path.suffix == ".xlsx":
-        table = pd.read_excel(path, dtype=ids)
-    else:
-        table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=ids)
+    try:
+        if path.suffix == ".xlsx":
+            table = pd.read_excel(path, dtype=str)
+        else:
+            table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str)
+    except (ValueError, KeyError, BadZipFile) as error:
+        raise ValueError(f"{path.name} cannot be read as a table in UTF-8: {error}") from error
     absent = [name for name in recipe.columns.values() if name not in table]
     if absent:
         raise ValueError(f"{path.name} has no column {', '.join(absent)}, only {', '.join(map(str, table))}")
@@ -203,7 +216,7 @@ def read_participants(recipe: Participants, folder: Folder) -> pd.DataFrame:
     twice = table.key[table.key.duplicated()].unique()
     if len(twice):
         raise ValueError(f"{path.name} has several rows for {', '.join(map(str, twice[:5]))}")
-    return table
+    return table.assign(age=_numbers(table.age)) if "age" in table else table
 
 
 def identify(recordings: pd.DataFrame, recipes: Sequence[Recipe]) -> pd.DataFrame:
@@ -221,6 +234,24 @@ def identify(recordings: pd.DataFrame, recipes: Sequence[Recipe]) -> pd.DataFram
                 raise ValueError(f"{row.dataset}: id {row.recording!r} does not match {patterns[row.dataset]!r}")
             known[i] = match.group(1)
     return recordings.assign(subject=known)
+
+
+def _numbers(ages: pd.Series) -> pd.Series:
+    """NaN, with a warning, where an age is no number: it must not change those of the others into text."""
+    numbers = pd.to_numeric(ages, errors="coerce").astype(float)
+    wrong = ages[numbers.isna() & ages.notna()]
+    if len(wrong):
+        warnings.warn(f"{len(wrong)} ages are no numbers and count as unknown, such as {wrong.iloc[0]!r}", stacklevel=3)
+    return numbers
+
+
+def _filled(template: str, names: Mapping[str, str], field: str) -> str:
+    try:
+        return template.format_map(names)
+    except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
+        raise BadRecording(
+            "name", f"{field} {template!r} cannot be filled in ({error}); there are {', '.join(names)}"
+        ) from error
 
 
 def can_be_had(expression: str, present: Sequence[str]) -> bool:

@@ -160,10 +160,14 @@ def position_of(name: str, channels: Sequence[str]) -> int:
     if not found:
         near = get_close_matches(name, channels, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        more = f" and {len(channels) - 10} more" if len(channels) > 10 else ""
-        known = ", ".join(channels[:10]) + more
-        raise BadRecording("channels", f"no channel {name!r}; {hint}the recording has {known}")
+        raise BadRecording("channels", f"no channel {name!r}; {hint}the recording has {first_of(channels)}")
     return found[0]
+
+
+def first_of(channels: Sequence[str]) -> str:
+    """The first ten channels in words, and how many more there are."""
+    more = f" and {len(channels) - 10} more" if len(channels) > 10 else ""
+    return ", ".join(channels[:10]) + more
 
 
 def _operands(expression: str, channels: Sequence[str]) -> list[int]:

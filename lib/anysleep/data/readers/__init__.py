@@ -5,10 +5,14 @@ format is one such function and a line in `READERS`.
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
 
 from anysleep.data.labels import LengthRule, scoring_of_annotations, with_scoring
 from anysleep.data.labels.edf import read_edf_scoring, sleep_edf_scoring_beside
@@ -19,7 +23,7 @@ from anysleep.data.readers.mne_formats import read_brainvision, read_eeglab, rea
 from anysleep.data.readers.physionet import read_wfdb
 from anysleep.data.readers.utime import read_utime
 from anysleep.data.reasons import BadRecording, reason_of
-from anysleep.data.recording import Recording
+from anysleep.data.recording import Recording, Signals
 
 
 def read_hdf5(path: Path) -> Recording:
@@ -59,12 +63,9 @@ def read_signals(path: str | Path) -> Recording:
         raise BadRecording(
             "format", f"{path}: no reader for {path.suffix!r}; there are readers for {', '.join(READERS)}"
         )
-    try:
-        return READERS[suffix](path)
-    except (OSError, MemoryError):
-        raise
-    except Exception as error:  # libraries let all kinds of errors through when a file is damaged
-        raise BadRecording(reason_of(error), f"{path}: {error}") from error
+    with _naming(path):
+        night = READERS[suffix](path)
+    return replace(night, signals=Signals([partial(_samples, path, night, i) for i in range(len(night.channels))]))
 
 
 def read_recording(
@@ -115,4 +116,20 @@ def read_recording(
             warnings.warn(f"the labels cannot be used, so the recording counts as unscored: {error}", stacklevel=2)
             return replace(night, hypnogram=None)
     except ValueError as error:
+        raise BadRecording(reason_of(error), f"{path}: {error}") from error
+
+
+def _samples(path: Path, night: Recording, index: int) -> np.ndarray:
+    with _naming(path):
+        return night.signals[index]
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Every error but the system's own becomes a BadRecording that names the file."""
+    try:
+        yield
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # libraries let all kinds of errors through when a file is damaged
         raise BadRecording(reason_of(error), f"{path}: {error}") from error

@@ -28,7 +28,7 @@ def _entries(file: h5py.File) -> list[tuple[str | None, dict]]:
     """Name, where the description gives one, and properties of every channel."""
     try:
         description = json.loads(file.attrs["description"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise BadRecording("damaged", f"the root attribute 'description' is missing or no JSON: {error}") from error
     named = list(description.items()) if isinstance(description, dict) else [(None, entry) for entry in description]
     if not all(isinstance(entry, dict) and isinstance(entry.get("path"), str) for _, entry in named):

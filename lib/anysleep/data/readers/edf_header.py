@@ -1,8 +1,8 @@
 """The header of EDF, EDF+, BDF and BDF+ files, and the annotations between their samples.
 
 By hand, because no library does all of this: tell when each data record of a discontinuous file begins, leave BDF
-samples on disk until they are asked for, and refuse what contradicts itself instead of repairing it. Layout: Kemp et al.
-1992 (doi 10.1016/0013-4694(92)90009-7), Kemp and Olivan 2003 (doi 10.1016/s1388-2457(03)00123-8); BDF: BioSemi.
+samples on disk until they are asked for, and refuse what contradicts itself instead of repairing it. Layout: Kemp et
+al. 1992 (doi 10.1016/0013-4694(92)90009-7), Kemp and Olivan 2003 (doi 10.1016/s1388-2457(03)00123-8); BDF: BioSemi.
 """
 
 import math
@@ -81,8 +81,9 @@ def parse_annotations(records: Sequence[np.ndarray]) -> tuple[np.ndarray, list[A
     """
     onsets_s, annotations = [], []
     for number, signal in enumerate(records):
-        for record in signal:
-            lists = [TIMED_LIST.match(part) for part in record.tobytes().split(b"\x00") if part]
+        raw, width = signal.tobytes(), signal.shape[1]
+        for start in range(0, len(raw), max(width, 1)):
+            lists = [TIMED_LIST.match(part) for part in raw[start : start + width].split(b"\x00") if part]
             if None in lists or not (lists or number):
                 raise BadRecording("damaged", f"data record {len(onsets_s)} holds annotations that cannot be read")
             if number == 0:  # the first list of each record says when the record begins
@@ -98,12 +99,17 @@ def _parse(fixed: bytes, rest: bytes) -> Header:
     n_signals = _integer(fixed, 252, 4, "number of signals")
     n_bytes = _integer(fixed, 184, 8, "size of the header")
     if not n_bytes == FIXED_BYTES * (n_signals + 1) == len(fixed) + len(rest):
-        raise ValueError(f"a header for {n_signals} signals has {FIXED_BYTES * (n_signals + 1)} bytes")
+        raise ValueError(
+            f"a header for {n_signals} signals has {FIXED_BYTES * (n_signals + 1)} bytes; it says {n_bytes}, and "
+            f"{len(fixed) + len(rest)} are there"
+        )
     columns, at = {}, 0
     for name, width in SIGNAL_FIELDS.items():
         columns[name] = [rest[at + i * width : at + (i + 1) * width] for i in range(n_signals)]
         at += n_signals * width
-    signals = [_signal({name: _text(column[i]).strip() for name, column in columns.items()}) for i in range(n_signals)]
+    signals = [
+        _signal({name: _text(column[i]).strip(" \x00") for name, column in columns.items()}) for i in range(n_signals)
+    ]
     recording_id = _text(fixed[88:168])
     return Header(
         sample_bytes=3 if fixed[0] == 0xFF else 2,

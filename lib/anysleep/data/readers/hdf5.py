@@ -16,6 +16,9 @@ from anysleep.data.reasons import BadRecording
 from anysleep.data.recording import Recording, Signals
 from anysleep.data.units import microvolts
 
+DENSEST = 2000
+"""Bytes that one stored byte can stand for: deflate, the best of the usual compressors, comes to half of it."""
+
 
 @dataclass(frozen=True)
 class StoredChannel:
@@ -86,7 +89,7 @@ def _check_links(file: h5py.File) -> None:
     for name in names_in(file):
         link = file.get(name, getlink=True)
         if isinstance(link, h5py.ExternalLink):
-            raise BadRecording("format", f"{name!r} is a link to another file ({link.filename}); copy the data instead")
+            raise BadRecording("format", f"{name!r} is a link to another file; copy the data instead")
         if isinstance(link, h5py.SoftLink) and not _leads_somewhere(file, name):
             raise BadRecording("format", f"{name!r} is a link to {link.path!r}, where there is nothing")
 
@@ -120,6 +123,8 @@ def _n_samples(file: h5py.File, channel: StoredChannel) -> int:
         raise BadRecording(
             "format", f"{channel.path!r} holds {data.dtype} of shape {data.shape}; expected one row of real numbers"
         )
+    if data.nbytes > DENSEST * max(data.id.get_storage_size(), 1):
+        raise BadRecording("damaged", f"of the {data.size} samples of {channel.name} most were never written")
     return data.size
 
 

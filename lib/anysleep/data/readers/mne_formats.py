@@ -91,6 +91,8 @@ def read_brainvision(path: Path) -> Recording:
     BadRecording where a file is damaged, missing or not beside the header, or pauses have no dates.
     """
     header = _text(path)
+    if _number(header, "SamplingInterval") is None:
+        raise BadRecording("damaged", "not a BrainVision header: it gives no SamplingInterval")
     data_file, marker_file = _file_beside(path, header, "DataFile"), _file_beside(path, header, "MarkerFile")
     open_raw = partial(mne.io.read_raw_brainvision, path, overrides={"marker_fname": False})
     raw = _opened(open_raw)
@@ -206,6 +208,17 @@ def _setting(header: str, name: str) -> str | None:
     return found[1].strip() if found else None
 
 
+def _number(header: str, name: str) -> float | None:
+    """None where the header does not say it. BadRecording where it is no number above 0."""
+    text = _setting(header, name)
+    try:
+        if not text or 0 < float(text) < np.inf:
+            return float(text) if text else None
+    except ValueError:
+        pass
+    raise BadRecording("damaged", f"{name} is {text!r}; expected a number above 0")
+
+
 def _voltages(header: str) -> list[int]:
     """Positions of the channels in volts; MNE itself takes an EEG channel without coordinates for no voltage."""
     section = re.search(r"^\[Channel Infos\](.*?)(?:^\[|\Z)", header, re.MULTILINE | re.DOTALL)
@@ -219,21 +232,21 @@ def _file_beside(path: Path, header: str, name: str) -> Path | None:
     if not file:
         return None
     if re.search(r"[/\\:]", file) or not (path.parent / file).is_file():
-        message = f"{name}={file} is not beside the header; was the file renamed, but not in the header?"
+        message = f"{name} is not beside the header; was the file renamed, but not in the header?"
         raise BadRecording("not_found", message)
     return path.parent / file
 
 
 def _check_size(header: str, data_file: Path | None, raw: mne.io.BaseRaw) -> None:
     """BadRecording where the data file is not as long as the header says, or ends within a sample."""
-    n_points, binary_format = _setting(header, "DataPoints"), _setting(header, "BinaryFormat")
-    if n_points and int(n_points) != raw.n_times:
-        code = "truncated" if raw.n_times < int(n_points) else "record_count"
-        raise BadRecording(code, f"the header says {n_points} samples a channel, the data file holds {raw.n_times}")
+    n_points, binary_format = _number(header, "DataPoints"), _setting(header, "BinaryFormat")
+    if n_points and n_points != raw.n_times:
+        code = "truncated" if raw.n_times < n_points else "record_count"
+        raise BadRecording(code, f"the header says {n_points:g} samples a channel, the data file holds {raw.n_times}")
     if data_file and binary_format:
         n_bytes = raw.n_times * raw.info["nchan"] * int(binary_format.rpartition("_")[2]) // 8
         if data_file.stat().st_size != n_bytes:
-            raise BadRecording("truncated", f"{data_file.name} ends within a sample")
+            raise BadRecording("truncated", "the data file ends within a sample")
 
 
 def _markers(path: Path) -> list[_Marker]:

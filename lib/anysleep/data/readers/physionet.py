@@ -39,11 +39,12 @@ def _read_header(path: Path) -> wfdb.Record:
     """The record without its samples. BadRecording where it is damaged, or leads out of its folder."""
     lines = path.read_text(encoding="ascii", errors="replace").splitlines()
     names = [line.split()[0] for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    if names and re.fullmatch(r"[^/\\]+/\d+", names[0]):
+    if not names or "\x00" in names[0]:
+        raise BadRecording("damaged", "not a WFDB header: it is empty or binary")
+    if re.fullmatch(r"[^/\\]+/\d+", names[0]):
         raise BadRecording("format", f"the record {names[0]} has several segments; join them first (wfdb.rdrecord)")
-    for name in names:
-        if re.search(r"[/\\:]|\.\.", name):
-            raise BadRecording("format", f"the header names {name!r}; every file must lie beside the header")
+    if any(re.search(r"[/\\:]|\.\.", name) for name in names):
+        raise BadRecording("format", "the header names a file in another folder; every file must lie beside the header")
     try:
         record = wfdb.rdheader(str(path.absolute().with_suffix("")))
     except (IndexError, ValueError) as error:
@@ -68,6 +69,8 @@ def _check_whole(path: Path, record: wfdb.Record) -> None:
     except ValueError as error:
         message = f"a signal file holds less than the {record.sig_len} samples of the header"
         raise BadRecording("truncated", message) from error
+    except KeyError as error:
+        raise BadRecording("format", f"the samples are stored in format {error}, which cannot be read") from error
 
 
 def _samples(path: Path, record: wfdb.Record, index: int) -> np.ndarray:
