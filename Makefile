@@ -19,6 +19,7 @@ lab: $(READY)
 	$(BIN)/jupyter lab notebooks
 
 bench: $(READY)
+	$(BIN)/python tests/bench/preparation.py
 	$(BIN)/python tests/bench/bench.py
 
 effects: $(READY)

@@ -11,6 +11,8 @@ import shlex
 import sys
 from pathlib import Path
 
+import yaml
+
 PROFILE = config.get("profile", "demo")
 OUT = f"outputs/{PROFILE}"
 LIBRARY = sorted(str(path) for path in Path("lib/anysleep").rglob("*.py"))
@@ -19,6 +21,12 @@ LIBRARY = sorted(str(path) for path in Path("lib/anysleep").rglob("*.py"))
 def sources(notebook):
     """What a run depends on besides the data: the notebook, its parameters, the library."""
     return [f"notebooks/{notebook}.ipynb", f"params/{PROFILE}/{notebook}.yaml", *LIBRARY]
+
+
+def recipes():
+    """The recipes that the profile's 01 names."""
+    with open(f"params/{PROFILE}/01_prepare.yaml") as file:
+        return list(yaml.safe_load(file)["datasets"])
 
 
 def run(notebook):
@@ -45,6 +53,7 @@ rule all:
 rule prepare:
     input:
         sources("01_prepare"),
+        recipes(),
     output:
         archive=f"{OUT}/01_prepare/archive.h5",
         result=f"{OUT}/01_prepare/result.json",

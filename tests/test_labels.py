@@ -13,7 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from anysleep.data import BadRecording
-from anysleep.data.labels import LABEL_READERS, STANDARD_CODES, Scoring, hypnogram_from_stages, with_scoring
+from anysleep.data.labels import (
+    LABEL_READERS,
+    STANDARD_CODES,
+    Scoring,
+    hypnogram_from_stages,
+    scoring_of_list,
+    with_scoring,
+)
 from anysleep.data.labels.mass import mass_trim_s
 from anysleep.data.recording import Recording, annotation_table
 from anysleep.published import read_table
@@ -493,3 +500,13 @@ def test_anything_at_all_is_read_or_refused(tmp_path, reader, content):
         assert str(error)
     else:
         assert isinstance(scoring.stages, pd.DataFrame)
+
+
+def test_unknown_labels_count_as_unscored_only_where_that_is_the_rule():
+    scoring = scoring_of_list(["W", "N2", "??"], 30)
+    night = Recording(("EEG",), [np.zeros(1)], (100.0,), ("uV",), 90.0)
+    codes = {"W": 0, "N2": 2}
+    with pytest.raises(ValueError, match=r"unknown stage labels: '\?\?'"):
+        with_scoring(night, scoring, codes=codes)
+    with pytest.warns(UserWarning, match=r"1 labels count as unscored: \?\?"):
+        assert with_scoring(night, scoring, codes=codes, unknown="unscored").hypnogram.tolist() == [0, 2, 9]

@@ -39,7 +39,7 @@ def steps(folder: Path) -> dict[str, Callable[[], Callable[[], object]]]:
     night = {
         f"simulate a night of {HOURS} h, 8 channels": lambda: lambda: simulate_night(person, hours=HOURS),
         f"simulate it and write EDF+, {HOURS} h": lambda: lambda: write_cohort(folder, n_persons=1, hours=HOURS),
-        f"read that EDF+, {HOURS} h": lambda: lambda: read_recording(folder / "syn001-night1.edf"),
+        f"read that EDF+, {HOURS} h": lambda: lambda: list(read_recording(folder / "syn001-night1.edf").signals),
     }
     raw = {
         f"preprocess {rate_hz} Hz to 128 Hz, {HOURS} h, {N_CHANNELS} channels": (

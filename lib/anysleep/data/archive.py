@@ -86,11 +86,17 @@ class NightWriter:
 
 
 def read_prepared(path: Path, inside: str) -> dict[str, object] | None:
-    """What `prepare_night` noted of a night; None where file or night is missing or does not say it."""
+    """What `prepare_night` noted of a night; None where file or night is missing or does not say it.
+
+    ValueError where the file is there but cannot be read.
+    """
     if not path.is_file():
         return None
-    with h5py.File(path, "r") as file:
-        return json.loads(file[inside].attrs["prepared"]) if "prepared" in file.get(inside, file).attrs else None
+    try:
+        with h5py.File(path, "r") as file:
+            return json.loads(file[inside].attrs["prepared"]) if "prepared" in file.get(inside, file).attrs else None
+    except OSError as error:
+        raise ValueError(f"{path.name} is there already, but is no whole HDF5 file; move it away") from error
 
 
 def assemble_archive(path: str | Path, datasets: Sequence["DatasetFiles"], sampling_rate_hz: int) -> Path:

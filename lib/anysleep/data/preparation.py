@@ -156,7 +156,8 @@ def label(night: Recording, job: NightJob) -> Recording:
         return night
     else:
         scoring = LABEL_READERS[labels.reader](job.label_file, codes=labels.stage_of, epoch_s=labels.epoch_s)
-    return with_scoring(night, scoring, codes=labels.stage_of, offset_s=labels.offset_s, length=labels.length)
+    rules = {"offset_s": labels.offset_s, "length": labels.length, "unknown": labels.unknown}
+    return with_scoring(night, scoring, codes=labels.stage_of, **rules)
 
 
 def cut_to_sleep(night: Recording, minutes: float | None) -> Recording:

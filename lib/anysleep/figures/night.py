@@ -76,7 +76,7 @@ def plot_overview(
     channels
         (C,) names.
     spectrogram
-        Of the whole night, see `night_spectrogram`; usually that of the first channel.
+        Of the first channel over the whole night, see `night_spectrogram`.
     hypnogram
         (E,) stages of the whole night, or None.
     start_s
@@ -96,11 +96,13 @@ def plot_overview(
     _plot_whole_night(spectrogram, hypnogram, top, middle)
     plot_signals(signals, rate_hz, channels, bottom, start_s)
     _label_epochs(hypnogram, start_s, signals.shape[1] / rate_hz, bottom)
+    _draw_scale(bottom)
     for ax, unit_s in ((top, 3600), (middle, 3600), (bottom, 1)):
         _shade(np.reshape(gaps_s, (-1, 2)) / unit_s, ax, label="recorder paused", **GAP_STYLE)
     for ax in (top, middle):
         ax.axvline(start_s / 3600, color=WINDOW_COLOUR, linewidth=1.5, label="seconds shown below")
-    top.set_title(title, loc="left", fontsize="medium")
+    middle.set_ylabel(f"{channels[0]}\nfrequency (Hz)")
+    figure.suptitle(title, x=0.01, ha="left", fontsize="medium")
     top.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False, fontsize="small", borderpad=0)
     return figure
 
@@ -144,26 +146,31 @@ def _plot_whole_night(spectrogram: Spectrogram, hypnogram: np.ndarray | None, to
         times = prediction_times(len(hypnogram), EPOCH_S, None)
         plot_hypnogram(hypnogram, times, top, color="0.5")
         for stage in range(N_STAGES):
-            depth = np.where(hypnogram == stage, DEPTH[stage], np.nan)
-            top.hlines(depth, times[:-1], times[1:], colors=STAGE_COLOURS[stage], linewidth=4)
-        _shade(_spans(hypnogram == UNSCORED) * EPOCH_S / 3600, top, label="unscored", **UNSCORED_STYLE)
+            starts, ends = times[_spans(hypnogram == stage)].T
+            top.hlines(np.full(len(starts), DEPTH[stage]), starts, ends, colors=STAGE_COLOURS[stage], linewidth=4)
+        _shade(times[_spans(hypnogram == UNSCORED)], top, label="unscored", **UNSCORED_STYLE)
     hours_axis(plot_spectrogram(spectrogram, bottom))
 
 
 def _label_epochs(hypnogram: np.ndarray | None, start_s: float, duration_s: float, ax: Axes) -> None:
-    """Say the stage of every epoch of a close-up, in its colour, and the numbers of the epochs, from 1."""
+    """Say the number, from 1, and the stage of every epoch of a close-up."""
     first = int(start_s // EPOCH_S)
-    epochs = range(first, first + int(duration_s // EPOCH_S))
-    for epoch in epochs:
+    for epoch in range(first, first + int(duration_s // EPOCH_S)):
         stage = UNSCORED if hypnogram is None else hypnogram[epoch]
         name, colour = ("unscored", "white") if stage == UNSCORED else (STAGES[stage], STAGE_COLOURS[stage])
         box = {"facecolor": colour, "alpha": 0.6, "boxstyle": "round,pad=0.2"}
-        centre_s = (epoch + 0.5) * EPOCH_S
-        ax.text(centre_s, 1, name, transform=ax.get_xaxis_transform(), ha="center", va="center", bbox=box)
+        position = {"x": (epoch + 0.5) * EPOCH_S, "y": 1.01, "transform": ax.get_xaxis_transform()}
+        ax.text(s=f"epoch {epoch + 1}: {name}", **position, ha="center", va="bottom", fontsize="small", bbox=box)
         ax.axvline(epoch * EPOCH_S, color="0.6", linewidth=0.8, linestyle=":")
-    numbers = f"epoch {first + 1}" if len(epochs) == 1 else f"epochs {first + 1} to {first + len(epochs)}"
-    ax.set_title(numbers, loc="left", fontsize="medium")
-    ax.set_ylabel(f"channels, {SPACING_IQR} interquartile\nranges from one to the next", fontsize="small")
+
+
+def _draw_scale(ax: Axes) -> None:
+    """A bar right of the first channel that says how large the signals are."""
+    beside = ax.get_yaxis_transform()
+    ax.plot([1.01, 1.01], [-SPACING_IQR / 2, SPACING_IQR / 2], color="black", transform=beside, clip_on=False)
+    text = f"{SPACING_IQR} inter-\nquartile\nranges"
+    # Out of the layout, so that it stands below the colour bar and not between it and its axes.
+    ax.text(1.02, 0, text, transform=beside, va="center", fontsize="small", linespacing=1, in_layout=False)
 
 
 def _spans(inside: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from anysleep.data.labels.physionet import read_physionet
 from anysleep.data.labels.scoring import (
     LengthRule,
     Scoring,
+    UnknownRule,
     epochs_in,
     scoring_of_annotations,
     scoring_of_list,
@@ -38,6 +39,7 @@ __all__ = [
     "STANDARD_CODES",
     "LengthRule",
     "Scoring",
+    "UnknownRule",
     "epochs_in",
     "hypnogram_from_stages",
     "scoring_of_annotations",

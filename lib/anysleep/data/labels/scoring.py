@@ -11,7 +11,7 @@ import pandas as pd
 
 from anysleep.data.labels.hypnogram import STANDARD_CODES, codes_of, hypnogram_from_stages
 from anysleep.data.reasons import BadRecording
-from anysleep.data.recording import ANNOTATION_COLUMNS, Recording, annotation_table
+from anysleep.data.recording import ANNOTATION_COLUMNS, Recording, annotation_table, first_of
 from anysleep.stages import EPOCH_S, UNSCORED
 
 TOLERANCE_S = 0.5
@@ -20,6 +20,11 @@ LengthRule = Literal["equal", "trim_end", "lights"]
 """What happens where labels and signals differ in length. `equal`: the night is refused. `trim_end`: both end where the
 shorter one ends. `lights`: the first label belongs to the moment the lights went off, and there is one for every epoch
 until they went on."""
+
+
+UnknownRule = Literal["refuse", "unscored"]
+"""What happens to a label that is not in the codes. `refuse`: the night is refused. `unscored`: the label counts as 9,
+which is said."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ def with_scoring(
     codes: Mapping[str, int] = STANDARD_CODES,
     offset_s: float = 0.0,
     length: LengthRule = "equal",
+    unknown: UnknownRule = "refuse",
 ) -> Recording:
     """The night with a hypnogram, and the scoring as its annotations, on the time base of its signals.
 
@@ -72,6 +78,8 @@ def with_scoring(
         Where second 0 of the labels lies in the recording, beyond what the clock times of both files say.
     length
         The rule for labels and signals of different length.
+    unknown
+        The rule for labels that are not in `codes`.
 
     Raises
     ------
@@ -87,6 +95,8 @@ def with_scoring(
     if scoring.stages.empty:
         return night
     stages = scoring.stages.assign(onset_s=scoring.stages.onset_s + shift_s, duration_s=_lasting_s(scoring.stages))
+    if unknown == "unscored":
+        codes = _with_unknown(stages, codes)
     night = _fit(night, stages, codes_of(stages, codes), scoring.epoch_s, length)
     hypnogram = hypnogram_from_stages(stages, night.duration_s, codes)
     hypnogram[epochs_in(night.gaps_s, len(hypnogram))] = UNSCORED
@@ -99,6 +109,15 @@ def epochs_in(spans_s: np.ndarray, n_epochs: int, epoch_s: float = EPOCH_S) -> n
     for start_s, end_s in np.round(spans_s, 6):  # a rounding error does not touch an epoch
         touched[int(start_s // epoch_s) : int(-(-end_s // epoch_s))] = True
     return touched
+
+
+def _with_unknown(stages: pd.DataFrame, codes: Mapping[str, int]) -> dict[str, int]:
+    """The codes, and 9 for every label they lack."""
+    known = {label.strip().lower() for label in codes}
+    unknown = stages.description[~stages.description.str.strip().str.lower().isin(known)]
+    if len(unknown):
+        warnings.warn(f"{len(unknown)} labels count as unscored: {first_of(sorted(set(unknown)))}", stacklevel=3)
+    return {**codes, **dict.fromkeys(unknown, UNSCORED)}
 
 
 def _clock_difference_s(night: Recording, scoring: Scoring) -> float:

@@ -108,7 +108,7 @@ def _rate_hz(channel: StoredChannel) -> float:
         rate_hz = np.nan
     if not 0 < rate_hz < np.inf:
         raise BadRecording(
-            "time_base", f"the sample rate of {channel.name} is {channel.rate_hz!r}; expected a number above 0"
+            "time_base", f"the sample rate of {channel.name} is {channel.rate_hz}; expected a number above 0"
         )
     return rate_hz
 

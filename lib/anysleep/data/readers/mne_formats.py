@@ -130,7 +130,8 @@ def _refusing_damage(unsaid: str) -> Iterator[None]:
         except OSError as error:
             if error.filename:  # the system's word; damage names no file
                 raise
-            raise BadRecording("damaged", f"not a whole file of its format: {error}") from error
+            code = "not_found" if isinstance(error, FileNotFoundError) else "damaged"
+            raise BadRecording(code, f"not a whole file of its format: {error}") from error
         except Exception as error:  # all kinds, from assertions to missing attributes
             if "number of trials" in str(error):
                 raise BadRecording("cut_out", "the file holds epochs, not one continuous recording") from error

@@ -1,0 +1,104 @@
+"""The recordings of an archive, data set by data set: what they lack, how long they last, who slept."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from anysleep.stages import EPOCH_S
+
+MOST_COLUMNS = 3
+BIN_HOURS = 0.5
+UNKNOWN = "unknown"
+SEX_COLOURS = ("#CC79A7", "0.3", "#D55E00", "0.55")
+"""Of Okabe and Ito's palette what no stage has, and greys."""
+UNKNOWN_COLOUR = "0.85"
+
+
+def plot_each_dataset(table: pd.DataFrame, plot: Callable[[pd.DataFrame, Axes], Axes], height: float = 3.2) -> Figure:
+    """An axes a data set, `height` inches high, into which `plot` draws the rows of that data set."""
+    datasets = list(table.dataset.unique())
+    n_columns = min(max(len(datasets), 1), MOST_COLUMNS)
+    n_rows = max(math.ceil(len(datasets) / n_columns), 1)
+    size = (max(4 * n_columns, 6), height * n_rows)
+    figure, grid = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False, layout="constrained")
+    for ax, dataset in zip(grid.flat, datasets, strict=False):
+        plot(table[table.dataset == dataset], ax)
+        ax.set_title(dataset, loc="left", fontsize="medium")
+    for ax in grid.flat[len(datasets) :]:
+        ax.set_axis_off()
+    if not datasets:
+        grid[0, 0].text(0.5, 0.5, "nothing to show", ha="center", va="center")
+    return figure
+
+
+def missing_channels(nights: pd.DataFrame, channels: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """One row a channel of a data set: dataset, channel, n_recordings, n_missing, share_missing.
+
+    `nights` as from `Archive.recordings`; `channels` names those of each data set.
+    """
+    rows = []
+    for dataset, group in nights.groupby("dataset", sort=False):
+        for channel in channels[dataset]:
+            n_missing = sum(channel not in present for present in group.channels)
+            rows.append((dataset, channel, len(group), n_missing, n_missing / len(group)))
+    return pd.DataFrame(rows, columns=["dataset", "channel", "n_recordings", "n_missing", "share_missing"])
+
+
+def plot_missing_channels(missing: pd.DataFrame, ax: Axes) -> Axes:
+    """A bar a channel, in the data set's order from the top: the share of recordings that lack it."""
+    bars = ax.barh(missing.channel, missing.share_missing, color="0.4")
+    ax.bar_label(bars, [f"{n} of {total}" for n, total in zip(missing.n_missing, missing.n_recordings, strict=True)],
+                 padding=3, fontsize="small")  # fmt: skip
+    ax.set(xlim=(0, 1.2), xlabel="share of recordings that lack the channel")
+    ax.set_xticks(np.linspace(0, 1, 5))
+    ax.xaxis.set_major_formatter(PercentFormatter(xmax=1))
+    ax.invert_yaxis()
+    return ax
+
+
+def plot_durations(nights: pd.DataFrame, ax: Axes) -> Axes:
+    """A histogram of the recordings' durations, in bins of half an hour."""
+    hours = nights.n_epochs * EPOCH_S / 3600
+    edges = np.arange(hours.min() // BIN_HOURS, hours.max() // BIN_HOURS + 2) * BIN_HOURS
+    ax.hist(hours, bins=edges, color="0.4", edgecolor="white")
+    ax.set(xlabel="duration (hours)", ylabel="recordings")
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    return ax
+
+
+def count_ages(nights: pd.DataFrame) -> pd.DataFrame:
+    """Persons by decade of age (rows, the last 'unknown') and sex (columns).
+
+    A person's age and sex are those of the first recording; a recording whose person is unknown counts as one person.
+    """
+    persons = nights[nights.subject.isna() | ~nights.duplicated(["dataset", "subject"])]
+    decades = pd.to_numeric(persons.age, errors="coerce") // 10
+    sexes = persons.sex.fillna(UNKNOWN)
+    counts = pd.crosstab(decades.fillna(-1), sexes).rename_axis(index="age", columns="sex")
+    known = decades.dropna()
+    first, last = (int(known.min()), int(known.max())) if known.size else (0, -1)
+    counts = counts.reindex([*range(first, last + 1), -1], fill_value=0)  # empty decades too
+    counts.index = [*(f"{10 * d} to {10 * d + 9}" for d in range(first, last + 1)), UNKNOWN]
+    return counts.rename_axis("age")
+
+
+def plot_ages(nights: pd.DataFrame, ax: Axes) -> Axes:
+    """Persons by decade of age, stacked by sex; those of unknown age have a bar of their own."""
+    counts = count_ages(nights)
+    known = [sex for sex in counts if sex != UNKNOWN]
+    colours = dict(zip(known, SEX_COLOURS, strict=False)) | {UNKNOWN: UNKNOWN_COLOUR}
+    base = np.zeros(len(counts))
+    for sex, n_persons in counts.items():
+        ax.bar(counts.index, n_persons, bottom=base, color=colours.get(sex), label=f"{sex} ({n_persons.sum()})")
+        base += n_persons.to_numpy()
+    ax.set(xlabel="age (years)", ylabel="persons")
+    ax.tick_params(axis="x", rotation=30)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(title="sex", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    return ax
