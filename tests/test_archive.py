@@ -133,7 +133,7 @@ def test_nights_that_contradict_themselves_are_refused(tmp_path, write, message)
 
 @pytest.mark.parametrize(("name", "n_epochs"), [("..", 1), ("a/b", 1), ("a", 0)])
 def test_nights_without_a_name_or_an_epoch_are_refused(tmp_path, name, n_epochs):
-    with pytest.raises(ValueError, match="cannot be a name|at least one"):
+    with pytest.raises(ValueError, match=r"cannot be a name|at least one"):
         NightWriter(tmp_path / "night.h5", name, n_epochs, 128)
 
 

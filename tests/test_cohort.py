@@ -71,7 +71,7 @@ def test_what_changed_is_done_again(folder, tmp_path, calls):
     write_night(folder / "p02-night1.edf", "R")
     write_night(folder / "p04-night1.edf")
     (folder / "p01-night1.edf").unlink()
-    table, _ = prepare(folder, tmp_path)
+    prepare(folder, tmp_path)
     assert calls == ["p02-night1", "p04-night1"]
     with Archive(tmp_path / "archive.h5") as archive:
         assert archive.recordings().recording.tolist() == ["p02-night1", "p03-night1", "p04-night1"]
@@ -99,7 +99,7 @@ prepare_archive([(LAB, Path(sys.argv[1]))], Path(sys.argv[2]), sampling_rate_hz=
 
 
 def test_a_run_that_was_killed_goes_on(folder, tmp_path, root, calls):
-    """SIGKILL at many moments; every time an archive that is there is whole, and in the end it is as if never stopped."""
+    """SIGKILL at many moments; an archive that is there is whole, and in the end it is as if never stopped."""
     for number in range(4, 9):
         write_night(folder / f"p0{number}-night1.edf", seconds=600)
     prepare(folder, tmp_path / "whole")

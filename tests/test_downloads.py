@@ -17,10 +17,10 @@ def test_sleep_edf_is_fetched_by_mne_and_found_by_its_recipe(tmp_path, monkeypat
         for subject in subjects:
             for night in recording:
                 names = f"SC4{subject:02}{night}E0-PSG.edf", f"SC4{subject:02}{night}EC-Hypnogram.edf"
-                pairs.append([str(Path(path) / "physionet-sleep-data" / name) for name in names])
-        for file in sum(pairs, []):
-            Path(file).parent.mkdir(exist_ok=True)
-            Path(file).touch()
+                pairs.append([Path(path) / "physionet-sleep-data" / name for name in names])
+                for file in pairs[-1]:
+                    file.parent.mkdir(exist_ok=True)
+                    file.touch()
         return pairs
 
     monkeypatch.setattr(age, "fetch_data", fetch)

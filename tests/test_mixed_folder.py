@@ -149,17 +149,15 @@ def secret(tmp_path_factory, root):
     folder = tmp_path_factory.mktemp("secret")
     source = folder / "Mustermann" / "Mustermann_Erika_1964-08-12.edf"
     source.parent.mkdir()
+    names = {"code": "12345-6789", "name": "Mustermann_Erika", "additional": ["geheim"]}
+    places = {"hospital_administration_code": "Charite", "investigator_technician_code": "Dr_Who"}
     edf = edfio.Edf(
         edf_signals(),
-        patient=edfio.Patient(
-            code="12345-6789", sex="F", birthdate=datetime.date(1964, 8, 12), name="Mustermann_Erika", additional=["geheim"]
-        ),
-        recording=edfio.Recording(
-            startdate=datetime.date(2024, 2, 29), hospital_administration_code="Charite", investigator_technician_code="Dr_Who"
-        ),
+        patient=edfio.Patient(sex="F", birthdate=datetime.date(1964, 8, 12), **names),
+        recording=edfio.Recording(startdate=datetime.date(2024, 2, 29), **places),
         starttime=datetime.time(22, 58, 3),
         annotations=[stage(0, 90, "N2"), edfio.EdfAnnotation(5, 2, "Mustermann coughs (geheim)")],
-    )  # fmt: skip
+    )
     edf.write(source)
     (source.parent / "Mustermann_Erika_2.edf").write_bytes(source.read_bytes()[:-500])
     given = {

@@ -110,7 +110,9 @@ class Inspect(Parameters):
     archive: ProjectPath = Field(description="The archive of 01_prepare.")
     dataset: str = Field(description="Data set of the recording to show; empty for the first.")
     recording: str = Field(description="Recording to show; empty for the first.")
-    start_s: float = Field(description="Second at which the close-up begins.", ge=0)
+    channels: list[str] = Field(description="Channels to show; empty for all.")
+    start_s: float = Field(description="Second whose epoch begins the close-up.", ge=0)
+    n_epochs: int = Field(description="Epochs of 30 s in the close-up.", ge=1, le=10)
 
 
 class Train(Parameters):

@@ -1,20 +1,27 @@
 """One figure a file: each takes arrays or tables and axes, and returns the axes."""
 
 from anysleep.figures.attention import plot_attention
+from anysleep.figures.cohort import plot_ages, plot_durations, plot_each_dataset, plot_missing_channels
 from anysleep.figures.confusion import plot_confusion
 from anysleep.figures.hypnodensity import plot_hypnodensity, plot_hypnogram, plot_resolutions, plot_staging
-from anysleep.figures.night import plot_night, plot_signals
+from anysleep.figures.night import night_spectrogram, plot_night, plot_overview, plot_signals
 from anysleep.figures.quality import plot_quality
 from anysleep.figures.shares import plot_stage_shares
 from anysleep.figures.training import plot_history
 
 __all__ = [
+    "night_spectrogram",
+    "plot_ages",
     "plot_attention",
     "plot_confusion",
+    "plot_durations",
+    "plot_each_dataset",
     "plot_history",
     "plot_hypnodensity",
     "plot_hypnogram",
+    "plot_missing_channels",
     "plot_night",
+    "plot_overview",
     "plot_quality",
     "plot_resolutions",
     "plot_signals",

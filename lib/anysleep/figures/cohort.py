@@ -1,7 +1,7 @@
 """The recordings of an archive, data set by data set: what they lack, how long they last, who slept."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from anysleep.data.archive import Archive
 from anysleep.stages import EPOCH_S
 
 MOST_COLUMNS = 3
@@ -18,6 +19,7 @@ UNKNOWN = "unknown"
 SEX_COLOURS = ("#CC79A7", "0.3", "#D55E00", "0.55")
 """Of Okabe and Ito's palette what no stage has, and greys."""
 UNKNOWN_COLOUR = "0.85"
+VERDICT_COLUMNS = ("dataset", "recording", "channel", "verdict", "reason")
 
 
 def plot_each_dataset(table: pd.DataFrame, plot: Callable[[pd.DataFrame, Axes], Axes], height: float = 3.2) -> Figure:
@@ -37,14 +39,12 @@ def plot_each_dataset(table: pd.DataFrame, plot: Callable[[pd.DataFrame, Axes], 
     return figure
 
 
-def missing_channels(nights: pd.DataFrame, channels: Mapping[str, Sequence[str]]) -> pd.DataFrame:
-    """One row a channel of a data set: dataset, channel, n_recordings, n_missing, share_missing.
-
-    `nights` as from `Archive.recordings`; `channels` names those of each data set.
-    """
+def missing_channels(archive: Archive, nights: pd.DataFrame) -> pd.DataFrame:
+    """One row a channel of a data set: dataset, channel, n_recordings, n_missing, share_missing."""
     rows = []
     for dataset, group in nights.groupby("dataset", sort=False):
-        for channel in channels[dataset]:
+        eeg, eog = archive.channels(dataset)
+        for channel in (*eeg, *eog):
             n_missing = sum(channel not in present for present in group.channels)
             rows.append((dataset, channel, len(group), n_missing, n_missing / len(group)))
     return pd.DataFrame(rows, columns=["dataset", "channel", "n_recordings", "n_missing", "share_missing"])
@@ -79,13 +79,10 @@ def count_ages(nights: pd.DataFrame) -> pd.DataFrame:
     """
     persons = nights[nights.subject.isna() | ~nights.duplicated(["dataset", "subject"])]
     decades = pd.to_numeric(persons.age, errors="coerce") // 10
-    sexes = persons.sex.fillna(UNKNOWN)
-    counts = pd.crosstab(decades.fillna(-1), sexes).rename_axis(index="age", columns="sex")
-    known = decades.dropna()
-    first, last = (int(known.min()), int(known.max())) if known.size else (0, -1)
-    counts = counts.reindex([*range(first, last + 1), -1], fill_value=0)  # empty decades too
-    counts.index = [*(f"{10 * d} to {10 * d + 9}" for d in range(first, last + 1)), UNKNOWN]
-    return counts.rename_axis("age")
+    every = np.arange(decades.min(), decades.max() + 1) if decades.notna().any() else []
+    names = {decade: f"{10 * decade:.0f} to {10 * decade + 9:.0f}" for decade in every}
+    counts = pd.crosstab(decades.map(names).fillna(UNKNOWN), persons.sex.fillna(UNKNOWN))
+    return counts.reindex([*names.values(), UNKNOWN], fill_value=0).rename_axis(index="age", columns="sex")
 
 
 def plot_ages(nights: pd.DataFrame, ax: Axes) -> Axes:
@@ -102,3 +99,16 @@ def plot_ages(nights: pd.DataFrame, ax: Axes) -> Axes:
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(title="sex", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     return ax
+
+
+def channel_verdicts(archive: Archive, nights: pd.DataFrame) -> pd.DataFrame:
+    """What the montage doctor said of every channel: dataset, recording, channel, verdict, reason.
+
+    Recordings that were not examined have no row.
+    """
+    tables = []
+    for dataset, recording in zip(nights.dataset, nights.recording, strict=True):
+        table = archive.quality(dataset, recording)
+        if table is not None:
+            tables.append(table.assign(dataset=dataset, recording=recording)[list(VERDICT_COLUMNS)])
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(VERDICT_COLUMNS))
