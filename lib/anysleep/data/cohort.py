@@ -127,14 +127,19 @@ def write_key(path: Path, key: pd.DataFrame) -> Path:
 def _prepare(
     datasets: Sequence[tuple[Recipe, Path]], path: Path, sampling_rate_hz: int, n_jobs: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
+    names = pd.Series([recipe.dataset for recipe, _ in datasets])
+    if names.duplicated().any():
+        raise ValueError(f"several recipes are called {', '.join(names[names.duplicated()])}; give each its own `dataset`")
     for left_over in path.parent.glob(f".*.{path.name}"):  # half an archive, of a run that was killed
         left_over.unlink()
     nights_dir = path.with_name(f"{path.stem}_nights")
     plans = [plan for recipe, folder in datasets for plan in plan_nights(recipe, folder, sampling_rate_hz)]
     jobs = [plan for plan in plans if isinstance(plan, NightJob)]
     work = partial(_prepare_or_reuse, nights_dir=nights_dir, archive=path)
-    done = {o.file: o for o in progress(_outcomes(work, jobs, n_jobs), "prepared", total=len(jobs))}
-    outcomes = _refuse_duplicates([done[p.file] if isinstance(p, NightJob) else p for p in plans])
+    results = progress(_outcomes(work, jobs, n_jobs), "prepared", total=len(jobs))
+    done = {(outcome.dataset, outcome.file): outcome for outcome in results}
+    outcomes = [done[p.recipe.dataset, p.file] if isinstance(p, NightJob) else p for p in plans]
+    outcomes = _refuse_duplicates(outcomes)
     table = pd.DataFrame([outcome.row(number) for number, outcome in enumerate(outcomes, start=1)])
     key = table[["number", "dataset", "recording"]].assign(file=[str(outcome.file) for outcome in outcomes])
     if (table.status != "ok").all():

@@ -13,7 +13,9 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from anysleep.data.archive import Archive
 from anysleep.stages import EPOCH_S
 
-MOST_COLUMNS = 3
+MOST_COLUMNS = 2
+WIDTH = 5
+"""Of an axes, in inches: two fill the width of a page."""
 BIN_HOURS = 0.5
 UNKNOWN = "unknown"
 SEX_COLOURS = ("#CC79A7", "0.3", "#D55E00", "0.55")
@@ -27,7 +29,7 @@ def plot_each_dataset(table: pd.DataFrame, plot: Callable[[pd.DataFrame, Axes], 
     datasets = list(table.dataset.unique())
     n_columns = min(max(len(datasets), 1), MOST_COLUMNS)
     n_rows = max(math.ceil(len(datasets) / n_columns), 1)
-    size = (max(4 * n_columns, 6), height * n_rows)
+    size = (max(WIDTH * n_columns, 6), height * n_rows)
     figure, grid = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False, layout="constrained")
     for ax, dataset in zip(grid.flat, datasets, strict=False):
         plot(table[table.dataset == dataset], ax)
@@ -80,7 +82,7 @@ def count_ages(nights: pd.DataFrame) -> pd.DataFrame:
     persons = nights[nights.subject.isna() | ~nights.duplicated(["dataset", "subject"])]
     decades = pd.to_numeric(persons.age, errors="coerce") // 10
     every = np.arange(decades.min(), decades.max() + 1) if decades.notna().any() else []
-    names = {decade: f"{10 * decade:.0f} to {10 * decade + 9:.0f}" for decade in every}
+    names = {decade: f"{10 * decade:.0f}-{10 * decade + 9:.0f}" for decade in every}
     counts = pd.crosstab(decades.map(names).fillna(UNKNOWN), persons.sex.fillna(UNKNOWN))
     return counts.reindex([*names.values(), UNKNOWN], fill_value=0).rename_axis(index="age", columns="sex")
 
@@ -95,7 +97,7 @@ def plot_ages(nights: pd.DataFrame, ax: Axes) -> Axes:
         ax.bar(counts.index, n_persons, bottom=base, color=colours.get(sex), label=f"{sex} ({n_persons.sum()})")
         base += n_persons.to_numpy()
     ax.set(xlabel="age (years)", ylabel="persons")
-    ax.tick_params(axis="x", rotation=30)
+    ax.tick_params(axis="x", rotation=90)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(title="sex", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     return ax
