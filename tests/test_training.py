@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from anysleep.data.archive import Archive, ArchivedNight, assemble_archive, write_night
+from anysleep.data.archive import Archive, DatasetFiles, NightWriter, assemble_archive
 from anysleep.data.sampling import WindowBatches
 from anysleep.evaluation import score_table, stage_night, voted_hypnogram
 from anysleep.models import build_model, unet_filters
@@ -27,11 +27,13 @@ def archive(tmp_path_factory):
         hypnogram = np.roll(STAGE_CYCLE, 3 * i).astype(np.int8)
         loudness = np.repeat(1.0 + 2 * hypnogram, 30 * RATE_HZ)
         signals = (loudness * rng.standard_normal((3, len(loudness)))).astype(np.float32)
-        night = ArchivedNight(f"{subject}{i}", ("F3", "C3", "E1"), signals, hypnogram, attributes={"subject": subject})
-        files.append(write_night(folder / f"{i}.h5", night, RATE_HZ))
-    return assemble_archive(
-        folder / "toy.h5", "toy", files, eeg_channels=["F3", "C3"], eog_channels=["E1"], sampling_rate_hz=RATE_HZ
-    )
+        with NightWriter(folder / f"{i}.h5", f"{subject}{i}", len(hypnogram), RATE_HZ) as night:
+            for name, signal in zip(("F3", "C3", "E1"), signals, strict=True):
+                night.add_channel(name, signal)
+            night.add_hypnogram(hypnogram)
+            night.describe(pd.DataFrame(), {"subject": subject})
+        files.append((folder / f"{i}.h5", f"{subject}{i}"))
+    return assemble_archive(folder / "toy.h5", [DatasetFiles("toy", ["F3", "C3"], ["E1"], files)], RATE_HZ)
 
 
 @pytest.fixture(scope="module")

@@ -78,6 +78,7 @@ class Explorer(ipywidgets.VBox):
         names = self._nights.recording[self._nights.dataset == dataset]
         # Values hold the data set: two data sets may have recordings of the same name.
         self.recording.options = [(name, (dataset, name)) for name in names]
+        self.recording.index = 0  # the first list of all selects nothing by itself
 
     def _open_night(self, _: object = None) -> None:
         """Offer the channels and epochs of the recording; keep what was picked where the recording has it."""
@@ -128,5 +129,5 @@ def _png(figure: Figure) -> bytes:
     """The bytes of the picture, drawn once: `savefig` draws it a second time to measure it."""
     plt.close(figure)  # shown by the widget alone, not by the notebook as well
     content = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(content)
+    FigureCanvasAgg(figure).print_png(content, pil_kwargs={"compress_level": 1})  # speed before size
     return content.getvalue()

@@ -69,7 +69,7 @@ def plot_durations(nights: pd.DataFrame, ax: Axes) -> Axes:
     hours = nights.n_epochs * EPOCH_S / 3600
     edges = np.arange(hours.min() // BIN_HOURS, hours.max() // BIN_HOURS + 2) * BIN_HOURS
     ax.hist(hours, bins=edges, color="0.4", edgecolor="white")
-    ax.set(xlabel="duration (hours)", ylabel="recordings")
+    ax.set(xlabel="duration (hours)", ylabel="recordings", xlim=(0, edges[-1] + BIN_HOURS))
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     return ax
 

@@ -100,7 +100,8 @@ def plot_overview(
     for ax, unit_s in ((top, 3600), (middle, 3600), (bottom, 1)):
         _shade(np.reshape(gaps_s, (-1, 2)) / unit_s, ax, label="recorder paused", **GAP_STYLE)
     for ax in (top, middle):
-        ax.axvline(start_s / 3600, color=WINDOW_COLOUR, linewidth=1.5, label="seconds shown below")
+        style = {"color": WINDOW_COLOUR, "linewidth": 1.5, "zorder": 3}  # over the frame, for the first epoch
+        ax.axvline(start_s / 3600, label="seconds shown below", **style)
     middle.set_ylabel(f"{channels[0]}\nfrequency (Hz)")
     figure.suptitle(title, x=0.01, ha="left", fontsize="medium")
     top.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False, fontsize="small", borderpad=0)
@@ -139,6 +140,7 @@ def plot_signals(
 
 def _plot_whole_night(spectrogram: Spectrogram, hypnogram: np.ndarray | None, top: Axes, bottom: Axes) -> None:
     """Hypnogram (E,), every stage in its colour, over the spectrogram."""
+    top.set_xlim(0, spectrogram.decibels.shape[1] * EPOCH_S / 3600)
     if hypnogram is None:
         top.text(0.5, 0.5, "no hypnogram", transform=top.transAxes, ha="center", va="center")
         top.set_yticks([])
