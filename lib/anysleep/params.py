@@ -126,8 +126,6 @@ class Train(Parameters):
     split: OptionalPath = Field(description="A split file to use as it is; empty to draw one by person.")
     valid_share: float = Field(description="Share of a data set's persons for validation; U-Sleep 0.1.", gt=0, lt=1)
     test_share: float = Field(description="Share of a data set's persons for testing; U-Sleep 0.15.", gt=0, lt=1)
-    max_valid: int = Field(description="Most persons of a data set for validation; U-Sleep 50.", ge=1)
-    max_test: int = Field(description="Most persons of a data set for testing; U-Sleep 100.", ge=1)
     architecture: Architecture = Field(description="Which of the four networks.")
     depth: int = Field(description="Levels of the U-Net; 12 in the paper.", ge=1)
     complexity: float = Field(description="Scale of the network's width; 1.2923 in the paper.", gt=0)

@@ -129,7 +129,9 @@ def _prepare(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     names = pd.Series([recipe.dataset for recipe, _ in datasets])
     if names.duplicated().any():
-        raise ValueError(f"several recipes are called {', '.join(names[names.duplicated()])}; give each its own `dataset`")
+        raise ValueError(
+            f"several recipes are called {', '.join(names[names.duplicated()])}; give each its own `dataset`"
+        )
     for left_over in path.parent.glob(f".*.{path.name}"):  # half an archive, of a run that was killed
         left_over.unlink()
     nights_dir = path.with_name(f"{path.stem}_nights")

@@ -23,6 +23,9 @@ PARTS = ("train", "valid", "test")
 Split = dict[str, dict[str, list[str]]]
 """Part -> data set -> recordings: the form of the published split file."""
 
+MAX_VALID, MAX_TEST = 50, 100
+"""At most so many persons of a data set validate and test (U-Sleep)."""
+
 GroupBy = Literal["subject", "recording"]
 """The column that tells who the person is."""
 
@@ -33,8 +36,8 @@ def split_by_person(
     test_share: float,
     seed: int,
     *,
-    max_valid: int | None = None,
-    max_test: int | None = None,
+    max_valid: int | None = MAX_VALID,
+    max_test: int | None = MAX_TEST,
     test_only: Collection[str] = (),
     group_by: GroupBy = "subject",
 ) -> Split:
@@ -51,7 +54,7 @@ def split_by_person(
     seed
         The same seed draws the same persons.
     max_valid, max_test
-        At most so many persons of a data set.
+        At most so many persons of a data set; None for no limit.
     test_only
         Data sets that test as a whole.
     group_by
@@ -86,9 +89,7 @@ def split_usleep(
 
     Reference: Perslev et al. 2021, U-Sleep: resilient high-frequency sleep staging, npj Digital Medicine 4, 72.
     """
-    return split_by_person(
-        recordings, 0.10, 0.15, seed, max_valid=50, max_test=100, test_only=test_only, group_by=group_by
-    )
+    return split_by_person(recordings, 0.10, 0.15, seed, test_only=test_only, group_by=group_by)
 
 
 def split_k_folds(

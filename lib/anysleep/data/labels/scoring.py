@@ -18,8 +18,7 @@ TOLERANCE_S = 0.5
 
 LengthRule = Literal["equal", "trim_end", "lights"]
 """What happens where labels and signals differ in length. `equal`: the night is refused. `trim_end`: both end where the
-shorter one ends. `lights`: the first label belongs to the moment the lights went off, and there is one for every epoch
-until they went on."""
+shorter one ends. `lights`: the signals are cut to the time between lights off and on, which the labels must cover."""
 
 
 UnknownRule = Literal["refuse", "unscored"]
@@ -87,14 +86,18 @@ def with_scoring(
         A label that is not in `codes`, two at the same time, scored time before the first sample, or lengths that
         differ without a rule; the message gives both.
     """
-    shift_s = offset_s + (_lights_off_s(night) if length == "lights" else _clock_difference_s(night, scoring))
+    if length == "lights":
+        night, shift_s = _between_lights(night), offset_s
+    else:
+        shift_s = offset_s + _clock_difference_s(night, scoring)
     tables = [night.annotations, *(t.assign(onset_s=t.onset_s + shift_s) for t in (scoring.stages, scoring.events))]
     annotations = pd.concat([t for t in tables if len(t)] or tables[:1])  # those of the night itself may come twice
     annotations = annotations.drop_duplicates().sort_values("onset_s", ignore_index=True, kind="stable")
     night = replace(night, annotations=annotations)
     if scoring.stages.empty:
         return night
-    stages = scoring.stages.assign(onset_s=scoring.stages.onset_s + shift_s, duration_s=_lasting_s(scoring.stages))
+    stages = scoring.stages.assign(onset_s=scoring.stages.onset_s + shift_s)
+    stages["duration_s"] = _lasting_s(stages, night.duration_s)
     if unknown == "unscored":
         codes = _with_unknown(stages, codes)
     night = _fit(night, stages, codes_of(stages, codes), scoring.epoch_s, length)
@@ -128,17 +131,20 @@ def _clock_difference_s(night: Recording, scoring: Scoring) -> float:
     return (scoring.start_time - night.start_time).total_seconds()
 
 
-def _lights_off_s(night: Recording) -> float:
-    off_s = night.lights_s[0]
-    if off_s is None:
-        raise BadRecording("label_time", "the labels begin at lights off, but no annotation says when that was")
-    return off_s
+def _between_lights(night: Recording) -> Recording:
+    off_s, on_s = night.lights_s
+    if off_s is None or on_s is None:
+        raise BadRecording(
+            "label_time", "the labels lie between lights off and on, but no annotations say when that was"
+        )
+    return night.cut(off_s, on_s)
 
 
-def _lasting_s(stages: pd.DataFrame) -> pd.Series:
-    """How long each stage lasts: as written, else until the next one, the last for one epoch."""
-    until_next_s = (-stages.onset_s.diff(-1)).fillna(float(EPOCH_S))
-    return stages.duration_s.where(stages.duration_s > 0, until_next_s)
+def _lasting_s(stages: pd.DataFrame, duration_s: float) -> pd.Series:
+    """How long each stage lasts: as written, else until the next one, the last for one epoch within the recording."""
+    until_next_s = -stages.onset_s.diff(-1)
+    until_end_s = (duration_s - stages.onset_s).clip(0, EPOCH_S)
+    return stages.duration_s.where(stages.duration_s > 0, until_next_s.fillna(until_end_s))
 
 
 def _fit(
@@ -155,9 +161,6 @@ def _fit(
         raise BadRecording("label_time", f"stages are scored before the first sample: {lengths}; is offset_s right?")
     if start_s >= night.duration_s:
         raise BadRecording("label_time", f"no scored stage lies inside the recording: {lengths}")
-    if length == "lights":
-        _check_lights_on(night, end_s, epoch_s or EPOCH_S)
-        return night
     longest_rest_s = epoch_s or EPOCH_S  # the last label may stand for a last partial epoch
     too_long, too_short = end_s - night.duration_s >= longest_rest_s, epoch_s and night.duration_s - end_s >= epoch_s
     if length == "trim_end":
@@ -167,13 +170,3 @@ def _fit(
     if too_long or too_short:
         raise BadRecording("label_length", f"{lengths}; state a rule: trim_end, offset_s or lights")
     return night
-
-
-def _check_lights_on(night: Recording, end_s: float, epoch_s: float) -> None:
-    on_s = night.lights_s[1]
-    if on_s is None:
-        raise BadRecording("label_time", "the labels end at lights on, but no annotation says when that was")
-    if abs(end_s - on_s) >= epoch_s:
-        raise BadRecording(
-            "label_length", f"the labels, set to lights off, end at {end_s:g} s, but the lights went on at {on_s:g} s"
-        )
