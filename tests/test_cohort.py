@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import edfio
 import numpy as np
 import pandas as pd
 import pytest
@@ -48,37 +49,47 @@ def content(path):
 
 
 @pytest.fixture
-def calls(monkeypatch):
+def calls(monkeypatch, tmp_path):
     """The recordings that are really prepared, not taken from before."""
-    made = []
+    log = tmp_path / "calls.log"
     really = cohort.prepare_night
-    monkeypatch.setattr(cohort, "prepare_night", lambda job, *rest: (made.append(job.file.stem), really(job, *rest))[1])
-    return made
+
+    def prepare_and_say(job, *rest):
+        with open(log, "a") as file:  # the work is done in other processes
+            file.write(f"{job.file.stem}\n")
+        return really(job, *rest)
+
+    def since_last_asked():
+        names = log.read_text().split() if log.exists() else []
+        log.unlink(missing_ok=True)
+        return names
+
+    monkeypatch.setattr(cohort, "prepare_night", prepare_and_say)
+    return since_last_asked
 
 
 def test_what_is_done_is_not_done_again(folder, tmp_path, calls):
     table, _ = prepare(folder, tmp_path)
     before = content(tmp_path / "archive.h5")
-    assert calls == ["p01-night1", "p02-night1", "p03-night1"]
+    assert calls() == ["p01-night1", "p02-night1", "p03-night1"]
     again, _ = prepare(folder, tmp_path)
-    assert len(calls) == 3 and content(tmp_path / "archive.h5") == before
+    assert not calls() and content(tmp_path / "archive.h5") == before
     pd.testing.assert_frame_equal(again, table)
 
 
 def test_what_changed_is_done_again(folder, tmp_path, calls):
     prepare(folder, tmp_path)
-    calls.clear()
+    calls()
     write_night(folder / "p02-night1.edf", "R")
     write_night(folder / "p04-night1.edf")
     (folder / "p01-night1.edf").unlink()
     prepare(folder, tmp_path)
-    assert calls == ["p02-night1", "p04-night1"]
+    assert calls() == ["p02-night1", "p04-night1"]
     with Archive(tmp_path / "archive.h5") as archive:
         assert archive.recordings().recording.tolist() == ["p02-night1", "p03-night1", "p04-night1"]
         assert archive.hypnogram("lab", "p02-night1").tolist() == [0, 0, 4]
-    calls.clear()
     prepare(folder, tmp_path, recipe(participants=None, labels=None))
-    assert len(calls) == 3
+    assert len(calls()) == 3
 
 
 def test_the_table_does_not_depend_on_the_number_of_processes(folder, tmp_path):
@@ -103,10 +114,10 @@ def test_a_run_that_was_killed_goes_on(folder, tmp_path, root, calls):
     for number in range(4, 9):
         write_night(folder / f"p0{number}-night1.edf", seconds=600)
     prepare(folder, tmp_path / "whole")
-    calls.clear()
+    calls()
     target = tmp_path / "killed" / "archive.h5"
     command = [sys.executable, "-c", SCRIPT, str(folder), str(target)]
-    nights = tmp_path / "killed" / "archive_nights" / "lab"
+    nights = tmp_path / "killed" / ".archive_nights" / "lab"
     for n_done in (1, 2, 4, 6, 8):
         process = subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, start_new_session=True)
         deadline = time.monotonic() + 60
@@ -118,7 +129,7 @@ def test_a_run_that_was_killed_goes_on(folder, tmp_path, root, calls):
         if target.is_file():
             content(target)
     prepare(folder, tmp_path / "killed")
-    assert len(calls) < 8, "nights that were whole are kept"
+    assert len(calls()) < 8, "nights that were whole are kept"
     assert content(target) == content(tmp_path / "whole" / "archive.h5")
     assert sorted(p.name for p in target.parent.iterdir() if not p.name.endswith(".lock")) == ["archive.h5"]
 
@@ -129,10 +140,48 @@ def _die_at_p02(job, *rest):
     return cohort.Outcome(job.file, job.recipe.dataset, job.file.stem)
 
 
-def test_a_process_that_dies_costs_one_row(folder):
+@pytest.mark.parametrize("pause_s", [0.0, 0.3])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_process_that_dies_costs_one_row(folder, n_jobs, pause_s):
+    for number in (4, 5):
+        write_night(folder / f"p0{number}-night1.edf")
     jobs = cohort.plan_nights(LAB, folder, 64)
-    outcomes = {o.file.stem: o.code for o in cohort._outcomes(_die_at_p02, jobs, 2)}
-    assert outcomes == {"p01-night1": "ok", "p02-night1": "crashed", "p03-night1": "ok"}
+    outcomes = {}
+    for outcome in cohort._outcomes(_die_at_p02, jobs, n_jobs):
+        outcomes[outcome.file.stem[:3]] = outcome.code
+        time.sleep(pause_s)  # the pool may break while nobody waits for it
+    assert outcomes == {"p01": "ok", "p02": "crashed", "p03": "ok", "p04": "ok", "p05": "ok"}
+
+
+SLEEPER = """
+import sys, time, os
+from anysleep.data.cohort import _outcomes
+def work(job):
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+for outcome in _outcomes(work, [1, 2], 2):
+    pass
+"""
+
+
+def test_no_process_is_left_when_the_run_itself_is_killed(root):
+    process = subprocess.Popen([sys.executable, "-c", SLEEPER], cwd=root, stdout=subprocess.PIPE, text=True)
+    workers = [int(process.stdout.readline()) for _ in range(2)]
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 20
+    while any(_is_alive(pid) for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not any(_is_alive(pid) for pid in workers)
+
+
+def _is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = f"/proc/{pid}/stat"
+    return not os.path.exists(status) or open(status).read().split()[2] != "Z"
 
 
 def test_files_that_would_become_one_recording_are_all_refused(folder, tmp_path):
@@ -173,6 +222,25 @@ def test_several_data_sets_share_an_archive(folder, tmp_path):
         assert archive.recordings().groupby("dataset").size().to_dict() == {"clinic": 1, "lab": 3}
         assert archive.hypnogram("clinic", "p01-night1").tolist() == [0, 0, 3]
         assert archive.test_only() == ["clinic"]
+
+
+@pytest.mark.parametrize("rate_hz", [100, 142.857, 199.998, 128.0003])
+def test_a_night_of_any_rate_may_be_cut_around_sleep(tmp_path, rate_hz):
+    seconds = 3000
+    samples = 30 * np.random.default_rng(0).standard_normal(round(seconds * rate_hz))
+    channels = [
+        edfio.EdfSignal.from_digital(
+            samples.astype(np.int16), rate_hz, label=f"EEG {name}", physical_dimension="uV", physical_range=(-500, 500)
+        )
+        for name in ("C3-M2", "C4-M1")
+    ]
+    notes = [stage(0, 1200, "W"), stage(1200, 600, "N2"), stage(1800, 1200, "W")]
+    (tmp_path / "in").mkdir()
+    record_s = {100: 1, 142.857: 1000, 199.998: 500, 128.0003: 1000}[rate_hz]
+    edfio.Edf(channels, annotations=notes, data_record_duration=record_s).write(tmp_path / "in" / "p01-night1.edf")
+    used = recipe(participants=None, minutes_around_sleep=1.0, channels="by_name")
+    table, _ = prepare(tmp_path / "in", tmp_path, used)
+    assert table.n_epochs.tolist() == [24] and table.left_out.tolist() == [""]
 
 
 def test_gaps_are_kept_as_time_and_marked(tmp_path, folder):

@@ -18,7 +18,9 @@ from anysleep.data.labels import (
     STANDARD_CODES,
     Scoring,
     hypnogram_from_stages,
+    label_files,
     scoring_of_list,
+    with_own_scoring,
     with_scoring,
 )
 from anysleep.data.labels.mass import mass_trim_s
@@ -393,11 +395,11 @@ def test_labels_may_begin_at_an_offset(tmp_path):
 def test_labels_may_last_from_lights_off_to_lights_on(tmp_path):
     off, on = (60, np.nan, "Lights Off"), (150, np.nan, "lights-on")
     scoring = text_scoring(tmp_path, [0, 2, 4])
-    assert hypnogram_of(scoring, 210, off, on, length="lights") == [9, 9, 0, 2, 4, 9, 9]
+    assert hypnogram_of(scoring, 210, off, on, length="lights") == [0, 2, 4]
     for notes, message in (
-        ((), "when that was"),
+        ((), "no annotation says"),
         ((off,), "no annotation says"),
-        ((off, (300, np.nan, "Lights on")), "300 s"),
+        ((off, (300, np.nan, "Lights on")), r"cover 0 s to 90 s \(90 s\), the signals last 240 s"),
     ):
         with pytest.raises(BadRecording, match=message):
             hypnogram_of(scoring, 330, *notes, length="lights")
@@ -508,5 +510,48 @@ def test_unknown_labels_count_as_unscored_only_where_that_is_the_rule():
     codes = {"W": 0, "N2": 2}
     with pytest.raises(ValueError, match=r"unknown stage labels: '\?\?'"):
         with_scoring(night, scoring, codes=codes)
-    with pytest.warns(UserWarning, match=r"1 labels count as unscored: \?\?"):
+    with pytest.warns(UserWarning, match=r"1 labels count as unscored: '\?\?'"):
         assert with_scoring(night, scoring, codes=codes, unknown="unscored").hypnogram.tolist() == [0, 2, 9]
+
+
+def own(*rows, duration_s=90.0, **changes):
+    return Recording(("EEG",), [np.zeros(1)], (100.0,), ("uV",), duration_s, annotation_table(rows), **changes)
+
+
+def test_own_labels_are_shifted_once_and_kept_once():
+    night = own((0, 30, "Sleep stage W"), (30, 30, "Sleep stage R"), (10, 5, "arousal"))
+    shifted = with_own_scoring(night, offset_s=30)
+    assert shifted.hypnogram.tolist() == [9, 0, 4] and shifted.arousals.tolist() == [[40, 45]]
+    with pytest.raises(BadRecording, match="the rule `lights` is for labels of another file"):
+        with_own_scoring(night, length="lights")
+
+
+def test_an_own_plain_list_must_be_as_long_as_the_signals():
+    rows = [(0, 30, "Sleep stage W"), (30, 30, "Sleep stage ?")]
+    assert with_own_scoring(own(*rows)).hypnogram.tolist() == [0, 9, 9], "times of their own: the rest is unscored"
+    with pytest.raises(BadRecording, match=r"cover 0 s to 60 s \(60 s\), the signals last 90 s"):
+        with_own_scoring(own(*rows, labels_epoch_s=30.0))
+    with pytest.raises(BadRecording, match=r"cover 0 s to 60 s \(60 s\), the signals last 30 s"):
+        with_own_scoring(own(*rows, duration_s=30.0, labels_epoch_s=30.0))
+
+
+@pytest.mark.parametrize(("labels", "message"), [(["Night 1", "W"], "if it is a header"), (["a", "b"], "none of 2")])
+def test_counting_unknown_labels_as_unscored_hides_no_mistake(labels, message):
+    with pytest.raises(BadRecording, match=message):
+        with_scoring(own(duration_s=60.0), scoring_of_list(labels, 30), codes={"W": 0}, unknown="unscored")
+
+
+def test_long_unknown_labels_are_not_repeated():
+    with pytest.raises(BadRecording, match="unknown stage labels: 'Q', a longer text") as refusal:
+        hypnogram_from_stages(annotation_table([(0, 30, "Q"), (30, 30, "scored by Erika")]), 60, STANDARD_CODES)
+    assert "Erika" not in str(refusal.value)
+
+
+def test_every_file_of_a_scoring_is_known(tmp_path):
+    base, more = tmp_path / "01-03-0001 Base.edf", tmp_path / "01-03-0001 Annotations.edf"
+    assert label_files("mass", base) == [base]
+    more.touch()
+    assert label_files("mass", base) == [base, more]
+    scorer = tmp_path / "scorer_2" / "a.json"
+    assert label_files("dod_scorers", scorer) == [tmp_path / f"scorer_{i}" / "a.json" for i in range(1, 6)]
+    assert label_files("text", base) == [base]

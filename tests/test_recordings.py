@@ -231,9 +231,15 @@ def test_a_cut_moves_everything(sleep_edf):
     assert part.start_time.isoformat() == "2024-02-29T23:08:03" and part.duration_s == 400
     assert part.hypnogram.tolist() == night.hypnogram[20:33].tolist()
     assert np.array_equal(part.signals[1], night.signals[1][600 * 50 : 1000 * 50])
-    assert part.annotations.onset_s[0] == -600
+    assert part.annotations.onset_s.tolist() == [0, 300] and part.annotations.duration_s.tolist() == [300, 100]
     with pytest.raises(ValueError, match="off their 30 s grid"):
         night.cut(10, 1000)
+
+
+def test_a_cut_takes_events_outside_away_and_cuts_those_across(tmp_path):
+    arousals = [edfio.EdfAnnotation(at, 5, "arousal") for at in (10, 598, 700, 998, 2000)]
+    night = read_recording(write_edf(tmp_path / "a.edf", [signal("EEG", 100)], arousals)).cut(600, 1000)
+    assert night.arousals.tolist() == [[0, 3], [100, 105], [398, 400]]
 
 
 def test_lights_are_found(tmp_path):

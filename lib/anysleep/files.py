@@ -51,14 +51,6 @@ def sha256_of(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def harmless_name(path: Path, *, keep: bool) -> str:
-    """What results of a recording are called: its file's name where `keep` says that it identifies nobody.
-
-    Else `night-` and the first eight digits of the file's SHA-256: always the same for the same recording.
-    """
-    return path.stem if keep else f"night-{sha256_of(path)[:8]}"
-
-
 class NpzWriter:
     """An .npz file written array by array, so that only one is in memory; whole or not at all.
 

@@ -14,12 +14,13 @@ from anysleep.data import preprocess, read_recording
 from anysleep.data.archive import Archive
 from anysleep.data.channels import check_eeg_before_eog
 from anysleep.data.labels import epochs_in
+from anysleep.data.preparation import source_sha256
 from anysleep.data.quality import examine, usable_channels, verdict_of_night
 from anysleep.data.readers import read_signals
 from anysleep.data.reasons import without_names
 from anysleep.data.recording import Recording
 from anysleep.evaluation import Montage, stage_night, voted_hypnogram
-from anysleep.files import NpzWriter, harmless_name
+from anysleep.files import NpzWriter
 from anysleep.inference import Staging, stage_recording
 from anysleep.models import SleepNetwork
 from anysleep.stages import EPOCH_S, UNSCORED
@@ -72,14 +73,22 @@ def jobs_of_files(
         )
         return {night.channels: stage_recording(model, signals, resolutions=resolutions)}, night.hypnogram, night.gaps_s
 
-    synthetic = [_is_synthetic(file) for file in files]
-    names = [harmless_name(file, keep=name_by_file or s) for file, s in zip(files, synthetic, strict=True)]
+    jobs = []
+    for number, file in enumerate(files, start=1):
+        name, synthetic = _name_and_origin(file, number, keep=name_by_file)
+        jobs.append(Job("files", name, file, synthetic, partial(stage, file)))
+    names = [job.recording for job in jobs]
     if len(set(names)) < len(names):
         raise ValueError(f"several files would get one name: {', '.join(sorted(names))}")
-    return [
-        Job("files", name, file, is_synthetic, partial(stage, file))
-        for name, file, is_synthetic in zip(names, files, synthetic, strict=True)
-    ]
+    return jobs
+
+
+def result_name(file: Path, *, keep: bool) -> str:
+    """What results of a recording are called: its file's name where `keep` says that it identifies nobody.
+
+    Else `night-` and the first eight digits of the recording's SHA-256, as `{hash}` in a recipe.
+    """
+    return file.stem if keep else f"night-{source_sha256(file)[:8]}"
 
 
 def pick_channels(night: Recording, channels: Sequence[str]) -> Recording:
@@ -132,7 +141,7 @@ def write_predictions(
             row = {"dataset": job.dataset, "recording": job.recording, "status": "failed", "reason": ""}
             try:
                 stagings, truth, gaps_s = job.stage(sorted({1, *resolutions}))
-            except (OSError, ValueError, KeyError, RuntimeError) as error:  # RuntimeError: no memory left
+            except (OSError, ValueError, KeyError, MemoryError, RuntimeError) as error:  # torch: RuntimeError
                 rows.append(row | {"reason": without_names(error, job.source)})
                 continue
             key = f"{job.dataset}_{job.recording}"
@@ -153,12 +162,16 @@ def logits_key(model: SleepNetwork, job: Job, montage: Montage) -> str:
     return f"{job.dataset}#{job.recording}#" + ("#" if model.name == "usleep" else "&").join(montage)
 
 
-def _is_synthetic(file: Path) -> bool:
-    """Whether the file says that it was simulated; a file that cannot be read, which staging will tell, does not."""
+def _name_and_origin(file: Path, number: int, *, keep: bool) -> tuple[str, bool]:
+    """The name of the results, and whether the file says that it was simulated.
+
+    A file that cannot be read goes by its number; what is wrong with it shows when it is staged.
+    """
     try:
-        return read_signals(file).synthetic
+        synthetic = read_signals(file).synthetic
+        return result_name(file, keep=keep or synthetic), synthetic
     except (OSError, ValueError):
-        return False
+        return (file.stem if keep else f"file-{number}"), False
 
 
 def _night_facts(stagings: dict[Montage, Staging], gaps_s: np.ndarray) -> dict[str, object]:

@@ -14,6 +14,7 @@ File attributes `format_version` and `sampling_rate_hz` are optional on reading,
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -258,17 +259,19 @@ class Archive:
 
 
 def _check_name(name: str) -> None:
-    if not name or name in (".", "..") or "/" in name or CONTROL.search(name):
-        raise ValueError(f"{name!r} cannot be a name in an archive: it is empty, dots, or holds / or what is no text")
+    if not name or name in (".", "..") or re.search("[/#&]", name) or CONTROL.search(name):
+        raise ValueError(f"{name!r} cannot be a name in an archive: it is empty, or holds / # & or no text")
 
 
-def _refuse_links_outside(group: h5py.Group) -> None:
+def _refuse_links_outside(file: h5py.File) -> None:
     """ValueError where anything in the file leads to another file."""
-    for name in group:
-        if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
-            raise ValueError(f"{group.name}/{name} is a link to another file; links that lead out are refused")
-        if group.get(name, getclass=True) is h5py.Group and isinstance(group.get(name, getlink=True), h5py.HardLink):
-            _refuse_links_outside(group[name])
+
+    def check(path: str, link: h5py.HardLink | h5py.SoftLink | h5py.ExternalLink) -> str | None:
+        return path if isinstance(link, h5py.ExternalLink) else None
+
+    found = file.visititems_links(check)
+    if found is not None:
+        raise ValueError(f"/{found} is a link to another file; links that lead out are refused")
 
 
 def _text(value: object) -> object:

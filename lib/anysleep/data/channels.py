@@ -91,9 +91,13 @@ def parse_channel(label: str) -> ChannelName:
 
 
 def stored_name(label: str) -> str:
-    """The name in the archive: an EDF+ label without the signal type it starts with ('EEG C3-M2' -> 'C3-M2')."""
-    first, _, rest = label.partition(" ")
-    return rest.strip() if first in STANDARD_TYPES and rest.strip() else label
+    """The name in the archive: an EDF+ label without the signal type it starts with ('EEG C3-M2' -> 'C3-M2').
+
+    A slash, which cannot be in a name there, becomes a hyphen ('C3/M2' -> 'C3-M2').
+    """
+    name = label.replace("/", "-")
+    first, _, rest = name.partition(" ")
+    return rest.strip() if first in STANDARD_TYPES and rest.strip() else name
 
 
 def check_eeg_before_eog(channels: Sequence[str]) -> None:

@@ -1,6 +1,9 @@
 """From folders of recordings to an archive: nights in parallel, what is done stays done, and no file stops the rest."""
 
+import os
 import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -27,6 +30,9 @@ from anysleep.data.recipes import (
 from anysleep.data.recording import Recording
 from anysleep.files import written_whole
 from anysleep.progress import n_cores, progress
+
+MOST_PROCESSES = 61
+"""Windows cannot wait for more at once."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,7 @@ def prepare_archive(
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with filelock.FileLock(path.with_name(f".{path.name}.lock"), timeout=0):
-            return _prepare(datasets, path, sampling_rate_hz, n_jobs or n_cores())
+            return _prepare(datasets, path, sampling_rate_hz, min(n_jobs or n_cores(), MOST_PROCESSES))
     except filelock.Timeout:
         raise ValueError(
             f"{path.name} is being written by another run; wait for it, or choose another run_dir"
@@ -96,13 +102,12 @@ def prepare_archive(
 
 def first_readable(recipe: Recipe, path: Path) -> Recording:
     """The first recording of a data set that can be read, to be looked at. ValueError where none can."""
-    last_error: Exception | None = None
     for file in find_recordings(recipe, Folder(path)):
         try:
             return read_recording(path / file, labels="lenient")
         except (OSError, ValueError) as error:
-            last_error = error
-    raise ValueError(f"no recording of {recipe.dataset} can be read; the last: {last_error}")
+            last_reason = without_names(error, path / file)
+    raise ValueError(f"no recording of {recipe.dataset} can be read; the last: {last_reason}")
 
 
 def quality_table(archive: Archive) -> pd.DataFrame:
@@ -134,7 +139,7 @@ def _prepare(
         )
     for left_over in path.parent.glob(f".*.{path.name}"):  # half an archive, of a run that was killed
         left_over.unlink()
-    nights_dir = path.with_name(f"{path.stem}_nights")
+    nights_dir = path.with_name(f".{path.stem}_nights")
     plans = [plan for recipe, folder in datasets for plan in plan_nights(recipe, folder, sampling_rate_hz)]
     jobs = [plan for plan in plans if isinstance(plan, NightJob)]
     work = partial(_prepare_or_reuse, nights_dir=nights_dir, archive=path)
@@ -145,7 +150,9 @@ def _prepare(
     table = pd.DataFrame([outcome.row(number) for number, outcome in enumerate(outcomes, start=1)])
     key = table[["number", "dataset", "recording"]].assign(file=[str(outcome.file) for outcome in outcomes])
     if (table.status != "ok").all():
-        raise ValueError(f"none of {len(table)} recordings can be used; the first: {table.reason[0]}")
+        firsts = table.drop_duplicates("code")
+        reasons = "; ".join(f"{row.code} ({row.reason})" for row in firsts.head(5).itertuples())
+        raise ValueError(f"none of {len(table)} recordings can be used: {reasons}")
     parts = [_dataset_files(recipe, [o for o in outcomes if o.dataset == recipe.dataset]) for recipe, _ in datasets]
     assemble_archive(path, parts, sampling_rate_hz)
     shutil.rmtree(nights_dir, ignore_errors=True)
@@ -203,20 +210,18 @@ def _prepare_or_reuse(job: NightJob, nights_dir: Path, archive: Path) -> Outcome
 
 def _outcomes(work: Callable[[NightJob], Outcome], jobs: Sequence[NightJob], n_jobs: int) -> Iterator[Outcome]:
     """The outcomes as they come. A process that dies takes its pool along: whoever was at work then is tried alone."""
-    if n_jobs == 1:
-        yield from map(work, jobs)
-        return
     waiting, suspects = list(reversed(jobs)), []
     while waiting or suspects:
         alone = bool(suspects)
         queue, at_once = (suspects, 1) if alone else (waiting, n_jobs)
         running: dict[Future[Outcome], NightJob] = {}
         try:
-            with ProcessPoolExecutor(max_workers=at_once) as pool:
+            with ProcessPoolExecutor(at_once, initializer=_end_with_parent) as pool:
                 while queue or running:
                     while queue and len(running) < at_once:
-                        job = queue.pop()
-                        running[pool.submit(work, job)] = job
+                        job = queue[-1]
+                        running[pool.submit(work, job)] = job  # raises where the pool is broken
+                        queue.pop()
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         outcome = future.result()
                         del running[future]
@@ -225,8 +230,22 @@ def _outcomes(work: Callable[[NightJob], Outcome], jobs: Sequence[NightJob], n_j
             if not alone:
                 suspects = list(running.values())
                 continue
+            if not running:  # it died before it got the file
+                continue
             reason = "the process that read it died: out of memory, or a fault in a library"
             yield Outcome(job.file, job.recipe.dataset, code="crashed", reason=reason)
+
+
+def _end_with_parent() -> None:
+    """Let this process end when the one that started it was killed and cannot end it any more."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _refuse_duplicates(outcomes: list[Outcome]) -> list[Outcome]:

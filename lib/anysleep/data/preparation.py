@@ -3,9 +3,8 @@
 import hashlib
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from glob import escape
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ import pandas as pd
 
 from anysleep.data.archive import NightWriter
 from anysleep.data.channels import parse_channel, stored_name
-from anysleep.data.labels import LABEL_READERS, scoring_of_annotations, with_scoring
+from anysleep.data.labels import LABEL_READERS, label_files, with_own_scoring, with_scoring
 from anysleep.data.labels.mass import mass_trim_s
 from anysleep.data.preprocessing import preprocess
 from anysleep.data.quality import COLUMNS, ChannelDoctor, verdict_of_night
@@ -27,8 +26,8 @@ from anysleep.stages import EPOCH_S, UNSCORED, WAKE
 PREPARATION_VERSION = 2
 """Counts up whenever the same files and recipe would give other numbers, so that old nights are made anew."""
 
-WITH_COMPANIONS = (".vhdr", ".set", ".hea", ".fif")
-"""Formats whose samples may lie in files beside the named one, with the same stem."""
+WITH_COMPANIONS = (".vhdr", ".set", ".hea", ".fif", ".gz")
+"""Formats whose samples may lie in files beside the named one; these are known only when it is read."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +74,14 @@ class NightFacts:
 
 
 def source_sha256(file: Path) -> str:
-    """SHA-256 of a recording's file, or of all its files where the format has several."""
-    if file.suffix.lower() not in WITH_COMPANIONS:
-        if not file.is_file():  # reading a pipe or a device might never end
-            raise BadRecording("not_found", "no such file, but a broken link, a pipe or a device")
-        return sha256_of(file)
-    files = sorted(each for each in file.parent.glob(f"{escape(file.stem)}[-.]*") if each.is_file())
-    return hashlib.sha256("".join(sha256_of(each) for each in files).encode()).hexdigest()
+    """SHA-256 of a recording: of its file, or of the hashes of all its files where the format has several.
+
+    OSError or BadRecording where there is no such file, or it must be read to know its others and cannot be.
+    """
+    if not file.is_file():  # reading a pipe or a device might never end
+        raise BadRecording("not_found", "no such file, but a broken link, a pipe or a device")
+    files = read_signals(file).files if file.suffix.lower() in WITH_COMPANIONS else (file,)
+    return sha256_of(file) if len(files) == 1 else _sha256_of_all(files)
 
 
 def key_of(job: NightJob, source: str) -> str:
@@ -89,13 +89,19 @@ def key_of(job: NightJob, source: str) -> str:
     deciding = {
         "version": PREPARATION_VERSION,
         "source": source,
-        "labels": sha256_of(job.label_file) if job.label_file else None,
+        "labels": _sha256_of_all(label_files(job.recipe.labels.reader, job.label_file)) if job.label_file else None,
         "recipe": job.recipe.model_dump(mode="json"),
         "sampling_rate_hz": job.sampling_rate_hz,
         "subject": job.subject,
         "person": dict(job.person),
     }
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
+
+
+def _sha256_of_all(files: Sequence[Path]) -> str:
+    """SHA-256 of the files' hashes, in this order; a missing file counts, too."""
+    hashes = [sha256_of(file) if file.is_file() else "missing" for file in files]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def prepare_night(job: NightJob, source: str, path: Path) -> NightFacts:
@@ -116,14 +122,15 @@ def prepare_night(job: NightJob, source: str, path: Path) -> NightFacts:
             verdict, advice = verdict_of_night(quality)
             if night.hypnogram is not None:
                 writer.add_hypnogram(night.hypnogram)
-            writer.add_spans("arousals", night.arousals)
-            writer.add_spans("gaps", night.gaps_s)
+            stored = night.cut(0, night.n_epochs * EPOCH_S)
+            writer.add_spans("arousals", stored.arousals)
+            writer.add_spans("gaps", stored.gaps_s)
             facts = NightFacts(
                 duration_s=recorded.duration_s,
                 n_epochs=night.n_epochs,
                 dropped_s=recorded.duration_s - night.n_epochs * EPOCH_S,
                 n_scored=0 if night.hypnogram is None else int((night.hypnogram != UNSCORED).sum()),
-                n_arousals=len(night.arousals),
+                n_arousals=len(stored.arousals),
                 gaps_s=float(np.diff(night.gaps_s).sum()),
                 verdict=verdict,
                 advice=advice,
@@ -145,19 +152,27 @@ def trim(night: Recording, recipe: Recipe, recording: str) -> Recording:
 
 
 def label(night: Recording, job: NightJob) -> Recording:
-    """The night with the labels that the recipe names, on its own time base; a missing label file is said."""
+    """The night with the labels that the recipe names, on its own time base; labels that are missing are said."""
     labels = job.recipe.labels
     if labels is None:
         return night
+    rules = {"codes": labels.stage_of, "offset_s": labels.offset_s, "length": labels.length, "unknown": labels.unknown}
     if labels.reader == OWN_LABELS:
-        scoring = scoring_of_annotations(night.annotations, labels.stage_of)
-    elif job.label_file is None:
+        scored = with_own_scoring(night, **rules)
+        if scored.hypnogram is None:
+            warnings.warn(
+                "no annotation of the file is a stage in the recipe's codes: the night is unscored", stacklevel=2
+            )
+        return scored
+    if job.label_file is None:
         warnings.warn(f"no label file {labels.file!r}: the night is unscored", stacklevel=2)
         return night
-    else:
-        scoring = LABEL_READERS[labels.reader](job.label_file, codes=labels.stage_of, epoch_s=labels.epoch_s)
-    rules = {"offset_s": labels.offset_s, "length": labels.length, "unknown": labels.unknown}
-    return with_scoring(night, scoring, codes=labels.stage_of, **rules)
+    scoring = LABEL_READERS[labels.reader](job.label_file, codes=labels.stage_of, epoch_s=labels.epoch_s)
+    if scoring.stages.empty:
+        raise BadRecording(
+            "label_code", f"nothing in the label file is a stage; known are {', '.join(labels.stage_of)}"
+        )
+    return with_scoring(night, scoring, **rules)
 
 
 def cut_to_sleep(night: Recording, minutes: float | None) -> Recording:
@@ -207,12 +222,18 @@ def _write_channels(
             if rows[-1]["verdict"] == "drop":
                 raise BadRecording("channels", rows[-1]["reason"])
             ready = preprocess([signal], one.rates_hz, rate_hz, names=[name], gaps_s=one.gaps_s)[0]
-            writer.add_channel(name, ready[:n_samples])
+            writer.add_channel(name, _exactly(ready, n_samples))
         except ValueError as error:
             left_out[name] = str(error).removeprefix(f"{name} ")
     if len(left_out) == len(wanted):
         raise BadRecording("channels", f"no channel can be used: {_say_once(left_out) or 'none is EEG or EOG'}")
     return pd.DataFrame(rows, columns=list(COLUMNS)), left_out
+
+
+def _exactly(signal: np.ndarray, n_samples: int) -> np.ndarray:
+    """The first `n_samples`; up to two that rounding of a fractional rate has lost at the end are repeated."""
+    missing = n_samples - len(signal)
+    return np.pad(signal, (0, missing), mode="edge") if 0 < missing <= 2 else signal[:n_samples]
 
 
 def _say_once(left_out: Mapping[str, str]) -> str:

@@ -33,18 +33,33 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """What is no text: it would break a table or a file."""
 
 
+ORDINARY = re.compile(r"[a-z]+|.{1,4}")
+"""A stem that a message may hold by chance ('night', '30', 'N2')."""
+
+
 def without_names(error: BaseException | str, *files: Path | None, longest: int = 399) -> str:
     """What an error or a warning says in one line of at most `longest` characters, without the names of these files.
 
-    Names and paths could tell who the patient is.
+    Names and paths could tell who the patient is: paths go, names with a suffix, folders with a slash, and the stem
+    alone. A stem that is an ordinary word goes only where quotes say that it is a name, one below five characters stays.
     """
     text = error if isinstance(error, str) else _message(error)
     for file in filter(None, files):
-        text = text.replace(f"{file}: ", "")
-        for part in (str(file), str(file.parent), file.name, file.stem):
-            if part != ".":
-                text = re.sub(rf"(?<!\w){re.escape(part)}(?!\w)", "...", text)
+        text = re.sub(rf"(?<![^\W_])(?:{_names_of(file)})(?![^\W_])", "...", text.replace(f"{file}: ", ""))
     return shorten(CONTROL.sub(" ", text), longest, placeholder=" ...")
+
+
+def _names_of(file: Path) -> str:
+    """Expression for all that names a file, the longest first."""
+    stem = re.escape(file.stem)
+    names = [re.escape(str(path)) for path in (file, file.parent) if len(path.parts) > 1]
+    names.append(rf"{stem}(?:\.[A-Za-z]\w*)+")  # those of companions too
+    names += [rf"{re.escape(folder)}(?=[/\\])" for folder in file.parent.parts if len(folder) > 1]
+    if not ORDINARY.fullmatch(file.stem):
+        names.append(stem)
+    elif len(file.stem) > 4:
+        names.append(rf"(?<=['\"]){stem}(?=['\"])")
+    return "|".join(names)
 
 
 def _message(error: BaseException) -> str:

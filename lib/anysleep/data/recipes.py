@@ -4,7 +4,7 @@ import os
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from functools import cached_property
 from glob import escape
 from pathlib import Path, PurePosixPath
@@ -24,11 +24,14 @@ OWN_LABELS = "own"
 CONTENT_HASH = "hash"
 """The name in a template that stands for eight hexadecimal digits of the file's SHA-256."""
 
-
 LONGEST_NAME = 100
-"""Characters of an id, so that it fits into the name of a file."""
-SEPARATORS = re.compile(r"[/\\#&]")
-"""Of paths and of published names: no id may hold them."""
+"""Bytes of an id, so that it fits into the name of a file."""
+FORBIDDEN = re.compile(r'[/\\#&<>:"|?*]')
+"""Separators of paths and of published names, and what Windows forbids in the name of a file: no id may hold them."""
+RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)[1-9]) *(\..*)?", re.IGNORECASE)
+"""Windows keeps these for devices, whatever follows a dot."""
+PLACEHOLDER = re.compile(r"[*?[]")
+"""What makes a name a pattern."""
 
 
 def _check_pattern(pattern: str) -> str:
@@ -86,6 +89,7 @@ class Participants(Strict):
     """The table of persons."""
 
     file: str = Field(description="Pattern of the table: .csv, .tsv or .xlsx.")
+    required: bool = Field(default=True, description="False: a data set without the table is prepared all the same.")
     key: Literal["subject", "recording"] = Field(default="subject", description="What a row belongs to.")
     columns: dict[Literal["key", "subject", "age", "sex", "group"], str] = Field(
         description="Ours -> the table's name; `subject` where the table alone knows the person or family."
@@ -121,7 +125,10 @@ def read_recipe(path: str | Path) -> Recipe:
 
 
 class Folder:
-    """The files below a folder, listed once; links are followed, but in no circle, and hidden files are left out."""
+    """The files below a folder, listed once, whatever the case of their names.
+
+    Links are followed, but in no circle; hidden files and folders are left out.
+    """
 
     def __init__(self, path: Path):
         """ValueError where there is no such folder."""
@@ -133,8 +140,21 @@ class Folder:
 
     def match(self, pattern: str) -> list[PurePosixPath]:
         """The files whose name, or path where the pattern holds a slash, matches `pattern` (*, ?, [...])."""
-        whole = "/" in pattern
-        return [file for file in self.files if fnmatchcase(str(file) if whole else file.name, pattern)]
+        whole, matches = "/" in pattern, re.compile(translate(pattern), re.IGNORECASE).match
+        return [file for file in self.files if matches(str(file) if whole else file.name)]
+
+    def named(self, name: str) -> list[PurePosixPath]:
+        """The files of this name, or path where it holds a slash."""
+        return self._by_name.get(name.lower(), [])
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[PurePosixPath]]:
+        """Name and path in small letters -> files."""
+        files: dict[str, list[PurePosixPath]] = {}
+        for file in self.files:
+            for name in {file.name.lower(), str(file).lower()}:
+                files.setdefault(name, []).append(file)
+        return files
 
     @staticmethod
     def _walk(path: Path) -> list[PurePosixPath]:
@@ -145,6 +165,7 @@ class Folder:
                 subfolders.clear()
                 continue
             seen.add((status.st_dev, status.st_ino))
+            subfolders[:] = [name for name in subfolders if not name.startswith(".")]
             below = PurePosixPath(Path(folder).relative_to(path).as_posix())
             found += [below / file for file in files if not file.startswith(".")]
         return found
@@ -173,19 +194,24 @@ def names_of(recipe: Recipe, file: PurePosixPath) -> dict[str, str]:
 def fill_in(template: str, names: Mapping[str, str], field: str) -> str:
     """A template with its names filled in. BadRecording where one is unknown or the result is no name."""
     text = _filled(template, names, field)
-    if not text or text in (".", "..") or len(text) > LONGEST_NAME or SEPARATORS.search(text) or CONTROL.search(text):
+    if not _is_name(text):
         raise BadRecording(  # the name itself could tell who the patient is
             "name",
             f"{field} {template!r} cannot be a name in an archive here: it is empty, dots, longer than {LONGEST_NAME} "
-            "characters, or holds one of / \\ # & or what is no text",
+            'bytes, kept by Windows (CON, NUL, COM1, ...), or holds one of / \\ # & < > : " | ? * or what is no text',
         )
     return text
 
 
 def find_beside(pattern: str, names: Mapping[str, str], folder: Folder) -> Path | None:
-    """The one file that a pattern with names means, None where there is none. BadRecording where there are several."""
-    pattern = _filled(pattern, {name: escape(text) for name, text in names.items()}, "the pattern")
-    found = folder.match(pattern)
+    """The one file that a pattern with names means, None where there is none. BadRecording where there are several.
+
+    Messages have the pattern as the recipe has it: filled in, it could tell who the patient is.
+    """
+    if PLACEHOLDER.search(pattern):
+        found = folder.match(_filled(pattern, {name: escape(text) for name, text in names.items()}, "the pattern"))
+    else:
+        found = folder.named(_filled(pattern, names, "the pattern"))
     if len(found) > 1:
         raise BadRecording("label_file", f"{len(found)} files match {pattern!r}; which one is meant is not clear")
     if not found:
@@ -195,14 +221,19 @@ def find_beside(pattern: str, names: Mapping[str, str], folder: Folder) -> Path 
     return folder.path / found[0]
 
 
-def read_participants(recipe: Participants, folder: Folder) -> pd.DataFrame:
+def read_participants(recipe: Participants, folder: Folder) -> pd.DataFrame | None:
     """The table with columns key, subject, age, sex, group, as far as there are: all text but the age.
 
-    ValueError where the file or a column is missing, or a key occurs twice.
+    None, with a warning, where there is no table and the recipe does not require it; a warning too where a column is
+    missing. ValueError where a required table or the column of key or subject is, or a key occurs twice.
     """
     path = find_beside(recipe.file, {}, folder)
     if path is None:
-        raise ValueError(f"no participants table in {folder.path} matches {recipe.file!r}")
+        absent = f"no participants table in {folder.path} matches {recipe.file!r}"
+        if recipe.required:
+            raise ValueError(absent)
+        warnings.warn(f"{absent}: ages and sexes are unknown", stacklevel=2)
+        return None
     try:
         if path.suffix == ".xlsx":
             table = pd.read_excel(path, dtype=str)
@@ -210,10 +241,7 @@ def read_participants(recipe: Participants, folder: Folder) -> pd.DataFrame:
             table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str)
     except (ValueError, KeyError, BadZipFile) as error:
         raise ValueError(f"{path.name} cannot be read as a table in UTF-8: {error}") from error
-    absent = [name for name in recipe.columns.values() if name not in table]
-    if absent:
-        raise ValueError(f"{path.name} has no column {', '.join(absent)}, only {', '.join(map(str, table))}")
-    table = table[list(recipe.columns.values())].set_axis(list(recipe.columns), axis=1)
+    table = _our_columns(table, recipe.columns, path)
     twice = table.key[table.key.duplicated()].unique()
     if len(twice):
         raise ValueError(f"{path.name} has several rows for {', '.join(map(str, twice[:5]))}")
@@ -237,6 +265,19 @@ def identify(recordings: pd.DataFrame, recipes: Sequence[Recipe]) -> pd.DataFram
     return recordings.assign(subject=known)
 
 
+def _our_columns(table: pd.DataFrame, columns: Mapping[str, str], path: Path) -> pd.DataFrame:
+    """The columns under our names; what a person is known by must be there, the others may be missing."""
+    there = {ours: theirs for ours, theirs in columns.items() if theirs in table}
+    absent = [ours for ours in columns if ours not in there]
+    if absent:
+        theirs = ", ".join(columns[ours] for ours in absent)
+        message = f"{path.name} has no column {theirs}, only {', '.join(map(str, table))}"
+        if "key" in absent or "subject" in absent:
+            raise ValueError(message)
+        warnings.warn(f"{message}: unknown for everybody: {', '.join(absent)}", stacklevel=3)
+    return table[list(there.values())].set_axis(list(there), axis=1)
+
+
 def _numbers(ages: pd.Series) -> pd.Series:
     """NaN, with a warning, where an age is no number: it must not change those of the others into text."""
     numbers = pd.to_numeric(ages, errors="coerce").astype(float)
@@ -244,6 +285,12 @@ def _numbers(ages: pd.Series) -> pd.Series:
     if len(wrong):
         warnings.warn(f"{len(wrong)} ages are no numbers and count as unknown, such as {wrong.iloc[0]!r}", stacklevel=3)
     return numbers
+
+
+def _is_name(text: str) -> bool:
+    if text in ("", ".", "..") or CONTROL.search(text) or FORBIDDEN.search(text) or RESERVED.fullmatch(text):
+        return False
+    return len(text.encode()) <= LONGEST_NAME
 
 
 def _filled(template: str, names: Mapping[str, str], field: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from functools import partial
+from math import ceil
 
 import numpy as np
 import pandas as pd
@@ -54,6 +55,8 @@ class Recording:
     """int8 (E,), stages 0-4 and 9 unscored, for every whole epoch; None where the file has no stages."""
     gaps_s: np.ndarray = field(default_factory=NO_GAPS.copy)
     """float64 (n, 2): start and end of the pauses of the recorder, in s."""
+    labels_epoch_s: float | None = None
+    """Set where the file's own stages are a plain list, one for every so many seconds, as long as the signals."""
     synthetic: bool = False
     """True where the file says that it was simulated by `anysleep.data.synthetic`."""
 
@@ -127,12 +130,12 @@ class Recording:
             self,
             signals=Signals(
                 [
-                    partial(_slice, self.signals, i, round(start_s * rate_hz), round(end_s * rate_hz))
+                    partial(_slice, self.signals, i, round(start_s * rate_hz), ceil(end_s * rate_hz - 1e-6))
                     for i, rate_hz in enumerate(self.rates_hz)
                 ]
             ),
             duration_s=end_s - start_s,
-            annotations=self.annotations.assign(onset_s=self.annotations.onset_s - start_s),
+            annotations=_cut_annotations(self.annotations, start_s, end_s),
             start_time=None if self.start_time is None else self.start_time + timedelta(seconds=start_s),
             hypnogram=hypnogram,
             gaps_s=gaps_s[gaps_s[:, 1] > gaps_s[:, 0]],
@@ -180,6 +183,15 @@ def _operands(expression: str, channels: Sequence[str]) -> list[int]:
 def _difference(signals: Sequence[np.ndarray], positions: Sequence[int]) -> np.ndarray:
     first, *others = (signals[i] for i in positions)
     return first if not others else first - others[0]
+
+
+def _cut_annotations(annotations: pd.DataFrame, start_s: float, end_s: float) -> pd.DataFrame:
+    """Those between start and end, cut to it and counted from the start; a duration that is missing stays so."""
+    onset_s = annotations.onset_s.clip(start_s, end_s)
+    until_s = (annotations.onset_s + annotations.duration_s.fillna(0)).clip(start_s, end_s)
+    inside = (annotations.onset_s >= start_s) & (annotations.onset_s < end_s) | (until_s > onset_s)
+    duration_s = (until_s - onset_s).where(annotations.duration_s.notna())
+    return annotations.assign(onset_s=onset_s - start_s, duration_s=duration_s)[inside].reset_index(drop=True)
 
 
 def _slice(signals: Sequence[np.ndarray], index: int, start: int, stop: int) -> np.ndarray:

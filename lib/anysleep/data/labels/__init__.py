@@ -1,13 +1,14 @@
 """Hypnograms from the label formats of the field, one small file a format."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from anysleep.data.labels.bids import read_bids
-from anysleep.data.labels.dod import read_dod_scorers
+from anysleep.data.labels.dod import read_dod_scorers, scorer_files
 from anysleep.data.labels.edf import read_edf_scoring
 from anysleep.data.labels.hypnogram import STANDARD_CODES, hypnogram_from_stages
 from anysleep.data.labels.ids import read_ids
-from anysleep.data.labels.mass import read_mass
+from anysleep.data.labels.mass import mass_files, read_mass
 from anysleep.data.labels.nsrr import read_nsrr
 from anysleep.data.labels.physionet import read_physionet
 from anysleep.data.labels.scoring import (
@@ -17,6 +18,7 @@ from anysleep.data.labels.scoring import (
     epochs_in,
     scoring_of_annotations,
     scoring_of_list,
+    with_own_scoring,
     with_scoring,
 )
 from anysleep.data.labels.text import read_text
@@ -34,6 +36,14 @@ LABEL_READERS: dict[str, Callable[..., Scoring]] = {
 """Format -> reader, called as `reader(path, codes=codes, epoch_s=epoch_s)`: stage of every label; how long a label of a
 plain list lasts."""
 
+_FILES: dict[str, Callable[[Path], list[Path]]] = {"dod_scorers": scorer_files, "mass": mass_files}
+
+
+def label_files(reader: str, path: Path) -> list[Path]:
+    """Every file that a reader of `LABEL_READERS` takes in when it is given `path`."""
+    return _FILES[reader](path) if reader in _FILES else [path]
+
+
 __all__ = [
     "LABEL_READERS",
     "STANDARD_CODES",
@@ -42,7 +52,9 @@ __all__ = [
     "UnknownRule",
     "epochs_in",
     "hypnogram_from_stages",
+    "label_files",
     "scoring_of_annotations",
     "scoring_of_list",
+    "with_own_scoring",
     "with_scoring",
 ]

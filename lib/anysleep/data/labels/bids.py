@@ -64,4 +64,6 @@ def _seconds(path: Path, cells: pd.Series) -> pd.Series:
     wrong = cells[cells.notna() & ~np.isfinite(numbers)]
     if len(wrong):
         raise bad_labels(path, f"{wrong.iloc[0]!r} is no {cells.name}; expected seconds or n/a")
+    if cells.name == "duration" and (numbers < 0).any():
+        raise bad_labels(path, "a duration is below 0; expected seconds or n/a")
     return numbers

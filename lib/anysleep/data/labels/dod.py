@@ -22,7 +22,7 @@ def read_dod_scorers(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoc
     # Here and not above: the analyses stand on the data, and only this format needs one of them.
     from anysleep.analysis.agreement import consensus_hypnogram
 
-    paths = [path.parent.parent / f"scorer_{i + 1}" / path.name for i in range(N_SCORERS)]
+    paths = scorer_files(path)
     if path not in paths:
         raise bad_labels(path, f"its folder is {path.parent.name!r}; expected scorer_1 to scorer_{N_SCORERS}")
     scorers = [_read_scorer(scorer) for scorer in paths]
@@ -32,6 +32,11 @@ def read_dod_scorers(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoc
             path, f"the scorers give {', '.join(map(str, lengths))} epochs; which belongs to which is not clear"
         )
     return scoring_of_list([str(stage) for stage in consensus_hypnogram(scorers)], epoch_s)
+
+
+def scorer_files(path: Path) -> list[Path]:
+    """The files of all five scorers, by that of one."""
+    return [path.parent.parent / f"scorer_{i + 1}" / path.name for i in range(N_SCORERS)]
 
 
 def _read_scorer(path: Path) -> list[int]:

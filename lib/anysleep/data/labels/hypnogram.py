@@ -1,7 +1,7 @@
 """From timed stages to one stage for every epoch of 30 s."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,8 @@ STANDARD_CODES = {
     "Movement time": UNSCORED,
 }
 """The standard texts of EDF+ and of Sleep-EDF."""
+
+LONGEST_QUOTED = 8
 
 STAGE_CODES = (WAKE, N1, N2, N3, REM, UNSCORED)
 ROUNDING_S = 1e-3
@@ -82,15 +84,32 @@ def hypnogram_from_stages(stages: pd.DataFrame, duration_s: float, codes: Mappin
 
 def codes_of(stages: pd.DataFrame, codes: Mapping[str, int]) -> pd.Series:
     """The stage of every row. BadRecording names the labels that are not in `codes`."""
-    known = {label.strip().lower(): stage for label, stage in codes.items()}
-    text = stages.description.str.strip().str.lower()
-    unknown = stages.description[~text.isin(known)]
+    unknown = stages[~is_known(stages, codes)]
     if len(unknown):
-        kinds = ", ".join(map(repr, sorted(set(unknown))[:5]))
         raise BadRecording(
-            "label_code", f"unknown stage labels: {kinds} ({len(unknown)} in all); known are {', '.join(codes)}"
+            "label_code",
+            f"unknown stage labels: {quoted(unknown.description)} ({len(unknown)} in all, the first at "
+            f"{unknown.onset_s.iloc[0]:g} s); known are {', '.join(codes)}",
         )
-    return text.map(known).astype(int)
+    known = {_plain(label): stage for label, stage in codes.items()}
+    return stages.description.str.strip().str.lower().map(known).astype(int)
+
+
+def is_known(stages: pd.DataFrame, codes: Mapping[str, int]) -> pd.Series:
+    """bool: which rows carry a label of `codes`, in any case."""
+    return stages.description.str.strip().str.lower().isin({_plain(label) for label in codes})
+
+
+def quoted(labels: Iterable[str]) -> str:
+    """Up to five different labels for a message. Long ones may hold a name or a date and are not repeated."""
+    short = [label if len(label.removeprefix("Sleep stage ")) <= LONGEST_QUOTED else None for label in labels]
+    different = sorted({label for label in short if label is not None})[:5]
+    texts = [repr(label) for label in different]
+    return ", ".join([*texts, *(["a longer text"] if None in short else [])])
+
+
+def _plain(label: str) -> str:
+    return label.strip().lower()
 
 
 def _latest_before(ends_s: np.ndarray) -> np.ndarray:

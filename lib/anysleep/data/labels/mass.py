@@ -29,8 +29,7 @@ def read_mass(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: fl
     BadRecording where a file is missing or damaged, or one of two files has no clock time.
     """
     scoring = read_edf_scoring(path, codes)
-    beside = path.with_name(path.name.replace(" Base.", " Annotations."))
-    if beside != path and beside.is_file():
+    for beside in mass_files(path)[1:]:
         more = read_edf_scoring(beside, codes)
         if scoring.start_time is None or more.start_time is None:
             raise BadRecording("label_time", f"{path.name} and {beside.name} need clock times to be set side by side")
@@ -38,6 +37,12 @@ def read_mass(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: fl
         events = pd.concat([scoring.events, more.events.assign(onset_s=more.events.onset_s + later_s)])
         scoring = replace(scoring, events=events.sort_values("onset_s", ignore_index=True, kind="stable"))
     return replace(scoring, events=_named(scoring.events))
+
+
+def mass_files(path: Path) -> list[Path]:
+    """The Base file, and the Annotations file where there is one beside it."""
+    beside = path.with_name(path.name.replace(" Base.", " Annotations."))
+    return [path, beside] if beside != path and beside.is_file() else [path]
 
 
 def _named(events: pd.DataFrame) -> pd.DataFrame:

@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from anysleep.data.labels.hypnogram import STANDARD_CODES, codes_of, hypnogram_from_stages
+from anysleep.data.labels.hypnogram import STANDARD_CODES, codes_of, hypnogram_from_stages, is_known, quoted
 from anysleep.data.reasons import BadRecording
-from anysleep.data.recording import ANNOTATION_COLUMNS, Recording, annotation_table, first_of
+from anysleep.data.recording import ANNOTATION_COLUMNS, Recording, annotation_table
 from anysleep.stages import EPOCH_S, UNSCORED
 
 TOLERANCE_S = 0.5
@@ -49,9 +49,28 @@ def scoring_of_list(labels: Sequence[str], epoch_s: float) -> Scoring:
 
 def scoring_of_annotations(annotations: pd.DataFrame, codes: Mapping[str, int] = STANDARD_CODES) -> Scoring:
     """Annotations divided into stages, which `codes` names or which begin with 'Sleep stage', and other events."""
-    text = annotations.description.str.strip().str.lower()
-    is_stage = text.isin({label.strip().lower() for label in codes}) | text.str.startswith("sleep stage")
+    is_stage = is_known(annotations, codes) | annotations.description.str.strip().str.lower().str.startswith(
+        "sleep stage"
+    )
     return Scoring(annotations[is_stage].reset_index(drop=True), annotations[~is_stage].reset_index(drop=True))
+
+
+def with_own_scoring(
+    night: Recording,
+    codes: Mapping[str, int] = STANDARD_CODES,
+    *,
+    offset_s: float = 0.0,
+    length: LengthRule = "equal",
+    unknown: UnknownRule = "refuse",
+) -> Recording:
+    """`with_scoring` with the labels that are the night's own annotations; the rule `lights` is for other files."""
+    if length == "lights":
+        raise BadRecording(
+            "label_time", "the rule `lights` is for labels of another file, not for those of the recording"
+        )
+    scoring = replace(scoring_of_annotations(night.annotations, codes), epoch_s=night.labels_epoch_s)
+    bare = replace(night, annotations=annotation_table([]))  # they come back with the scoring
+    return with_scoring(bare, scoring, codes=codes, offset_s=offset_s, length=length, unknown=unknown)
 
 
 def with_scoring(
@@ -87,19 +106,17 @@ def with_scoring(
         differ without a rule; the message gives both.
     """
     if length == "lights":
-        night, shift_s = _between_lights(night), offset_s
-    else:
-        shift_s = offset_s + _clock_difference_s(night, scoring)
+        night = _between_lights(night, scoring)
+    shift_s = offset_s + _clock_difference_s(night, scoring)
     tables = [night.annotations, *(t.assign(onset_s=t.onset_s + shift_s) for t in (scoring.stages, scoring.events))]
-    annotations = pd.concat([t for t in tables if len(t)] or tables[:1])  # those of the night itself may come twice
-    annotations = annotations.drop_duplicates().sort_values("onset_s", ignore_index=True, kind="stable")
-    night = replace(night, annotations=annotations)
+    annotations = pd.concat([table for table in tables if len(table)] or tables[:1])
+    night = replace(night, annotations=annotations.sort_values("onset_s", ignore_index=True, kind="stable"))
     if scoring.stages.empty:
         return night
     stages = scoring.stages.assign(onset_s=scoring.stages.onset_s + shift_s)
     stages["duration_s"] = _lasting_s(stages, night.duration_s)
     if unknown == "unscored":
-        codes = _with_unknown(stages, codes)
+        codes = _with_unknown(stages, codes, is_list=scoring.epoch_s is not None)
     night = _fit(night, stages, codes_of(stages, codes), scoring.epoch_s, length)
     hypnogram = hypnogram_from_stages(stages, night.duration_s, codes)
     hypnogram[epochs_in(night.gaps_s, len(hypnogram))] = UNSCORED
@@ -114,13 +131,17 @@ def epochs_in(spans_s: np.ndarray, n_epochs: int, epoch_s: float = EPOCH_S) -> n
     return touched
 
 
-def _with_unknown(stages: pd.DataFrame, codes: Mapping[str, int]) -> dict[str, int]:
-    """The codes, and 9 for every label they lack."""
-    known = {label.strip().lower() for label in codes}
-    unknown = stages.description[~stages.description.str.strip().str.lower().isin(known)]
-    if len(unknown):
-        warnings.warn(f"{len(unknown)} labels count as unscored: {first_of(sorted(set(unknown)))}", stacklevel=3)
-    return {**codes, **dict.fromkeys(unknown, UNSCORED)}
+def _with_unknown(stages: pd.DataFrame, codes: Mapping[str, int], *, is_list: bool) -> dict[str, int]:
+    """The codes, and 9 for every label they lack. BadRecording where that would hide a mistake."""
+    unknown = ~is_known(stages, codes)
+    if unknown.all():
+        raise BadRecording("label_code", f"none of {len(stages)} labels is known: {quoted(stages.description)}")
+    if is_list and unknown.iloc[0] and not unknown.iloc[1]:
+        raise BadRecording("label_code", "the first line is no label but the second is: if it is a header, take it out")
+    if unknown.any():
+        labels = stages.description[unknown]
+        warnings.warn(f"{len(labels)} labels count as unscored: {quoted(labels)}", stacklevel=3)
+    return {**codes, **dict.fromkeys(stages.description[unknown], UNSCORED)}
 
 
 def _clock_difference_s(night: Recording, scoring: Scoring) -> float:
@@ -131,11 +152,15 @@ def _clock_difference_s(night: Recording, scoring: Scoring) -> float:
     return (scoring.start_time - night.start_time).total_seconds()
 
 
-def _between_lights(night: Recording) -> Recording:
+def _between_lights(night: Recording, scoring: Scoring) -> Recording:
+    if scoring.epoch_s is None:
+        raise BadRecording(
+            "label_time", "labels with times of their own need no lights: say `length: equal` or trim_end"
+        )
     off_s, on_s = night.lights_s
     if off_s is None or on_s is None:
         raise BadRecording(
-            "label_time", "the labels lie between lights off and on, but no annotations say when that was"
+            "label_time", "the labels lie between lights off and on, but no annotation says when that was"
         )
     return night.cut(off_s, on_s)
 

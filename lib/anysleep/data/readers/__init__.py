@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from anysleep.data.labels import LengthRule, scoring_of_annotations, with_scoring
+from anysleep.data.labels import LengthRule, with_own_scoring, with_scoring
 from anysleep.data.labels.edf import read_edf_scoring, sleep_edf_scoring_beside
 from anysleep.data.readers.dod import read_dod
 from anysleep.data.readers.edf import read_edf
@@ -108,8 +108,9 @@ def read_recording(
         night = night if channels is None else night.pick(channels)
         try:
             scoring_path = Path(hypnogram_path) if hypnogram_path else sleep_edf_scoring_beside(path)
-            own = scoring_of_annotations(night.annotations)
-            return with_scoring(night, read_edf_scoring(scoring_path) if scoring_path else own, length=length)
+            if scoring_path is None:
+                return with_own_scoring(night, length=length)
+            return with_scoring(night, read_edf_scoring(scoring_path), length=length)
         except ValueError as error:
             if labels == "strict":
                 raise

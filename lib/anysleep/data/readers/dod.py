@@ -1,6 +1,7 @@
 """The HDF5 files of the Dreem Open Datasets: signals named by a JSON description, and a hypnogram beside them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -21,7 +22,8 @@ def read_dod(path: Path) -> Recording:
     """
     with opened(path) as file:
         channels = [_channel(name, entry) for name, entry in _entries(file)]
-        return recording_of(file, path, channels, _stages(file), time_of(file.attrs.get("start_time")))
+        night = recording_of(file, path, channels, _stages(file), time_of(file.attrs.get("start_time")))
+    return replace(night, labels_epoch_s=float(EPOCH_S))
 
 
 def _entries(file: h5py.File) -> list[tuple[str | None, dict]]:

@@ -9,14 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from anysleep.data.readers.edf_header import STILL_WRITING, Header, SignalHeader, parse_annotations, read_header
+from anysleep.data.readers.edf_runs import Runs, find_runs
 from anysleep.data.reasons import BadRecording
-from anysleep.data.recording import NO_GAPS, Recording, Signals, annotation_table
-from anysleep.data.units import microvolts
+from anysleep.data.recording import LONGEST_S, Recording, Signals, annotation_table
+from anysleep.data.units import known_unit, microvolts
 
-LONGEST_S = 7 * 24 * 3600.0
-"""Records further apart belong to a damaged file."""
-TOLERANCE_S = 1e-3
-"""Records that begin this close to the end of the one before leave no gap."""
 BLOCK_BYTES = 2**22
 """Read at once: small enough for the processor's cache."""
 FASTEST_HZ = 1e5
@@ -32,8 +29,8 @@ class _Data:
     n_records: int
     offsets: np.ndarray
     """Where each signal begins in a record, in bytes; one more for the end."""
-    onsets_s: np.ndarray | None = None
-    """When each record begins; None where they follow each other without a gap."""
+    runs: Runs | None = None
+    """When the records were recorded; None until that is known."""
 
 
 def read_edf(path: Path) -> Recording:
@@ -47,20 +44,20 @@ def read_edf(path: Path) -> Recording:
     first_s = float(onsets_s[0]) if len(onsets_s) else 0.0  # a fraction of a second after the header's start time
     if not abs(first_s) < LONGEST_S:
         raise BadRecording("time_base", f"the first data record begins {first_s:g} s after the start of the file")
-    gaps_s = _gaps(onsets_s - first_s, header)
-    duration_s = header.record_s + (onsets_s[-1] - first_s if len(gaps_s) else (data.n_records - 1) * header.record_s)
+    runs = find_runs(onsets_s - first_s, data.n_records, header)
+    duration_s = float(runs.ends_s[-1])
     if duration_s > LONGEST_S:
         raise BadRecording("too_long", f"the data records span {duration_s / 3600:.0f} h")
-    data = replace(data, onsets_s=onsets_s - first_s if len(gaps_s) else None)
+    data = replace(data, runs=runs)
     return Recording(
         channels=tuple(signal.label for _, signal in signals),
         signals=Signals([partial(_samples, data, i) for i, _ in signals]),
         rates_hz=tuple(signal.samples / header.record_s for _, signal in signals),
-        units=tuple("uV" if microvolts(signal.unit) else signal.unit for _, signal in signals),
+        units=tuple(known_unit(signal.unit) for _, signal in signals),
         duration_s=duration_s,
         annotations=annotation_table([(onset - first_s, duration, text) for onset, duration, text in annotations]),
         start_time=header.start_time and header.start_time + timedelta(seconds=first_s),
-        gaps_s=gaps_s,
+        gaps_s=runs.gaps_s,
         synthetic="anysleep-synthetic" in header.recording_id,
     )
 
@@ -97,25 +94,6 @@ def _n_records(path: Path, header: Header, record_bytes: int) -> int:
     return n_records
 
 
-def _gaps(onsets_s: np.ndarray, header: Header) -> np.ndarray:
-    """(n, 2): the time between records, which only a file marked as discontinuous may have."""
-    ends_s = onsets_s + header.record_s
-    late_s = onsets_s[1:] - ends_s[:-1]
-    pauses = np.flatnonzero(np.abs(late_s) > TOLERANCE_S) if header.record_s else np.empty(0, dtype=int)
-    if not pauses.size:
-        return NO_GAPS
-    if not header.discontinuous:
-        at = pauses[0]
-        raise BadRecording(
-            "time_base",
-            f"the file says it is continuous, but data record {at + 1} begins at {onsets_s[at + 1]:g} s, "
-            f"not at {ends_s[at]:g} s",
-        )
-    if late_s.min() < -TOLERANCE_S:
-        raise BadRecording("time_base", "data records overlap in time or are not in order")
-    return np.column_stack([ends_s[pauses], onsets_s[pauses + 1]])
-
-
 def _samples(data: _Data, index: int) -> np.ndarray:
     """float32 (T,), voltages in uV; NaN in gaps, and everywhere where the header gives no scale."""
     signal = data.header.signals[index]
@@ -127,7 +105,7 @@ def _samples(data: _Data, index: int) -> np.ndarray:
         gain = physical / digital
         samples = (_digital(data, index) + (signal.physical_range[0] / gain - signal.digital_range[0])) * gain
         samples = (samples * (microvolts(signal.unit) or 1)).astype(np.float32)
-    return samples if data.onsets_s is None else _spread(samples, data, signal.samples)
+    return data.runs.spread(samples, signal.samples)
 
 
 def _bytes(data: _Data, index: int) -> np.ndarray:
@@ -151,12 +129,3 @@ def _digital(data: _Data, index: int) -> np.ndarray:
     padded = np.zeros((len(raw) // 3, 4), dtype=np.uint8)
     padded[:, 1:] = raw.reshape(-1, 3)
     return padded.view("<i4")[:, 0] >> 8  # 24 bits with their sign
-
-
-def _spread(samples: np.ndarray, data: _Data, per_record: int) -> np.ndarray:
-    """Data records set to their times, NaN in the gaps between them."""
-    starts = np.rint(data.onsets_s / data.header.record_s * per_record).astype(int)
-    spread = np.full(starts[-1] + per_record, np.nan, dtype=np.float32)
-    for start, record in zip(starts, samples.reshape(-1, per_record), strict=True):
-        spread[start : start + per_record] = record
-    return spread

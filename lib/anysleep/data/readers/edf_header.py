@@ -5,7 +5,6 @@ samples on disk until they are asked for, and refuse what contradicts itself ins
 al. 1992 (doi 10.1016/0013-4694(92)90009-7), Kemp and Olivan 2003 (doi 10.1016/s1388-2457(03)00123-8); BDF: BioSemi.
 """
 
-import math
 import re
 import warnings
 from collections.abc import Sequence
@@ -163,17 +162,16 @@ def _integer(header: bytes, start: int, width: int, name: str, lowest: int = 0) 
 
 def _whole_number(text: str, name: str) -> int:
     number = _number(text, name)
-    if not math.isfinite(number):
-        raise ValueError(f"its {name} is {number}")
+    if not number.is_integer():
+        raise ValueError(f"its {name} is {number}; expected a whole number")
     return int(number)
 
 
 def _number(text: str, name: str) -> float:
-    text = text.strip(" \x00")
     try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"its {name} is {text!r}") from None
+        return float(text.strip(" \x00"))
+    except ValueError:  # the text stays unsaid: in a damaged header it may be part of a patient's name
+        raise ValueError(f"its {name} is no number") from None
 
 
 def _text(raw: bytes) -> str:

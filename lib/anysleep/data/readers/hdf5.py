@@ -11,10 +11,9 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from anysleep.data.readers.edf import LONGEST_S
 from anysleep.data.reasons import BadRecording
-from anysleep.data.recording import Recording, Signals
-from anysleep.data.units import microvolts
+from anysleep.data.recording import LONGEST_S, Recording, Signals
+from anysleep.data.units import known_unit, microvolts
 
 DENSEST = 2000
 """Bytes that one stored byte can stand for: deflate, the best of the usual compressors, comes to half of it."""
@@ -68,7 +67,7 @@ def recording_of(
         channels=tuple(channel.name for channel in channels),
         signals=Signals([partial(_samples, path, channel) for channel in channels]),
         rates_hz=tuple(rates_hz),
-        units=tuple("uV" if microvolts(channel.unit) else channel.unit for channel in channels),
+        units=tuple(known_unit(channel.unit) for channel in channels),
         duration_s=min(lengths_s),
         annotations=annotations,
         start_time=start_time,
@@ -82,7 +81,7 @@ def time_of(seconds: object) -> datetime | None:
     try:
         return datetime.fromtimestamp(float(seconds), UTC).replace(tzinfo=None)
     except (ValueError, OverflowError, OSError) as error:
-        raise BadRecording("time_base", f"the start time is {seconds}; expected seconds since 1970") from error
+        raise BadRecording("time_base", "the start time lies in no year from 1 to 9999; expected seconds since 1970") from error
 
 
 def _check_links(file: h5py.File) -> None:

@@ -15,9 +15,8 @@ import mne
 import numpy as np
 
 from anysleep.data.preprocessing import samples_in
-from anysleep.data.readers.edf import LONGEST_S
 from anysleep.data.reasons import BadRecording
-from anysleep.data.recording import Recording, Signals, annotation_table
+from anysleep.data.recording import LONGEST_S, Recording, Signals, annotation_table
 
 TOLERANCE_S = 0.5
 """By so much the clock that dates the segments of BrainVision may lag behind the samples."""
@@ -26,7 +25,7 @@ _SEGMENT = "New Segment"
 _SKIP = "BAD_ACQ_SKIP"
 _CUTS = ("boundary", "-99", "EDGE boundary")
 """How EEGLAB (named events, numbered events) and MNE mark a place where time was cut out."""
-_NOISE = r"(?s).*(naming convention|[Cc]oordinate|[Mm]ontage|[Ll]ocation|head radius|filter|Unknown types|'boundary')"
+_NOISE = r"(?s).*(naming convention|[Cc]oordinate|[Mm]ontage|[Ll]ocation|head radius|filter|Unknown types|file name in EEG.data|'boundary')"
 """MNE's warnings about what does not matter here, or is an error here."""
 _DAMAGE = r"(?s).*(Invalid tag|set to zero)"
 """MNE's warnings about samples that are not there."""
@@ -66,6 +65,7 @@ def read_fif(path: Path) -> Recording:
         annotations=annotation_table(_annotations(raw)),
         start_time=start_time and start_time + timedelta(seconds=raw.first_time),
         gaps_s=gaps_s,
+        files=_files(path, raw),
     )
 
 
@@ -82,6 +82,7 @@ def read_eeglab(path: Path) -> Recording:
         **_channels(raw, open_raw),
         duration_s=raw.n_times / raw.info["sfreq"],
         annotations=annotation_table(_annotations(raw)),
+        files=_files(path, raw),
     )
 
 
@@ -108,6 +109,7 @@ def read_brainvision(path: Path) -> Recording:
         annotations=annotation_table(_rows(markers, pauses, rate_hz)),
         start_time=first and first.date and first.date - timedelta(seconds=first.sample / rate_hz),
         gaps_s=_gaps_s(pauses, rate_hz),
+        files=tuple(filter(None, (path, data_file, marker_file))),
     )
 
 
@@ -117,6 +119,14 @@ def _opened(open_raw: _Open) -> mne.io.BaseRaw:
         raw = open_raw(preload=False, verbose="warning")
         raw.get_data(start=raw.n_times - 1, verbose="warning")  # the last sample is where the header says
     return raw
+
+
+def _files(path: Path, raw: mne.io.BaseRaw) -> tuple[Path, ...]:
+    """The file itself and those it goes on in. BadRecording where one lies in another folder."""
+    others = [Path(name) for name in raw.filenames]
+    if any(other.parent.resolve() != path.parent.resolve() for other in others):
+        raise BadRecording("format", "it names a file in another folder; all files of a recording must lie together")
+    return tuple(dict.fromkeys([path, *(path.with_name(other.name) for other in others)]))
 
 
 @contextmanager
@@ -130,8 +140,10 @@ def _refusing_damage(unsaid: str) -> Iterator[None]:
         except OSError as error:
             if error.filename:  # the system's word; damage names no file
                 raise
-            code = "not_found" if isinstance(error, FileNotFoundError) else "damaged"
-            raise BadRecording(code, f"not a whole file of its format: {error}") from error
+            if isinstance(error, FileNotFoundError):  # its message names a file, which may be called like the patient
+                message = "not a whole recording: a file that it names is not beside it; was one moved or renamed?"
+                raise BadRecording("not_found", message) from error
+            raise BadRecording("damaged", f"not a whole file of its format: {error}") from error
         except Exception as error:  # all kinds, from assertions to missing attributes
             if "number of trials" in str(error):
                 raise BadRecording("cut_out", "the file holds epochs, not one continuous recording") from error
@@ -282,10 +294,10 @@ def _pauses(segments: Sequence[_Marker], rate_hz: float) -> list[_Pause]:
         if pause_s < -TOLERANCE_S:
             raise BadRecording(
                 "time_base",
-                f"the segment from {segment.date} lasts {recorded_s:g} s, but the next begins at {following.date}",
+                f"a segment lasts {recorded_s:g} s, but by their dates the next begins {recorded_s + pause_s:g} s after it",
             )
         if pause_s > LONGEST_S:
-            raise BadRecording("too_long", f"the recorder paused for {pause_s / 3600:.0f} h from {segment.date}")
+            raise BadRecording("too_long", f"the recorder paused for {pause_s / 3600:.0f} h")
         if round(pause_s * rate_hz) > 0:
             pauses.append(_Pause(following.sample, round(pause_s * rate_hz)))
     return pauses

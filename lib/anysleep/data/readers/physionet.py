@@ -10,7 +10,7 @@ import wfdb
 
 from anysleep.data.reasons import BadRecording
 from anysleep.data.recording import Recording, Signals
-from anysleep.data.units import microvolts
+from anysleep.data.units import known_unit, microvolts
 
 BLOCK = 2**18
 """Frames read at once: a frame holds all signals, and only one of them is to stay in memory."""
@@ -29,9 +29,10 @@ def read_wfdb(path: Path) -> Recording:
         channels=tuple(name or f"signal {i}" for i, name in enumerate(record.sig_name)),
         signals=Signals([partial(_samples, path, record, i) for i in range(record.n_sig)]),
         rates_hz=tuple(float(record.fs * per_frame) for per_frame in record.samps_per_frame),
-        units=tuple("uV" if microvolts(unit) else unit for unit in record.units),
+        units=tuple(known_unit(unit) for unit in record.units),
         duration_s=record.sig_len / record.fs,
         start_time=start_time,
+        files=(path, *_signal_files(path, record)),
     )
 
 
@@ -41,8 +42,9 @@ def _read_header(path: Path) -> wfdb.Record:
     names = [line.split()[0] for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if not names or "\x00" in names[0]:
         raise BadRecording("damaged", "not a WFDB header: it is empty or binary")
-    if re.fullmatch(r"[^/\\]+/\d+", names[0]):
-        raise BadRecording("format", f"the record {names[0]} has several segments; join them first (wfdb.rdrecord)")
+    segments = re.fullmatch(r"[^/\\]+/(\d+)", names[0])
+    if segments:
+        raise BadRecording("format", f"the record has {segments[1]} segments; join them first (wfdb.rdrecord)")
     if any(re.search(r"[/\\:]|\.\.", name) for name in names):
         raise BadRecording("format", "the header names a file in another folder; every file must lie beside the header")
     try:
@@ -58,11 +60,16 @@ def _read_header(path: Path) -> wfdb.Record:
     return record
 
 
+def _signal_files(path: Path, record: wfdb.Record) -> list[Path]:
+    return [path.parent / name for name in sorted(set(record.file_name))]
+
+
 def _check_whole(path: Path, record: wfdb.Record) -> None:
     """BadRecording where a signal file is missing or too short for its last sample."""
-    for name in sorted(set(record.file_name)):
-        if not (path.parent / name).is_file():
-            raise BadRecording("not_found", f"there is no signal file {name!r} beside the header")
+    files = _signal_files(path, record)
+    missing = sum(not file.is_file() for file in files)
+    if missing:
+        raise BadRecording("not_found", f"{missing} of {len(files)} signal files are not beside the header")
     last = record.sig_len - 1
     try:
         wfdb.rdrecord(str(path.absolute().with_suffix("")), sampfrom=last, smooth_frames=False)

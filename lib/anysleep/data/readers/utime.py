@@ -46,8 +46,11 @@ def _channel(name: str, attributes: Mapping) -> StoredChannel:
 
 
 def _start_time(attributes: Mapping[str, Mapping]) -> datetime | None:
-    """From seconds since 1970; None where the file has a text such as 'UNKNOWN'."""
+    """From seconds since 1970; None where the file has a text such as 'UNKNOWN'.
+
+    U-Time counts them from the clock on the wall as if it showed UTC, so they are read back the same way.
+    """
     times = {time_of(of_channel.get("date")) for of_channel in attributes.values()}
     if len(times) > 1:
-        raise BadRecording("time_base", f"channels begin at different times: {', '.join(map(str, times))}")
+        raise BadRecording("time_base", f"the channels name {len(times)} different starts; all must begin together")
     return times.pop() if times else None
