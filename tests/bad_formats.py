@@ -123,7 +123,7 @@ HDF5 = {
     "a rate of nan": Kind(attributes(sample_rate=np.nan), "time_base", "expected a number above 0"),
     "two rates for one channel": Kind(attributes(sample_rate=[100, 200]), "time_base", "expected a number above 0"),
     "a rate of 1e-9 Hz": Kind(attributes(sample_rate=1e-9), "too_long", "lasts 2500000000 h"),
-    "a start in the year 10^9": Kind(attributes(date=1e18), "time_base", "the start time is 1e.18"),
+    "a start in the year 10^9": Kind(attributes(date=1e18), "time_base", "the start time lies in no year"),
     "a link to another file": Kind(
         as_link(h5py.ExternalLink("/etc/other.h5", "/C3")), "format", "link to another file"
     ),
@@ -244,7 +244,9 @@ OTHERS = {
     "EEGLAB that is empty": Kind(bare(".set", b""), "damaged", "not a whole file of its format"),
     "EEGLAB that is text": Kind(bare(".set", b"hello" * 99), "damaged", "not a whole file of its format"),
     "half of EEGLAB": Kind(halved(write_eeglab, ".set"), "damaged", "not a whole file of its format"),
-    "EEGLAB without its data": Kind(missing(with_fdt, ".set", ".fdt"), "not_found", "not found"),
+    "EEGLAB without its data": Kind(
+        missing(with_fdt, ".set", ".fdt"), "not_found", "a file that it names is not beside it"
+    ),
     "EEGLAB with half of its data": Kind(halved(with_fdt, ".set", ".fdt"), "damaged", "not a whole file of its format"),
     "EEGLAB without a rate": Kind(eeglab(srate=0.0), "damaged", "sfreq must be positive"),
     "EEGLAB with a rate of nan": Kind(eeglab(srate=np.nan), "damaged", "not a whole file of its format"),
@@ -262,10 +264,10 @@ OTHERS = {
     "WFDB that is binary": Kind(
         bare(".hea", bytes(range(256)) * 9), "damaged", "not a WFDB header: it is empty or binary"
     ),
-    "WFDB without data": Kind(missing(write_wfdb, ".hea", ".mat"), "not_found", "no signal file"),
+    "WFDB without data": Kind(missing(write_wfdb, ".hea", ".mat"), "not_found", "1 of 1 signal files are not beside"),
     "WFDB with half of its data": Kind(halved(write_wfdb, ".hea", ".mat"), "truncated", "less than the 9000 samples"),
     "WFDB with data elsewhere": Kind(hea(f"{BAD}.mat", "../other.mat"), "format", "beside the header"),
-    "WFDB of several segments": Kind(hea("n 2 ", "n/3 2 "), "format", "several segments"),
+    "WFDB of several segments": Kind(hea("n 2 ", "n/3 2 "), "format", "3 segments; join them"),
     "WFDB with a rate of 0": Kind(hea(" 100 9000 ", " 0 9000 "), "time_base", "both must be above 0"),
     "WFDB with a negative length": Kind(hea(" 100 9000 ", " 100 -9000 "), "time_base", "both must be above 0"),
     "WFDB with 10^12 samples": Kind(
@@ -361,7 +363,7 @@ LABELS = {
     "labels of 1e-9 s": text("W\nW\nN2\n", "label_length", "the labels cover 0 s to 3e-09 s", epoch_s=1e-9),
     "labels that begin a year later": text("W\nW\nN2\n", "label_time", "no scored stage lies inside", offset_s=3e7),
     "labels that begin before": text("W\nW\nN2\n", "label_time", "before the first sample", offset_s=-60.0),
-    "lights that no one turned off": text("W\nW\nN2\n", "label_time", "begin at lights off", length="lights"),
+    "lights that no one turned off": text("W\nW\nN2\n", "label_time", "between lights off and on", length="lights"),
     "two stages at once": bids("0\t60\tW\n30\t30\tN2\n", "label_time", "two stages at the same time"),
     "an onset before the start": bids("-60\t30\tW\n" + ONE_EPOCH, "label_time", "before the first sample"),
     "an onset of nan": bids("nan\t30\tW\n" + ONE_EPOCH, "label_file", "'nan' is no onset"),

@@ -3,6 +3,7 @@
 import os
 import re
 import signal as signals
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -14,6 +15,7 @@ from test_archive import recipe
 from anysleep.data import read_recording
 from anysleep.data.cohort import prepare_archive, write_key
 from anysleep.data.readers import READERS
+from anysleep.data.reasons import without_names
 from anysleep.data.recipes import Folder, read_participants
 
 RECORDINGS = EDF | SIZES | SIGNALS | FILES | HDF5 | OTHERS
@@ -105,8 +107,9 @@ def says(row, expected):
     """
     if row.reason:
         return expected and re.search(expected, row.reason)
-    if re.match("use|look", expected):
-        return re.match(expected, f"{row.verdict} {row.advice}")
+    verdict = re.match("use|look", expected)
+    if verdict:
+        return row.verdict == verdict[0] and re.search(expected, f"{row.verdict} {row.advice}")
     return any(re.search(expected, text) for text in (row.left_out, row.notes)) if expected else not row.left_out
 
 
@@ -197,3 +200,26 @@ def test_an_age_in_words_does_not_change_the_ages_of_others(folder):
     with pytest.warns(UserWarning, match="1 ages are no numbers and count as unknown, such as 'old'"):
         table = read_participants(laboratory(**PEOPLE).participants, Folder(folder))
     assert table.age[0] == 30 and np.isnan(table.age[1])
+
+
+@pytest.mark.parametrize(
+    ("file", "message", "said"),
+    [
+        ("/data/Smith_John.edf", "/data/Smith_John.edf: 3 of 9 records", "3 of 9 records"),
+        ("/data/Smith_John.edf", "Smith_John_stage.txt and Smith_John.eeg differ", "..._stage.txt and ... differ"),
+        ("/data/Smith_John.edf", "no night Smith_John", "no night ..."),
+        ("/data/Jane Doe/n/x.edf", "2 files match 'Jane Doe/n/*.txt'", "2 files match '.../n/*.txt'"),
+        ("/data/doe/x.edf", "no file doe/y.txt in /data/doe", "no file .../y.txt in ..."),
+        ("/data/miller.edf", "no row for 'miller'", "no row for '...'"),
+        ("/data/1234567.edf", "record 1234567 is empty", "record ... is empty"),
+        ("/data/a.edf", "a.eeg: a night cannot be of a.edf", "...: a night cannot be of ..."),
+    ],
+)
+def test_a_message_does_not_tell_whose_file_it_is(file, message, said):
+    assert without_names(message, Path(file)) == said
+
+
+@pytest.mark.parametrize("file", ["a.edf", "1.edf", "30.edf", "N2.edf", "C3.edf", "header.edf", "/data/n/1/says.edf"])
+def test_a_message_stays_whole_where_a_file_is_called_like_one_of_its_words(file):
+    message = "a header says '1': 30 s of C3-M2 cannot be 'N2' or n/a"
+    assert without_names(message, Path(file)) == message

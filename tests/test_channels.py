@@ -2,7 +2,7 @@
 
 import pytest
 
-from anysleep.data.channels import ChannelName, parse_channel
+from anysleep.data.channels import ChannelName, parse_channel, stored_name
 
 STORED_EEG = """F3-F4 F3-M2 F4-O2 F3-O1 C3-M2 C4-M1 O1-M2 O2-M1 F4-M1 Fpz-Cz Pz-Oz T3-M2 T4-M1 C3-A2 C4-A1
 Fz-Cz Cz-Oz"""
@@ -43,6 +43,8 @@ UNKNOWN = ["", "1", "T", "A1", "M1", "M2", "A1-A2", "Ch 3", "X1", "E3", "AUX", "
         ("EOG_left_horizontal", "EOG", "left horizontal", None),
         ("EOG1", "EOG", None, None),
         ("EOG1-M2", "EOG", None, "M2"),
+        ("C3/M2", "EEG", "C3", "M2"),
+        ("EOG E1/M2", "EOG", "E1", "M2"),
     ],
 )
 def test_a_label_tells_type_site_and_reference(label, type, site, reference):
@@ -83,3 +85,18 @@ def test_what_the_label_does_not_say_is_unknown(label):
 @pytest.mark.parametrize("label", ["EEG LOC-A2", "EEG1_Off", "C3 flow", "EOG EEG", "EEG ECG", "EEG Chin1-Ref"])
 def test_a_label_that_contradicts_itself_is_unknown(label):
     assert parse_channel(label).type == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        ("EEG C3-M2", "C3-M2"),
+        ("C3/M2", "C3-M2"),
+        ("EOG E1/M2", "E1-M2"),
+        ("EEG", "EEG"),
+        ("EOG horizontal", "horizontal"),
+        ("Leg/R", "Leg-R"),
+    ],
+)
+def test_a_channel_is_stored_without_its_type_and_without_slashes(label, name):
+    assert stored_name(label) == name

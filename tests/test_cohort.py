@@ -224,7 +224,7 @@ def test_several_data_sets_share_an_archive(folder, tmp_path):
         assert archive.test_only() == ["clinic"]
 
 
-@pytest.mark.parametrize("rate_hz", [100, 142.857, 199.998, 128.0003])
+@pytest.mark.parametrize("rate_hz", [100, 142.857, 199.998])
 def test_a_night_of_any_rate_may_be_cut_around_sleep(tmp_path, rate_hz):
     seconds = 3000
     samples = 30 * np.random.default_rng(0).standard_normal(round(seconds * rate_hz))
@@ -236,7 +236,7 @@ def test_a_night_of_any_rate_may_be_cut_around_sleep(tmp_path, rate_hz):
     ]
     notes = [stage(0, 1200, "W"), stage(1200, 600, "N2"), stage(1800, 1200, "W")]
     (tmp_path / "in").mkdir()
-    record_s = {100: 1, 142.857: 1000, 199.998: 500, 128.0003: 1000}[rate_hz]
+    record_s = {100: 1, 142.857: 1000, 199.998: 500}[rate_hz]
     edfio.Edf(channels, annotations=notes, data_record_duration=record_s).write(tmp_path / "in" / "p01-night1.edf")
     used = recipe(participants=None, minutes_around_sleep=1.0, channels="by_name")
     table, _ = prepare(tmp_path / "in", tmp_path, used)

@@ -142,6 +142,17 @@ def test_every_format_gives_the_microvolts_that_were_written_twice(any_night):
         assert np.array_equal(first, again)
 
 
+def test_a_recording_knows_all_its_files(tmp_path):
+    beside = {"night.vhdr": [".eeg", ".vmrk"], "night.hea": [".mat"]}
+    for name, write in WRITERS.items():
+        path = write(tmp_path / name)
+        night = read_recording(path)
+        assert night.files == (path, *(path.with_suffix(suffix) for suffix in beside.get(name, [])))
+        assert night.cut(30, 60).pick(night.channels[:1]).files == night.files
+    path = write_eeglab(tmp_path / "two.set", beside=True)
+    assert read_recording(path).files == (path, path.with_suffix(".fdt"))
+
+
 def test_the_clock_is_as_in_the_file(tmp_path):
     nights = [name for name in WRITERS if name != "night.set"]  # EEGLAB has none
     times = {name: read_recording(WRITERS[name](tmp_path / name)).start_time for name in nights}
@@ -246,6 +257,7 @@ def test_a_split_fif_file_needs_all_its_parts(tmp_path):
     samples = np.tile(EEG_UV, 80) * 1e-6
     mne.io.RawArray(samples[None], info, verbose="error").save(path, split_size="2MB", verbose="error")
     night = read_recording(path)
+    assert night.files == (path, tmp_path / "night_raw-1.fif", tmp_path / "night_raw-2.fif")
     assert night.duration_s == 80 * SECONDS and np.allclose(night.signals[0], samples * 1e6, atol=1e-4)
     (tmp_path / "night_raw-1.fif").unlink()
     with pytest.raises(ValueError, match=r"night_raw\.fif: .*night_raw-1\.fif does not exist"):
@@ -283,7 +295,10 @@ def test_dated_pauses_of_brainvision_are_kept_as_time(tmp_path):
 
 
 def test_undated_or_contradicting_pauses_of_brainvision_are_refused(tmp_path):
-    for second, message in [("", "paused 1 times"), (",20240229225813000000", "lasts 30 s, but the next begins at")]:
+    for second, message in [
+        ("", "paused 1 times"),
+        (",20240229225813000000", "lasts 30 s, .* the next begins 20 s too early"),
+    ]:
         markers = [MARKERS[0], f"New Segment,,3001,1,0{second}"]
         with pytest.raises(ValueError, match=message):
             read_recording(write_brainvision(tmp_path / "a.vhdr", markers))
@@ -307,6 +322,17 @@ def test_brainvision_files_must_lie_beside_each_other_and_be_whole(tmp_path):
         path.write_text(VHDR.format(stem=stem), encoding="utf-8")
         with pytest.raises(ValueError, match="is not beside the header"):
             read_recording(path)
+
+
+def test_eeglab_data_may_not_lie_elsewhere_and_a_missing_file_is_not_named(tmp_path):
+    (tmp_path / "sub").mkdir()
+    write_eeglab(tmp_path / "Doe_Jane.set", beside=True)
+    path = write_eeglab(tmp_path / "sub" / "a.set", data="../Doe_Jane.fdt")
+    with pytest.raises(ValueError, match="names a file in another folder"):
+        read_recording(path)
+    (tmp_path / "Doe_Jane.fdt").unlink()
+    with pytest.raises(ValueError, match=r"a\.set: .* a file that it names is not beside it; was one moved"):
+        read_recording(path)
 
 
 def test_eeglab_data_may_lie_in_a_file_of_their_own(tmp_path):
@@ -372,7 +398,7 @@ def test_a_wfdb_header_does_not_lead_out_of_its_folder(tmp_path, name):
     ("first_line", "message"),
     [
         ("../n {} 100 9000", "every file must lie beside the header"),
-        ("n/3 {} 100 9000", "several segments"),
+        ("n/3 {} 100 9000", "3 segments; join them"),
         ("n 3 100 9000", "says 3 signals and describes 2"),
         ("n {} 100", "both must be above 0"),
         ("n {} 100 9001", "holds less than the 9001 samples"),
@@ -386,7 +412,7 @@ def test_contradicting_wfdb_headers_are_refused(tmp_path, first_line, message):
 def test_a_wfdb_signal_file_may_not_be_missing(tmp_path):
     path = write_wfdb(tmp_path / "n.hea")
     path.with_suffix(".mat").unlink()
-    with pytest.raises(ValueError, match=r"no signal file 'n\.mat'"):
+    with pytest.raises(ValueError, match="1 of 1 signal files are not beside the header"):
         read_recording(path)
 
 
@@ -440,6 +466,18 @@ def test_utime_attributes_hold_for_all_below_and_channels_keep_their_order(tmp_p
     assert night.channels == ("EOG", "C3", "SpO2") and night.rates_hz == (100, 100, 1)
     assert night.units == ("uV", "", "") and night.start_time is None
     assert np.allclose(night.signals[0], EOG_UV * 1000) and night.signals[2].tolist() == list(range(SECONDS))
+
+
+def test_different_starts_are_counted_not_told(tmp_path):
+    path = write_utime(tmp_path / "a.h5")
+    with h5py.File(path, "a") as file:
+        file["channels/EOG"].attrs["date"] = 1.7e9
+    with pytest.raises(ValueError, match=r"the channels name 2 different starts; all must begin together$"):
+        read_recording(path)
+    with pytest.raises(
+        ValueError, match=r"the start time lies in no year from 1 to 9999; expected seconds since 1970$"
+    ):
+        read_recording(write_utime(tmp_path / "b.h5", date=1e18))
 
 
 @pytest.mark.parametrize(

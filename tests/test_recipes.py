@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, time
 from pathlib import Path, PurePosixPath
+from time import perf_counter
 
 import edfio
 import h5py
@@ -19,7 +20,8 @@ import yaml
 from anysleep.data.archive import Archive
 from anysleep.data.cohort import prepare_archive
 from anysleep.data.preprocessing import preprocess
-from anysleep.data.recipes import fill_in, names_of, read_recipe
+from anysleep.data.reasons import BadRecording
+from anysleep.data.recipes import Folder, fill_in, find_beside, find_recordings, names_of, read_recipe
 from anysleep.params import ParameterError
 
 RECIPES = Path(__file__).parents[1] / "params" / "datasets"
@@ -422,3 +424,109 @@ def test_the_file_of_every_published_id_gets_that_id_and_the_same_person(publish
             names = names_of(recipe, PurePosixPath(f"{file}.edf"))
             assert fill_in(recipe.recording, names, "recording") == id
             assert names.get("person", id) == re.fullmatch(recipe.archive_subject, id)[1]
+
+
+EVENTS = "onset\tduration\ttrial_type\n0\t60\tSleep stage W\n60\t30\tSleep stage N2\n"
+
+
+def write_bids(folder):
+    """Two persons, the first with two sessions, and a filtered copy of a night among the derivatives."""
+    for i, place in enumerate(["sub-01/ses-1", "sub-01/ses-2", "sub-02", "derivatives/clean/sub-02"]):
+        entities = "_".join(part for part in Path(place).parts if "-" in part)
+        night = folder / place / "eeg" / f"{entities}_task-sleep"
+        write_edf(Path(f"{night}_eeg.edf"), {f"EEG {c}": samples(f"{i} {c}", 9600) for c in ("C3", "C4")}, 100)
+        Path(f"{night}_events.tsv").write_text(EVENTS)
+
+
+def prepare_bids(folder):
+    path = folder / "result" / "archive.h5"
+    prepare_archive([(read_recipe(RECIPES / "bids.yaml"), folder)], path, sampling_rate_hz=64)
+    with Archive(path) as archive:
+        stages = [archive.hypnogram("bids", recording).tolist() for recording in archive.recordings().recording]
+        return archive.recordings().set_index("recording"), stages
+
+
+def test_a_bids_data_set_is_prepared_with_its_sessions_persons_and_stages(tmp_path):
+    write_bids(tmp_path)
+    (tmp_path / "participants.tsv").write_text("participant_id\tage\tsex\nsub-01\t34\tF\nsub-02\tn/a\tM\n")
+    nights, stages = prepare_bids(tmp_path)
+    assert nights.subject.to_dict() == {
+        "sub-01_ses-1_task-sleep": "sub-01", "sub-01_ses-2_task-sleep": "sub-01", "sub-02_task-sleep": "sub-02",
+    }  # fmt: skip
+    assert nights.age.iloc[0] == 34 and np.isnan(nights.age.iloc[2]) and nights.sex.tolist() == ["F", "F", "M"]
+    assert stages == [[0, 0, 2]] * 3
+
+
+def test_a_bids_data_set_need_not_tell_age_and_sex(tmp_path):
+    write_bids(tmp_path)
+    (tmp_path / "participants.tsv").write_text("participant_id\tsex\nsub-01\tF\nsub-02\tM\n")
+    with pytest.warns(UserWarning, match="has no column age, only participant_id, sex: unknown for everybody: age"):
+        nights, _ = prepare_bids(tmp_path)
+    assert nights.sex.tolist() == ["F", "F", "M"]
+
+
+def test_a_bids_data_set_need_not_have_a_table_of_participants(tmp_path):
+    write_bids(tmp_path)
+    with pytest.warns(UserWarning, match=r"no participants table .* matches 'participants.tsv': .* unknown"):
+        nights, _ = prepare_bids(tmp_path)
+    assert nights.subject.tolist() == ["sub-01", "sub-01", "sub-02"]
+
+
+def test_a_bids_table_that_does_not_say_whose_a_row_is_is_refused(tmp_path):
+    write_bids(tmp_path)
+    (tmp_path / "participants.tsv").write_text("person\tage\nsub-01\t34\n")
+    with pytest.raises(ValueError, match="has no column participant_id, sex, only person, age"):
+        prepare_bids(tmp_path)
+
+
+def touched(folder, *names):
+    for name in names:
+        made(folder / name).touch()
+    return Folder(folder)
+
+
+def labels_of(file, pattern, folder):
+    found = find_beside(pattern, names_of(read_recipe(RECIPES / "edf_folder.yaml"), PurePosixPath(file)), folder)
+    return found and found.relative_to(folder.path).as_posix()
+
+
+def test_recordings_are_found_whatever_the_case_of_their_suffix_but_not_where_they_are_hidden(tmp_path):
+    folder = touched(tmp_path, "a.edf", "B.EDF", "sub/c.Rec", ".d.edf", ".trash/e.edf", "sub/.snapshot/f.edf")
+    found = find_recordings(read_recipe(RECIPES / "edf_folder.yaml"), folder)
+    assert [str(file) for file in found] == ["B.EDF", "a.edf", "sub/c.Rec"]
+
+
+@pytest.mark.parametrize("pattern", ["{stem}_stage.txt", "{stem}_sta*.txt", "{folder}{stem}_stage.txt", "n?/{stem}_*"])
+@pytest.mark.parametrize("stem", ["night", "night [1] *?"])
+def test_labels_are_found_by_name_path_or_pattern_whatever_the_case(tmp_path, pattern, stem):
+    folder = touched(tmp_path, f"n1/{stem}_Stage.TXT", "n1/night 1 xy_stage.txt", "n1/other_stage.txt")
+    assert labels_of(f"n1/{stem}.edf", pattern, folder) == f"n1/{stem}_Stage.TXT"
+
+
+@pytest.mark.parametrize("pattern", ["{stem}_stage.txt", "{stem}_*.txt"])
+def test_two_files_of_labels_are_refused_without_saying_whose_they_are(tmp_path, pattern):
+    folder = touched(tmp_path, "1/Smith_John_stage.txt", "2/Smith_John_stage.txt")
+    with pytest.raises(BadRecording, match=rf"2 files match '{re.escape(pattern)}'"):
+        labels_of("Smith_John.edf", pattern, folder)
+
+
+def test_the_labels_of_thousands_of_nights_are_found_in_no_time(tmp_path):
+    stems = [f"shhs1-{200_000 + i}" for i in range(5000)]
+    folder = touched(tmp_path, *(f"{stem}.edf" for stem in stems), *(f"xml/{stem}-nsrr.xml" for stem in stems))
+    start_s = perf_counter()
+    assert all(find_beside("{stem}-nsrr.xml", {"stem": stem}, folder) for stem in stems)
+    assert perf_counter() - start_s < 2
+
+
+NO_IDS = ["a:b", "a<b", 'a"b', "a|b", "a?", "a*", "CON", "nul", "Com1", "lpt9.x", "aux ", "夜" * 34]
+
+
+@pytest.mark.parametrize("id", NO_IDS)
+def test_an_id_that_cannot_be_the_name_of_a_file_everywhere_is_refused(id):
+    with pytest.raises(BadRecording, match="cannot be a name in an archive"):
+        fill_in("{id}", {"id": id}, "recording")
+
+
+@pytest.mark.parametrize("id", ["console", "com10", "nul-1", "a.con", "Jörg 1", "夜" * 33])
+def test_an_id_may_look_like_a_device_or_be_in_any_script(id):
+    assert fill_in("{id}", {"id": id}, "recording") == id

@@ -1,5 +1,7 @@
 """EDF and EDF+ files are read as they are: own rates, real units, all annotations, labels on the signals' time base."""
 
+import re
+import warnings
 from datetime import date, time
 
 import edfio
@@ -9,9 +11,12 @@ import pytest
 
 from anysleep.data import read_recording
 from anysleep.data.labels import scoring_of_annotations, with_scoring
+from anysleep.data.preprocessing import samples_in
 from anysleep.data.recording import Recording
+from anysleep.data.units import known_unit
 
 HOUR = 3600
+SPACE = edfio.EdfAnnotation(0, None, "widens every record, for longer onsets")
 
 
 def signal(label, rate_hz, unit="uV", scale=1.0, seconds=HOUR, limit=500):
@@ -31,22 +36,20 @@ def write_edf(path, signals, annotations=None, starttime=time(22, 58, 3), start=
     return path
 
 
-def write_discontinuous(path, onsets_s, rate_hz=100, annotations=()):
-    """EDF+D with data records of 1 s that begin at `onsets_s`; the n-th holds the n-th second of `signal`."""
-    seconds = len(onsets_s)
+def write_discontinuous(path, onsets_s, rate_hz=100, annotations=(), record_s=1, kind=b"EDF+D"):
+    """EDF+D with data records that begin at `onsets_s`; the n-th holds the n-th part of `signal`."""
+    seconds = len(onsets_s) * record_s
     signals = [signal("EEG C3-M2", rate_hz, seconds=seconds), signal("EOG E1-M2", rate_hz, seconds=seconds)]
-    edfio.Edf(signals, data_record_duration=1, annotations=annotations).write(path)
+    edfio.Edf(signals, data_record_duration=record_s, annotations=annotations).write(path)
     content = bytearray(path.read_bytes())
     header_bytes = int(content[184:192])
-    record_bytes = (len(content) - header_bytes) // seconds
+    record_bytes = (len(content) - header_bytes) // len(onsets_s)
     for number, onset_s in enumerate(onsets_s):
         at = header_bytes + number * record_bytes
-        old, new = f"+{number}\x14\x14".encode(), f"+{onset_s}\x14\x14".encode()
-        record = content[at : at + record_bytes]
-        place = record.index(old)
-        rest = record[place + len(old) :]
-        content[at : at + record_bytes] = record[:place] + new + rest[: len(rest) - len(new) + len(old)]
-    content[192:197] = b"EDF+D"
+        record = bytes(content[at : at + record_bytes])
+        changed = re.sub(rb"\+[\d.]+\x14\x14", b"+%s\x14\x14" % str(onset_s).encode(), record, count=1)
+        content[at : at + record_bytes] = changed[:record_bytes].ljust(record_bytes, b"\0")  # zeros fill its end
+    content[192:197] = kind
     path.write_bytes(content)
     return path
 
@@ -205,6 +208,44 @@ def test_pauses_of_a_file_that_says_it_is_continuous_are_refused(tmp_path):
         read_recording(path)
 
 
+@pytest.mark.parametrize(("rate_hz", "record_s"), [(125, 1), (200, 1), (2048, 0.859375), (12, 0.75), (256, 1)])
+def test_no_sample_is_lost_at_a_pause_and_nan_is_where_the_gaps_are(tmp_path, rate_hz, record_s):
+    ends_s = np.cumsum([10.004, 2.5, 0.002, 0.033, 7.012, 31.004, 0.5])
+    pauses_s = np.repeat([0, *ends_s], 6)
+    onsets_s = (np.arange(len(pauses_s)) * record_s + pauses_s).round(3).tolist()
+    night = read_recording(write_discontinuous(tmp_path / "d.edf", onsets_s, rate_hz, [SPACE], record_s))
+    assert len(night.gaps_s) == 7 and night.duration_s == pytest.approx(onsets_s[-1] + record_s, abs=1e-3)
+    original = signal("EEG", rate_hz, seconds=len(onsets_s) * record_s).data
+    for part in (night, night.cut(30, 1000)):
+        samples = part.signals[0]
+        missing = np.isnan(samples)
+        assert np.array_equal(missing, samples_in(part.gaps_s, rate_hz, samples.size))
+        recorded = samples[~missing]
+        assert np.abs(recorded - original[len(original) - len(recorded) :]).max() < 0.02
+    assert np.isfinite(night.signals[0]).sum() == len(original)
+
+
+@pytest.mark.parametrize("kind", [b"EDF+C", b"EDF+D"])
+def test_a_clock_that_runs_away_from_the_samples_is_refused(tmp_path, kind):
+    onsets_s = [round(i * 1.0009, 4) for i in range(7200)]
+    path = write_discontinuous(tmp_path / "d.edf", onsets_s, 2, [SPACE], kind=kind)
+    with pytest.raises(ValueError, match=r"7200 data records .* last 7200\.00 s by the header, but 7206\.48 s by the"):
+        read_recording(path)
+
+
+def test_a_small_drift_is_said_and_a_rounded_onset_is_none(tmp_path):
+    path = write_discontinuous(
+        tmp_path / "d.edf", [round(i * 1.0009, 4) for i in range(112)], 2, [SPACE], kind=b"EDF+C"
+    )
+    with pytest.warns(UserWarning, match=r"112\.00 s by the header, but 112\.10 s by the times of the records"):
+        assert read_recording(path).duration_s == 112
+    onsets_s = [round(i * 0.859375, 3) for i in range(200)]
+    path = write_discontinuous(tmp_path / "d.edf", onsets_s, 2048, [SPACE], 0.859375, kind=b"EDF+C")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_recording(path).duration_s == 200 * 0.859375
+
+
 def test_bdf_is_read_with_all_its_24_bits(tmp_path):
     samples = np.random.default_rng(0).integers(-(2**23), 2**23, 256 * 60)
     bdf = edfio.BdfSignal.from_digital(
@@ -253,6 +294,40 @@ def test_labels_that_cannot_be_used_need_not_stop_staging(tmp_path):
         read_recording(path)
     with pytest.warns(UserWarning, match="counts as unscored: unknown stage labels"):
         assert read_recording(path, labels="lenient").hypnogram is None
+
+
+def test_the_warning_about_labels_does_not_name_their_file(tmp_path):
+    path = write_edf(tmp_path / "night.edf", [signal("EEG", 100, seconds=60)])
+    scoring = write_edf(tmp_path / "Doe_Jane.edf", [], [stage(0, 30, "N")])
+    scoring.write_bytes(scoring.read_bytes()[:300])
+    with pytest.warns(UserWarning, match="counts as unscored: ") as caught:
+        read_recording(path, labels="lenient", hypnogram_path=scoring)
+    assert "Doe" not in str(caught[0].message)
+
+
+@pytest.mark.parametrize(
+    ("unit", "known"),
+    [
+        (" mV", "uV"),
+        ("\u03bcV", "uV"),
+        ("DegC", "DegC"),
+        ("%", "%"),
+        ("", ""),
+        ("cmH2O ", "cmH2O"),
+        ("J. Doe", "other"),
+    ],
+)
+def test_a_unit_is_kept_only_where_it_is_one(unit, known):
+    assert known_unit(unit) == known
+
+
+def test_header_fields_that_must_be_whole_numbers_are(tmp_path):
+    path = write_edf(tmp_path / "a.edf", [signal("EEG", 100, seconds=60)])
+    whole = path.read_bytes()
+    for at, text in ((236, b"60.7    "), (256 + 216, b"100.9   ")):  # data records; samples in each
+        path.write_bytes(whole[:at] + text + whole[at + 8 :])
+        with pytest.raises(ValueError, match="expected a whole number"):
+            read_recording(path)
 
 
 def test_a_channel_without_a_scale_is_nan_and_a_missing_date_is_none(tmp_path):

@@ -40,8 +40,8 @@ ORDINARY = re.compile(r"[a-z]+|.{1,4}")
 def without_names(error: BaseException | str, *files: Path | None, longest: int = 399) -> str:
     """What an error or a warning says in one line of at most `longest` characters, without the names of these files.
 
-    Names and paths could tell who the patient is: paths go, names with a suffix, folders with a slash, and the stem
-    alone. A stem that is an ordinary word goes only where quotes say that it is a name, one below five characters stays.
+    Names and paths could tell who the patient is. What goes are paths, names with a suffix, folders with a slash, and
+    the stem alone; but one that is an ordinary word only in quotes, and one below five characters not at all.
     """
     text = error if isinstance(error, str) else _message(error)
     for file in filter(None, files):

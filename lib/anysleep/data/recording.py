@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from difflib import get_close_matches
 from functools import partial
 from math import ceil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,8 @@ from anysleep.stages import EPOCH_S
 
 ANNOTATION_COLUMNS = {"onset_s": float, "duration_s": float, "description": str}
 NO_GAPS = np.empty((0, 2))
+LONGEST_S = 7 * 24 * 3600.0
+"""What lasts longer belongs to a damaged file."""
 
 
 class Signals(Sequence[np.ndarray]):
@@ -44,7 +47,7 @@ class Recording:
     rates_hz: tuple[float, ...]
     """Samples per second of each channel."""
     units: tuple[str, ...]
-    """'uV' for every voltage, whatever the file used; else the file's own unit."""
+    """'uV' for every voltage, whatever the file used; else the file's own unit where it is a known one, or 'other'."""
     duration_s: float
     """Length of the recording, gaps included."""
     annotations: pd.DataFrame = field(default_factory=lambda: annotation_table([]))
@@ -57,6 +60,8 @@ class Recording:
     """float64 (n, 2): start and end of the pauses of the recorder, in s."""
     labels_epoch_s: float | None = None
     """Set where the file's own stages are a plain list, one for every so many seconds, as long as the signals."""
+    files: tuple[Path, ...] = ()
+    """Every file the samples lie in, or that says how to read them; the one that was asked for is the first."""
     synthetic: bool = False
     """True where the file says that it was simulated by `anysleep.data.synthetic`."""
 

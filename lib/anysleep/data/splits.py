@@ -187,8 +187,8 @@ def _people(recordings: pd.DataFrame, group_by: GroupBy) -> pd.DataFrame:
     unknown = people[people.person.isna() | (people.person.astype(str).str.strip() == "")]
     if len(unknown):
         raise ValueError(
-            f"who the person is is unknown for {_few(_names(unknown))}, so no split by person is safe; let the recipe's "
-            "subject or archive_subject find it, or say group_by='recording' where every recording is another person"
+            f"who the person is is unknown for {_few(_names(unknown))}, so no split by person is safe; let the "
+            "recipe's subject or archive_subject find it, or say group_by='recording' where every one is another person"
         )
     return people
 

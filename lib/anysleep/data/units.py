@@ -2,9 +2,8 @@
 
 _MICROVOLTS = {"v": 1e6, "mv": 1e3, "uv": 1.0, "µv": 1.0, "nv": 1e-3}
 _OTHER_UNITS = frozenset(
-    ["", "a.u.", "au", "boolean", "%", "s", "ms", "1/min", "bpm", "rpm", "hz", "c", "°c", "degc", "k", "f", "degf"]
-    + ["mmhg", "mmh2o", "cmh2o", "pa", "hpa", "kpa", "mbar", "ml", "l", "ml/s", "l/s", "l/min", "ohm", "kohm"]
-    + ["mohm", "us", "µs", "ua", "µa", "ma", "a", "db", "g", "mg", "m/s2", "m/s^2", "m/s²", "deg", "°", "lx", "lux"]
+    "% a.u. au boolean s ms 1/min bpm rpm hz c °c degc f degf k mmhg mmh2o cmh2o pa hpa kpa mbar ml l ml/s l/s l/min "
+    "ohm kohm mohm us µs na ua µa ma a db mg g m/s2 m/s^2 m/s² deg ° lx lux".split()
 )
 
 
@@ -17,7 +16,7 @@ def known_unit(unit: str) -> str:
     """'uV' for every voltage, another physical unit as it is, else 'other': such a field may hold a person's name."""
     if microvolts(unit):
         return "uV"
-    return unit.strip() if _plain(unit) in _OTHER_UNITS else "other"
+    return unit.strip() if _plain(unit) in {"", *_OTHER_UNITS} else "other"
 
 
 def _plain(unit: str) -> str:

@@ -22,7 +22,7 @@ from anysleep.data.readers.hdf5 import opened
 from anysleep.data.readers.mne_formats import read_brainvision, read_eeglab, read_fif
 from anysleep.data.readers.physionet import read_wfdb
 from anysleep.data.readers.utime import read_utime
-from anysleep.data.reasons import BadRecording, reason_of
+from anysleep.data.reasons import BadRecording, reason_of, without_names
 from anysleep.data.recording import Recording, Signals
 
 
@@ -65,7 +65,8 @@ def read_signals(path: str | Path) -> Recording:
         )
     with _naming(path):
         night = READERS[suffix](path)
-    return replace(night, signals=Signals([partial(_samples, path, night, i) for i in range(len(night.channels))]))
+    loaders = [partial(_samples, path, night, i) for i in range(len(night.channels))]
+    return replace(night, signals=Signals(loaders), files=night.files or (path,))
 
 
 def read_recording(
@@ -106,15 +107,17 @@ def read_recording(
     night = read_signals(path)
     try:
         night = night if channels is None else night.pick(channels)
+        scoring_path = None if hypnogram_path is None else Path(hypnogram_path)
         try:
-            scoring_path = Path(hypnogram_path) if hypnogram_path else sleep_edf_scoring_beside(path)
+            scoring_path = scoring_path or sleep_edf_scoring_beside(path)
             if scoring_path is None:
                 return with_own_scoring(night, length=length)
             return with_scoring(night, read_edf_scoring(scoring_path), length=length)
         except ValueError as error:
             if labels == "strict":
                 raise
-            warnings.warn(f"the labels cannot be used, so the recording counts as unscored: {error}", stacklevel=2)
+            why = without_names(error, path, scoring_path)
+            warnings.warn(f"the labels cannot be used, so the recording counts as unscored: {why}", stacklevel=2)
             return replace(night, hypnogram=None)
     except ValueError as error:
         raise BadRecording(reason_of(error), f"{path}: {error}") from error

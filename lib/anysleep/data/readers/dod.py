@@ -18,7 +18,8 @@ _STAGES = {-1: "?", 0: "W", 1: "N1", 2: "N2", 3: "N3", 4: "R"}
 def read_dod(path: Path) -> Recording:
     """See `read_recording`. Channels are called as in the description, with `-` for `_`: C3_M2 is C3-M2.
 
-    Stages become annotations of 30 s each. BadRecording where the file is damaged or contradicts itself.
+    Stages become annotations of 30 s each. `start_time`, in s since 1970, is taken as the clock on the wall.
+    BadRecording where the file is damaged or contradicts itself.
     """
     with opened(path) as file:
         channels = [_channel(name, entry) for name, entry in _entries(file)]

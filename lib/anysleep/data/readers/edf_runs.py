@@ -9,8 +9,8 @@ import numpy as np
 from anysleep.data.readers.edf_header import Header
 from anysleep.data.reasons import BadRecording
 
-PAUSE_S = 1e-3
-"""Records that begin this close to the end of the one before leave no gap."""
+PAUSE_S = 1.5e-3
+"""Records that begin this close to the end of the one before leave no gap: times are often rounded to 1 ms."""
 DRIFT_SAID_S = 0.05
 """By so much the times of the records of a run may differ from their lengths before it is said ..."""
 DRIFT_REFUSED_S = 0.5
@@ -43,6 +43,8 @@ class Runs:
 
     def spread(self, samples: np.ndarray, per_record: int) -> np.ndarray:
         """(T,) samples as stored -> (T',) in time: each run begins at the sample next to its onset, NaN in the gaps."""
+        if len(self.onsets_s) == 1:
+            return samples
         starts = np.rint(self.onsets_s * (per_record / self.record_s)).astype(int)
         runs = np.split(samples, self.first_records[1:] * per_record)
         spread = np.full(starts[-1] + len(runs[-1]), np.nan, dtype=samples.dtype)

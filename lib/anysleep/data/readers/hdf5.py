@@ -81,7 +81,9 @@ def time_of(seconds: object) -> datetime | None:
     try:
         return datetime.fromtimestamp(float(seconds), UTC).replace(tzinfo=None)
     except (ValueError, OverflowError, OSError) as error:
-        raise BadRecording("time_base", "the start time lies in no year from 1 to 9999; expected seconds since 1970") from error
+        raise BadRecording(
+            "time_base", "the start time lies in no year from 1 to 9999; expected seconds since 1970"
+        ) from error
 
 
 def _check_links(file: h5py.File) -> None:

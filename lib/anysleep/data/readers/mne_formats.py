@@ -25,7 +25,10 @@ _SEGMENT = "New Segment"
 _SKIP = "BAD_ACQ_SKIP"
 _CUTS = ("boundary", "-99", "EDGE boundary")
 """How EEGLAB (named events, numbered events) and MNE mark a place where time was cut out."""
-_NOISE = r"(?s).*(naming convention|[Cc]oordinate|[Mm]ontage|[Ll]ocation|head radius|filter|Unknown types|file name in EEG.data|'boundary')"
+_NOISE = (
+    r"(?s).*(naming convention|[Cc]oordinate|[Mm]ontage|[Ll]ocation|head radius|filter|Unknown types|'boundary'|"
+    r"file name in EEG\.data)"
+)
 """MNE's warnings about what does not matter here, or is an error here."""
 _DAMAGE = r"(?s).*(Invalid tag|set to zero)"
 """MNE's warnings about samples that are not there."""
@@ -294,7 +297,7 @@ def _pauses(segments: Sequence[_Marker], rate_hz: float) -> list[_Pause]:
         if pause_s < -TOLERANCE_S:
             raise BadRecording(
                 "time_base",
-                f"a segment lasts {recorded_s:g} s, but by their dates the next begins {recorded_s + pause_s:g} s after it",
+                f"a segment lasts {recorded_s:g} s, but by the dates of both the next begins {-pause_s:g} s too early",
             )
         if pause_s > LONGEST_S:
             raise BadRecording("too_long", f"the recorder paused for {pause_s / 3600:.0f} h")
