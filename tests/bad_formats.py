@@ -363,7 +363,7 @@ LABELS = {
     "labels of 1e-9 s": text("W\nW\nN2\n", "label_length", "the labels cover 0 s to 3e-09 s", epoch_s=1e-9),
     "labels that begin a year later": text("W\nW\nN2\n", "label_time", "no scored stage lies inside", offset_s=3e7),
     "labels that begin before": text("W\nW\nN2\n", "label_time", "before the first sample", offset_s=-60.0),
-    "lights that no one turned off": text("W\nW\nN2\n", "label_time", "between lights off and on", length="lights"),
+    "lights that no one turned off": text("W\nW\nN2\n", "label_time", "when the lights went off", length="lights"),
     "two stages at once": bids("0\t60\tW\n30\t30\tN2\n", "label_time", "two stages at the same time"),
     "an onset before the start": bids("-60\t30\tW\n" + ONE_EPOCH, "label_time", "before the first sample"),
     "an onset of nan": bids("nan\t30\tW\n" + ONE_EPOCH, "label_file", "'nan' is no onset"),

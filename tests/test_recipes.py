@@ -285,6 +285,16 @@ def prepared(request, tmp_path_factory):
         yield archive, table, {night.recording: night for night in NIGHTS[dataset]}, dataset
 
 
+def test_labels_of_another_night_in_a_folder_below_are_not_taken(tmp_path):
+    (tmp_path / "below").mkdir()
+    for file in ("1.edf", "below/1.txt"):
+        (tmp_path / file).touch()
+    folder = Folder(tmp_path)
+    names = names_of(read_recipe("params/datasets/edf_folder.yaml"), PurePosixPath("1.edf"))
+    assert find_beside("{folder}{stem}.txt", names, folder) is None
+    assert find_beside("{stem}.txt", names, folder) == tmp_path / "below" / "1.txt"
+
+
 def test_all_nights_are_prepared_and_their_persons_known(prepared):
     archive, table, nights, _ = prepared
     assert table.reason.tolist() == [""] * len(nights)

@@ -185,7 +185,7 @@ def _person(people: pd.DataFrame, recipe: Recipe, names: dict[str, str], subject
     key = subject if recipe.participants.key == "subject" else fill_in(recipe.recording, names, "recording")
     rows = people[people.key == key]
     if len(rows) != 1:
-        raise BadRecording("participants", f"the participants table has no row for {key!r}")
+        raise BadRecording("participants", f"the participants table has no row for this {recipe.participants.key}")
     return rows.iloc[0].drop("key").dropna().to_dict()
 
 

@@ -23,7 +23,7 @@ from anysleep.data.recording import Recording, first_of
 from anysleep.files import sha256_of
 from anysleep.stages import EPOCH_S, UNSCORED, WAKE
 
-PREPARATION_VERSION = 2
+PREPARATION_VERSION = 3
 """Counts up whenever the same files and recipe would give other numbers, so that old nights are made anew."""
 
 WITH_COMPANIONS = (".vhdr", ".set", ".hea", ".fif", ".gz")

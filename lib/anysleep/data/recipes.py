@@ -21,6 +21,8 @@ from anysleep.stages import STAGES, UNSCORED
 
 StageName = Literal["Wake", "N1", "N2", "N3", "REM", "unscored"]
 OWN_LABELS = "own"
+TOP = "./"
+"""What `{folder}` stands for where a recording lies in the folder itself."""
 CONTENT_HASH = "hash"
 """The name in a template that stands for eight hexadecimal digits of the file's SHA-256."""
 
@@ -180,20 +182,20 @@ def find_recordings(recipe: Recipe, folder: Folder) -> list[PurePosixPath]:
 
 
 def names_of(recipe: Recipe, file: PurePosixPath) -> dict[str, str]:
-    """The groups of the recipe's `name` in a file's path, `stem`, and `folder` with a slash at its end, if any.
+    """The groups of the recipe's `name` in a file's path, `stem`, and `folder` with a slash at its end.
 
     BadRecording where the path does not match.
     """
     match = re.search(recipe.name, str(file.with_suffix("")))
     if match is None:
         raise BadRecording("name", f"the file name does not match the recipe's name {recipe.name!r}")
-    folder = "".join(f"{part}/" for part in file.parent.parts)
+    folder = "".join(f"{part}/" for part in file.parent.parts) or TOP
     return {"stem": file.stem, "folder": folder} | {group: text or "" for group, text in match.groupdict().items()}
 
 
 def fill_in(template: str, names: Mapping[str, str], field: str) -> str:
     """A template with its names filled in. BadRecording where one is unknown or the result is no name."""
-    text = _filled(template, names, field)
+    text = _filled(template, names, field).removeprefix(TOP)
     if not _is_name(text):
         raise BadRecording(  # the name itself could tell who the patient is
             "name",
@@ -209,9 +211,13 @@ def find_beside(pattern: str, names: Mapping[str, str], folder: Folder) -> Path 
     Messages have the pattern as the recipe has it: filled in, it could tell who the patient is.
     """
     if PLACEHOLDER.search(pattern):
-        found = folder.match(_filled(pattern, {name: escape(text) for name, text in names.items()}, "the pattern"))
+        text = _filled(pattern, {name: escape(text) for name, text in names.items()}, "the pattern")
+        found = folder.match(text.removeprefix(TOP))
     else:
-        found = folder.named(_filled(pattern, names, "the pattern"))
+        text = _filled(pattern, names, "the pattern")
+        found = folder.named(text.removeprefix(TOP))
+    if text.startswith(TOP):  # the folder of the recording itself, not any below
+        found = [file for file in found if len(file.parts) == 1]
     if len(found) > 1:
         raise BadRecording("label_file", f"{len(found)} files match {pattern!r}; which one is meant is not clear")
     if not found:

@@ -159,9 +159,7 @@ def _between_lights(night: Recording, scoring: Scoring) -> Recording:
         )
     off_s, on_s = night.lights_s
     if off_s is None or on_s is None:
-        raise BadRecording(
-            "label_time", "the labels lie between lights off and on, but no annotation says when that was"
-        )
+        raise BadRecording("label_time", "no annotation says when the lights went off and on")
     return night.cut(off_s, on_s)
 
 
