@@ -21,8 +21,9 @@ from anysleep.data.quality import (
     verdict_of_night,
 )
 from anysleep.data.reasons import BadRecording
-from anysleep.data.recording import NO_GAPS, Recording
+from anysleep.data.recording import Recording
 from anysleep.data.synthetic import draw_persons, simulate_night
+from anysleep.data.timebase import NO_GAPS
 from anysleep.figures import plot_quality
 
 RATE_HZ = 128

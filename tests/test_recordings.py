@@ -11,8 +11,8 @@ import pytest
 
 from anysleep.data import read_recording
 from anysleep.data.labels import scoring_of_annotations, with_scoring
-from anysleep.data.preprocessing import samples_in
 from anysleep.data.recording import Recording
+from anysleep.data.timebase import samples_in
 from anysleep.data.units import known_unit
 
 HOUR = 3600

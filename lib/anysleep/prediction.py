@@ -13,12 +13,12 @@ from anysleep.analysis.statistics import sleep_statistics, uncertainty
 from anysleep.data import preprocess, read_recording
 from anysleep.data.archive import Archive
 from anysleep.data.channels import check_eeg_before_eog
-from anysleep.data.labels import epochs_in
 from anysleep.data.preparation import source_sha256
 from anysleep.data.quality import examine, usable_channels, verdict_of_night
 from anysleep.data.readers import read_signals
 from anysleep.data.reasons import without_names
 from anysleep.data.recording import Recording
+from anysleep.data.timebase import epochs_in
 from anysleep.evaluation import Montage, stage_night, voted_hypnogram
 from anysleep.files import NpzWriter
 from anysleep.inference import Staging, stage_recording

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import periodogram
 
-from anysleep.data.preprocessing import samples_in
-from anysleep.data.recording import NO_GAPS
+from anysleep.data.timebase import NO_GAPS, samples_in
 from anysleep.stages import EPOCH_S
 
 PLAUSIBLE_UV = (1.0, 1000.0)

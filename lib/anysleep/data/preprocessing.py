@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.signal import resample_poly
 
+from anysleep.data.timebase import samples_in
+
 CLIP_IQR = 20.0
 """Signals end at this many interquartile ranges from the median (U-Sleep, methods: preprocessing)."""
 
@@ -85,14 +87,6 @@ def _preprocess_channel(
         signal = np.where(gap, np.median(signal[~gap]), signal)  # a level that does not ring when resampled
     resampled = resample(signal, rate_hz, target_hz)
     return _scale(resampled, order, name, samples_in(gaps_s, target_hz, resampled.size))
-
-
-def samples_in(spans_s: np.ndarray, rate_hz: float, n_samples: int) -> np.ndarray:
-    """bool (n_samples,): which samples lie in any of the spans (n, 2), in s."""
-    inside = np.zeros(n_samples, dtype=bool)
-    for start_s, end_s in spans_s:
-        inside[round(start_s * rate_hz) : round(end_s * rate_hz)] = True
-    return inside
 
 
 def resample(signal: np.ndarray, rate_hz: float, target_hz: float) -> np.ndarray:

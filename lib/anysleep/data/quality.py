@@ -14,7 +14,8 @@ from anysleep.data.measures import ODD_RATIO, PLAUSIBLE_UV, Measures, measure
 from anysleep.data.preprocessing import CLIP_IQR
 from anysleep.data.readers import read_recording
 from anysleep.data.reasons import BadRecording
-from anysleep.data.recording import NO_GAPS, Recording, position_of
+from anysleep.data.recording import Recording, position_of
+from anysleep.data.timebase import NO_GAPS
 from anysleep.stages import EPOCH_S
 
 TYPICAL_UV = (3.0, 300.0)

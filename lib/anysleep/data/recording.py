@@ -12,12 +12,10 @@ import numpy as np
 import pandas as pd
 
 from anysleep.data.reasons import BadRecording
+from anysleep.data.timebase import NO_GAPS, whole_epochs
 from anysleep.stages import EPOCH_S
 
 ANNOTATION_COLUMNS = {"onset_s": float, "duration_s": float, "description": str}
-NO_GAPS = np.empty((0, 2))
-LONGEST_S = 7 * 24 * 3600.0
-"""What lasts longer belongs to a damaged file."""
 
 
 class Signals(Sequence[np.ndarray]):
@@ -151,11 +149,6 @@ def annotation_table(rows: Sequence[tuple[float, float, str]]) -> pd.DataFrame:
     """Rows of onset in s, duration in s (NaN for none) and text as the table that recordings carry, by onset."""
     table = pd.DataFrame(rows, columns=list(ANNOTATION_COLUMNS)).astype(ANNOTATION_COLUMNS)
     return table.sort_values("onset_s", ignore_index=True, kind="stable")
-
-
-def whole_epochs(duration_s: float) -> int:
-    """Whole epochs in a duration, which may be a rounding error short of a border."""
-    return int(round(duration_s, 6) // EPOCH_S)
 
 
 def position_of(name: str, channels: Sequence[str]) -> int:

@@ -30,6 +30,5 @@ def sleep_edf_scoring_beside(path: Path) -> Path | None:
     night = path.stem.removesuffix("-PSG")
     found = sorted({*path.parent.glob(f"{night[:-1]}?-Hypnogram.edf"), *path.parent.glob(f"{night}-Hypnogram.edf")})
     if len(found) > 1:
-        names = ", ".join(p.name for p in found)
-        raise ValueError(f"several scorings lie beside it ({names}); say which with hypnogram_path")
+        raise ValueError(f"several scorings lie beside it ({len(found)} files); say which with hypnogram_path")
     return found[0] if found else None

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from anysleep.data.reasons import BadRecording
-from anysleep.data.recording import whole_epochs
+from anysleep.data.timebase import whole_epochs
 from anysleep.stages import EPOCH_S, N1, N2, N3, REM, UNSCORED, WAKE
 
 STANDARD_CODES = {

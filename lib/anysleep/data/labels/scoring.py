@@ -12,6 +12,7 @@ import pandas as pd
 from anysleep.data.labels.hypnogram import STANDARD_CODES, codes_of, hypnogram_from_stages, is_known, quoted
 from anysleep.data.reasons import BadRecording
 from anysleep.data.recording import ANNOTATION_COLUMNS, Recording, annotation_table
+from anysleep.data.timebase import epochs_in
 from anysleep.stages import EPOCH_S, UNSCORED
 
 TOLERANCE_S = 0.5
@@ -121,14 +122,6 @@ def with_scoring(
     hypnogram = hypnogram_from_stages(stages, night.duration_s, codes)
     hypnogram[epochs_in(night.gaps_s, len(hypnogram))] = UNSCORED
     return replace(night, hypnogram=hypnogram)
-
-
-def epochs_in(spans_s: np.ndarray, n_epochs: int, epoch_s: float = EPOCH_S) -> np.ndarray:
-    """bool (n_epochs,): which epochs of `epoch_s` any of the spans (n, 2) touches."""
-    touched = np.zeros(n_epochs, dtype=bool)
-    for start_s, end_s in np.round(spans_s, 6):  # a rounding error does not touch an epoch
-        touched[int(start_s // epoch_s) : int(-(-end_s // epoch_s))] = True
-    return touched
 
 
 def _with_unknown(stages: pd.DataFrame, codes: Mapping[str, int], *, is_list: bool) -> dict[str, int]:

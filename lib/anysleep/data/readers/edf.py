@@ -11,7 +11,8 @@ import numpy as np
 from anysleep.data.readers.edf_header import STILL_WRITING, Header, SignalHeader, parse_annotations, read_header
 from anysleep.data.readers.edf_runs import Runs, find_runs
 from anysleep.data.reasons import BadRecording
-from anysleep.data.recording import LONGEST_S, Recording, Signals, annotation_table
+from anysleep.data.recording import Recording, Signals, annotation_table
+from anysleep.data.timebase import LONGEST_S
 from anysleep.data.units import known_unit, microvolts
 
 BLOCK_BYTES = 2**22

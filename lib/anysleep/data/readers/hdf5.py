@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from anysleep.data.reasons import BadRecording
-from anysleep.data.recording import LONGEST_S, Recording, Signals
+from anysleep.data.recording import Recording, Signals
+from anysleep.data.timebase import LONGEST_S
 from anysleep.data.units import known_unit, microvolts
 
 DENSEST = 2000

@@ -14,9 +14,9 @@ import h5py
 import mne
 import numpy as np
 
-from anysleep.data.preprocessing import samples_in
 from anysleep.data.reasons import BadRecording
-from anysleep.data.recording import LONGEST_S, Recording, Signals, annotation_table
+from anysleep.data.recording import Recording, Signals, annotation_table
+from anysleep.data.timebase import LONGEST_S, samples_in
 
 TOLERANCE_S = 0.5
 """By so much the clock that dates the segments of BrainVision may lag behind the samples."""
