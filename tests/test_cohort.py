@@ -211,6 +211,15 @@ def test_the_key_is_written_only_where_asked_for(folder, tmp_path):
     assert written.recording.tolist() == table.recording.tolist()
 
 
+def test_channels_whose_names_tell_nothing_are_left_out_and_said(tmp_path):
+    (tmp_path / "in").mkdir()
+    channels = [signal(name, 100, seconds=95) for name in ("EEG C3-M2", "X1", "EMG chin")]
+    write_edf(tmp_path / "in" / "p01-night1.edf", channels)
+    table, _ = prepare(tmp_path / "in", tmp_path, recipe(participants=None, channels="by_name"))
+    assert table.eeg_channels.tolist() == ["C3-M2"]
+    assert "names that do not tell EEG or EOG: X1; say what they are" in table.notes[0]
+
+
 def test_several_data_sets_share_an_archive(folder, tmp_path):
     other = tmp_path / "other"
     other.mkdir()

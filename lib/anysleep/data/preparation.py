@@ -193,11 +193,13 @@ def wanted_channels(night: Recording, recipe: Recipe) -> tuple[dict[str, str], d
         sources = recipe.channels.sources(night.channels)
         return {name: sources[name] for name in recipe.channels.eeg}, {n: sources[n] for n in recipe.channels.eog}
     names = [stored_name(channel) for channel in night.channels]
-    by_type: dict[str | None, dict[str, str]] = {"EEG": {}, "EOG": {}}
+    by_type: dict[str, dict[str, str]] = {"EEG": {}, "EOG": {}, "unknown": {}}
     for channel, name in zip(night.channels, names, strict=True):
-        kind = by_type.get(parse_channel(channel).type)
-        if kind is not None:
-            kind[name if names.count(name) == 1 else channel] = channel
+        of_type = by_type.get(parse_channel(channel).type, {})
+        of_type[name if names.count(name) == 1 else channel] = channel
+    if by_type["unknown"]:
+        unknown = first_of(list(by_type["unknown"]))
+        warnings.warn(f"names that do not tell EEG or EOG: {unknown}; say what they are in a recipe", stacklevel=2)
     return by_type["EEG"], by_type["EOG"]
 
 
