@@ -1,5 +1,6 @@
 """One night: every channel at its own rate, labels on the same time base, samples read when they are asked for."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -75,9 +76,12 @@ class Recording:
 
     @property
     def arousals(self) -> np.ndarray:
-        """Annotated arousals, float64 (n, 2): onset and end in s. Those without a duration are left out."""
+        """Annotated arousals, float64 (n, 2): onset and end in s; a warning counts those without a duration."""
         rows = self.annotations[self.annotations.description.str.contains("arousal", case=False)]
-        rows = rows[rows.duration_s > 0]
+        lasting = rows.duration_s > 0
+        if not lasting.all():
+            warnings.warn(f"{(~lasting).sum()} arousals have no duration and are left out", stacklevel=2)
+        rows = rows[lasting]
         return np.column_stack([rows.onset_s, rows.onset_s + rows.duration_s]).astype(float)
 
     @property
