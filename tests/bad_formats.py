@@ -161,7 +161,7 @@ HDF5 = {
     "DOD with a path above": Kind(described('[{"path": "../../x", "fs": 1}]'), "damaged", "no dataset"),
     "DOD with an unknown stage": Kind(dod(hypnogram=[0, 7, 2]), "label_code", "'Sleep stage 7'"),
     "DOD with a stage nan": Kind(dod(hypnogram=[0, np.nan, 2]), "label_code", "'Sleep stage nan'"),
-    "DOD with too many stages": Kind(dod(hypnogram=[0] * 99), "label_length", "state a rule"),
+    "DOD with too many stages": Kind(dod(hypnogram=[0] * 99), "label_length", "state the rule"),
     "DOD with stages in two rows": Kind(dod(hypnogram=[[0, 1], [2, 2]]), "label_file", "not one row of numbers"),
     "DOD with stages in words": Kind(dod(hypnogram=[b"W"]), "label_file", "not one row of numbers"),
 }

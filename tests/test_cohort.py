@@ -157,7 +157,7 @@ SLEEPER = """
 import sys, time, os
 from anysleep.data.cohort import _outcomes
 def work(job):
-    print(os.getpid(), flush=True)
+    os.write(1, f"{os.getpid()}\\n".encode())  # in one piece
     time.sleep(60)
 for outcome in _outcomes(work, [1, 2], 2):
     pass

@@ -164,7 +164,7 @@ def test_stages_without_duration_last_until_the_next():
 def test_scored_stages_beyond_the_end_need_a_rule():
     rows = ((0, 600, "Sleep stage N3"),)
     with pytest.raises(
-        ValueError, match=r"the labels cover 0 s to 600 s \(600 s\), the signals last 120 s; state a rule"
+        ValueError, match=r"the labels cover 0 s to 600 s \(600 s\), the signals last 120 s; state the rule"
     ):
         hypnogram_of(*rows, duration_s=120)
     with pytest.warns(UserWarning, match="both end where the shorter one ends"):

@@ -62,7 +62,8 @@ def confusion_of_night(model: SleepNetwork, archive: Archive, dataset: str, reco
 
 def warn_of_synthetic_training(model: SleepNetwork, all_synthetic: bool) -> None:
     """A warning where a network that has only seen synthetic nights is to judge others."""
-    if model.provenance.get("synthetic") and not all_synthetic:
+    synthetic = model.provenance.get("synthetic", model.provenance.get("data") == ["synthetic"])
+    if synthetic and not all_synthetic:
         warnings.warn(
             "this network has only ever seen synthetic nights; what it says of a real one means nothing", stacklevel=2
         )

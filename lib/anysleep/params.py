@@ -232,6 +232,8 @@ def _explain(error: ValidationError, cls: type[Strict]) -> str:
             lines.append(f"unknown parameter {name!r}; {hint}")
         elif problem["type"] == "missing":
             lines.append(f"parameter {name!r} is missing: {cls.model_fields[name].description}")
+        elif problem["type"] == "value_error":  # from a part of a recipe, which names itself
+            lines.append(f"{name}: {problem['msg'].removeprefix('Value error, ')}".removeprefix(": "))
         else:
             hint = "; put it in quotes" if problem["type"] == "string_type" else ""
             lines.append(

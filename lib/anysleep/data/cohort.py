@@ -156,9 +156,27 @@ def _prepare(
     parts = [_dataset_files(recipe, [o for o in outcomes if o.dataset == recipe.dataset]) for recipe, _ in datasets]
     assemble_archive(path, parts, sampling_rate_hz)
     shutil.rmtree(nights_dir, ignore_errors=True)
-    reused = sum(outcome.reused for outcome in outcomes)
-    print(f"{(table.status == 'ok').sum()} of {len(table)} nights are in the archive, {reused} of them from before")
+    for line in _what_to_know(table, datasets, reused=sum(outcome.reused for outcome in outcomes)):
+        print(line)
     return table, key
+
+
+def _what_to_know(table: pd.DataFrame, datasets: Sequence[tuple[Recipe, Path]], *, reused: int) -> Iterator[str]:
+    """What should not be overlooked, because it concerns many nights."""
+    kept = table[table.status == "ok"]
+    yield f"{len(kept)} of {len(table)} nights are in the archive, {reused} of them from before"
+    if len(kept) < len(table):
+        yield "the reasons are in recordings.csv; which file a number belongs to is in the table that key_file asks for"
+    for recipe, _ in datasets:
+        nights = kept[kept.dataset == recipe.dataset]
+        scored = int((nights.n_scored > 0).sum())
+        where = f", by the pattern {recipe.labels.file!r}" if recipe.labels and recipe.labels.file else ""
+        yield f"{recipe.dataset}: {scored} of {len(nights)} nights have labels{where}"
+        wanted = [] if recipe.channels == "by_name" else [*recipe.channels.eeg, *recipe.channels.eog]
+        present = {name for both in nights.eeg_channels + ", " + nights.eog_channels for name in both.split(", ")}
+        absent = [name for name in wanted if name not in present]
+        if absent and len(nights):
+            yield f"{recipe.dataset}: no night has {', '.join(absent)}; see left_out in recordings.csv"
 
 
 def plan_nights(recipe: Recipe, path: Path, sampling_rate_hz: int) -> list[NightJob | Outcome]:

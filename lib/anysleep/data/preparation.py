@@ -136,7 +136,7 @@ def prepare_night(job: NightJob, source: str, path: Path) -> NightFacts:
                 advice=advice,
                 eeg_channels=tuple(name for name in eeg if name not in left_out),
                 eog_channels=tuple(name for name in eog if name not in left_out),
-                left_out=_cell(_say_once(left_out), job),
+                left_out=_cell(_say_once(left_out, {**eeg, **eog}), job),
                 notes=_cell("; ".join(dict.fromkeys(str(warning.message) for warning in caught)), job),
             )
             prepared = {"key": key_of(job, source), "facts": asdict(facts)}
@@ -228,7 +228,8 @@ def _write_channels(
         except ValueError as error:
             left_out[name] = str(error).removeprefix(f"{name} ")
     if len(left_out) == len(wanted):
-        raise BadRecording("channels", f"no channel can be used: {_say_once(left_out) or 'none is EEG or EOG'}")
+        reasons = _say_once(left_out, wanted) or "none is EEG or EOG"
+        raise BadRecording("channels", f"no channel can be used: {reasons}")
     return pd.DataFrame(rows, columns=list(COLUMNS)), left_out
 
 
@@ -238,11 +239,13 @@ def _exactly(signal: np.ndarray, n_samples: int) -> np.ndarray:
     return np.pad(signal, (0, missing), mode="edge") if 0 < missing <= 2 else signal[:n_samples]
 
 
-def _say_once(left_out: Mapping[str, str]) -> str:
-    """The channels of each reason, then the reason."""
+def _say_once(left_out: Mapping[str, str], sources: Mapping[str, str]) -> str:
+    """The channels of each reason, with what they should be made of where that is another name; then the reason."""
     by_reason: dict[str, list[str]] = {}
     for name, reason in left_out.items():
-        by_reason.setdefault(reason, []).append(name)
+        source = sources[name]
+        plain = name in (source, stored_name(source))
+        by_reason.setdefault(reason, []).append(name if plain else f"{name} ({source})")
     return "; ".join(f"{first_of(names)}: {reason}" for reason, names in by_reason.items())
 
 

@@ -128,6 +128,10 @@ def examine(night: Recording, types: Mapping[str, str] | None = None) -> pd.Data
         doctor.examine(channel, night.signals[i], night.rates_hz[i], night.units[i], night.gaps_s)
         for i, channel in enumerate(night.channels)
     ]
+    for row in rows:
+        n_same = night.channels.count(row["channel"])
+        if n_same > 1:
+            row["verdict"], row["reason"] = "drop", f"{n_same} channels have this name: which is meant is not clear"
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -150,7 +154,9 @@ def verdict_of_night(table: pd.DataFrame) -> tuple[str, str]:
     for kind, channels in zip(STANDARD_TYPES, (eeg, eog), strict=True):
         if not (channels.verdict == "use").any():
             return "look", f"every {kind} needs a look: {', '.join(channels.channel)}"
-    return "use", f"{len(eeg)} EEG and {len(eog)} EOG can be used"
+    good, doubtful = ([sum(kind.verdict == verdict) for kind in (eeg, eog)] for verdict in ("use", "look"))
+    first = f"; look at {sum(doubtful)} more first" if sum(doubtful) else ""
+    return "use", f"{good[0]} EEG and {good[1]} EOG to use{first}"
 
 
 def describe(table: pd.DataFrame) -> str:
@@ -249,7 +255,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(describe(table))
     for warning in caught:
         print(f"note: {warning.message}")
-    print(f"{verdict}: {reason}; {len(usable_channels(table))} of {len(table)} channels can be used")
+    counts = ", ".join(f"{(table.verdict == kind).sum()} to {kind}" for kind in ("use", "look", "drop"))
+    print(f"{verdict}: {reason} (of {len(table)} channels: {counts})")
     return 0
 
 

@@ -66,6 +66,8 @@ def split_by_person(
         A person is unknown, a recording occurs twice, a data set has too few persons to train, or there is no data set
         of a name in `test_only`.
     """
+    if recordings.empty:
+        raise ValueError("there is no recording to split; training counts only those with a hypnogram")
     people = _people(recordings, group_by)
     absent = sorted(set(test_only) - set(people.dataset))
     if absent:

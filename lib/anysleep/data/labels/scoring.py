@@ -184,5 +184,5 @@ def _fit(
             warnings.warn(f"{lengths}; both end where the shorter one ends (trim_end)", stacklevel=3)
         return night.cut(0, end_s) if too_short else night
     if too_long or too_short:
-        raise BadRecording("label_length", f"{lengths}; state a rule: trim_end, offset_s or lights")
+        raise BadRecording("label_length", f"{lengths}; state the rule (length: trim_end or lights, or offset_s)")
     return night

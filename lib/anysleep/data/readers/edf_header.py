@@ -67,6 +67,8 @@ def read_header(path: Path) -> Header:
     """Parse the header. BadRecording where it is damaged."""
     with open(path, "rb") as file:
         fixed = file.read(FIXED_BYTES)
+        if not fixed:
+            raise BadRecording("damaged", "not a whole EDF or BDF file: it is empty")
         try:
             return _parse(fixed, file.read(FIXED_BYTES * _integer(fixed, 252, 4, "number of signals")))
         except (ValueError, IndexError) as error:
