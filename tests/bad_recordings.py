@@ -177,7 +177,7 @@ BY_NAME = {"channels": "by_name"}
 TALS = b"+0\x14\x14\x00"
 
 EDF = {
-    "an empty file": Kind(raw(b""), "damaged", "number of signals is no number"),
+    "an empty file": Kind(raw(b""), "damaged", "it is empty"),
     "a file of one byte": Kind(raw(b"0"), "damaged", "number of signals is no number"),
     "a text file": Kind(raw(b"Dear diary,\n" * 200), "damaged", "number of signals is no number"),
     "only zeros": Kind(raw(bytes(5000)), "damaged", "number of signals is no number"),

@@ -262,3 +262,16 @@ def test_gaps_are_kept_as_time_and_marked(tmp_path, folder):
         signal = archive.signals("lab", "p09-night1", ["C3-M2"])[0]
         assert np.all(signal[46 * 64 : 99 * 64] == 0) and signal.std() > 0.1
         assert archive.recordings().set_index("recording").n_epochs["p09-night1"] == 5
+
+
+def test_what_concerns_many_nights_is_printed(folder, tmp_path, capsys):
+    used = recipe(
+        participants=None,
+        channels={"eeg": {"C3-M2": "EEG C3-M2", "Cz": "EEG Oz"}, "eog": {}},
+        labels={"reader": "text", "file": "{stem}_stages.txt", "codes": {"W": "Wake"}},
+    )
+    table, _ = prepare(folder, tmp_path, used)
+    said = capsys.readouterr().out
+    assert "lab: 0 of 3 nights have labels, by the pattern '{stem}_stages.txt'" in said
+    assert "lab: no night has Cz; see left_out in recordings.csv" in said
+    assert table.left_out[0] == "Cz (EEG Oz): not in the recording (EEG C3-M2, EOG E1-M2)"
