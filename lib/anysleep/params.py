@@ -35,6 +35,7 @@ OptionalPath = Annotated[Path | None, BeforeValidator(_to_path), PlainSerializer
 """As `ProjectPath`; an empty text means none."""
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Share = Annotated[float, Field(gt=0, lt=1)]
 GroupBy = Literal["subject", "recording"]
 Architecture = Literal["usleep", "anysleep", "anysleep_early_fusion", "anysleep_late_fusion"]
 
@@ -124,8 +125,11 @@ class Train(Parameters):
     recipes: list[ProjectPath] = Field(description="Recipes that tell the persons of an archive that does not.")
     group_by: GroupBy = Field(description="recording: where persons are unknown, every night counts as another one.")
     split: OptionalPath = Field(description="A split file to use as it is; empty to draw one by person.")
-    valid_share: float = Field(description="Share of a data set's persons for validation; U-Sleep 0.1.", gt=0, lt=1)
-    test_share: float = Field(description="Share of a data set's persons for testing; U-Sleep 0.15.", gt=0, lt=1)
+    shares: list[Share] = Field(
+        description="Shares of a data set's persons for validation and testing; U-Sleep 0.1, 0.15.",
+        min_length=2,
+        max_length=2,
+    )
     architecture: Architecture = Field(description="Which of the four networks.")
     depth: int = Field(description="Levels of the U-Net; 12 in the paper.", ge=1)
     complexity: float = Field(description="Scale of the network's width; 1.2923 in the paper.", gt=0)
