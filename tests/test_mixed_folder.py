@@ -221,3 +221,16 @@ def test_recordings_without_labels_are_welcome(tmp_path, tiny_checkpoint, root):
     execute("05_predict", [demo / "05_predict.yaml"], staged)
     nights = pd.read_csv(tmp_path / "05" / "nights.csv")
     assert nights.status.tolist() == ["ok"] and nights.TIB.tolist() == [1.5]
+
+
+def test_the_reasons_are_kept_where_no_recording_can_be_used(tmp_path, root):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "one.edf").write_bytes(b"not EDF")
+    write_edf(data / "two.edf")
+    (data / "two.edf").write_bytes((data / "two.edf").read_bytes()[:-99])
+    given = {"datasets": {"params/datasets/edf_folder.yaml": str(data)}, "synthetic_dir": "", "run_dir": str(tmp_path)}
+    with pytest.raises(RuntimeError, match=r"none of 2 recordings can be used: damaged \(.*; truncated \("):
+        execute("01_prepare", [root / "params" / "demo" / "01_prepare.yaml"], given)
+    assert pd.read_csv(tmp_path / "recordings.csv").code.tolist() == ["damaged", "truncated"]
+    assert not (tmp_path / "result.json").exists()

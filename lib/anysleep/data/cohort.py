@@ -60,6 +60,16 @@ class Outcome:
         return row | {name: ", ".join(v) if isinstance(v, (tuple, list)) else v for name, v in facts.items()}
 
 
+class NothingUsable(ValueError):
+    """No recording can be used; `table` has a row for each, with its reason."""
+
+    def __init__(self, table: pd.DataFrame):
+        firsts = table.drop_duplicates("code").head(5)
+        reasons = "; ".join(f"{row.code} ({row.reason})" for row in firsts.itertuples())
+        super().__init__(f"none of {len(table)} recordings can be used: {reasons}")
+        self.table = table
+
+
 def prepare_archive(
     datasets: Sequence[tuple[Recipe, Path]], path: Path, *, sampling_rate_hz: int, n_jobs: int = 1
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -86,9 +96,10 @@ def prepare_archive(
 
     Raises
     ------
+    NothingUsable
+        No recording can be used.
     ValueError
-        A folder, its recordings or its table of participants are missing, no recording can be used, or another call
-        is at work on the same archive.
+        A folder, its recordings or its table of participants are missing, or another call is at work on the archive.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -100,14 +111,14 @@ def prepare_archive(
         ) from None
 
 
-def first_readable(recipe: Recipe, path: Path) -> Recording:
-    """The first recording of a data set that can be read, to be looked at. ValueError where none can."""
+def first_readable(recipe: Recipe, path: Path) -> Recording | None:
+    """The first recording of a data set that can be read, to be looked at; None where none can."""
     for file in find_recordings(recipe, Folder(path)):
         try:
             return read_recording(path / file, labels="lenient")
-        except (OSError, ValueError) as error:
-            last_reason = without_names(error, path / file)
-    raise ValueError(f"no recording of {recipe.dataset} can be read; the last: {last_reason}")
+        except (OSError, ValueError):
+            continue  # `prepare_archive` says why
+    return None
 
 
 def quality_table(archive: Archive) -> pd.DataFrame:
@@ -150,9 +161,7 @@ def _prepare(
     table = pd.DataFrame([outcome.row(number) for number, outcome in enumerate(outcomes, start=1)])
     key = table[["number", "dataset", "recording"]].assign(file=[str(outcome.file) for outcome in outcomes])
     if (table.status != "ok").all():
-        firsts = table.drop_duplicates("code")
-        reasons = "; ".join(f"{row.code} ({row.reason})" for row in firsts.head(5).itertuples())
-        raise ValueError(f"none of {len(table)} recordings can be used: {reasons}")
+        raise NothingUsable(table)
     parts = [_dataset_files(recipe, [o for o in outcomes if o.dataset == recipe.dataset]) for recipe, _ in datasets]
     assemble_archive(path, parts, sampling_rate_hz)
     shutil.rmtree(nights_dir, ignore_errors=True)

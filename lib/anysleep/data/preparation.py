@@ -53,24 +53,24 @@ class NightJob:
 class NightFacts:
     """What there is to say of a prepared night: its part of a row in the table."""
 
-    duration_s: float
-    n_epochs: int
-    dropped_s: float
-    """Signal that is not in the archive: the last partial epoch, and what the recipe cuts off."""
-    n_scored: int
-    n_arousals: int
-    gaps_s: float
-    """Pauses of the recorder, in all."""
     verdict: str
     """The montage doctor's, of the whole night: use, look or drop."""
     advice: str
     """Its reason."""
-    eeg_channels: tuple[str, ...]
-    eog_channels: tuple[str, ...]
     left_out: str
     """Channels that were wanted but are not in the archive, and why."""
     notes: str
     """What was not plain."""
+    n_epochs: int
+    n_scored: int
+    n_arousals: int
+    duration_s: float
+    dropped_s: float
+    """Signal that is not in the archive: the last partial epoch, and what the recipe cuts off."""
+    gaps_s: float
+    """Pauses of the recorder, in all."""
+    eeg_channels: tuple[str, ...]
+    eog_channels: tuple[str, ...]
 
 
 def source_sha256(file: Path) -> str:
