@@ -20,7 +20,6 @@ from anysleep.data.labels import (
     hypnogram_from_stages,
     label_files,
     scoring_of_list,
-    with_own_scoring,
     with_scoring,
 )
 from anysleep.data.labels.mass import mass_trim_s
@@ -520,19 +519,19 @@ def own(*rows, duration_s=90.0, **changes):
 
 def test_own_labels_are_shifted_once_and_kept_once():
     night = own((0, 30, "Sleep stage W"), (30, 30, "Sleep stage R"), (10, 5, "arousal"))
-    shifted = with_own_scoring(night, offset_s=30)
+    shifted = with_scoring(night, None, offset_s=30)
     assert shifted.hypnogram.tolist() == [9, 0, 4] and shifted.arousals.tolist() == [[40, 45]]
     with pytest.raises(BadRecording, match="the rule `lights` is for labels of another file"):
-        with_own_scoring(night, length="lights")
+        with_scoring(night, None, length="lights")
 
 
 def test_an_own_plain_list_must_be_as_long_as_the_signals():
     rows = [(0, 30, "Sleep stage W"), (30, 30, "Sleep stage ?")]
-    assert with_own_scoring(own(*rows)).hypnogram.tolist() == [0, 9, 9], "times of their own: the rest is unscored"
+    assert with_scoring(own(*rows), None).hypnogram.tolist() == [0, 9, 9], "times of their own: the rest is unscored"
     with pytest.raises(BadRecording, match=r"cover 0 s to 60 s \(60 s\), the signals last 90 s"):
-        with_own_scoring(own(*rows, labels_epoch_s=30.0))
+        with_scoring(own(*rows, labels_epoch_s=30.0), None)
     with pytest.raises(BadRecording, match=r"cover 0 s to 60 s \(60 s\), the signals last 30 s"):
-        with_own_scoring(own(*rows, duration_s=30.0, labels_epoch_s=30.0))
+        with_scoring(own(*rows, duration_s=30.0, labels_epoch_s=30.0), None)
 
 
 @pytest.mark.parametrize(("labels", "message"), [(["Night 1", "W"], "if it is a header"), (["a", "b"], "none of 2")])

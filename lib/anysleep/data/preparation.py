@@ -12,7 +12,7 @@ import pandas as pd
 
 from anysleep.data.archive import NightWriter
 from anysleep.data.channels import parse_channel, stored_name
-from anysleep.data.labels import LABEL_READERS, label_files, with_own_scoring, with_scoring
+from anysleep.data.labels import LABEL_READERS, label_files, with_scoring
 from anysleep.data.labels.mass import mass_trim_s
 from anysleep.data.preprocessing import preprocess
 from anysleep.data.quality import COLUMNS, ChannelDoctor, verdict_of_night
@@ -158,7 +158,7 @@ def label(night: Recording, job: NightJob) -> Recording:
         return night
     rules = {"codes": labels.stage_of, "offset_s": labels.offset_s, "length": labels.length, "unknown": labels.unknown}
     if labels.reader == OWN_LABELS:
-        scored = with_own_scoring(night, **rules)
+        scored = with_scoring(night, None, **rules)
         if scored.hypnogram is None:
             warnings.warn(
                 "no annotation of the file is a stage in the recipe's codes: the night is unscored", stacklevel=2

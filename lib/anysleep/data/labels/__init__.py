@@ -17,7 +17,6 @@ from anysleep.data.labels.scoring import (
     UnknownRule,
     scoring_of_annotations,
     scoring_of_list,
-    with_own_scoring,
     with_scoring,
 )
 from anysleep.data.labels.text import read_text
@@ -53,6 +52,5 @@ __all__ = [
     "label_files",
     "scoring_of_annotations",
     "scoring_of_list",
-    "with_own_scoring",
     "with_scoring",
 ]

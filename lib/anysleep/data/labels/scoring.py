@@ -56,27 +56,9 @@ def scoring_of_annotations(annotations: pd.DataFrame, codes: Mapping[str, int] =
     return Scoring(annotations[is_stage].reset_index(drop=True), annotations[~is_stage].reset_index(drop=True))
 
 
-def with_own_scoring(
-    night: Recording,
-    codes: Mapping[str, int] = STANDARD_CODES,
-    *,
-    offset_s: float = 0.0,
-    length: LengthRule = "equal",
-    unknown: UnknownRule = "refuse",
-) -> Recording:
-    """`with_scoring` with the labels that are the night's own annotations; the rule `lights` is for other files."""
-    if length == "lights":
-        raise BadRecording(
-            "label_time", "the rule `lights` is for labels of another file, not for those of the recording"
-        )
-    scoring = replace(scoring_of_annotations(night.annotations, codes), epoch_s=night.labels_epoch_s)
-    bare = replace(night, annotations=annotation_table([]))  # they come back with the scoring
-    return with_scoring(bare, scoring, codes=codes, offset_s=offset_s, length=length, unknown=unknown)
-
-
 def with_scoring(
     night: Recording,
-    scoring: Scoring,
+    scoring: Scoring | None,
     *,
     codes: Mapping[str, int] = STANDARD_CODES,
     offset_s: float = 0.0,
@@ -90,7 +72,7 @@ def with_scoring(
     night
         As read.
     scoring
-        Labels by their own clock.
+        Labels by their own clock; None for those that are the annotations of the night itself.
     codes
         Label, in any case -> stage 0-4 or 9.
     offset_s
@@ -106,6 +88,8 @@ def with_scoring(
         A label that is not in `codes`, two at the same time, scored time before the first sample, or lengths that
         differ without a rule; the message gives both.
     """
+    if scoring is None:
+        night, scoring = _own(night, codes, length)
     if length == "lights":
         night = _between_lights(night, scoring)
     shift_s = offset_s + _clock_difference_s(night, scoring)
@@ -122,6 +106,14 @@ def with_scoring(
     hypnogram = hypnogram_from_stages(stages, night.duration_s, codes)
     hypnogram[epochs_in(night.gaps_s, len(hypnogram))] = UNSCORED
     return replace(night, hypnogram=hypnogram)
+
+
+def _own(night: Recording, codes: Mapping[str, int], length: LengthRule) -> tuple[Recording, Scoring]:
+    """The night without its annotations, which come back with the scoring, and the scoring that they are."""
+    if length == "lights":
+        raise BadRecording("label_time", "the rule `lights` is for labels of another file")
+    scoring = replace(scoring_of_annotations(night.annotations, codes), epoch_s=night.labels_epoch_s)
+    return replace(night, annotations=annotation_table([])), scoring
 
 
 def _with_unknown(stages: pd.DataFrame, codes: Mapping[str, int], *, is_list: bool) -> dict[str, int]:

@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from anysleep.data.labels import LengthRule, with_own_scoring, with_scoring
+from anysleep.data.labels import LengthRule, with_scoring
 from anysleep.data.labels.edf import read_edf_scoring, sleep_edf_scoring_beside
 from anysleep.data.readers.dod import read_dod
 from anysleep.data.readers.edf import read_edf
@@ -110,9 +110,7 @@ def read_recording(
         scoring_path = None if hypnogram_path is None else Path(hypnogram_path)
         try:
             scoring_path = scoring_path or sleep_edf_scoring_beside(path)
-            if scoring_path is None:
-                return with_own_scoring(night, length=length)
-            return with_scoring(night, read_edf_scoring(scoring_path), length=length)
+            return with_scoring(night, read_edf_scoring(scoring_path) if scoring_path else None, length=length)
         except ValueError as error:
             if labels == "strict":
                 raise
