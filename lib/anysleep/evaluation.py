@@ -1,17 +1,31 @@
-"""Archived nights staged and scored: what 03 validates with, 04 reports and 05 writes."""
+"""Archived nights staged and counted: what training validates with, 04 reports and 05 writes."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from anysleep.analysis.metrics import confusion_matrix, metrics_of_confusion
+from anysleep.analysis.calibration import fit_temperature, reliability, review_curve
+from anysleep.analysis.levels import COUNTS
+from anysleep.analysis.metrics import confusion_matrix
 from anysleep.data.archive import Archive
-from anysleep.inference import Staging, default_montages, majority_vote, stage_montages
+from anysleep.data.splits import Split
+from anysleep.inference import (
+    Staging,
+    Vote,
+    default_montages,
+    mean_log_probabilities,
+    softmax,
+    stage_montages,
+    vote_stages,
+)
 from anysleep.models import SleepNetwork
-
-Montage = tuple[str, ...]
+from anysleep.montages import Mode, Montage, plan_montages, published_key, staged_as
+from anysleep.progress import progress
 
 
 def stage_night(
@@ -28,11 +42,6 @@ def stage_night(
     `channels` restricts the choice. ValueError where archive and network differ in sampling rate or no channel is
     left, KeyError where a channel is missing.
     """
-    if archive.sampling_rate_hz != model.sampling_rate_hz:
-        raise ValueError(
-            f"the archive has {archive.sampling_rate_hz} Hz, the network needs {model.sampling_rate_hz} Hz; "
-            "prepare the archive at that rate"
-        )
     eeg, eog = archive.channels_of(dataset, recording)
     unknown = [name for name in channels if name not in (*eeg, *eog)]
     if unknown:
@@ -40,10 +49,36 @@ def stage_night(
     if channels:
         eeg, eog = ([name for name in names if name in channels] for names in (eeg, eog))
     names = [*eeg, *eog]
+    montages = [tuple(names[i] for i in montage) for montage in default_montages(model, len(eeg), len(eog))]
+    return stage_named(model, archive, dataset, recording, montages, resolutions=resolutions)
+
+
+def stage_named(
+    model: SleepNetwork,
+    archive: Archive,
+    dataset: str,
+    recording: str,
+    montages: Iterable[Montage],
+    *,
+    resolutions: Sequence[int] = (1,),
+) -> dict[Montage, Staging]:
+    """Stage one archived night with each of these montages, once however often it is named.
+
+    Signals are read once, and all montages go through one call of `stage_montages`. ValueError and KeyError as in
+    `stage_night`.
+    """
+    if archive.sampling_rate_hz != model.sampling_rate_hz:
+        raise ValueError(
+            f"the archive has {archive.sampling_rate_hz} Hz, the network needs {model.sampling_rate_hz} Hz; "
+            "prepare the archive at that rate"
+        )
+    montages = list(dict.fromkeys(montages))
+    names = list(dict.fromkeys(name for montage in montages for name in montage))
+    position = {name: i for i, name in enumerate(names)}
     stagings = stage_montages(
         model,
         archive.signals(dataset, recording, names),
-        montages=default_montages(model, len(eeg), len(eog)),
+        montages=[tuple(position[name] for name in montage) for montage in montages],
         resolutions=resolutions,
     )
     return {tuple(names[i] for i in montage): staging for montage, staging in stagings.items()}
@@ -51,13 +86,140 @@ def stage_night(
 
 def voted_hypnogram(stagings: dict[Montage, Staging], predictions_per_epoch: int) -> np.ndarray:
     """One hypnogram int8 (P,) from all montages of a night, by majority."""
-    return majority_vote([staging.hypnogram(predictions_per_epoch) for staging in stagings.values()])
+    return vote_stages([staging.logits[predictions_per_epoch] for staging in stagings.values()])
 
 
-def confusion_of_night(model: SleepNetwork, archive: Archive, dataset: str, recording: str) -> np.ndarray:
-    """The confusion matrix (5, 5) of one archived night, which needs a hypnogram."""
-    stages = voted_hypnogram(stage_night(model, archive, dataset, recording), 1)
+def confusion_of_night(
+    model: SleepNetwork, archive: Archive, dataset: str, recording: str, *, pair_seed: int | None = None
+) -> np.ndarray:
+    """The confusion matrix (5, 5) of one archived night, which needs a hypnogram.
+
+    With a `pair_seed` U-Sleep reads one random pair of EEG and EOG, as in its validation, instead of the vote of all.
+    The night's name and the seed decide which. Other networks read all channels in any case.
+    """
+    channels: tuple[str, ...] = ()
+    if pair_seed is not None and model.name == "usleep":
+        rng = np.random.default_rng([pair_seed, *f"{dataset}/{recording}".encode()])
+        channels = tuple(str(rng.choice(names)) for names in archive.channels_of(dataset, recording) if names)
+    stages = voted_hypnogram(stage_night(model, archive, dataset, recording, channels=channels), 1)
     return confusion_matrix(archive.hypnogram(dataset, recording), stages)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a network, or the mean of several, makes of the nights of a plan."""
+
+    counts: pd.DataFrame
+    """A row a night and montage: the plan's columns (channels and sites joined by &), network, and the counts."""
+    staged: dict[str, np.ndarray]
+    """Published key -> confusion matrix (5, 5) of everything staged, of U-Sleep every pair before the vote."""
+    log_probabilities: np.ndarray
+    """(P, 5) of all epochs, one night after the other; of U-Sleep the mean over its pairs. Nights with several
+    montages are left out."""
+    truth: np.ndarray
+    """(P,) the expert's stages of the same epochs, 9 where unscored."""
+
+
+def evaluate(
+    networks: Sequence[SleepNetwork], archive: Archive, plan: pd.DataFrame, *, vote: Vote = "majority", seed: int = 0
+) -> Evaluation:
+    """Stage and count the nights of a plan, which need hypnograms.
+
+    Parameters
+    ----------
+    networks
+        One, or several whose probabilities are averaged montage by montage.
+    plan
+        From `plan_montages`, for U-Sleep where `networks` are.
+    vote
+        How U-Sleep's pairs decide on one stage, see `vote_stages`.
+    seed
+        Of ties between votes.
+
+    Raises
+    ------
+    ValueError
+        U-Sleep is to be averaged with another network, or archive and network differ in sampling rate.
+    """
+    usleep = {network.name == "usleep" for network in networks}
+    if len(usleep) > 1:
+        raise ValueError("U-Sleep reads pairs, the others all channels: they can be compared, but not averaged")
+    kind = {"usleep": usleep.pop(), "vote": vote, "seed": seed}
+    nights = plan.groupby(["dataset", "recording"], sort=False)
+    results = [_count_night(networks, archive, rows, **kind) for _, rows in progress(nights, "staged", len(nights))]
+    counts = pd.concat([result.counts for result in results], ignore_index=True)
+    return Evaluation(
+        counts.assign(network=" and ".join(sorted({network.name for network in networks}))),
+        {key: matrix for result in results for key, matrix in result.staged.items()},
+        np.concatenate([result.log_probabilities for result in results]),
+        np.concatenate([result.truth for result in results]),
+    )
+
+
+def name_checkpoints(paths: Sequence[Path], several: Literal["compare", "average"]) -> dict[str, list[Path]]:
+    """What is evaluated, by the name it has in tables: every checkpoint, or the mean of all.
+
+    A checkpoint is called after its file, or its folder where the file is only called checkpoint, with as many folders
+    before it as tell all apart. ValueError where one is named twice.
+    """
+    if several == "average" and len(paths) > 1:
+        return {f"mean of {len(paths)}": list(paths)}
+    parts = [path.parent.parts if path.stem == "checkpoint" else path.with_suffix("").parts for path in paths]
+    for n in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(part[-n:]) for part in parts]
+        if len(set(names)) == len(paths):
+            return {name: [path] for name, path in zip(names, paths, strict=True)}
+    raise ValueError(f"a checkpoint is named twice: {', '.join(map(str, paths))}")
+
+
+def evaluate_validation(
+    networks: Sequence[SleepNetwork],
+    archive: Archive,
+    recordings: pd.DataFrame,
+    split: Split,
+    mode: Mode,
+    channels: Sequence[str] = (),
+) -> Evaluation | None:
+    """The split's validation nights with the montages `all` or `named`, for `calibrate`; None where there are none.
+
+    `recordings` are those of the archive, see `with_channel_types`.
+    """
+    wanted = {(dataset, recording) for dataset, ids in split["valid"].items() for recording in ids}
+    keys = zip(recordings.dataset, recordings.recording, strict=True)
+    nights = recordings[recordings.has_hypnogram & np.array([key in wanted for key in keys], dtype=bool)]
+    if mode not in ("all", "named"):
+        return None
+    try:
+        plan = plan_montages(nights, mode, usleep=networks[0].name == "usleep", channels=channels)
+    except ValueError:  # no validation night here, or none with these channels
+        return None
+    return evaluate(networks, archive, plan)
+
+
+def calibrate(learned: Evaluation | None, tested: Evaluation) -> tuple[float, pd.DataFrame, pd.DataFrame]:
+    """How far the probabilities of `tested` can be trusted, before and after a temperature fitted on `learned`.
+
+    Returns
+    -------
+    temperature
+        See `fit_temperature`; NaN where nothing was learned.
+    reliability
+        Columns probabilities ('as they are', 'with temperature') and those of `reliability`.
+    review
+        See `review_curve`, of the probabilities as they are. Both tables are empty where no night has one montage only.
+    """
+    if not len(tested.truth):
+        columns = ["confidence", "accuracy", "n", "probabilities"], ["share_reviewed", "accuracy", "kappa", "mf1"]
+        return np.nan, *(pd.DataFrame(columns=names) for names in columns)
+    versions = {"as they are": tested.log_probabilities}
+    temperature = np.nan
+    if learned is not None:
+        temperature = fit_temperature(learned.log_probabilities, learned.truth)
+        versions["with temperature"] = tested.log_probabilities / temperature
+    tables = [
+        reliability(softmax(logits), tested.truth).assign(probabilities=name) for name, logits in versions.items()
+    ]
+    return temperature, pd.concat(tables), review_curve(softmax(tested.log_probabilities), tested.truth)
 
 
 def warn_of_synthetic_training(model: SleepNetwork, all_synthetic: bool) -> None:
@@ -69,20 +231,26 @@ def warn_of_synthetic_training(model: SleepNetwork, all_synthetic: bool) -> None
         )
 
 
-def score_table(nights: pd.DataFrame, confusions: list[np.ndarray]) -> pd.DataFrame:
-    """Scores at three levels: all nights together, every data set, every recording.
-
-    Counts are summed before scores are computed (AnySleep, methods: evaluation). Columns level, dataset, recording,
-    subject, then those of `stage_metrics`.
-    """
-    stacked = np.stack(confusions)
-    rows = [{"level": "all"} | metrics_of_confusion(stacked.sum(axis=0)).to_dict()]
-    for dataset, positions in nights.reset_index(drop=True).groupby("dataset").groups.items():
-        scores = metrics_of_confusion(stacked[positions].sum(axis=0))
-        rows.append({"level": "dataset", "dataset": dataset} | scores.to_dict())
-    for night, confusion in zip(nights.itertuples(), confusions, strict=True):
-        who = {"level": "recording", "dataset": night.dataset, "recording": night.recording, "subject": night.subject}
-        rows.append(who | metrics_of_confusion(confusion).to_dict())
-    columns = ["level", "dataset", "recording", "subject"]
-    table = pd.DataFrame(rows)
-    return table[columns + [name for name in table if name not in columns]]
+def _count_night(
+    networks: Sequence[SleepNetwork], archive: Archive, plan: pd.DataFrame, *, usleep: bool, vote: Vote, seed: int
+) -> Evaluation:
+    """The rows of one night."""
+    night = (plan.dataset.iloc[0], plan.recording.iloc[0])
+    truth = archive.hypnogram(*night)
+    parts = [staged_as(row.channels, row.n_eeg, usleep=usleep) for row in plan.itertuples()]
+    needed = [part for several in parts for part in several]
+    stagings = [stage_named(network, archive, *night, needed) for network in networks]
+    logits = {part: mean_log_probabilities([staging[part].logits[1] for staging in stagings]) for part in needed}
+    counts = [confusion_matrix(truth, vote_stages([logits[part] for part in several], vote, seed)) for several in parts]
+    staged = {
+        published_key(*night, part, usleep=usleep): confusion_matrix(truth, one.argmax(axis=1))
+        for part, one in logits.items()
+    }
+    text = {name: ["&".join(names) for names in plan[name]] for name in ("channels", "sites")}
+    table = pd.concat(
+        [plan.assign(**text).reset_index(drop=True), pd.DataFrame([c.ravel() for c in counts], columns=COUNTS)], axis=1
+    )
+    n_kept = len(truth) if len(plan) == 1 else 0
+    return Evaluation(
+        table, staged, mean_log_probabilities([logits[part] for part in parts[0]])[:n_kept], truth[:n_kept]
+    )

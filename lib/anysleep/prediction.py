@@ -19,10 +19,11 @@ from anysleep.data.readers import read_signals
 from anysleep.data.reasons import without_names
 from anysleep.data.recording import Recording
 from anysleep.data.timebase import epochs_in
-from anysleep.evaluation import Montage, stage_night, voted_hypnogram
+from anysleep.evaluation import stage_night, voted_hypnogram
 from anysleep.files import NpzWriter
 from anysleep.inference import Staging, stage_recording
 from anysleep.models import SleepNetwork
+from anysleep.montages import Montage, published_key
 from anysleep.stages import EPOCH_S, UNSCORED
 
 Staged = tuple[dict[Montage, Staging], np.ndarray | None, np.ndarray]
@@ -159,7 +160,7 @@ def write_predictions(
 
 def logits_key(model: SleepNetwork, job: Job, montage: Montage) -> str:
     """The published key of a night's logits."""
-    return f"{job.dataset}#{job.recording}#" + ("#" if model.name == "usleep" else "&").join(montage)
+    return published_key(job.dataset, job.recording, montage, usleep=model.name == "usleep")
 
 
 def _name_and_origin(file: Path, number: int, *, keep: bool) -> tuple[str, bool]:

@@ -13,7 +13,7 @@ def confusion_matrix(truth: ArrayLike, prediction: ArrayLike) -> np.ndarray:
     Epochs that either side leaves unscored (-1 or 9) are left out. ValueError where lengths differ or a code is
     unknown.
     """
-    truth, prediction = _codes(truth, "truth"), _codes(prediction, "prediction")
+    truth, prediction = stage_codes(truth, "truth"), stage_codes(prediction, "prediction")
     if truth.shape != prediction.shape:
         raise ValueError(f"truth has {len(truth)} epochs, prediction {len(prediction)}; align them first")
     scored = (truth != UNSCORED) & (prediction != UNSCORED)
@@ -47,23 +47,32 @@ def metrics_of_confusion(confusion: np.ndarray) -> pd.Series:
     evaluation); MF1 is the mean F1 of the five stages. Precision, recall and kappa are NaN where they are 0 / 0, and
     everything is NaN where no epoch was scored.
     """
-    total = confusion.sum()
-    hits, in_truth, in_prediction = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    return pd.Series({name: float(score) for name, score in scores_of_confusions(confusion).items()})
+
+
+def scores_of_confusions(confusions: np.ndarray) -> dict[str, np.ndarray]:
+    """The scores of `metrics_of_confusion` for a stack of matrices (..., 5, 5) at once, every score (...).
+
+    Counts may be fractions, as they are where epochs are counted by weight.
+    """
+    in_truth, in_prediction = confusions.sum(axis=-1), confusions.sum(axis=-2)  # (..., 5)
+    hits, total = np.diagonal(confusions, axis1=-2, axis2=-1), in_truth.sum(axis=-1)
     with np.errstate(invalid="ignore"):
         precision, recall = hits / in_prediction, hits / in_truth
         f1 = np.where(in_truth + in_prediction == 0, 1.0, 2 * hits / (in_truth + in_prediction))
-        f1 = f1 if total else np.full(N_STAGES, np.nan)
-        accuracy, by_chance = hits.sum() / total, (in_truth @ in_prediction) / total**2
-        kappa = np.float64(accuracy - by_chance) / np.float64(1 - by_chance)
-    scores = {"precision": precision, "recall": recall, "f1": f1}
+        f1 = np.where(total[..., np.newaxis] == 0, np.nan, f1)
+        accuracy, by_chance = hits.sum(axis=-1) / total, (in_truth * in_prediction).sum(axis=-1) / total**2
+        kappa = (accuracy - by_chance) / (1 - by_chance)
     named = {
-        f"{score}_{stage.lower()}": values[i] for score, values in scores.items() for i, stage in enumerate(STAGES)
+        f"{score}_{stage.lower()}": values[..., i]
+        for score, values in {"precision": precision, "recall": recall, "f1": f1}.items()
+        for i, stage in enumerate(STAGES)
     }
-    return pd.Series(named | {"mf1": f1.mean(), "kappa": kappa, "accuracy": accuracy, "n_epochs": int(total)})
+    return named | {"mf1": f1.mean(axis=-1), "kappa": kappa, "accuracy": accuracy, "n_epochs": total}
 
 
-def _codes(hypnogram: ArrayLike, name: str) -> np.ndarray:
-    """int64 (E,) with 9 for every unscored epoch."""
+def stage_codes(hypnogram: ArrayLike, name: str) -> np.ndarray:
+    """A hypnogram as int64 (E,), with 9 for every unscored epoch. ValueError, which says `name`, where it is none."""
     codes = np.asarray(hypnogram)
     if codes.ndim != 1:
         raise ValueError(f"{name} has shape {codes.shape}; expected one stage an epoch")

@@ -1,6 +1,9 @@
 """One figure a file: each takes arrays or tables and axes, and returns the axes."""
 
 from anysleep.figures.attention import plot_attention
+from anysleep.figures.calibration import plot_reliability, plot_review
+from anysleep.figures.certainty import plot_certainty
+from anysleep.figures.channels import plot_channel_draws, plot_channel_study, plot_pair_matrix
 from anysleep.figures.cohort import plot_ages, plot_durations, plot_each_dataset, plot_missing_channels
 from anysleep.figures.confusion import plot_confusion
 from anysleep.figures.hypnodensity import plot_hypnodensity, plot_hypnogram, plot_resolutions, plot_staging
@@ -13,6 +16,9 @@ __all__ = [
     "night_spectrogram",
     "plot_ages",
     "plot_attention",
+    "plot_certainty",
+    "plot_channel_draws",
+    "plot_channel_study",
     "plot_confusion",
     "plot_durations",
     "plot_each_dataset",
@@ -22,8 +28,11 @@ __all__ = [
     "plot_missing_channels",
     "plot_night",
     "plot_overview",
+    "plot_pair_matrix",
     "plot_quality",
+    "plot_reliability",
     "plot_resolutions",
+    "plot_review",
     "plot_signals",
     "plot_stage_shares",
     "plot_staging",

@@ -1,0 +1,173 @@
+"""Scores at every level from one table of counts: counts are summed, never scores (AnySleep, methods: evaluation).
+
+A table of counts has a row a night and montage (and checkpoint): dataset, recording, subject, channels, sites, n_eeg,
+n_eog, n_draws (how often the row counts), and the 25 cells of its confusion matrix, `COUNTS`.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from anysleep.analysis.intervals import bootstrap_scores, paired_bootstrap, paired_bootstrap_of_means
+from anysleep.analysis.metrics import scores_of_confusions
+from anysleep.stages import N_STAGES, STAGES
+
+COUNTS = [f"{truth.lower()}_as_{prediction.lower()}" for truth in STAGES for prediction in STAGES]
+"""Columns of epochs by true and predicted stage, row by row of the confusion matrix."""
+
+LEVELS = {
+    "all": [],
+    "dataset": ["dataset"],
+    "recording": ["dataset", "recording", "subject"],
+    "montage": ["channels"],
+}
+"""What tells the rows of a level apart."""
+
+COMPARED_BY = {"all": ["dataset"], "named": ["dataset"], "drawn": ["n_eeg", "n_eog"], "pairs": ["sites"]}
+"""What `compare_checkpoints` tells apart, by the way the montages were chosen."""
+
+CASE = ["dataset", "recording", "subject", "channels"]
+"""What must be the same where checkpoints are compared."""
+
+IDENTITY = ["checkpoint", "dataset", "recording", "subject", "channels"]
+
+
+def confusions_of(counts: pd.DataFrame) -> np.ndarray:
+    """Confusion matrices (N, 5, 5) of the rows, each as often as it was drawn."""
+    times = counts.n_draws.to_numpy()[:, np.newaxis, np.newaxis]
+    return times * counts[COUNTS].to_numpy().reshape(-1, N_STAGES, N_STAGES)
+
+
+def persons_of(counts: pd.DataFrame, group_by: str) -> pd.Series:
+    """Who slept, unique over data sets; missing where the column `group_by` (subject or recording) is."""
+    return counts.dataset + "/" + counts[group_by]
+
+
+def score_table(counts: pd.DataFrame) -> pd.DataFrame:
+    """Scores of all nights together, every data set, every recording and every montage; for every checkpoint.
+
+    Columns level, checkpoint, dataset, recording, subject, channels, then those of `stage_metrics`.
+    """
+    tables = []
+    for level, columns in LEVELS.items():
+        sums = _summed(counts, ["checkpoint", *columns])
+        scores = pd.DataFrame(scores_of_confusions(confusions_of(sums)))
+        tables.append(pd.concat([sums[["checkpoint", *columns]], scores], axis=1).assign(level=level))
+    table = pd.concat(tables, ignore_index=True)
+    return table[["level", *IDENTITY, *(name for name in table if name not in ("level", *IDENTITY))]]
+
+
+def confusion_table(counts: pd.DataFrame) -> pd.DataFrame:
+    """All nights together: columns checkpoint, truth, prediction, n_epochs; 25 rows a checkpoint."""
+    cells = [(truth, prediction) for truth in STAGES for prediction in STAGES]
+    tables = [
+        pd.DataFrame(cells, columns=["truth", "prediction"]).assign(
+            checkpoint=checkpoint, n_epochs=confusions_of(rows).sum(axis=0).ravel()
+        )
+        for checkpoint, rows in counts.groupby("checkpoint", sort=False)
+    ]
+    return pd.concat(tables, ignore_index=True)[["checkpoint", "truth", "prediction", "n_epochs"]]
+
+
+def interval_table(counts: pd.DataFrame, group_by: str, n_bootstrap: int, seed: int) -> pd.DataFrame:
+    """Intervals, by person, of the scores of all nights together and of every data set.
+
+    Columns level, checkpoint, dataset, n_persons, score, estimate, low, high; see `bootstrap_scores`.
+    """
+    tables = []
+    for level in ("all", "dataset"):
+        for key, rows in counts.groupby(["checkpoint", *LEVELS[level]], sort=False):
+            persons = persons_of(rows, group_by)
+            table = bootstrap_scores(confusions_of(rows), persons, n_bootstrap, seed).reset_index(names="score")
+            named = dict(zip(["checkpoint", "dataset"], key, strict=False))
+            tables.append(table.assign(level=level, n_persons=persons.nunique(), **named))
+    columns = ["level", "checkpoint", "dataset", "n_persons", "score", "estimate", "low", "high"]
+    return pd.concat(tables, ignore_index=True).reindex(columns=columns)
+
+
+def compare_checkpoints(
+    counts: pd.DataFrame, by: Sequence[str], group_by: str, n_bootstrap: int, seed: int
+) -> pd.DataFrame:
+    """How much better the second of two checkpoints is in MF1, on the nights and montages that both have.
+
+    For every two checkpoints a row over all, then one for every value of the columns `by` (at least one). Columns
+    first, second, `by`, n_recordings, n_persons, difference, low, high, p; see `paired_bootstrap`. No p is corrected
+    for the number of rows. Empty where there is one checkpoint.
+    """
+    rows = []
+    for first, second in combinations(counts.checkpoint.unique(), 2):
+        a, b = (counts[counts.checkpoint == name] for name in (first, second))
+        both = a.merge(b[[*CASE, *COUNTS]], on=CASE, suffixes=("", " of second"))
+        if both.empty:
+            raise ValueError(f"{first} and {second} have no night and montage in common")
+        for key, part in [((), both), *both.groupby(list(by), sort=False)]:
+            named = {"first": first, "second": second} | dict(zip(by, key, strict=False))
+            persons = persons_of(part, group_by)
+            second_counts = part.drop(columns=COUNTS).rename(columns={f"{name} of second": name for name in COUNTS})
+            result = paired_bootstrap(confusions_of(part), confusions_of(second_counts), persons, n_bootstrap, seed)
+            n = {"n_recordings": _n_recordings(part), "n_persons": persons.nunique()}
+            rows.append(named | n | result.to_dict())
+    columns = ["first", "second", *by, "n_recordings", "n_persons", "difference", "low", "high", "p"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def channel_study(counts: pd.DataFrame, mode: str, group_by: str, n_bootstrap: int, seed: int) -> pd.DataFrame:
+    """How MF1 depends on the channels: `channel_curve` of drawn ones, `pair_table` of pairs, else an empty table."""
+    if mode == "drawn":
+        return channel_curve(counts, group_by, n_bootstrap, seed)
+    return pair_table(counts) if mode == "pairs" else pd.DataFrame()
+
+
+def channel_curve(counts: pd.DataFrame, group_by: str, n_bootstrap: int, seed: int) -> pd.DataFrame:
+    """MF1 against the number of channels (AnySleep, figure 1), with an interval by person.
+
+    The mean over a recording's draws, then over recordings. The paper takes the mean over all draws: the same in
+    expectation, but it moves with how often each recording happens to be drawn. Nights without a scored epoch are left
+    out. Columns checkpoint, n_eeg, n_eog, n_draws, n_recordings, n_persons, mf1, low, high.
+    """
+    mf1 = scores_of_confusions(confusions_of(counts))["mf1"]
+    draws = counts.assign(person=persons_of(counts, group_by), sum=mf1 * counts.n_draws)[~np.isnan(mf1)]
+    rows = []
+    for checkpoint, of_one in draws.groupby("checkpoint", sort=False):
+        for (n_eog, n_eeg), point in of_one.groupby(["n_eog", "n_eeg"]):
+            nights = point.groupby(["dataset", "recording", "person"])[["sum", "n_draws"]].sum().reset_index()
+            means = nights["sum"] / nights.n_draws
+            # Compared with a score of 0, the difference is the mean itself.
+            mean = paired_bootstrap_of_means(np.zeros(len(means)), means, nights.person, n_bootstrap, seed)
+            n = {"n_draws": nights.n_draws.sum(), "n_recordings": len(nights), "n_persons": nights.person.nunique()}
+            named = {"checkpoint": checkpoint, "n_eeg": n_eeg, "n_eog": n_eog} | n
+            rows.append(named | {"mf1": mean.difference, "low": mean.low, "high": mean.high})
+    return pd.DataFrame(rows)
+
+
+def pair_table(counts: pd.DataFrame) -> pd.DataFrame:
+    """MF1 by the two sites of a montage; one channel alone, or one given twice, is a pair with itself.
+
+    The mean over a recording's montages of these sites (several EOG channels share one), then over recordings. For
+    U-Sleep the first site is the one given as EEG; otherwise the order does not matter and each pair has one row.
+    Columns checkpoint, network, first, second, n_recordings, mf1.
+    """
+    scored = counts[counts[COUNTS].to_numpy().any(axis=1)]
+    order = {site: i for i, site in enumerate(dict.fromkeys("&".join(scored.sites).split("&")))}
+    pairs = [sites.split("&") for sites in scored.sites]
+    pairs = [
+        pair if network == "usleep" else sorted(pair, key=order.get)
+        for pair, network in zip(pairs, scored.network, strict=True)
+    ]
+    mf1 = scores_of_confusions(confusions_of(scored))["mf1"]
+    scored = scored.assign(first=[pair[0] for pair in pairs], second=[pair[-1] for pair in pairs], mf1=mf1)
+    cell = ["checkpoint", "network", "first", "second"]
+    by_recording = scored.groupby([*cell, "dataset", "recording"], sort=False).mf1.mean()
+    return by_recording.groupby(cell, sort=False).agg(n_recordings="size", mf1="mean").reset_index()
+
+
+def _summed(counts: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """The counts of rows with the same `columns` together, each row as often as it was drawn."""
+    weighted = counts.assign(**{name: counts[name] * counts.n_draws for name in COUNTS})
+    return weighted.groupby(list(columns), sort=False, dropna=False)[COUNTS].sum().reset_index().assign(n_draws=1)
+
+
+def _n_recordings(counts: pd.DataFrame) -> int:
+    return len(counts[["dataset", "recording"]].drop_duplicates())

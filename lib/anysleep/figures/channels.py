@@ -1,0 +1,74 @@
+"""How the score depends on the channels: by their number, and by the sites of a pair."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+"""One colour a checkpoint (Okabe and Ito's palette)."""
+LINES = ("-", "--", ":")
+"""One line style a number of EOG channels."""
+
+
+def plot_channel_draws(curve: pd.DataFrame, ax: Axes) -> Axes:
+    """MF1 against the number of EEG channels, a line for every checkpoint and number of EOG channels.
+
+    `curve` has columns checkpoint, n_eeg, n_eog, mf1, low, high, as from `channel_curve`.
+    """
+    checkpoints, n_eogs = list(curve.checkpoint.unique()), sorted(curve.n_eog.unique(), reverse=True)
+    for (checkpoint, n_eog), line in curve.groupby(["checkpoint", "n_eog"], sort=False):
+        i, j = checkpoints.index(checkpoint), n_eogs.index(n_eog)
+        shift = 0.06 * (i * len(n_eogs) + j - (len(checkpoints) * len(n_eogs) - 1) / 2)  # intervals side by side
+        colour, style = COLOURS[i % len(COLOURS)], LINES[j % len(LINES)]
+        name = f"{checkpoint}, {n_eog} EOG" if n_eog else f"{checkpoint}, no EOG"
+        ax.plot(line.n_eeg + shift, line.mf1, color=colour, linestyle=style, marker="o", markersize=4, label=name)
+        ax.vlines(line.n_eeg + shift, line.low, line.high, color=colour, linewidth=0.8)
+    ax.set(xlabel="EEG channels", ylabel="MF1, mean over recordings", xticks=sorted(curve.n_eeg.unique()))
+    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    return ax
+
+
+def plot_pair_matrix(
+    pairs: pd.DataFrame, ax: Axes, sites: Sequence[str] = (), limits: tuple[float | None, float | None] = (None, None)
+) -> Axes:
+    """MF1 of every pair of sites, as from `pair_table` of one checkpoint; the diagonal is one channel alone.
+
+    U-Sleep's rows are the site given as EEG. `sites` orders rows and columns; by default they come as in the table.
+    `limits` are the MF1 of the darkest and the brightest colour; by default the extremes.
+    """
+    sites = list(sites) or list(dict.fromkeys([*pairs["first"], *pairs["second"]]))
+    matrix = pairs.pivot_table(index="first", columns="second", values="mf1").reindex(index=sites, columns=sites)
+    ordered = (pairs.network == "usleep").all()
+    matrix = matrix if ordered else matrix.combine_first(matrix.T).loc[sites, sites]
+    style = {"cmap": "viridis", "vmin": limits[0], "vmax": limits[1], "cbar_kws": {"label": "MF1"}}
+    sns.heatmap(matrix, annot=True, fmt=".2f", square=True, ax=ax, **style)
+    ax.set(xlabel="given as EOG" if ordered else "", ylabel="given as EEG" if ordered else "")
+    ax.set_title(pairs.checkpoint.iloc[0], loc="left", fontsize="medium")
+    ax.tick_params(axis="y", rotation=0)
+    return ax
+
+
+def plot_channel_study(study: pd.DataFrame, mode: str) -> Figure:
+    """The curve of drawn channels, a matrix of pairs for every checkpoint, or a sentence that there is neither.
+
+    `study` is from `channel_study` of the same mode.
+    """
+    if mode == "drawn":
+        figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
+        plot_channel_draws(study, ax)
+    elif mode == "pairs":
+        groups = study.groupby("checkpoint", sort=False)
+        figure, axes = plt.subplots(1, len(groups), figsize=(6 * len(groups), 5), squeeze=False, layout="constrained")
+        for ax, (_, pairs) in zip(axes[0], groups, strict=True):
+            plot_pair_matrix(pairs, ax, limits=(study.mf1.min(), study.mf1.max()))  # comparable colours
+    else:
+        figure, ax = plt.subplots(figsize=(7, 0.4), layout="constrained")
+        ax.text(
+            0, 0.5, f"One montage a night ({mode}): choose drawn or pairs to see what channels matter.", va="center"
+        )
+        ax.set_axis_off()
+    return figure
