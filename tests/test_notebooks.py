@@ -2,6 +2,7 @@
 
 import ast
 import json
+import shutil
 import subprocess
 import sys
 
@@ -17,6 +18,12 @@ from anysleep.models import load_checkpoint
 from anysleep.params import MARK, NOTEBOOKS, merge_parameters
 from anysleep.runs import execute
 
+SHORT_TRAINING = {
+    "unet": {"depth": 6, "complexity": 1.0},
+    "batch": {"n_windows": 4, "window_epochs": 8, "max_channels": 2},
+    "n_steps": 4,
+    "steps_per_training_epoch": 2,
+}
 STAGES = ["Wake", "N1", "N2", "N3", "REM"]
 
 
@@ -34,7 +41,7 @@ def tiny(tmp_path_factory, root):
             "synthetic_hours": 1.0,
         },
         "02_inspect": {**data, "start_s": 600.0},
-        "03_train": {**data, "depth": 6, "n_steps": 4, "steps_per_training_epoch": 2, "batch_size": 4},
+        "03_train": {**data, **SHORT_TRAINING},
         "04_evaluate": {**data, **trained, "split": str(folder / "03_train" / "split.yaml")},
         "05_predict": {**data, **trained, "write_logits": True},
         "stage_one_night": {**trained, "recording": str(folder / "cohort" / "syn002-night1.edf")},
@@ -95,6 +102,37 @@ def test_04_scores_persons_that_training_has_not_seen(tiny):
     overall = scores[scores.level == "all"].iloc[0]
     assert overall.n_epochs == cells.n_epochs.sum() == 120 * len(tested)
     assert overall.accuracy == pytest.approx(cells.n_epochs[cells.truth == cells.prediction].sum() / overall.n_epochs)
+    with np.load(tiny / "04_evaluate" / "pred_cms.npz") as confusions:
+        keys = {f"synthetic#{name}#F3-M2&F4-M1&C3-M2&C4-M1&O1-M2&O2-M1&E1-M2&E2-M2" for name in tested.recording}
+        assert set(confusions) == keys and sum(confusions.values()).ravel().tolist() == cells.n_epochs.tolist()
+    intervals = read(tiny, "04_evaluate", "intervals").set_index(["level", "score"]).estimate
+    assert intervals["all", "mf1"] == pytest.approx(overall.mf1)
+    reviewed = read(tiny, "04_evaluate", "review").set_index("share_reviewed")
+    assert reviewed.mf1[0] == pytest.approx(overall.mf1) and reviewed.accuracy[1] == 1
+
+
+def test_04_studies_channels_and_compares_checkpoints(tiny, root, tmp_path):
+    run = yaml.safe_load((tiny / "04_evaluate" / "params.yaml").read_text())
+    (tmp_path / "twin").mkdir()
+    shutil.copy(run["checkpoint"], tmp_path / "twin" / "checkpoint.pth")
+    given = {name: run[name] for name in ("archive", "checkpoint", "split")} | {
+        "run_dir": str(tmp_path / "04_evaluate"),
+        "more_checkpoints": [str(tmp_path / "twin" / "checkpoint.pth")],
+        "montages": "drawn",
+        "n_eeg": [0, 1, 3],
+        "n_eog": [0, 1],
+        "n_draws": 2,
+        "n_bootstrap": 20,
+    }
+    execute("04_evaluate", [root / "params" / "demo" / "04_evaluate.yaml"], given)
+    study = read(tmp_path, "04_evaluate", "channel_study").set_index("checkpoint")
+    points = [[0, 1], [1, 0], [1, 1], [3, 0], [3, 1]]
+    for name in ("03_train", "twin"):
+        assert sorted(study.loc[name, ["n_eeg", "n_eog"]].to_numpy().tolist()) == points
+        assert (study.n_draws[name] == 2).all()
+        assert (tmp_path / "04_evaluate" / name / "pred_cms.npz").is_file()
+    comparison = read(tmp_path, "04_evaluate", "comparison")
+    assert len(comparison) == 6 and (comparison.difference == 0).all()
 
 
 def test_05_writes_every_night_at_every_resolution(tiny):

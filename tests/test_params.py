@@ -7,8 +7,9 @@ import sys
 import pytest
 import yaml
 
+from anysleep.models import unet_filters
 from anysleep.params import NOTEBOOKS, Evaluate, ParameterError, StageOneNight, merge_parameters, notebook_defaults
-from anysleep.runs import start_run
+from anysleep.runs import checked_parameters, start_run
 
 GOOD = {
     "run_dir": "outputs/x",
@@ -56,11 +57,8 @@ def test_yaml_floats_need_a_point():
         ("# Parameters: mine\nsplit_part: str = 'all'", "split_part is 'all'"),
     ],
 )
-def test_the_notebook_sees_what_was_injected(cell, message):
-    namespace = {
-        "run_dir": "x", "archive": "a", "checkpoint": "c", "split": "s", "split_part": "test", "device": "cpu",
-        "recipes": [], "group_by": "subject",
-    }  # fmt: skip
+def test_the_notebook_sees_what_was_injected(cell, message, root):
+    namespace = notebook_defaults(root / "notebooks" / "04_evaluate.ipynb")
     assert Evaluate.from_notebook(namespace).split_part == "test"
     exec(cell, namespace)
     with pytest.raises(ParameterError, match=message):
@@ -87,7 +85,7 @@ def test_later_files_and_overrides_win(tmp_path):
 
 
 def test_every_yaml_fits_its_notebook(root):
-    files = [path for path in root.glob("params/*/*.yaml") if path.parent.name != "datasets"]
+    files = [path for path in root.glob("params/*/*.yaml") if path.parent.name not in ("datasets", "search")]
     assert len(files) >= 6
     for path in files:
         notebook, _, variant = path.stem.partition(".")
@@ -132,3 +130,50 @@ def test_a_run_folder_says_how_it_was_made(tmp_path):
     assert json.loads((run.folder / "result.json").read_text())["scores"] == {"score": 1.0}
     start_run(run.params)
     assert not (run.folder / "result.json").exists()  # an unfinished run does not look finished
+
+
+def paper_files(root):
+    return sorted((root / "params" / "paper").glob("*.yaml"))
+
+
+def test_the_paper_s_parameters_are_valid_and_variants_hold_only_what_differs(root):
+    assert len(paper_files(root)) >= 10
+    for path in paper_files(root):
+        notebook, _, variant = path.stem.partition(".")
+        base = path.with_name(f"{notebook}.yaml")
+        params, _ = checked_parameters(notebook, [base, path] if variant else [base], {})
+        assert params.run_dir.name == path.stem and params.run_dir.parent.name == "paper"
+        if variant:
+            content, shared = (yaml.safe_load(file.read_text()) for file in (path, base))
+            assert not {name for name, value in content.items() if shared[name] == value}, path
+
+
+def test_the_paper_s_training_is_as_published(root):
+    """arXiv 2512.14461, methods: training."""
+    files = [root / "params" / "paper" / f"03_train{variant}.yaml" for variant in ("", ".late_fusion")]
+    params, late = checked_parameters("03_train", files[:1], {})[0], checked_parameters("03_train", files, {})[0]
+    assert unet_filters(params.unet.depth, params.unet.complexity)[-1] == 302
+    assert (params.batch.n_windows, params.batch.window_epochs, late.batch.n_windows) == (64, 35, 32)
+    for run in (params, late):
+        assert run.steps_per_training_epoch == -(-28571 // run.batch.n_windows)
+        assert run.n_steps == 10_000 * run.steps_per_training_epoch
+    assert (params.learning_rate, params.patience, params.schedule.shape) == (1e-5, 100, "constant")
+    assert (params.loss.stage_weights, params.loss.gradient_clip) == ("none", 0)
+
+
+def test_the_run_folder_follows_from_the_files(root):
+    files = [root / "params" / "paper" / f"03_train{variant}.yaml" for variant in ("", ".usleep", ".seed1")]
+    params, given = checked_parameters("03_train", files, {"loss.gradient_clip": 2.0, "n_steps": 5})
+    assert given["run_dir"] == "outputs/paper/03_train.usleep.seed1"
+    assert (params.architecture, params.seed, params.n_steps) == ("usleep", 1, 5)
+    assert (params.loss.gradient_clip, params.loss.stage_weights) == (2.0, "none")
+    assert checked_parameters("03_train", files, {"run_dir": "outputs/x"})[0].run_dir.name == "x"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("loss.gradient_clips", "did you mean 'gradient_clip'"), ("n_steps.x", "unknown parameter 'n_steps.x'")],
+)
+def test_a_wrong_member_of_a_group_is_explained(root, name, message):
+    with pytest.raises(ParameterError, match=message):
+        checked_parameters("03_train", [root / "params" / "demo" / "03_train.yaml"], {name: 1.0})

@@ -1,126 +1,146 @@
-"""Draws by the published rule, training that learns and repeats."""
+"""Training learns, repeats, goes on after a stop as if there had been none, and does what its options say."""
+
+import math
+import random
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from scipy.stats import chisquare
+from toy_training import RATE_HZ, toy_network, toy_training, write_archive
 
-from anysleep.data.archive import Archive, DatasetFiles, NightWriter, assemble_archive
-from anysleep.data.sampling import WindowBatches
-from anysleep.evaluation import score_table, stage_night, voted_hypnogram
-from anysleep.models import build_model, unet_filters
-from anysleep.training import inverse_sqrt_weights, train
+from anysleep.analysis import stage_metrics
+from anysleep.data.archive import Archive
+from anysleep.evaluation import stage_night, voted_hypnogram
+from anysleep.models import ARCHITECTURES, build_model, save_checkpoint, unet_filters
+from anysleep.params import NOTEBOOKS, Loss, Schedule, notebook_defaults
+from anysleep.training import TrainingStopped, forecast_memory, forecast_training_epoch
+from anysleep.training.forecast import saved_bytes
+from anysleep.training.optimisation import freeze, inverse_sqrt_weights, make_optimizer, stage_loss
+from anysleep.training.setup import first_network
 
-RATE_HZ = 4
-"""A toy rate: epochs of 120 samples make tests fast."""
-STAGE_CYCLE = np.repeat([0, 2, 3, 4, 1, 2], 5)
+PLAIN = Loss(stage_weights="none", gradient_clip=0.0)
 
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
-    """Six nights of four persons in which the amplitude of every channel tells the stage."""
-    folder = tmp_path_factory.mktemp("toy")
-    rng = np.random.default_rng(0)
-    files = []
-    for i, subject in enumerate(["a", "a", "b", "c", "d", "d"]):
-        hypnogram = np.roll(STAGE_CYCLE, 3 * i).astype(np.int8)
-        loudness = np.repeat(1.0 + 2 * hypnogram, 30 * RATE_HZ)
-        signals = (loudness * rng.standard_normal((3, len(loudness)))).astype(np.float32)
-        with NightWriter(folder / f"{i}.h5", f"{subject}{i}", len(hypnogram), RATE_HZ) as night:
-            for name, signal in zip(("F3", "C3", "E1"), signals, strict=True):
-                night.add_channel(name, signal)
-            night.add_hypnogram(hypnogram)
-            night.describe(pd.DataFrame(), {"subject": subject})
-        files.append((folder / f"{i}.h5", f"{subject}{i}"))
-    return assemble_archive(folder / "toy.h5", [DatasetFiles("toy", ["F3", "C3"], ["E1"], files)], RATE_HZ)
+    return write_archive(tmp_path_factory.mktemp("toy"))
 
 
 @pytest.fixture(scope="module")
-def nights(archive):
-    with Archive(archive) as opened:
-        return opened.recordings()
+def undisturbed(archive):
+    """What a training that was never stopped came to."""
+    return toy_training(archive).run()
 
 
-def make_batches(archive, nights, **changes):
-    settings = {"window_epochs": 4, "batch_size": 6, "eeg_eog_pairs": False, "seed": 1} | changes
-    return WindowBatches(archive, nights, **settings)
+def assert_same(state, other):
+    assert state.history == other.history
+    assert state.best_weights.keys() == other.best_weights.keys()
+    for name, tensor in state.best_weights.items():
+        assert torch.equal(tensor, other.best_weights[name]), name
 
 
-def test_stages_are_drawn_uniformly_and_windows_uniformly_around_them(archive, nights):
-    batches, rng = make_batches(archive, nights), np.random.default_rng(3)
-    draws = pd.DataFrame([batches.draw_window(rng, 1)[:2] for _ in range(6000)], columns=["night", "start"])
-    # A night has ten epochs of N2 and five of every other stage; a window holds the drawn epoch at any place.
-    expected = np.zeros((6, 27))
-    for i, hypnogram in enumerate(batches.hypnograms):
-        for epoch, stage in enumerate(hypnogram):
-            first, last = max(0, epoch - 3), min(epoch, 26)
-            share = 1 / (5 * 6 * (hypnogram == stage).sum() * (last - first + 1))
-            expected[i, first : last + 1] += share
-    observed = np.zeros((6, 27))
-    np.add.at(observed, (draws.night, draws.start), 1)
-    assert expected.sum() == pytest.approx(1)
-    assert chisquare(observed.ravel(), 6000 * expected.ravel()).pvalue > 0.001
-
-
-def test_few_channels_are_drawn_more_often(archive, nights):
-    batches, rng = make_batches(archive, nights), np.random.default_rng(3)
-    n = np.bincount([batches.draw_n_channels(rng) for _ in range(6000)])[1:]
-    assert chisquare(n, 6000 * np.array([6, 3, 2]) / 11).pvalue > 0.001
-
-
-def test_usleep_draws_one_eeg_and_one_eog(archive, nights):
-    batches, rng = make_batches(archive, nights, eeg_eog_pairs=True), np.random.default_rng(3)
-    assert {tuple(batches.draw_window(rng, 2)[2]) for _ in range(50)} == {("F3", "E1"), ("C3", "E1")}
-
-
-def test_a_batch_follows_from_its_key(archive, nights):
-    (x, y), (again, _) = make_batches(archive, nights)[2, 5], make_batches(archive, nights)[2, 5]
-    assert x.shape[:2] == (6, 4 * 120) and y.shape == (6, 4)
-    assert torch.equal(x, again)
-    assert not torch.equal(y, make_batches(archive, nights)[2, 6][1])
-    loudness = x[..., 0].reshape(6, 4, 120).std(dim=-1)
-    assert (loudness / (1 + 2 * y) - 1).abs().max() < 0.3  # signals and labels belong together
-
-
-def test_nights_that_cannot_be_drawn_from_are_named(archive, nights):
-    with pytest.raises(ValueError, match="shorter than a window of 31 epochs: a0, a1"):
-        make_batches(archive, nights, window_epochs=31)
-    with pytest.raises(ValueError, match="no night with a hypnogram"):
-        make_batches(archive, nights.assign(has_hypnogram=False))
-
-
-def train_toy(archive, nights, n_steps=60):
-    torch.manual_seed(0)
-    network = build_model("anysleep", sampling_rate_hz=RATE_HZ, filters=unet_filters(depth=5), attention_hidden=8)
-    batches = make_batches(archive, nights.head(4), batch_size=16)
-    history = train(
-        network,
-        batches,
-        nights.tail(2),
-        n_steps=n_steps,
-        steps_per_training_epoch=20,
-        learning_rate=1e-2,
-        schedule="warmup_cosine",
-        stage_weights=inverse_sqrt_weights(batches.hypnograms),
-    )
-    return network, history
-
-
-def test_training_learns_and_keeps_the_best_weights(archive, nights):
-    network, history = train_toy(archive, nights)
-    assert history.step.tolist() == [20, 40, 60]
+def test_training_learns_and_keeps_the_best_weights(archive, undisturbed):
+    history = undisturbed.table()
+    assert history.step.tolist() == [20, 40, 60] and undisturbed.finished
     assert history.valid_mf1.max() > 0.7 > history.valid_mf1.iloc[0]
+    network = toy_network()
+    network.load_state_dict(undisturbed.best_weights)
     with Archive(archive) as opened:
-        stagings = stage_night(network, opened, "toy", "d5")
-        assert voted_hypnogram(stagings, 1).shape == (30,)
-    assert not network.training
+        stagings = [stage_night(network, opened, "toy", name) for name in ("d4", "d5")]
+        truth = [opened.hypnogram("toy", name) for name in ("d4", "d5")]
+    stages = [voted_hypnogram(staging, 1) for staging in stagings]
+    scores = stage_metrics(np.concatenate(truth), np.concatenate(stages))
+    assert scores.mf1 == pytest.approx(history.valid_mf1.max(), abs=1e-12)
 
 
-def test_training_repeats_from_its_seed(archive, nights):
-    (first, _), (second, _) = (train_toy(archive, nights, n_steps=5) for _ in range(2))
-    for ours, theirs in zip(first.parameters(), second.parameters(), strict=True):
-        assert torch.allclose(ours, theirs, atol=1e-5)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_stopped_training_goes_on_as_if_it_never_had(archive, tmp_path, architecture):
+    """Stopped at random steps: the same history and weights, bit for bit."""
+
+    def train(**changes):
+        settings = {
+            "n_steps": 14,
+            "steps_per_training_epoch": 5,
+            "schedule": Schedule(shape="warmup_cosine", n_cycles=2),
+        }
+        return toy_training(archive, toy_network(architecture), **settings, **changes)
+
+    rng, n_stops = random.Random(1), 0
+    while True:
+        try:
+            state = train(state_file=tmp_path / "state.pt").run(should_stop=lambda: rng.random() < 0.3)
+            break
+        except TrainingStopped:
+            n_stops += 1
+    assert n_stops >= 3
+    assert_same(state, train().run())
+
+
+def test_early_stopping_counts_on_after_a_stop(archive, tmp_path):
+    """With a rate that changes nothing, and nothing to normalise, every validation after the first is without gain."""
+
+    def train(**changes):
+        network = toy_network()
+        freeze(network, [name for name, _ in network.named_children() if name != "segment_classifier"])
+        return toy_training(archive, network, **changes)
+
+    settings = {
+        "learning_rate": 1e-12,
+        "steps_per_training_epoch": 2,
+        "patience": 3,
+        "state_file": tmp_path / "state.pt",
+    }
+    with pytest.raises(TrainingStopped, match="step 5"):
+        train(**settings).run(should_stop=iter([False] * 4 + [True]).__next__)
+    training = train(**settings)
+    assert (training.state.step, training.state.validations_without_gain) == (5, 1)
+    state = training.run()
+    assert state.table().step.tolist() == [2, 4, 6, 8] and state.finished
+    assert train(**settings).run().history == state.history  # nothing left to do
+
+
+def test_a_state_of_another_training_is_not_used(archive, tmp_path):
+    settings = {"n_steps": 2, "state_file": tmp_path / "state.pt"}
+    toy_training(archive, **settings, key="one").run()
+    assert toy_training(archive, **settings, key="one").state.finished
+    assert toy_training(archive, **settings, key="other").state.step == 0
+
+
+def test_a_loss_that_is_no_number_ends_the_training(archive):
+    network = toy_network()
+    torch.nn.init.constant_(network.encoders[0].enc[0].weight, math.nan)
+    with pytest.raises(FloatingPointError, match=r"loss is nan in the 3 steps before step 3; .*gradient_clip"):
+        toy_training(archive, network, steps_per_training_epoch=3).run()
+
+
+def learning_rates(schedule, n_steps):
+    optimizer, scheduler = make_optimizer(toy_network(), 0.5, schedule, n_steps)
+    rates = []
+    for _ in range(n_steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+
+def test_the_learning_rate_follows_its_schedule():
+    cosine = [0.25 * (1 + math.cos(math.pi * i / 36)) for i in range(36)]
+    rise = [0.125, 0.25, 0.375, 0.5]
+    assert learning_rates(Schedule(shape="constant", n_cycles=1), 40) == [0.5] * 40
+    assert learning_rates(Schedule(shape="warmup", n_cycles=1), 40) == pytest.approx(rise + [0.5] * 36)
+    assert learning_rates(Schedule(shape="warmup_cosine", n_cycles=1), 40) == pytest.approx(rise + cosine)
+    restarts = [0.25 * (1 + math.cos(math.pi * (i % 12) / 12)) for i in range(36)]
+    assert learning_rates(Schedule(shape="warmup_cosine", n_cycles=3), 40) == pytest.approx(rise + restarts)
+
+
+def test_the_loss_is_the_mean_over_scored_epochs():
+    logits, stages = torch.randn(2, 3, 5), torch.tensor([[0, 9, 4], [9, 9, 1]])
+    log_p = logits.log_softmax(-1)
+    parts = torch.stack([-log_p[0, 0, 0], -log_p[0, 2, 4], -log_p[1, 2, 1]])
+    weights = torch.tensor([1.0, 2.0, 1.0, 1.0, 5.0])
+    assert stage_loss(logits, stages) == pytest.approx(float(parts.mean()), abs=1e-6)
+    weighted = float((parts * torch.tensor([1.0, 5.0, 2.0])).sum() / 8)
+    assert stage_loss(logits, stages, weights) == pytest.approx(weighted, abs=1e-6)
 
 
 def test_rare_stages_weigh_more():
@@ -128,9 +148,82 @@ def test_rare_stages_weigh_more():
     assert weights.tolist() == pytest.approx([10 / 3, 0, 5 / 3, 0, 0])
 
 
-def test_scores_have_three_levels(nights):
-    confusion = np.diag([5, 5, 10, 5, 5])
-    table = score_table(nights, [confusion] * len(nights))
-    assert table.level.value_counts().to_dict() == {"recording": 6, "all": 1, "dataset": 1}
-    assert table.n_epochs.tolist() == [180, 180] + [30] * 6
-    assert (table.mf1 == 1).all()
+def test_gradients_are_clipped(archive):
+    """The largest norm that reaches the optimiser, without and with a limit."""
+
+    def largest_norm(limit):
+        norms = []
+        training = toy_training(archive, n_steps=3, loss=Loss(stage_weights="none", gradient_clip=limit))
+
+        def note(*_):
+            norms.append(torch.cat([p.grad.flatten() for p in training.network.parameters()]).norm().item())
+
+        training.optimizer.optimizer.register_step_pre_hook(note)
+        training.run()
+        return max(norms)
+
+    assert largest_norm(0.0) > 0.5
+    assert largest_norm(0.01) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_frozen_parts_keep_weights_and_statistics(archive):
+    network = toy_network()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    freeze(network, ["encoders", "skip_connections"])
+    toy_training(archive, network, n_steps=2, loss=PLAIN).run()
+    changed = {
+        name.split(".")[0] for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])
+    }
+    assert changed == {"connector", "decoders", "segment_classifier"}
+    with pytest.raises(ValueError, match="no part encoder; it has encoders, connector"):
+        freeze(network, ["encoder"])
+    with pytest.raises(ValueError, match="nothing to train"):
+        freeze(network, [name for name, _ in network.named_children()])
+
+
+def params_of_03(root, **changes):
+    return NOTEBOOKS["03_train"](**(notebook_defaults(root / "notebooks" / "03_train.ipynb") | changes))
+
+
+def test_fine_tuning_starts_from_a_checkpoint(root, tmp_path):
+    trained = build_model("anysleep", sampling_rate_hz=RATE_HZ, filters=unet_filters(3, 1.0), attention_hidden=7)
+    path = save_checkpoint(tmp_path / "trained.pth", trained, {})
+    fine_tune = {"initial_checkpoint": str(path), "frozen": ["decoders"]}
+    params = params_of_03(root, unet={"depth": 3, "complexity": 1.0}, fine_tune=fine_tune)
+    network = first_network(params, RATE_HZ)
+    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), trained.parameters(), strict=True))
+    assert {p.requires_grad for p in network.decoders.parameters()} == {False}
+    with pytest.raises(ValueError, match=r"trained.pth: filters is \(5, 7, 9, 12\), but .* ask for \(5, 7, 9\)"):
+        first_network(params_of_03(root, unet={"depth": 2, "complexity": 1.0}, fine_tune=fine_tune), RATE_HZ)
+    with pytest.raises(ValueError, match="name is anysleep, but architecture"):
+        first_network(params.model_copy(update={"architecture": "usleep"}), RATE_HZ)
+
+
+def test_first_weights_follow_from_the_seed(root):
+    one, same, other = (first_network(params_of_03(root, seed=seed), 64) for seed in (3, 3, 4))
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), same.parameters(), strict=True))
+    assert not torch.equal(one.encoders[0].enc[0].weight, other.encoders[0].enc[0].weight)
+
+
+def test_the_memory_of_a_step_is_foretold(root):
+    """By hand: U-Sleep of one level at 4 Hz, T samples a window. What each layer needs for its gradient."""
+    network = build_model("usleep", sampling_rate_hz=RATE_HZ, filters=(5, 7))
+    one, two = (saved_bytes(network, 2, n, 2) for n in (4, 8))
+    n_floats = (two - one) / 4 / 2 / (4 * 120)  # a sample of a window
+    inputs = 2 + 5 * 3 + 5 * 2  # input, before ELU, before and after normalisation, and the pooling's places (int64)
+    assert inputs < n_floats < 4 * inputs
+    assert saved_bytes(network, 4, 4, 2) == pytest.approx(2 * one, rel=0.01)
+    with pytest.raises(MemoryError, match=r"needs about [\d.]+ GiB, and [\d.]+ GiB are free; lower batch.n_windows"):
+        huge = {"n_windows": 10**9, "window_epochs": 35, "max_channels": 0}
+        forecast_memory(params_of_03(root, batch=huge, device="cpu"), network, 10)
+    fits = forecast_memory(params_of_03(root, device="cpu"), first_network(params_of_03(root), 64), 2)
+    assert 0 < fits.needed_gib < fits.free_gib
+
+
+def test_the_time_of_a_training_epoch_is_foretold(root, monkeypatch):
+    """A step that takes 1 s and 2 s a channel; channels are drawn by 1 / n; four windows are tried of ten."""
+    monkeypatch.setattr("anysleep.training.forecast._step_s", lambda network, n_windows, params, n: 1.0 + 2.0 * n)
+    params = params_of_03(root, device="cpu", steps_per_training_epoch=100)
+    mean_step_s = (6 * 3 + 3 * 5 + 2 * 7) / 11
+    seconds = forecast_training_epoch(params, first_network(params, 64), max_channels=3)
+    assert seconds == pytest.approx(mean_step_s * 10 / 4 * 100)

@@ -36,6 +36,7 @@ OptionalPath = Annotated[Path | None, BeforeValidator(_to_path), PlainSerializer
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Share = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=0)]
 GroupBy = Literal["subject", "recording"]
 Architecture = Literal["usleep", "anysleep", "anysleep_early_fusion", "anysleep_late_fusion"]
 
@@ -116,6 +117,50 @@ class Inspect(Parameters):
     n_epochs: int = Field(description="Epochs of 30 s in the close-up.", ge=1, le=10)
 
 
+class Unet(Strict):
+    """Size of the network; it has to fit `initial_checkpoint`."""
+
+    depth: int = Field(description="Levels of the U-Net; 12 in the paper.", ge=1)
+    complexity: float = Field(description="Scale of the network's width; 1.2923 in the paper.", gt=0)
+
+
+class FineTune(Strict):
+    """Where the first weights come from."""
+
+    initial_checkpoint: OptionalPath = Field(description="Checkpoint to start from; empty for random weights.")
+    frozen: list[str] = Field(description="Parts that keep those weights, such as encoders.")
+
+
+class Batch(Strict):
+    """What a training step sees."""
+
+    n_windows: int = Field(description="Windows in a batch, over all devices; 64 in the paper.", ge=2)
+    window_epochs: int = Field(description="Epochs of 30 s in a window; 35 in the paper.", ge=1)
+    max_channels: int = Field(description="Most channels drawn for a batch; 0 for the longest list.", ge=0)
+
+
+class Schedule(Strict):
+    """Course of the learning rate."""
+
+    shape: Literal["constant", "warmup", "warmup_cosine"] = Field(description="Its parts, one after the other.")
+    n_cycles: int = Field(description="Cosine decays, each restarting at the highest rate.", ge=1)
+
+
+class Loss(Strict):
+    """What a step lowers, and how far it may go."""
+
+    stage_weights: Literal["none", "inverse_sqrt"] = Field(description="How the loss weighs stages by frequency.")
+    gradient_clip: float = Field(description="Largest norm of the gradient; 0 for no limit.", ge=0)
+
+
+class Compute(Strict):
+    """How a step is computed. All of it can change the last digits of the weights, so it belongs to a run's id."""
+
+    precision: Literal["32", "bf16"] = Field(description="float32, or bfloat16 where that is safe.")
+    compile: bool = Field(description="Let torch.compile fuse the network; needs a C++ compiler.")
+    n_devices: int = Field(description="Processes that share every batch, on all machines together.", ge=1)
+
+
 class Train(Parameters):
     """03_train: archive -> checkpoint."""
 
@@ -131,16 +176,16 @@ class Train(Parameters):
         max_length=2,
     )
     architecture: Architecture = Field(description="Which of the four networks.")
-    depth: int = Field(description="Levels of the U-Net; 12 in the paper.", ge=1)
-    complexity: float = Field(description="Scale of the network's width; 1.2923 in the paper.", gt=0)
-    window_epochs: int = Field(description="Epochs of 30 s in a training window; 35 in the paper.", ge=1)
-    batch_size: int = Field(description="Windows in a batch; 64 in the paper.", ge=2)
-    max_channels: int = Field(description="Most channels drawn for a window; 0 for the longest list.", ge=0)
-    n_steps: int = Field(description="Batches of training.", ge=1)
+    unet: Unet = Field(description="Size of the network: depth, complexity.")
+    fine_tune: FineTune = Field(description="Where the first weights come from: initial_checkpoint, frozen.")
+    batch: Batch = Field(description="What a step sees: n_windows, window_epochs, max_channels.")
+    n_steps: int = Field(description="Batches of training, at most.", ge=1)
     steps_per_training_epoch: int = Field(description="Batches between two validations.", ge=1)
+    patience: int = Field(description="Stop after so many validations without a better MF1; 0 for never.", ge=0)
     learning_rate: float = Field(description="Highest learning rate of Adam.", gt=0)
-    schedule: Literal["constant", "warmup_cosine"] = Field(description="Course of the learning rate.")
-    stage_weights: Literal["none", "inverse_sqrt"] = Field(description="How the loss weighs stages by frequency.")
+    schedule: Schedule = Field(description="Course of the learning rate: shape, n_cycles.")
+    loss: Loss = Field(description="What a step lowers: stage_weights, gradient_clip.")
+    compute: Compute = Field(description="How a step is computed: precision, compile, n_devices.")
     device: Device = Field(description="Where to compute; auto means CUDA, else MPS, else CPU.")
     seed: int = Field(description="Seed of split, first weights and draws.", ge=0)
 
@@ -152,11 +197,30 @@ class Evaluate(Parameters):
 
     archive: ProjectPath = Field(description="The archive of 01_prepare.")
     checkpoint: ProjectPath = Field(description="The checkpoint of 03_train, or a released one.")
+    more_checkpoints: list[ProjectPath] = Field(description="Others to compare or average with it.")
+    several: Literal["compare", "average"] = Field(description="What to do with several checkpoints.")
     recipes: list[ProjectPath] = Field(description="Recipes that tell the persons of an archive that does not.")
     group_by: GroupBy = Field(description="recording: where persons are unknown, every night counts as another one.")
     split: ProjectPath = Field(description="The split file of 03_train.")
     split_part: Literal["train", "valid", "test"] = Field(description="Which recordings to score.")
+    montages: Literal["all", "named", "drawn", "pairs"] = Field(description="Which channels a night is scored with.")
+    channels: list[str] = Field(description="Channels or sites for named; those to pair for pairs, empty for all.")
+    n_eeg: list[Count] = Field(description="Numbers of EEG channels for drawn.")
+    n_eog: list[Count] = Field(description="Numbers of EOG channels for drawn.")
+    n_draws: int = Field(description="Draws for each pair of these numbers; 0 for every combination.", ge=0)
+    vote: Literal["majority", "mean"] = Field(description="How pairs of U-Sleep decide: votes, or mean probability.")
+    n_bootstrap: int = Field(description="How often persons are drawn for an interval.", ge=1)
     device: Device = Field(description="Where to compute; auto means CUDA, else MPS, else CPU.")
+    seed: int = Field(description="Seed of drawn channels, tied votes and intervals.", ge=0)
+
+    def model_post_init(self, _: object) -> None:
+        """ValueError where the channels do not belong to the choice of montages."""
+        if self.montages == "named" and not self.channels:
+            raise ValueError("montages is 'named', but channels is empty; name some")
+        if self.montages in ("all", "drawn") and self.channels:
+            raise ValueError(f"montages is {self.montages!r}, which takes no channels; choose 'named' or 'pairs'")
+        if self.montages == "drawn" and not (self.n_eeg and self.n_eog):
+            raise ValueError("montages is 'drawn', but n_eeg or n_eog is empty; say how many, 0 for none")
 
 
 class Predict(Parameters):
@@ -207,15 +271,25 @@ def notebook_defaults(path: str | Path) -> dict[str, object]:
     return defaults
 
 
-def merge_parameters(files: Sequence[str | Path], overrides: Mapping[str, object]) -> dict[str, object]:
-    """The YAML files merged, a later one over an earlier one, then the overrides. Not yet checked."""
+def merge_parameters(
+    files: Sequence[str | Path], overrides: Mapping[str, object], defaults: Mapping[str, object] | None = None
+) -> dict[str, object]:
+    """The YAML files merged, a later one over an earlier one, then the overrides. Not yet checked.
+
+    A later file replaces a group such as `loss` as a whole, as papermill does; an override may name a member:
+    `loss.gradient_clip`. What the files do not say of that group is taken from `defaults`.
+    """
     merged: dict[str, object] = {}
     for path in files:
         content = yaml.safe_load(project_path(path).read_text(encoding="utf-8")) or {}
         if not isinstance(content, dict):
             raise ParameterError(f"{path}: expected lines of `name: value`")
         merged |= content
-    return merged | dict(overrides)
+    for name, value in overrides.items():
+        group, _, member = name.partition(".")
+        members = merged.get(group, (defaults or {}).get(group))
+        merged |= {group: members | {member: value}} if isinstance(members, dict) and member else {name: value}
+    return merged
 
 
 def _assigned_names(cell: str) -> set[str]:

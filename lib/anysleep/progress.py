@@ -1,4 +1,4 @@
-"""How many can work at once, how far they are, and how long the rest may take."""
+"""How far the work is, and how long the rest may take."""
 
 import os
 import time
@@ -28,8 +28,3 @@ def progress(items: Iterable[Item], label: str, total: int | None = None) -> Ite
             left_s = (now - began) * (1 - share) / share
             print(f"{label}: {done} of {total}, {now - began:.0f} s, about {left_s:.0f} s left", flush=True)
             said_at, said_share = now, share
-
-
-def n_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

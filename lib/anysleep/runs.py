@@ -1,15 +1,17 @@
 """A run: one notebook, one set of parameters, one folder that holds everything it found out.
 
 `python -m anysleep.runs <notebook> <yaml> ... [name=value ...]` checks the parameters before anything starts, makes the
-run folder, and lets papermill execute the notebook. Inside the notebook, `start_run` opens the same folder; plain
-papermill and JupyterLab need nothing else. A run has succeeded when its folder holds `result.json`.
+run folder, and lets papermill execute the notebook; `--dry-run` only checks. Inside the notebook, `start_run` opens the
+same folder; plain papermill and JupyterLab need nothing else. A run has succeeded when its folder holds `result.json`.
 """
 
 import importlib.metadata
 import json
 import platform
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,11 +19,14 @@ from pathlib import Path
 import matplotlib.figure
 import matplotlib.pyplot as plt
 import pandas as pd
+import psutil
 import yaml
 
 from anysleep.files import project_path, sha256_of, short_path, written_whole
-from anysleep.params import NOTEBOOKS, ParameterError, Parameters, merge_parameters, notebook_defaults
+from anysleep.params import NOTEBOOKS, ParameterError, Parameters, Train, merge_parameters, notebook_defaults
 
+LAST_WORDS_S = 60
+"""Seconds that a run has to save its state after SIGTERM."""
 TRACED_PACKAGES = ("anysleep", "torch", "pytorch-lightning", "numpy", "scipy", "pandas", "mne", "edfio", "h5py")
 
 
@@ -94,6 +99,22 @@ def start_run(params: Parameters) -> Run:
     return Run(params, folder, params.run_id)
 
 
+def checked_parameters(
+    notebook: str, files: list[Path], overrides: dict[str, object]
+) -> tuple[Parameters, dict[str, object]]:
+    """The parameters of a run, and those of them that differ from the notebook's own cell. ParameterError where wrong.
+
+    Where neither files nor overrides name a `run_dir`, it follows from the files: params/<profile>/<notebook>.yaml and
+    <notebook>.<variant>.yaml lead to outputs/<profile>/<notebook>.<variant>.
+    """
+    defaults = notebook_defaults(project_path("notebooks") / f"{notebook}.ipynb")
+    given = merge_parameters(files, overrides, defaults)
+    variants = [path.stem.removeprefix(notebook) for path in files if path.stem.split(".")[0] == notebook]
+    if "run_dir" not in given and variants:
+        given["run_dir"] = f"outputs/{project_path(files[0]).parent.name}/{notebook}{''.join(variants)}"
+    return NOTEBOOKS[notebook](**(defaults | given)), given
+
+
 def execute(notebook: str, files: list[Path], overrides: dict[str, object]) -> Path:
     """Validate, then run a notebook through papermill into its run folder; returns the folder.
 
@@ -102,8 +123,7 @@ def execute(notebook: str, files: list[Path], overrides: dict[str, object]) -> P
     import papermill  # heavy, and not needed inside notebooks
 
     source = project_path("notebooks") / f"{notebook}.ipynb"
-    given = merge_parameters(files, overrides)
-    params = NOTEBOOKS[notebook](**(notebook_defaults(source) | given))
+    params, given = checked_parameters(notebook, files, overrides)
     folder = params.run_dir
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "result.json").unlink(missing_ok=True)
@@ -127,15 +147,20 @@ def execute(notebook: str, files: list[Path], overrides: dict[str, object]) -> P
 def main(arguments: list[str]) -> int:
     """The command line: notebook name, YAML files, name=value pairs. Returns the exit status."""
     if not arguments or arguments[0] not in NOTEBOOKS:
-        print("usage: python -m anysleep.runs <notebook> [<yaml> ...] [name=value ...]")
+        print("usage: python -m anysleep.runs <notebook> [<yaml> ...] [name=value ...] [--dry-run]")
         print(f"notebooks: {', '.join(NOTEBOOKS)}")
         return 2
     notebook, *rest = arguments
-    files = [Path(word) for word in rest if "=" not in word]
+    only_check = "--dry-run" in rest
+    words = [word for word in rest if word != "--dry-run"]
+    files = [Path(word) for word in words if "=" not in word]
     overrides = {
-        name: yaml.safe_load(value) for name, _, value in (word.partition("=") for word in rest if "=" in word)
+        name: yaml.safe_load(value) for name, _, value in (word.partition("=") for word in words if "=" in word)
     }
+    signal.signal(signal.SIGTERM, _pass_on)
     try:
+        if only_check:
+            return _dry_run(checked_parameters(notebook, files, overrides)[0])
         folder = execute(notebook, files, overrides)
     except (ParameterError, OSError) as error:  # OSError: a YAML file that is not there
         print(f"{notebook}: {error}", file=sys.stderr)
@@ -145,6 +170,33 @@ def main(arguments: list[str]) -> int:
         return 1
     print(f"{notebook}: done, see {short_path(folder)}")
     return 0
+
+
+def _dry_run(params: Parameters) -> int:
+    """Say what a run would do; returns the exit status."""
+    print(f"{params.notebook}: the parameters are valid; the run would write to {short_path(params.run_dir)}")
+    if isinstance(params, Train):
+        from anysleep.training import dry_run  # slow to import
+
+        try:
+            findings = dry_run(params)
+        except (ValueError, OSError, MemoryError) as error:
+            print(f"{params.notebook} cannot start: {error}", file=sys.stderr)
+            return 1
+        for name, finding in findings.items():
+            print(f"  {name + ':':<16}{finding}")
+    return 0
+
+
+def _pass_on(signum: int, frame: object) -> None:
+    """Pass SIGTERM on to the kernel and what it started, which may have a state to save, and end after them."""
+    started = psutil.Process().children(recursive=True)
+    for process in started:
+        with suppress(psutil.NoSuchProcess):
+            if process.name() != "srun":  # would kill its tasks at once; the training that started it asks them to stop
+                process.terminate()
+    psutil.wait_procs(started, timeout=LAST_WORDS_S)
+    sys.exit(128 + signum)
 
 
 def _git_commit() -> str | None:

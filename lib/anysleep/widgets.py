@@ -1,11 +1,16 @@
 """Notebook controls: thin skins over the functions that draw. Nothing here computes a result."""
 
 import io
+import os
+from collections.abc import Callable
 from functools import lru_cache
 
 import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+from IPython.display import DisplayHandle, display
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -27,6 +32,29 @@ def next_stage_change(hypnogram: np.ndarray, epoch: int) -> int:
     changes = np.flatnonzero(np.diff(hypnogram)) + 1
     later = changes[changes > epoch]
     return int(later[0]) if later.size else epoch
+
+
+class LiveFigure:
+    """A picture of a table that grows, drawn anew in the same place; in JupyterLab only.
+
+    live = LiveFigure(plot_history, figsize=(6, 3.5)); live.draw(table)
+    """
+
+    def __init__(self, plot: Callable[[pd.DataFrame, Axes], Axes], **figure_settings: object):
+        """`plot` draws a table into axes; the settings are those of a matplotlib figure."""
+        self.plot, self.figure_settings = plot, figure_settings
+        self.place: DisplayHandle | None = None
+
+    def draw(self, table: pd.DataFrame) -> None:
+        """Show the table as it is now."""
+        if "JPY_SESSION_NAME" not in os.environ:
+            return
+        figure = Figure(layout="constrained", **self.figure_settings)
+        self.plot(table, figure.subplots())
+        if self.place is None:
+            self.place = display(figure, display_id=True)
+        else:
+            self.place.update(figure)
 
 
 class Explorer(ipywidgets.VBox):

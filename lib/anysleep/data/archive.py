@@ -13,6 +13,7 @@
 File attributes `format_version` and `sampling_rate_hz` are optional on reading, so published archives open unchanged.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -189,6 +190,21 @@ class Archive:
                     }
                 )
         return pd.DataFrame(rows)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of what the nights are called, how they were made, and their labels; not of the signals' samples.
+
+        So it takes seconds where hashing the file would take hours.
+        """
+        digest = hashlib.sha256(f"{self.sampling_rate_hz}".encode())
+        for dataset, nights in self._file.items():
+            for recording, night in nights.items():
+                made = [str(_text(night.attrs.get(name, ""))) for name in ("source_sha256", "prepared")]
+                lengths = [f"{channel} {signal.shape[0]}" for channel, signal in night["PSG"].items()]
+                digest.update("\n".join([dataset, recording, *made, *lengths]).encode())
+                hypnogram = self.hypnogram(dataset, recording)
+                digest.update(b"unlabelled" if hypnogram is None else hypnogram.tobytes())
+        return digest.hexdigest()
 
     def find(self, dataset: str = "", recording: str = "") -> pd.Series:
         """The row of one recording by its exact names; empty means the first. KeyError where there is none."""

@@ -29,7 +29,8 @@ from anysleep.data.recipes import (
 )
 from anysleep.data.recording import Recording
 from anysleep.files import written_whole
-from anysleep.progress import n_cores, progress
+from anysleep.machine import n_cores
+from anysleep.progress import progress
 
 MOST_PROCESSES = 61
 """Windows cannot wait for more at once."""

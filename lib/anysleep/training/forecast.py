@@ -1,0 +1,136 @@
+"""What a training will need, before it starts: memory by counting, time by trying."""
+
+import copy
+import math
+import time
+
+import numpy as np
+import pandas as pd
+import psutil
+import torch
+from torch import Tensor
+
+from anysleep.data.archive import Archive
+from anysleep.data.splits import select_part
+from anysleep.evaluation import confusion_of_night
+from anysleep.inference import choose_device
+from anysleep.machine import keep_freed_memory
+from anysleep.models import SleepNetwork
+from anysleep.params import Train
+from anysleep.training.optimisation import stage_loss
+from anysleep.training.setup import choose_split, first_network, labelled_nights, window_batches
+
+GIB = 2**30
+PEAK_RATIO = 1.6
+"""Highest peak of a step's memory measured, over what it keeps for its way back; the lowest was 1.2."""
+
+
+def saved_bytes(network: SleepNetwork, n_windows: int, window_epochs: int, n_channels: int) -> int:
+    """Bytes that a step keeps for its way back through the network, in float32. Nothing is computed."""
+    network = copy.deepcopy(network).to("meta").train()  # shapes without numbers
+    kept: dict[int, torch.UntypedStorage] = {
+        p.untyped_storage()._cdata: p.untyped_storage() for p in network.parameters()
+    }
+    weights = set(kept)
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage._cdata] = storage
+        return tensor
+
+    x = torch.empty(n_windows, window_epochs * network.samples_per_epoch, n_channels, device="meta")
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        stage_loss(network(x), torch.zeros(n_windows, window_epochs, dtype=torch.int64, device="meta"))
+    return sum(storage.nbytes() for key, storage in kept.items() if key not in weights)
+
+
+def forecast_memory(params: Train, network: SleepNetwork, max_channels: int) -> pd.Series:
+    """GiB that the largest batch needs on a device, and what is free there.
+
+    MemoryError where it will not fit, with what to change.
+    """
+    n_windows = params.batch.n_windows // params.compute.n_devices
+    n_channels = 2 if network.name == "usleep" else max_channels
+    needed = PEAK_RATIO * saved_bytes(network, n_windows, params.batch.window_epochs, n_channels)
+    on_gpu = choose_device(params.device).type == "cuda"
+    free = torch.cuda.mem_get_info()[0] if on_gpu else psutil.virtual_memory().available / params.compute.n_devices
+    if needed > free:
+        raise MemoryError(
+            f"a batch of {n_windows} windows and {n_channels} channels needs about {needed / GIB:.1f} GiB, and "
+            f"{free / GIB:.1f} GiB are free; lower batch.n_windows, batch.window_epochs or batch.max_channels, or use "
+            "more devices"
+        )
+    return pd.Series({"needed_gib": needed / GIB, "free_gib": free / GIB}, name="largest batch").round(2)
+
+
+def forecast_training_epoch(params: Train, network: SleepNetwork, max_channels: int) -> float:
+    """Seconds of computing that a training epoch will take on this device, from a few steps; validation not counted.
+
+    On a CPU the steps are of four windows and scaled up. With several devices, each has its share of the windows.
+    """
+    device = choose_device(params.device)
+    n_windows = params.batch.n_windows // params.compute.n_devices
+    tried = n_windows if device.type == "cuda" else min(n_windows, 4)
+    channels = np.array([2]) if network.name == "usleep" else np.arange(1, max_channels + 1)
+    share = (1 / channels) / (1 / channels).sum()  # of batches with so many channels
+    counts = sorted({int(channels[0]), int(min(channels[-1], 3))})
+    network = copy.deepcopy(network).to(device).train()
+    seconds = [_step_s(network, tried, params, n_channels) for n_channels in counts]
+    by_channels = np.polyval(np.polyfit(counts, seconds, len(counts) - 1), channels)
+    return float(by_channels @ share) * n_windows / tried * params.steps_per_training_epoch
+
+
+def dry_run(params: Train) -> dict[str, str]:
+    """Check archive, split and memory, and try a few steps and a night: what would be trained, and how long it takes.
+
+    Nothing is written. On the CPU this process keeps freed memory from now on, as a training does. ValueError, OSError
+    or MemoryError as the training itself would raise them.
+    """
+    if choose_device(params.device).type == "cpu":
+        keep_freed_memory()
+    with Archive(params.archive) as archive:
+        nights, rate_hz = labelled_nights(params, archive), archive.sampling_rate_hz
+        split = choose_split(params, archive, nights)
+        parts = {part: select_part(nights, split, part, params.group_by) for part in ("train", "valid")}
+        network = first_network(params, rate_hz).to(choose_device(params.device))
+        batches = window_batches(params, parts["train"])
+        began = time.perf_counter()
+        x, _ = batches[0, 0]
+        read_s = time.perf_counter() - began
+        memory = forecast_memory(params, network, batches.max_channels)
+        epoch_s = forecast_training_epoch(params, network, batches.max_channels)
+        began = time.perf_counter()
+        night = parts["valid"].iloc[0]
+        confusion_of_night(network, archive, night.dataset, night.recording, pair_seed=0)
+        valid_s = (time.perf_counter() - began) * len(parts["valid"]) / params.compute.n_devices
+    n_epochs = math.ceil(params.n_steps / params.steps_per_training_epoch)
+    hours = (epoch_s + valid_s) * n_epochs / 3600
+    return {
+        "archive": f"{len(nights)} labelled recordings of {nights.dataset.nunique()} data sets at {rate_hz} Hz",
+        "split": ", ".join(f"{len(split_part)} recordings {name}" for name, split_part in parts.items()),
+        "batch": f"{tuple(x.shape)} = (windows, samples, channels), up to {batches.max_channels} channels",
+        "reading": f"{read_s:.3f} s for that batch",
+        "memory": f"{memory.needed_gib} GiB a device for the largest batch, {memory.free_gib} GiB free",
+        "training epoch": f"about {epoch_s + valid_s:.0f} s here, {valid_s:.0f} s of them validation",
+        "at most": f"{n_epochs} training epochs, about {hours:.1f} h",
+    }
+
+
+def _step_s(network: SleepNetwork, n_windows: int, params: Train, n_channels: int) -> float:
+    """Seconds of a step with the precision that `params` asks for: the fastest of three, after one to warm up."""
+    device = next(network.parameters()).device
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.0, amsgrad=True)
+    x = torch.randn(n_windows, params.batch.window_epochs * network.samples_per_epoch, n_channels, device=device)
+    y = torch.zeros(n_windows, params.batch.window_epochs, dtype=torch.int64, device=device)
+    seconds = []
+    for _ in range(4):
+        began = time.perf_counter()
+        with torch.autocast(device.type, torch.bfloat16, enabled=params.compute.precision == "bf16"):
+            logits = network(x)
+        stage_loss(logits.float(), y).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - began)
+    return min(seconds[1:])

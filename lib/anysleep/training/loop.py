@@ -1,0 +1,208 @@
+"""The training loop: one batch, one step; every training epoch whole validation nights are scored."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+from torch.utils.data import Sampler
+
+from anysleep.analysis.metrics import metrics_of_confusion
+from anysleep.data.archive import Archive
+from anysleep.data.sampling import WindowBatches, loader
+from anysleep.evaluation import confusion_of_night
+from anysleep.machine import n_cores
+from anysleep.models import SleepNetwork
+from anysleep.params import Loss, Schedule
+from anysleep.stages import N_STAGES
+from anysleep.training.optimisation import inverse_sqrt_weights, make_optimizer, stage_loss, training_mode
+from anysleep.training.state import State, load_state, save_state
+
+SAVE_EVERY_S = 600
+"""Seconds of training that a crash may cost at most; every validation saves, too."""
+PAIR_SEED = 0
+"""U-Sleep validates with one pair of channels a night, the same every time, so that only the weights change."""
+GPU_WORKERS = 8
+"""Processes that read windows for one GPU, where there are as many cores."""
+
+
+class TrainingStopped(Exception):
+    """Somebody asked the training to stop; its state is saved."""
+
+
+class KeyedBatches(Sampler):
+    """The keys (training_epoch, batch) of the steps from `start` on."""
+
+    def __init__(self, start: int, n_steps: int, steps_per_training_epoch: int):
+        self.start, self.n_steps, self.per_epoch = start, n_steps, steps_per_training_epoch
+
+    def __len__(self) -> int:
+        return self.n_steps - self.start
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return (divmod(step, self.per_epoch) for step in range(self.start, self.n_steps))
+
+
+class Training:
+    """A network in training: `run` goes on from the saved state, where there is one, to the end.
+
+    Same data, settings and seed give the same weights, bit for bit on the CPU, however often it was stopped.
+    """
+
+    def __init__(
+        self,
+        network: SleepNetwork,
+        batches: WindowBatches,
+        valid_nights: pd.DataFrame,
+        *,
+        learning_rate: float,
+        schedule: Schedule,
+        loss: Loss,
+        n_steps: int,
+        steps_per_training_epoch: int,
+        patience: int = 0,
+        fabric: Fabric | None = None,
+        state_file: Path | None = None,
+        key: str = "",
+    ):
+        """Set up.
+
+        Parameters
+        ----------
+        network
+            Trained in place. `freeze` its parts first.
+        batches
+            Whole batches; where several processes train, each takes its share.
+        valid_nights
+            Rows of `Archive.recordings()` of the batches' archive.
+        n_steps, steps_per_training_epoch, patience
+            Batches at most; batches between two validations; validations without gain before the end, 0 for never.
+        fabric
+            Device, precision and processes; by default one process on the CPU in float32.
+        state_file, key
+            Where to save the state. One that lies there with another key is not touched before the first save.
+        """
+        self.fabric = fabric or Fabric(accelerator="cpu", devices=1)
+        self.network, self.valid_nights = network, valid_nights
+        self.batches = batches.share(self.fabric.global_rank, self.fabric.world_size)
+        self.n_steps, self.per_epoch, self.patience = n_steps, steps_per_training_epoch, patience
+        self.gradient_clip = loss.gradient_clip
+        self.stage_weights: Tensor | None = None
+        if loss.stage_weights == "inverse_sqrt":
+            self.stage_weights = inverse_sqrt_weights(batches.hypnograms).to(self.fabric.device)
+        optimizer, scheduler = make_optimizer(network, learning_rate, schedule, n_steps)
+        self.parts = {"network": network, "optimizer": optimizer, "scheduler": scheduler}
+        self.model, self.optimizer = self.fabric.setup(network, optimizer)
+        several = self.fabric.world_size > 1
+        self.talk = torch.distributed.new_group(backend="gloo") if several else None  # beside the GPUs' own
+        self.state_file, self.key = state_file, key
+        self.state = State()
+        if state_file and state_file.is_file():
+            self.state = load_state(state_file, key, **self.parts) or self.state
+
+    def run(
+        self,
+        report: Callable[[State], None] = lambda state: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> State:
+        """Train to the end; the best weights are in the state returned.
+
+        `report` is called after every step; after a validation the state's history has one more row. `should_stop` is
+        asked after every step, and answered with TrainingStopped when the state is saved.
+
+        FloatingPointError where the loss is no longer a number.
+        """
+        state, saved_at = self.state, time.monotonic()
+        if state.finished:
+            return state
+        training_mode(self.network)
+        for x, y in self._windows():
+            self._step(x, y)
+            validates = state.step % self.per_epoch == 0 or state.step == self.n_steps
+            if validates:
+                self._validate()
+                state.finished = state.step == self.n_steps or 0 < self.patience <= state.validations_without_gain
+            stops = self._agreed(should_stop())
+            if validates or stops or time.monotonic() - saved_at > SAVE_EVERY_S:
+                self._save()
+                saved_at = time.monotonic()
+            report(state)
+            if state.finished:
+                break
+            if stops:
+                raise TrainingStopped(f"the state is saved after step {state.step}")
+        return state
+
+    def _windows(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches from the present step on, on the device."""
+        on_gpu = self.fabric.device.type == "cuda"
+        n_workers = min(GPU_WORKERS, n_cores() // self.fabric.world_size) if on_gpu else 0
+        keys = KeyedBatches(self.state.step, self.n_steps, self.per_epoch)
+        windows = loader(self.batches, keys, n_workers=n_workers, pin=on_gpu)
+        return iter(self.fabric.setup_dataloaders(windows, use_distributed_sampler=False))
+
+    def _step(self, x: Tensor, y: Tensor) -> None:
+        loss = stage_loss(self.model(x), y, self.stage_weights)
+        self.fabric.backward(loss)
+        if self.gradient_clip:
+            self.fabric.clip_gradients(self.model, self.optimizer, max_norm=self.gradient_clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.parts["scheduler"].step()
+        self.state.losses.append(loss.detach())  # not yet a number: that would make a GPU wait
+        self.state.step += 1
+
+    def _validate(self) -> None:
+        """Add a row to the history, and keep the weights if they are the best."""
+        state = self.state
+        losses = torch.stack([torch.as_tensor(loss, device=self.fabric.device) for loss in state.losses])
+        loss = float(self.fabric.broadcast(losses.mean()))  # of the windows of the first process
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss is {loss} in the {self.per_epoch} steps before step {state.step}; the last saved state is "
+                "from before; lower learning_rate or set loss.gradient_clip, and start anew"
+            )
+        scores = metrics_of_confusion(self._confusion().numpy())
+        state.history.append(
+            {
+                "training_epoch": math.ceil(state.step / self.per_epoch),
+                "step": state.step,
+                "learning_rate": self.optimizer.param_groups[0]["lr"],
+                "train_loss": loss,
+                "valid_mf1": float(scores.mf1),
+                "valid_kappa": float(scores.kappa),
+            }
+        )
+        state.losses.clear()
+        state.keep_if_best(float(scores.mf1), self.network)
+        training_mode(self.network)
+
+    def _confusion(self) -> Tensor:
+        """int64 (5, 5) of all validation nights; every process stages its share with the weights of the first."""
+        rank, n_ranks = self.fabric.global_rank, self.fabric.world_size
+        if n_ranks > 1:  # gradients keep the weights the same, but each has normalised its own windows
+            for buffer in self.network.buffers():
+                torch.distributed.broadcast(buffer, src=0)
+        confusion = torch.zeros(N_STAGES, N_STAGES, dtype=torch.int64)
+        with Archive(self.batches.archive_path) as archive:
+            for night in self.valid_nights.iloc[rank::n_ranks].itertuples():
+                confusion += torch.from_numpy(
+                    confusion_of_night(self.network, archive, night.dataset, night.recording, pair_seed=PAIR_SEED)
+                )
+        return self.fabric.all_reduce(confusion.to(self.fabric.device), reduce_op="sum").cpu()
+
+    def _agreed(self, stops: bool) -> bool:
+        """What the first process says, so that all stop after the same step."""
+        if self.talk is None:
+            return stops
+        said = torch.tensor(stops)
+        torch.distributed.broadcast(said, src=0, group=self.talk)
+        return bool(said)
+
+    def _save(self) -> None:
+        if self.state_file and self.fabric.is_global_zero:
+            save_state(self.state_file, self.state, self.key, **self.parts)

@@ -1,0 +1,80 @@
+"""What a training step minimises, with which optimiser, and which weights it may change."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import (
+    ConstantLR,
+    CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
+    LinearLR,
+    LRScheduler,
+    SequentialLR,
+)
+
+from anysleep.models import SleepNetwork
+from anysleep.params import Schedule
+from anysleep.stages import N_STAGES, UNSCORED
+
+WARMUP_SHARE = 0.1
+"""Share of all steps in which the learning rate rises, where there is a warm-up."""
+
+
+def stage_loss(logits: Tensor, stages: Tensor, stage_weights: Tensor | None = None) -> Tensor:
+    """Mean cross-entropy of logits (B, E, 5) over the scored epochs of stages (B, E); `stage_weights` is (5,)."""
+    return functional.cross_entropy(logits.flatten(0, 1), stages.flatten(), weight=stage_weights, ignore_index=UNSCORED)
+
+
+def make_optimizer(
+    network: SleepNetwork, learning_rate: float, schedule: Schedule, n_steps: int
+) -> tuple[Optimizer, LRScheduler]:
+    """Adam with AMSGrad (U-Sleep, methods), and torch's scheduler of its learning rate, to be stepped every batch.
+
+    `constant` keeps the rate. `warmup` raises it over the first tenth of `n_steps`; `warmup_cosine` then lowers it to 0
+    along `n_cycles` half cosines, each beginning at the highest rate.
+    """
+    changeable = [p for p in network.parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam(changeable, lr=learning_rate, amsgrad=True)
+    if schedule.shape == "constant":
+        return optimizer, ConstantLR(optimizer, factor=1.0)
+    n_warmup = max(1, round(WARMUP_SHARE * n_steps))
+    warmup = LinearLR(optimizer, start_factor=1 / n_warmup, total_iters=n_warmup - 1)
+    if schedule.shape == "warmup":
+        return optimizer, warmup
+    n_left = max(1, n_steps - n_warmup)
+    if schedule.n_cycles == 1:
+        decay = CosineAnnealingLR(optimizer, T_max=n_left)
+    else:
+        decay = CosineAnnealingWarmRestarts(optimizer, T_0=max(1, -(-n_left // schedule.n_cycles)))
+    return optimizer, SequentialLR(optimizer, [warmup, decay], milestones=[n_warmup])
+
+
+def inverse_sqrt_weights(hypnograms: Iterable[np.ndarray]) -> Tensor:
+    """Loss weights (5,) of one over the square root of each stage's frequency, with mean 1; 0 where it never occurs."""
+    counts = sum(np.bincount(h[h != UNSCORED], minlength=N_STAGES) for h in hypnograms)
+    weights = np.where(counts > 0, 1 / np.sqrt(np.maximum(counts, 1)), 0)
+    return torch.tensor(weights / weights.mean(), dtype=torch.float32)
+
+
+def freeze(network: SleepNetwork, parts: Sequence[str]) -> None:
+    """Keep the weights of these parts of the network. ValueError for a part it has not, or when nothing is left."""
+    named = dict(network.named_children())
+    unknown = [part for part in parts if part not in named]
+    if unknown:
+        raise ValueError(f"{network.name} has no part {', '.join(unknown)}; it has {', '.join(named)}")
+    if set(parts) == set(named):
+        raise ValueError("every part of the network is frozen; there is nothing to train")
+    for part in parts:
+        named[part].requires_grad_(False)
+
+
+def training_mode(network: SleepNetwork) -> None:
+    """Training mode, except for frozen parts, whose batch normalisation keeps its statistics, too."""
+    network.train()
+    for part in network.children():
+        if not any(p.requires_grad for p in part.parameters()):
+            part.eval()

@@ -1,0 +1,205 @@
+"""Training in processes of its own: `python -m anysleep.training <run folder>`.
+
+The notebook starts it with `follow`; torchrun and Slurm's srun may start it, too. The folder's params.yaml and
+split.yaml say what to train. What comes of it lies in its folder `training`: the state to go on from, history.csv and
+TensorBoard's logs. So a notebook that was stopped goes on where it was, and many GPUs work for one notebook.
+"""
+
+import ctypes
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from filelock import FileLock, Timeout
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment, SLURMEnvironment, TorchElasticEnvironment
+from tqdm.auto import tqdm
+
+from anysleep.data.archive import Archive
+from anysleep.data.splits import read_split, select_part
+from anysleep.inference import choose_device
+from anysleep.machine import keep_freed_memory
+from anysleep.params import Train
+from anysleep.training.loop import Training, TrainingStopped
+from anysleep.training.report import Reporter
+from anysleep.training.setup import first_network, training_key, window_batches
+from anysleep.training.state import State, load_state
+
+STOPPED = 128 + signal.SIGTERM
+"""Exit status of a training that was asked to stop, as shells give it."""
+SAID_STOPPED = "stopped:"
+"""How the last line begins then; torchrun has an exit status of its own."""
+STATE, HISTORY = "training/state.pt", "training/history.csv"
+
+
+def follow(folder: Path, on_validation: Callable[[pd.DataFrame], None] = lambda history: None) -> State:
+    """Train what the run folder asks for in processes of their own, and relay what they say, until the end.
+
+    `on_validation` gets the history after every validation. Interrupting the notebook saves the state first. ValueError
+    or RuntimeError where the training ends early; started again, it goes on.
+    """
+    in_jupyter = "JPY_SESSION_NAME" in os.environ
+    with (
+        subprocess.Popen(
+            [sys.executable, "-m", "anysleep.training", str(folder)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+        ) as process,
+        tqdm(unit="step", disable=not in_jupyter) as bar,
+    ):
+        last_lines: list[str] = []
+        try:
+            for line in process.stdout:
+                last_lines = [*last_lines[-40:], line]
+                step = re.match(r"step (\d+) of (\d+) · (.*) · ", line)
+                if step and in_jupyter:
+                    bar.n, bar.total = int(step[1]), int(step[2])
+                    bar.set_postfix_str(step[3])
+                else:
+                    print(line, end="", flush=True)
+                if step and "validation" in line:
+                    on_validation(pd.read_csv(folder / HISTORY))
+        except KeyboardInterrupt:
+            process.terminate()
+            raise
+    if process.returncode and any(line.startswith(SAID_STOPPED) for line in last_lines):
+        raise RuntimeError("the training was asked to stop and has saved its state; run it again to go on")
+    if process.returncode:
+        raise RuntimeError(f"the training failed (exit status {process.returncode}):\n{''.join(last_lines)}")
+    return load_state(folder / STATE)
+
+
+def forget(folder: Path) -> None:
+    """Delete the state of a training whose result is safe elsewhere, so that the next run of the folder starts anew."""
+    (folder / STATE).unlink(missing_ok=True)
+
+
+def main(folder: Path, *, one_of_many: bool = False) -> int:
+    """Train as one process, or start as many as are asked for; returns the exit status."""
+    _end_with_parent()
+    content = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+    params = Train(**{name: value for name, value in content.items() if name != "run_id"})
+    if params.compute.n_devices > 1 and not one_of_many:
+        return _start_many(params.compute.n_devices, ["-m", "anysleep.training", str(folder), "--one-of-many"])
+    fabric = make_fabric(params)
+    stop_asked = _notice_sigterm(fabric.is_global_zero)
+    (folder / "training").mkdir(exist_ok=True)
+    with _only_training(folder) if fabric.is_global_zero else nullcontext():
+        fabric.barrier()  # nobody reads a state that another training may still write
+        training = set_up(params, folder, fabric)
+        report = {}
+        if fabric.is_global_zero:
+            report["report"] = Reporter(folder / "training", params.n_steps, training.state.step)
+        try:
+            training.run(should_stop=stop_asked, **report)
+        except TrainingStopped as stopped:
+            if fabric.is_global_zero:
+                print(f"{SAID_STOPPED} {stopped}", flush=True)
+            return STOPPED
+    return 0
+
+
+def make_fabric(params: Train) -> Fabric:
+    """Device, precision and the processes that were started together, ready to talk to each other."""
+    n_devices, n_machines, environment = params.compute.n_devices, 1, LightningEnvironment()
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        environment = TorchElasticEnvironment()
+        n_machines = int(os.environ["WORLD_SIZE"]) // int(os.environ["LOCAL_WORLD_SIZE"])
+    elif n_devices > 1:
+        environment, n_machines = SLURMEnvironment(), int(os.environ["SLURM_NNODES"])
+    device = choose_device(params.device).type
+    fabric = Fabric(
+        accelerator={"cuda": "gpu"}.get(device, device),
+        devices=n_devices // n_machines,
+        num_nodes=n_machines,
+        strategy="ddp" if n_devices > 1 else "auto",
+        precision={"32": "32-true", "bf16": "bf16-mixed"}[params.compute.precision],
+        plugins=[environment],
+    )
+    fabric.launch()
+    if fabric.world_size != n_devices:
+        raise ValueError(f"compute.n_devices is {n_devices}, but {fabric.world_size} processes were started")
+    return fabric
+
+
+def set_up(params: Train, folder: Path, fabric: Fabric) -> Training:
+    """The training that params and the folder's split ask for, at the saved state where there is one."""
+    split_file = folder / "split.yaml"
+    with Archive(params.archive) as archive:
+        nights, rate_hz = archive.recordings(), archive.sampling_rate_hz
+        key = training_key(params, archive, split_file)
+    split = read_split(split_file)
+    parts = {part: select_part(nights, split, part, "recording") for part in ("train", "valid")}
+    network = first_network(params, rate_hz)
+    if params.compute.compile:
+        network.compile(dynamic=True)  # the number of channels changes from batch to batch
+    if fabric.device.type == "cpu":
+        keep_freed_memory()
+    return Training(
+        network,
+        window_batches(params, parts["train"]),
+        parts["valid"],
+        learning_rate=params.learning_rate,
+        schedule=params.schedule,
+        loss=params.loss,
+        n_steps=params.n_steps,
+        steps_per_training_epoch=params.steps_per_training_epoch,
+        patience=params.patience,
+        fabric=fabric,
+        state_file=folder / STATE,
+        key=key,
+    )
+
+
+def _start_many(n_devices: int, arguments: list[str]) -> int:
+    """Run Python with these arguments as many times: by srun where Slurm has given several tasks, else by torchrun."""
+    n_tasks = int(os.environ.get("SLURM_NTASKS", 1))
+    if n_tasks == 1:
+        torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n_devices}"]
+        os.execv(sys.executable, [sys.executable, *torchrun, *arguments])
+    if n_tasks != n_devices:
+        raise ValueError(f"compute.n_devices is {n_devices}, but Slurm has given {n_tasks} tasks")
+    # srun answers SIGTERM by killing its tasks, which could then not save; scancel passes the signal on to them.
+    ask_tasks = ["scancel", "--signal=TERM", os.environ["SLURM_JOB_ID"]]
+    signal.signal(signal.SIGTERM, lambda *_: subprocess.run(ask_tasks, check=True))
+    return subprocess.run(["srun", sys.executable, *arguments]).returncode
+
+
+@contextmanager
+def _only_training(folder: Path) -> Iterator[None]:
+    """Wait until no other process trains in this folder, and keep others waiting."""
+    lock = FileLock(folder / "training/.lock")
+    try:
+        lock.acquire(timeout=1)
+    except Timeout:
+        print("another process trains in this folder; waiting for it to end", flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _notice_sigterm(decides: bool) -> Callable[[], bool]:
+    """Whether SIGTERM has come since, which Slurm sends before it kills.
+
+    The process that `decides` saves for all; the others ignore it, and end with it.
+    """
+    asked = []
+    signal.signal(signal.SIGTERM, (lambda *_: asked.append(True)) if decides else signal.SIG_IGN)
+    return lambda: bool(asked)
+
+
+def _end_with_parent() -> None:
+    """Have the system send SIGTERM when the process that started this one is gone, however it went (Linux only)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG

@@ -1,0 +1,76 @@
+"""From the parameters of 03 to what is trained."""
+
+import hashlib
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from anysleep.data.archive import Archive
+from anysleep.data.recipes import identify, read_recipe
+from anysleep.data.sampling import WindowBatches
+from anysleep.data.splits import Split, read_split, split_by_person
+from anysleep.models import SleepNetwork, build_model, load_checkpoint, unet_filters
+from anysleep.params import Train
+from anysleep.training.optimisation import freeze
+
+
+def labelled_nights(params: Train, archive: Archive) -> pd.DataFrame:
+    """The rows of `Archive.recordings()` with a hypnogram, and their persons as far as archive or recipes know."""
+    recordings = archive.recordings()
+    return identify(recordings[recordings.has_hypnogram], [read_recipe(path) for path in params.recipes])
+
+
+def choose_split(params: Train, archive: Archive, nights: pd.DataFrame) -> Split:
+    """The split file that `params` names, or one drawn by person; ValueError as in `split_by_person`."""
+    if params.split:
+        return read_split(params.split)
+    recipes = [read_recipe(path) for path in params.recipes]
+    test_only = {*archive.test_only(), *(recipe.dataset for recipe in recipes if recipe.split == "test_only")}
+    held_out = test_only & set(nights.dataset)
+    return split_by_person(nights, *params.shares, params.seed, test_only=held_out, group_by=params.group_by)
+
+
+def window_batches(params: Train, nights: pd.DataFrame) -> WindowBatches:
+    """The batches that `params` asks for, drawn from these rows of `Archive.recordings()`."""
+    return WindowBatches(
+        params.archive,
+        nights,
+        window_epochs=params.batch.window_epochs,
+        batch_size=params.batch.n_windows,
+        eeg_eog_pairs=params.architecture == "usleep",
+        max_channels=params.batch.max_channels,
+        seed=params.seed,
+    )
+
+
+def first_network(params: Train, sampling_rate_hz: int) -> SleepNetwork:
+    """The network with its first weights: random ones that follow from the seed, or those of `initial_checkpoint`.
+
+    ValueError where that checkpoint is of another architecture, size or rate than the parameters say.
+    """
+    torch.manual_seed(params.seed)
+    filters = unet_filters(params.unet.depth, params.unet.complexity)
+    network = build_model(params.architecture, sampling_rate_hz=sampling_rate_hz, filters=filters)
+    if params.fine_tune.initial_checkpoint:
+        network = _same_kind(load_checkpoint(params.fine_tune.initial_checkpoint), network, params)
+    freeze(network, params.fine_tune.frozen)
+    return network
+
+
+def _same_kind(initial: SleepNetwork, asked: SleepNetwork, params: Train) -> SleepNetwork:
+    for what in ("name", "filters", "sampling_rate_hz"):
+        found, expected = getattr(initial, what), getattr(asked, what)
+        if found != expected:
+            raise ValueError(
+                f"{params.fine_tune.initial_checkpoint}: {what} is {found}, but architecture, unet and archive ask for "
+                f"{expected}"
+            )
+    initial.predictions_per_epoch = 1  # experts score one stage an epoch
+    return initial
+
+
+def training_key(params: Train, archive: Archive, split_file: Path) -> str:
+    """What a saved state belongs to: everything that decides the weights. SHA-256 as hexadecimal digits."""
+    parts = (params.run_id, archive.fingerprint(), split_file.read_text(encoding="utf-8"))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

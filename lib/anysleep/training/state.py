@@ -1,0 +1,63 @@
+"""What a training has come to: enough to go on as if it had never stopped."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from anysleep.files import written_whole
+from anysleep.models import SleepNetwork
+
+HasState = torch.nn.Module | torch.optim.Optimizer | torch.optim.lr_scheduler.LRScheduler
+
+
+@dataclass
+class State:
+    """Everything of a training that is not in network, optimiser and scheduler.
+
+    The draws need no state: they follow from seed, training epoch and batch.
+    """
+
+    step: int = 0
+    """Batches that the weights have seen."""
+    losses: list[float | Tensor] = field(default_factory=list)
+    """Of the steps since the last validation."""
+    history: list[dict[str, float]] = field(default_factory=list)
+    """One row a validation."""
+    best_mf1: float = -1.0
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    """The state dict at the validation with the best MF1."""
+    validations_without_gain: int = 0
+    finished: bool = False
+
+    def table(self) -> pd.DataFrame:
+        """The history: training_epoch, step, learning_rate, train_loss, valid_mf1, valid_kappa; a row a validation."""
+        return pd.DataFrame(self.history)
+
+    def keep_if_best(self, mf1: float, network: SleepNetwork) -> None:
+        """Keep a copy of the weights if no validation had a better MF1."""
+        if mf1 > self.best_mf1:
+            self.best_mf1, self.validations_without_gain = mf1, 0
+            self.best_weights = {key: tensor.detach().cpu().clone() for key, tensor in network.state_dict().items()}
+        else:
+            self.validations_without_gain += 1
+
+
+def save_state(path: Path, state: State, key: str, **parts: HasState) -> None:
+    """Write state and the state dicts of `parts`, whole or not at all; `key` says which training it belongs to."""
+    state.losses = [float(loss) for loss in state.losses]
+    content = {"key": key, "state": asdict(state)} | {name: part.state_dict() for name, part in parts.items()}
+    with written_whole(path) as temporary:
+        torch.save(content, temporary)
+
+
+def load_state(path: Path, key: str | None = None, **parts: HasState) -> State | None:
+    """Read what `save_state` wrote into `parts`; None, and nothing changed, where it has another key than this one."""
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    if key is not None and content["key"] != key:
+        return None
+    for name, part in parts.items():
+        part.load_state_dict(content[name])
+    return State(**content["state"])

@@ -1,0 +1,120 @@
+"""A training in processes of its own: killed or asked to stop, started again, spread over two processes."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from test_training import assert_same, params_of_03
+from toy_training import write_archive
+
+from anysleep.data.splits import write_split
+from anysleep.training.process import STATE, STOPPED
+from anysleep.training.state import load_state
+
+TOY = {
+    "unet": {"depth": 4, "complexity": 1.0},
+    "batch": {"n_windows": 8, "window_epochs": 4, "max_channels": 0},
+    "n_steps": 30,
+    "steps_per_training_epoch": 7,
+    "device": "cpu",
+}
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    return write_archive(tmp_path_factory.mktemp("toy"))
+
+
+@pytest.fixture
+def run_folder(root, archive, tmp_path):
+    """Makes a run folder that asks for a training."""
+
+    def make(name, **changes):
+        folder = tmp_path / name
+        params = params_of_03(root, archive=str(archive), run_dir=str(folder), **(TOY | changes))
+        folder.mkdir()
+        (folder / "params.yaml").write_text(yaml.safe_dump({"run_id": params.run_id} | params.plain()))
+        nights = ["a0", "a1", "b2", "c3"]
+        write_split(folder / "split.yaml", {"train": {"toy": nights}, "valid": {"toy": ["d4", "d5"]}, "test": {}})
+        return folder
+
+    return make
+
+
+def start(folder: Path) -> subprocess.Popen:
+    command = [sys.executable, "-m", "anysleep.training", str(folder)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def run_to_the_end(folder: Path) -> str:
+    process = start(folder)
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    return said
+
+
+def stop_at(folder: Path, line_starts: str, with_signal: signal.Signals) -> int:
+    """Send the signal when the training says a line that starts so; returns the exit status."""
+    process = start(folder)
+    for line in process.stdout:
+        if line.startswith(line_starts):
+            process.send_signal(with_signal)
+            break
+    process.stdout.read()
+    return process.wait(timeout=60)
+
+
+def test_killed_or_asked_to_stop_it_goes_on_as_if_it_never_had(run_folder):
+    run_to_the_end(run_folder("peace"))
+    folder = run_folder("trouble")
+    assert stop_at(folder, "step 7 of 30", signal.SIGKILL) == -signal.SIGKILL
+    assert stop_at(folder, "step 14 of 30", signal.SIGTERM) == STOPPED
+    stopped_at = load_state(folder / STATE).step
+    assert 14 <= stopped_at < 30
+    said = run_to_the_end(folder)
+    assert said.startswith(f"going on after step {stopped_at} of 30")
+    assert_same(load_state(folder / STATE), load_state(folder.parent / "peace" / STATE))
+    assert (folder / "training/history.csv").read_bytes() == (folder.parent / "peace/training/history.csv").read_bytes()
+
+
+def test_a_training_ends_with_the_process_that_started_it(run_folder):
+    """The state is saved then, so that nothing is lost when a notebook's kernel dies."""
+    folder = run_folder("orphan", n_steps=100_000)
+    code = f"import subprocess, sys; subprocess.run([sys.executable, '-m', 'anysleep.training', {str(folder)!r}])"
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    for line in parent.stdout:
+        if line.startswith("step 7 "):
+            parent.kill()
+            break
+    said = parent.stdout.read()  # ends when the training, which holds the other end, has ended
+    assert load_state(folder / STATE).step >= 7 and "failed" not in said
+
+
+def test_two_processes_draw_the_windows_of_one_and_keep_the_same_weights(archive, tmp_path):
+    """Two processes on the CPU talk by gloo; what they noted is compared with one process."""
+    worker = Path(__file__).with_name("two_processes.py")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(worker)]
+    subprocess.run([*launcher, str(archive), str(tmp_path)], check=True, timeout=300)
+    subprocess.run([sys.executable, str(worker), str(archive), str(tmp_path)], check=True, timeout=300)
+    one, first, second = (torch.load(tmp_path / f"{name}.pt") for name in ("0of1", "0of2", "1of2"))
+    assert len(one["windows"]) == len(first["windows"]) == 4
+    for whole, half, other in zip(one["windows"], first["windows"], second["windows"], strict=True):
+        assert torch.equal(whole, torch.cat([half, other]))
+    for a, b in zip(first["weights"], second["weights"], strict=True):
+        assert torch.equal(a, b)
+    assert not torch.equal(first["weights"][0], first["weights"][-1])
+    assert first["history"] == second["history"]
+
+
+def test_a_run_of_two_processes_starts_them_and_goes_on(run_folder):
+    compute = {"precision": "32", "compile": False, "n_devices": 2}
+    run_to_the_end(run_folder("peace", compute=compute, n_steps=15))
+    folder = run_folder("trouble", compute=compute, n_steps=15)
+    assert stop_at(folder, "step 7 of 15", signal.SIGTERM) != 0
+    assert 7 <= load_state(folder / STATE).step < 15
+    run_to_the_end(folder)
+    assert_same(load_state(folder / STATE), load_state(folder.parent / "peace" / STATE))
