@@ -20,6 +20,8 @@ lab: $(READY)
 
 bench: $(READY)
 	$(BIN)/python tests/bench/preparation.py
+	$(BIN)/python tests/bench/loading.py
+	$(BIN)/python tests/bench/training.py
 	$(BIN)/python tests/bench/bench.py
 
 effects: $(READY)

@@ -1,5 +1,6 @@
 """Nights staged, counted and scored: every level from the same counts, every vote as by hand."""
 
+import warnings
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from sklearn.metrics import cohen_kappa_score, f1_score
 from anysleep.analysis import levels
 from anysleep.analysis.metrics import confusion_matrix, metrics_of_confusion
 from anysleep.data.archive import Archive, DatasetFiles, NightWriter, assemble_archive
+from anysleep.data.splits import split_id
 from anysleep.evaluation import (
     Evaluation,
     calibrate,
@@ -22,6 +24,7 @@ from anysleep.evaluation import (
     name_checkpoints,
     stage_named,
     stage_night,
+    warn_of_other_split,
 )
 from anysleep.figures import plot_channel_draws, plot_pair_matrix
 from anysleep.inference import mean_log_probabilities, vote_stages
@@ -369,3 +372,15 @@ def test_checkpoints_are_named_by_what_tells_them_apart():
     assert list(name_checkpoints(others, "compare")) == ["a/03_train", "b/03_train"]
     with pytest.raises(ValueError, match="named twice"):
         name_checkpoints(paths[:1] * 2, "compare")
+
+
+def test_a_network_that_may_know_the_persons_is_named():
+    split = {"train": {"a": ["1", "2"]}, "valid": {"a": ["3"]}, "test": {"a": ["4"]}}
+    model = network("usleep")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_other_split(model, split)  # does not say
+        model.provenance = {"split": split_id(split)}
+        warn_of_other_split(model, split | {"train": {"a": ["2", "1"], "b": []}})
+    with pytest.warns(UserWarning, match="another split"):
+        warn_of_other_split(model, split | {"valid": {"a": ["4"]}, "test": {"a": ["3"]}})

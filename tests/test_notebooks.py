@@ -5,11 +5,14 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 
 import nbformat
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
+import torch
 import yaml
 from test_recordings import signal, write_edf
 
@@ -279,3 +282,39 @@ def test_snakemake_and_the_parameters_agree_on_paths(root):
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "2", "--config", "profile=demo"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def papermill(root, notebook, folder, given) -> subprocess.Popen:
+    """Plain papermill, as a user would start it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "given.yaml").write_text(yaml.safe_dump(given | {"run_dir": str(folder)}))
+    command = [sys.executable, "-m", "papermill", f"notebooks/{notebook}.ipynb", str(folder / "notebook.ipynb")]
+    command += ["-f", f"params/demo/{notebook}.yaml", "-f", str(folder / "given.yaml"), "--no-progress-bar"]
+    return subprocess.Popen(command, cwd=root, stderr=subprocess.DEVNULL)
+
+
+def test_a_training_killed_and_run_again_ends_in_the_same_tables(tiny, root, tmp_path):
+    """By papermill alone: everything is killed after the first validation, run again, and evaluated."""
+    data = {"archive": str(tiny / "01_prepare" / "archive.h5")}
+    training = tmp_path / "03_train"
+    state = training / "training" / "state.pt"
+    killed = papermill(root, "03_train", training, data | SHORT_TRAINING)
+    while not state.is_file():
+        assert killed.poll() is None
+        time.sleep(0.05)
+    started = [psutil.Process(killed.pid), *psutil.Process(killed.pid).children(recursive=True)]
+    for process in started:
+        process.kill()
+    killed.wait()
+    assert not (training / "result.json").exists()
+    assert papermill(root, "03_train", training, data | SHORT_TRAINING).wait() == 0
+    again = load_checkpoint(training / "checkpoint.pth")
+    for name, tensor in load_checkpoint(tiny / "03_train" / "checkpoint.pth").state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name])
+    given = data | {"checkpoint": str(training / "checkpoint.pth"), "split": str(training / "split.yaml")}
+    assert papermill(root, "04_evaluate", tmp_path / "04_evaluate", given).wait() == 0
+    for notebook, tables in (("03_train", ["history"]), ("04_evaluate", ["scores", "intervals", "reliability"])):
+        for table in tables:
+            ours, theirs = (read(folder, notebook, table).drop(columns="run_id") for folder in (tmp_path, tiny))
+            pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
+    assert not state.exists()  # nothing is left that a later run could go on from

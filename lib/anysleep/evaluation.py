@@ -13,7 +13,7 @@ from anysleep.analysis.calibration import fit_temperature, reliability, review_c
 from anysleep.analysis.levels import COUNTS
 from anysleep.analysis.metrics import confusion_matrix
 from anysleep.data.archive import Archive
-from anysleep.data.splits import Split
+from anysleep.data.splits import Split, split_id
 from anysleep.inference import (
     Staging,
     Vote,
@@ -228,6 +228,19 @@ def warn_of_synthetic_training(model: SleepNetwork, all_synthetic: bool) -> None
     if synthetic and not all_synthetic:
         warnings.warn(
             "this network has only ever seen synthetic nights; what it says of a real one means nothing", stacklevel=2
+        )
+
+
+def warn_of_other_split(model: SleepNetwork, split: Split) -> None:
+    """A warning where the network was trained with another split than the one that says what to score.
+
+    Then it may have been trained on the very persons that are to test it. Released files do not say their split.
+    """
+    trained_with = model.provenance.get("split")
+    if trained_with and trained_with != split_id(split):
+        warnings.warn(
+            "this network was trained with another split than this one: it may know the persons that it is scored on",
+            stacklevel=2,
         )
 
 

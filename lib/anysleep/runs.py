@@ -157,7 +157,7 @@ def main(arguments: list[str]) -> int:
     overrides = {
         name: yaml.safe_load(value) for name, _, value in (word.partition("=") for word in words if "=" in word)
     }
-    signal.signal(signal.SIGTERM, _pass_on)
+    signal.signal(signal.SIGTERM, pass_on)
     try:
         if only_check:
             return _dry_run(checked_parameters(notebook, files, overrides)[0])
@@ -188,7 +188,7 @@ def _dry_run(params: Parameters) -> int:
     return 0
 
 
-def _pass_on(signum: int, frame: object) -> None:
+def pass_on(signum: int, frame: object) -> None:
     """Pass SIGTERM on to the kernel and what it started, which may have a state to save, and end after them."""
     started = psutil.Process().children(recursive=True)
     for process in started:

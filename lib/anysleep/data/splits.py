@@ -5,6 +5,8 @@ together, the recipe gives its members one subject. Data without subjects are re
 that every recording is a person of its own.
 """
 
+import hashlib
+import json
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -135,6 +137,12 @@ def read_split(path: str | Path) -> Split:
     except (yaml.YAMLError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
     return {part: {dataset: ids or [] for dataset, ids in (content[part] or {}).items()} for part in PARTS}
+
+
+def split_id(split: Split) -> str:
+    """Twelve hexadecimal digits that any other recordings in any part would change; their order does not."""
+    canonical = {part: {dataset: sorted(ids) for dataset, ids in split[part].items() if ids} for part in PARTS}
+    return hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def select_part(recordings: pd.DataFrame, split: Split, part: str, group_by: GroupBy = "subject") -> pd.DataFrame:
