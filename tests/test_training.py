@@ -103,7 +103,8 @@ def test_a_state_of_another_training_is_not_used(archive, tmp_path):
     settings = {"n_steps": 2, "state_file": tmp_path / "state.pt"}
     toy_training(archive, **settings, key="one").run()
     assert toy_training(archive, **settings, key="one").state.finished
-    assert toy_training(archive, **settings, key="other").state.step == 0
+    with pytest.warns(UserWarning, match="training starts anew"):
+        assert toy_training(archive, **settings, key="other").state.step == 0
 
 
 def test_a_loss_that_is_no_number_ends_the_training(archive):

@@ -1,13 +1,16 @@
 """The training loop: one batch, one step; every training epoch whole validation nights are scored."""
 
 import math
+import os
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import Tensor
 from torch.utils.data import Sampler
 
@@ -84,9 +87,9 @@ class Training:
         fabric
             Device, precision and processes; by default one process on the CPU in float32.
         state_file, key
-            Where to save the state. One that lies there with another key is not touched before the first save.
+            Where to save the state, and what it belongs to. One with another key is not used, and a warning says so.
         """
-        self.fabric = fabric or Fabric(accelerator="cpu", devices=1)
+        self.fabric = fabric or Fabric(accelerator="cpu", devices=1, plugins=[LightningEnvironment()])
         self.network, self.valid_nights = network, valid_nights
         self.batches = batches.share(self.fabric.global_rank, self.fabric.world_size)
         self.n_steps, self.per_epoch, self.patience = n_steps, steps_per_training_epoch, patience
@@ -102,7 +105,10 @@ class Training:
         self.state_file, self.key = state_file, key
         self.state = State()
         if state_file and state_file.is_file():
-            self.state = load_state(state_file, key, **self.parts) or self.state
+            known = load_state(state_file, key, **self.parts)
+            if known is None:
+                warnings.warn("parameters, split or archive have changed: training starts anew", stacklevel=2)
+            self.state = known or self.state
 
     def run(
         self,
@@ -140,7 +146,8 @@ class Training:
     def _windows(self) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches from the present step on, on the device."""
         on_gpu = self.fabric.device.type == "cuda"
-        n_workers = min(GPU_WORKERS, n_cores() // self.fabric.world_size) if on_gpu else 0
+        n_neighbours = int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # torchrun's; to each of Slurm's tasks its own cores
+        n_workers = max(1, min(GPU_WORKERS, n_cores() // n_neighbours)) if on_gpu else 0
         keys = KeyedBatches(self.state.step, self.n_steps, self.per_epoch)
         windows = loader(self.batches, keys, n_workers=n_workers, pin=on_gpu)
         return iter(self.fabric.setup_dataloaders(windows, use_distributed_sampler=False))

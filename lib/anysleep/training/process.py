@@ -42,8 +42,8 @@ STATE, HISTORY = "training/state.pt", "training/history.csv"
 def follow(folder: Path, on_validation: Callable[[pd.DataFrame], None] = lambda history: None) -> State:
     """Train what the run folder asks for in processes of their own, and relay what they say, until the end.
 
-    `on_validation` gets the history after every validation. Interrupting the notebook saves the state first. ValueError
-    or RuntimeError where the training ends early; started again, it goes on.
+    `on_validation` gets the history after every validation. Interrupting the notebook saves the state first.
+    RuntimeError where the training ends early; started again, it goes on.
     """
     in_jupyter = "JPY_SESSION_NAME" in os.environ
     with (
