@@ -10,6 +10,7 @@ import torch
 from parity import seeded_signal, seeded_weights
 
 from anysleep.models import ARCHITECTURES, build_model, unet_filters
+from anysleep.models.layers import HalvingMax
 
 PARAMETERS = {
     "usleep": 3_114_337,
@@ -158,3 +159,15 @@ import anysleep.models
 anysleep.models.build_model("anysleep")
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_halving_takes_the_larger_neighbour_and_leads_the_gradient_there():
+    """As torch's max pooling, ties included."""
+    x = torch.randn(2, 3, 40)
+    x[0, 0, :8] = torch.tensor([1.0, 1.0, -0.0, 0.0, 2.0, 1.0, 1.0, 2.0])
+    ours, theirs = x.clone().requires_grad_(), x.clone().requires_grad_()
+    weights = torch.randn(2, 3, 20)
+    (HalvingMax.apply(ours) * weights).sum().backward()
+    (torch.nn.functional.max_pool1d(theirs, 2) * weights).sum().backward()
+    assert torch.equal(HalvingMax.apply(x), torch.nn.functional.max_pool1d(x, 2))
+    assert torch.equal(ours.grad, theirs.grad)
