@@ -28,8 +28,12 @@ def files(notebook, variant=""):
 
 
 def sources(notebook, variant=""):
-    """What a run depends on besides the data: the notebook, its parameters, the library."""
-    return [f"notebooks/{notebook}.ipynb", *files(notebook, variant), *LIBRARY]
+    """What a run depends on besides the data: the notebook, its parameters, the library.
+
+    Weeks of training are not done again because a line of code has changed; the demo's minutes are.
+    """
+    code = [f"notebooks/{notebook}.ipynb", *LIBRARY]
+    return [*files(notebook, variant), *(code if PROFILE == "demo" or notebook != "03_train" else map(ancient, code))]
 
 
 def has(notebook, variant):
@@ -72,10 +76,11 @@ def settings(notebook, variant):
     return merged
 
 
-def first_split(variant):
-    """The split of the first training, where this one takes it over."""
-    split = settings("03_train", variant)["split"]
-    return [split] if split.startswith(OUT) else []
+def earlier_results(variant):
+    """What a training takes over from another one: its split, its weights."""
+    given = settings("03_train", variant)
+    split = given["split"]
+    return [path for path in (split, given["fine_tune"]["initial_checkpoint"]) if path.startswith(OUT)]
 
 
 def checkpoints(variant):
@@ -127,12 +132,14 @@ rule train:
     input:
         rules.prepare.output,
         lambda wildcards: sources("03_train", wildcards.variant),
-        lambda wildcards: first_split(wildcards.variant),
+        lambda wildcards: earlier_results(wildcards.variant),
     output:
         [f"{OUT}/03_train{{variant}}/{file}" for file in TRAINED],
     log:
         f"{OUT}/03_train{{variant}}/notebook.ipynb",
     threads: 2
+    resources:
+        gpu=1,
     params:
         command=lambda wildcards: run("03_train", wildcards.variant),
     shell:

@@ -1,10 +1,12 @@
 """A training in processes of its own: killed or asked to stop, started again, spread over two processes."""
 
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import pytest
 import torch
 import yaml
@@ -12,6 +14,7 @@ from test_training import assert_same, params_of_03
 from toy_training import write_archive
 
 from anysleep.data.splits import write_split
+from anysleep.runs import main
 from anysleep.training.process import STATE, STOPPED
 from anysleep.training.state import load_state
 
@@ -81,6 +84,12 @@ def test_killed_or_asked_to_stop_it_goes_on_as_if_it_never_had(run_folder):
     assert (folder / "training/history.csv").read_bytes() == (folder.parent / "peace/training/history.csv").read_bytes()
 
 
+def test_interrupted_it_saves_too(run_folder):
+    folder = run_folder("interrupted", n_steps=100_000)
+    assert stop_at(folder, "step 7 ", signal.SIGINT) == STOPPED
+    assert load_state(folder / STATE).step >= 7
+
+
 def test_a_training_ends_with_the_process_that_started_it(run_folder):
     """The state is saved then, so that nothing is lost when a notebook's kernel dies."""
     folder = run_folder("orphan", n_steps=100_000)
@@ -108,6 +117,7 @@ def test_two_processes_draw_the_windows_of_one_and_keep_the_same_weights(archive
         assert torch.equal(a, b)
     assert not torch.equal(first["weights"][0], first["weights"][-1])
     assert first["history"] == second["history"]
+    assert torch.equal(first["best"], second["best"])  # with the statistics of batch normalisation
 
 
 def test_a_run_of_two_processes_starts_them_and_goes_on(run_folder):
@@ -118,3 +128,35 @@ def test_a_run_of_two_processes_starts_them_and_goes_on(run_folder):
     assert 7 <= load_state(folder / STATE).step < 15
     run_to_the_end(folder)
     assert_same(load_state(folder / STATE), load_state(folder.parent / "peace" / STATE))
+
+
+def test_a_dry_run_says_what_would_be_trained(root, archive, tmp_path, capsys):
+    """The command line of --dry-run, on the toy cohort; what cannot start is said, and nothing is written."""
+    words = [f"{name}={value}" for name, value in TOY.items() if name != "unet"]
+    words += [f"archive={archive}", f"run_dir={tmp_path / 'run'}", "unet={depth: 4, complexity: 1.0}", "--dry-run"]
+    assert main(["03_train", *words]) == 0
+    said = capsys.readouterr().out
+    assert "6 labelled recordings of 1 data sets at 4 Hz" in said and "training epoch:" in said
+    assert "5 training epochs" in said  # 30 steps in epochs of 7
+    assert not (tmp_path / "run").exists()
+    assert main(["03_train", *words, "archive=nowhere.h5"]) == 1
+    assert "nowhere.h5: no such archive" in capsys.readouterr().err
+    assert main(["03_train", *words, "compute.n_devices=3"]) == 2
+    assert "3 devices (compute.n_devices) cannot share equally" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("architecture", ["usleep", "anysleep"])
+def test_validation_nights_without_labels_or_channels_are_left_out(run_folder, tmp_path, architecture):
+    """A split may name nights that cannot be scored; a training does not end because of them."""
+    folder = run_folder("gaps", architecture=architecture, n_steps=2, steps_per_training_epoch=2)
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    changed = tmp_path / "gaps.h5"
+    shutil.copy(params["archive"], changed)
+    with h5py.File(changed, "r+") as file:
+        del file["toy/d4/hypnogram"], file["toy/c3/PSG/E1"]
+    (folder / "params.yaml").write_text(yaml.safe_dump(params | {"archive": str(changed)}))
+    split = {"train": {"toy": ["a0", "a1", "b2"]}, "valid": {"toy": ["c3", "d4", "d5"]}, "test": {}}
+    write_split(folder / "split.yaml", split)
+    said = run_to_the_end(folder)
+    assert ("1 of 2 nights are left out, without an EEG and an EOG channel" in said) == (architecture == "usleep")
+    assert len(load_state(folder / STATE).history) == 1

@@ -295,7 +295,7 @@ def test_short_nights_are_left_out_with_one_warning(archive):
     assert drawn == {"n0", "n1", "n2", "n3", "n5", "n6", "n8"}
     with pytest.warns(UserWarning, match=r"^6 of 10 .*: alone/n0, big/n2, big/n4, big/n5, mid/n7 \.\.\.$"):
         assert make_batches(archive, window_epochs=17).max_channels == 5
-    with pytest.raises(ValueError, match="all nights are shorter than a window of 21 epochs: alone/n0"):
+    with pytest.raises(ValueError, match="no night is left: all are shorter than a window of 21 epochs: alone/n0"):
         make_batches(archive, window_epochs=21)
 
 

@@ -25,5 +25,6 @@ def noting(x, y):
 
 training._step = noting
 state = training.run()
-noted = {"windows": windows, "weights": weights, "history": state.history}
+best = torch.cat([tensor.flatten().double() for tensor in state.best_weights.values()])
+noted = {"windows": windows, "weights": weights, "history": state.history, "best": best}
 torch.save(noted, Path(sys.argv[2]) / f"{fabric.global_rank}of{n_ranks}.pt")

@@ -232,12 +232,15 @@ def warn_of_synthetic_training(model: SleepNetwork, all_synthetic: bool) -> None
 
 
 def warn_of_other_split(model: SleepNetwork, split: Split) -> None:
-    """A warning where the network was trained with another split than the one that says what to score.
+    """A warning where the network, or the one it was tuned from, was trained with another split than this one.
 
     Then it may have been trained on the very persons that are to test it. Released files do not say their split.
     """
-    trained_with = model.provenance.get("split")
-    if trained_with and trained_with != split_id(split):
+    provenance, trained_with = model.provenance, set()
+    while provenance:
+        trained_with |= {provenance.get("split")} - {None}
+        provenance = provenance.get("fine_tuned_from")
+    if trained_with - {split_id(split)}:
         warnings.warn(
             "this network was trained with another split than this one: it may know the persons that it is scored on",
             stacklevel=2,

@@ -189,6 +189,14 @@ class Train(Parameters):
     device: Device = Field(description="Where to compute; auto means CUDA, else MPS, else CPU.")
     seed: int = Field(description="Seed of split, first weights and draws.", ge=0)
 
+    def model_post_init(self, _context: object) -> None:
+        """ParameterError where a batch cannot be shared."""
+        if self.batch.n_windows % self.compute.n_devices:
+            raise ParameterError(
+                f"batch.n_windows is {self.batch.n_windows}, which {self.compute.n_devices} devices "
+                "(compute.n_devices) cannot share equally; choose a multiple"
+            )
+
 
 class Evaluate(Parameters):
     """04_evaluate: checkpoint + archive -> scores."""

@@ -11,6 +11,7 @@ import platform
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -40,14 +41,15 @@ class Run:
     outputs: list[str] = field(default_factory=list)
     inputs: dict[str, str] = field(default_factory=dict)
 
-    def reads(self, role: str, path: Path) -> Path:
+    def reads(self, role: str, path: Path, digest: Callable[[Path], str] = sha256_of) -> Path:
         """Note an input by its role and SHA-256 (its name could tell who the patient is); returns the path.
 
-        FileNotFoundError where it is missing.
+        `digest` is `fingerprint_of` for archives, which are too large to be read for this. FileNotFoundError where the
+        file is missing.
         """
         if not path.is_file():
             raise FileNotFoundError(f"{role}: no file {path}; has the notebook before this one been run?")
-        self.inputs[role] = sha256_of(path)
+        self.inputs[role] = digest(path)
         return path
 
     def path(self, name: str) -> Path:

@@ -6,6 +6,7 @@ Every draw is keyed by (seed, training epoch, batch), so the same key gives the 
 import atexit
 import copy
 import os
+import signal
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -81,17 +82,9 @@ class WindowBatches(Dataset):
 
     def _drawable(self, nights: pd.DataFrame) -> pd.DataFrame:
         """The nights that windows can be drawn from, numbered anew."""
-        nights = nights[nights.has_hypnogram]
-        if nights.empty:
-            raise ValueError("no night with a hypnogram to train on")
+        nights = stageable_nights(nights, self.eeg_eog, eeg_eog_pairs=self.eeg_eog_pairs)
         short = nights.n_epochs < self.window_epochs
         nights = _leave_out(nights, short, f"shorter than a window of {self.window_epochs} epochs")
-        if self.eeg_eog_pairs:
-            choices = [self._eeg_and_eog(*night) for night in zip(nights.dataset, nights.channels, strict=True)]
-            lacking = np.array([not (eeg and eog) for eeg, eog in choices])
-            nights = _leave_out(nights, lacking, "without an EEG and an EOG channel, which U-Sleep needs")
-        else:
-            nights = _leave_out(nights, nights.channels.map(len) == 0, "without a channel")
         return nights.reset_index(drop=True)
 
     def _sources(self) -> dict[int, tuple[list[np.ndarray], np.ndarray]]:
@@ -162,17 +155,15 @@ class WindowBatches(Dataset):
     def _draw_channels(self, rng: np.random.Generator, night: int, n_channels: int) -> list[str]:
         available = self.nights.channels[night]
         if self.eeg_eog_pairs:
-            return [str(rng.choice(names)) for names in self._eeg_and_eog(self.nights.dataset[night], available)]
+            lists = self.eeg_eog[self.nights.dataset[night]]
+            return [str(rng.choice(names)) for names in _present(lists, available)]
         drawn = rng.choice(len(available), size=n_channels, replace=n_channels > len(available))
         return [available[i] for i in drawn]
-
-    def _eeg_and_eog(self, dataset: str, available: Sequence[str]) -> list[list[str]]:
-        return [[name for name in names if name in available] for names in self.eeg_eog[dataset]]
 
     def _opened(self) -> Archive:
         """The archive; every process opens it itself, also a fork of one that has it open."""
         if self._archive is None or self._opened_by != os.getpid():
-            self._archive, self._opened_by = Archive(self.archive_path), os.getpid()
+            self._archive, self._opened_by = Archive(self.archive_path, trusted=True), os.getpid()
         return self._archive
 
     def __getstate__(self) -> dict[str, object]:
@@ -206,6 +197,28 @@ def loader(batches: WindowBatches, sampler: Iterable[tuple[int, int]], n_workers
 def _end_at_once(_worker: int) -> None:
     """Have a worker that is told to end skip Python's clearing up, in which a thread still sending would abort it."""
     atexit.register(os._exit, 0)
+    for name in (signal.SIGTERM, signal.SIGINT):  # meant for the training, which has a state to save and ends it then
+        signal.signal(name, signal.SIG_IGN)
+
+
+def stageable_nights(nights: pd.DataFrame, channel_lists: ChannelLists, *, eeg_eog_pairs: bool) -> pd.DataFrame:
+    """The nights with a hypnogram and the channels that a network needs; a warning names those without the channels.
+
+    `channel_lists` are those of the nights' data sets. ValueError where no night is left.
+    """
+    nights = nights[nights.has_hypnogram]
+    if nights.empty:
+        raise ValueError("there is no night with a hypnogram")
+    if not eeg_eog_pairs:
+        return _leave_out(nights, nights.channels.map(len) == 0, "without a channel")
+    present = [_present(channel_lists[night.dataset], night.channels) for night in nights.itertuples()]
+    lacking = [not (eeg and eog) for eeg, eog in present]
+    return _leave_out(nights, lacking, "without an EEG and an EOG channel, which U-Sleep needs")
+
+
+def _present(lists: tuple[list[str], list[str]], available: Sequence[str]) -> list[list[str]]:
+    """EEG and EOG channels of a data set that a night has."""
+    return [[name for name in names if name in available] for names in lists]
 
 
 def _leave_out(nights: pd.DataFrame, wrong: Sequence[bool], reason: str) -> pd.DataFrame:
@@ -216,6 +229,6 @@ def _leave_out(nights: pd.DataFrame, wrong: Sequence[bool], reason: str) -> pd.D
     names = (nights.dataset + "/" + nights.recording)[wrong]
     listed = ", ".join(names.head(5)) + (" ..." if len(names) > 5 else "")
     if wrong.all():
-        raise ValueError(f"nothing to train on: all nights are {reason}: {listed}")
+        raise ValueError(f"no night is left: all are {reason}: {listed}")
     warnings.warn(f"{len(names)} of {len(nights)} nights are left out, {reason}: {listed}", stacklevel=4)
     return nights[~wrong]

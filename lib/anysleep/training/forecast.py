@@ -21,8 +21,8 @@ from anysleep.training.optimisation import stage_loss
 from anysleep.training.setup import choose_split, first_network, labelled_nights, window_batches
 
 GIB = 2**30
-PEAK_RATIO = 1.6
-"""Highest peak of a step's memory measured, over what it keeps for its way back; the lowest was 1.2."""
+LOWEST_PEAK, HIGHEST_PEAK = 1.2, 1.6
+"""Peak of a step's memory over what it keeps for its way back, as measured for several networks and batches."""
 
 
 def saved_bytes(network: SleepNetwork, n_windows: int, window_epochs: int, n_channels: int) -> int:
@@ -45,21 +45,22 @@ def saved_bytes(network: SleepNetwork, n_windows: int, window_epochs: int, n_cha
 
 
 def forecast_memory(params: Train, network: SleepNetwork, max_channels: int) -> pd.Series:
-    """GiB that the largest batch needs on a device, and what is free there.
+    """GiB that the largest batch needs on a device at most, and what is free there.
 
-    MemoryError where it will not fit, with what to change.
+    MemoryError where it cannot fit, with what to change.
     """
     n_windows = params.batch.n_windows // params.compute.n_devices
     n_channels = 2 if network.name == "usleep" else max_channels
-    needed = PEAK_RATIO * saved_bytes(network, n_windows, params.batch.window_epochs, n_channels)
+    kept = saved_bytes(network, n_windows, params.batch.window_epochs, n_channels)
     on_gpu = choose_device(params.device).type == "cuda"
     free = torch.cuda.mem_get_info()[0] if on_gpu else psutil.virtual_memory().available / params.compute.n_devices
-    if needed > free:
+    if LOWEST_PEAK * kept > free:
         raise MemoryError(
-            f"a batch of {n_windows} windows and {n_channels} channels needs about {needed / GIB:.1f} GiB, and "
-            f"{free / GIB:.1f} GiB are free; lower batch.n_windows, batch.window_epochs or batch.max_channels, or use "
-            "more devices"
+            f"a batch of {n_windows} windows and {n_channels} channels needs at least {LOWEST_PEAK * kept / GIB:.1f} "
+            f"GiB, and {free / GIB:.1f} GiB are free; lower batch.n_windows, batch.window_epochs or "
+            "batch.max_channels, or use more devices"
         )
+    needed = HIGHEST_PEAK * kept
     return pd.Series({"needed_gib": needed / GIB, "free_gib": free / GIB}, name="largest batch").round(2)
 
 
@@ -119,18 +120,20 @@ def dry_run(params: Train) -> dict[str, str]:
 def _step_s(network: SleepNetwork, n_windows: int, params: Train, n_channels: int) -> float:
     """Seconds of a step with the precision that `params` asks for: the fastest of three, after one to warm up."""
     device = next(network.parameters()).device
+    if params.compute.compile:
+        network.compile(dynamic=True)
     optimizer = torch.optim.Adam(network.parameters(), lr=0.0, amsgrad=True)
     x = torch.randn(n_windows, params.batch.window_epochs * network.samples_per_epoch, n_channels, device=device)
     y = torch.zeros(n_windows, params.batch.window_epochs, dtype=torch.int64, device=device)
     seconds = []
-    for _ in range(4):
+    for _ in range(4):  # compiling belongs to the first
         began = time.perf_counter()
         with torch.autocast(device.type, torch.bfloat16, enabled=params.compute.precision == "bf16"):
             logits = network(x)
         stage_loss(logits.float(), y).backward()
         optimizer.step()
         optimizer.zero_grad()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
+        if device.type != "cpu":
+            getattr(torch, device.type).synchronize()
         seconds.append(time.perf_counter() - began)
     return min(seconds[1:])

@@ -87,7 +87,7 @@ class Training:
         fabric
             Device, precision and processes; by default one process on the CPU in float32.
         state_file, key
-            Where to save the state, and what it belongs to. One with another key is not used, and a warning says so.
+            Where to save the state, and what it belongs to. One with another key is moved aside, with a warning.
         """
         self.fabric = fabric or Fabric(accelerator="cpu", devices=1, plugins=[LightningEnvironment()])
         self.network, self.valid_nights = network, valid_nights
@@ -102,12 +102,15 @@ class Training:
         self.model, self.optimizer = self.fabric.setup(network, optimizer)
         several = self.fabric.world_size > 1
         self.talk = torch.distributed.new_group(backend="gloo") if several else None  # beside the GPUs' own
+        self.archive = Archive(batches.archive_path, trusted=True)
         self.state_file, self.key = state_file, key
         self.state = State()
         if state_file and state_file.is_file():
             known = load_state(state_file, key, **self.parts)
-            if known is None:
-                warnings.warn("parameters, split or archive have changed: training starts anew", stacklevel=2)
+            if known is None and self.fabric.is_global_zero:
+                kept = state_file.replace(state_file.with_name(f"other-{state_file.stat().st_mtime_ns}.pt"))
+                changed = "parameters, split, archive or first weights have changed: training starts anew"
+                warnings.warn(f"{changed}; the earlier state is now {kept.name}", stacklevel=2)
             self.state = known or self.state
 
     def run(
@@ -122,26 +125,32 @@ class Training:
 
         FloatingPointError where the loss is no longer a number.
         """
-        state, saved_at = self.state, time.monotonic()
+        state, self.should_stop = self.state, should_stop
+        saved_at = time.monotonic()
+        if self._owes_validation():  # stopped in the middle of it
+            self._validate(report)
         if state.finished:
             return state
         training_mode(self.network)
         for x, y in self._windows():
             self._step(x, y)
-            validates = state.step % self.per_epoch == 0 or state.step == self.n_steps
-            if validates:
-                self._validate()
-                state.finished = state.step == self.n_steps or 0 < self.patience <= state.validations_without_gain
-            stops = self._agreed(should_stop())
-            if validates or stops or time.monotonic() - saved_at > SAVE_EVERY_S:
-                self._save()
+            if self._owes_validation():
+                self._save()  # a validation may take long
+                self._validate(report)
                 saved_at = time.monotonic()
-            report(state)
+            else:
+                report(state)
+                if time.monotonic() - saved_at > SAVE_EVERY_S:
+                    self._save()
+                    saved_at = time.monotonic()
             if state.finished:
                 break
-            if stops:
-                raise TrainingStopped(f"the state is saved after step {state.step}")
+            self._stop_if_asked()
         return state
+
+    def _owes_validation(self) -> bool:
+        at_border = self.state.step % self.per_epoch == 0 or self.state.step == self.n_steps
+        return at_border and len(self.state.losses) > 0
 
     def _windows(self) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches from the present step on, on the device."""
@@ -163,30 +172,40 @@ class Training:
         self.state.losses.append(loss.detach())  # not yet a number: that would make a GPU wait
         self.state.step += 1
 
-    def _validate(self) -> None:
-        """Add a row to the history, and keep the weights if they are the best."""
+    def _validate(self, report: Callable[[State], None]) -> None:
+        """Score the validation nights, add a row to the history, keep the weights if they are the best, and save."""
         state = self.state
-        losses = torch.stack([torch.as_tensor(loss, device=self.fabric.device) for loss in state.losses])
-        loss = float(self.fabric.broadcast(losses.mean()))  # of the windows of the first process
-        if not math.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss is {loss} in the {self.per_epoch} steps before step {state.step}; the last saved state is "
-                "from before; lower learning_rate or set loss.gradient_clip, and start anew"
-            )
         scores = metrics_of_confusion(self._confusion().numpy())
         state.history.append(
             {
                 "training_epoch": math.ceil(state.step / self.per_epoch),
                 "step": state.step,
                 "learning_rate": self.optimizer.param_groups[0]["lr"],
-                "train_loss": loss,
+                "train_loss": self._mean_loss(),
                 "valid_mf1": float(scores.mf1),
                 "valid_kappa": float(scores.kappa),
             }
         )
         state.losses.clear()
         state.keep_if_best(float(scores.mf1), self.network)
+        state.finished = state.step == self.n_steps or 0 < self.patience <= state.validations_without_gain
+        self._save()
+        report(state)
         training_mode(self.network)
+
+    def _mean_loss(self) -> float:
+        """Of the steps since the last validation, as the first process saw them.
+
+        FloatingPointError where it is not finite.
+        """
+        losses = torch.stack([torch.as_tensor(loss, device=self.fabric.device) for loss in self.state.losses])
+        loss = float(self.fabric.broadcast(losses.mean()))
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss is {loss} in the {len(losses)} steps before step {self.state.step}; lower learning_rate or "
+                "set loss.gradient_clip, and start anew"
+            )
+        return loss
 
     def _confusion(self) -> Tensor:
         """int64 (5, 5) of all validation nights; every process stages its share with the weights of the first."""
@@ -195,21 +214,28 @@ class Training:
             for buffer in self.network.buffers():
                 torch.distributed.broadcast(buffer, src=0)
         confusion = torch.zeros(N_STAGES, N_STAGES, dtype=torch.int64)
-        with Archive(self.batches.archive_path) as archive:
-            for night in self.valid_nights.iloc[rank::n_ranks].itertuples():
-                confusion += torch.from_numpy(
-                    confusion_of_night(self.network, archive, night.dataset, night.recording, pair_seed=PAIR_SEED)
-                )
+        mine = list(self.valid_nights.iloc[rank::n_ranks].itertuples())
+        for i in range(math.ceil(len(self.valid_nights) / n_ranks)):  # as often in every process
+            self._stop_if_asked()
+            for night in mine[i : i + 1]:
+                key = (night.dataset, night.recording)
+                confusion += torch.from_numpy(confusion_of_night(self.network, self.archive, *key, pair_seed=PAIR_SEED))
         return self.fabric.all_reduce(confusion.to(self.fabric.device), reduce_op="sum").cpu()
 
-    def _agreed(self, stops: bool) -> bool:
-        """What the first process says, so that all stop after the same step."""
-        if self.talk is None:
-            return stops
-        said = torch.tensor(stops)
-        torch.distributed.broadcast(said, src=0, group=self.talk)
-        return bool(said)
+    def _stop_if_asked(self) -> None:
+        """TrainingStopped in all processes, with the state saved, if the first one says so."""
+        stops = torch.tensor(self.should_stop())
+        if self.talk is not None:
+            torch.distributed.broadcast(stops, src=0, group=self.talk)
+        if stops:
+            self._save()
+            if self.talk is not None:
+                torch.distributed.barrier(group=self.talk)  # nobody leaves before it is saved
+            raise TrainingStopped(f"the state is saved after step {self.state.step}")
 
     def _save(self) -> None:
+        """Write the state, unless its loss is no longer a number, which nothing can go on from."""
         if self.state_file and self.fabric.is_global_zero:
+            if self.state.losses and not math.isfinite(float(sum(self.state.losses))):
+                return
             save_state(self.state_file, self.state, self.key, **self.parts)

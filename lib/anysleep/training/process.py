@@ -23,6 +23,7 @@ from lightning_fabric.plugins.environments import LightningEnvironment, SLURMEnv
 from tqdm.auto import tqdm
 
 from anysleep.data.archive import Archive
+from anysleep.data.sampling import stageable_nights
 from anysleep.data.splits import read_split, select_part
 from anysleep.inference import choose_device
 from anysleep.machine import keep_freed_memory
@@ -53,6 +54,8 @@ def follow(folder: Path, on_validation: Callable[[pd.DataFrame], None] = lambda 
             stderr=subprocess.STDOUT,
             text=True,
             encoding="utf-8",
+            env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+            start_new_session=True,  # an interrupted notebook interrupts its group; this is asked to stop below
         ) as process,
         tqdm(unit="step", disable=not in_jupyter) as bar,
     ):
@@ -134,11 +137,13 @@ def make_fabric(params: Train) -> Fabric:
 def set_up(params: Train, folder: Path, fabric: Fabric) -> Training:
     """The training that params and the folder's split ask for, at the saved state where there is one."""
     split_file = folder / "split.yaml"
+    split = read_split(split_file)
     with Archive(params.archive) as archive:
         nights, rate_hz = archive.recordings(), archive.sampling_rate_hz
         key = training_key(params, archive, split_file)
-    split = read_split(split_file)
-    parts = {part: select_part(nights, split, part, "recording") for part in ("train", "valid")}
+        parts = {part: select_part(nights, split, part, "recording") for part in ("train", "valid")}
+        lists = {dataset: archive.channels(dataset) for dataset in parts["valid"].dataset.unique()}
+    valid_nights = stageable_nights(parts["valid"], lists, eeg_eog_pairs=params.architecture == "usleep")
     network = first_network(params, rate_hz)
     if params.compute.compile:
         network.compile(dynamic=True)  # the number of channels changes from batch to batch
@@ -147,7 +152,7 @@ def set_up(params: Train, folder: Path, fabric: Fabric) -> Training:
     return Training(
         network,
         window_batches(params, parts["train"]),
-        parts["valid"],
+        valid_nights,
         learning_rate=params.learning_rate,
         schedule=params.schedule,
         loss=params.loss,
@@ -171,7 +176,9 @@ def _start_many(n_devices: int, arguments: list[str]) -> int:
     # srun answers SIGTERM by killing its tasks, which could then not save; scancel passes the signal on to them.
     ask_tasks = ["scancel", "--signal=TERM", os.environ["SLURM_JOB_ID"]]
     signal.signal(signal.SIGTERM, lambda *_: subprocess.run(ask_tasks, check=True))
-    return subprocess.run(["srun", sys.executable, *arguments]).returncode
+    cores = os.environ.get("SLURM_CPUS_PER_TASK")  # which srun no longer takes over from the job by itself
+    env = os.environ | ({"SRUN_CPUS_PER_TASK": cores} if cores else {})
+    return subprocess.run(["srun", sys.executable, *arguments], env=env).returncode
 
 
 @contextmanager
@@ -190,12 +197,13 @@ def _only_training(folder: Path) -> Iterator[None]:
 
 
 def _notice_sigterm(decides: bool) -> Callable[[], bool]:
-    """Whether SIGTERM has come since, which Slurm sends before it kills.
+    """Whether SIGTERM has come since, which Slurm sends before it kills, or SIGINT.
 
     The process that `decides` saves for all; the others ignore it, and end with it.
     """
     asked = []
-    signal.signal(signal.SIGTERM, (lambda *_: asked.append(True)) if decides else signal.SIG_IGN)
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, (lambda *_: asked.append(True)) if decides else signal.SIG_IGN)
     return lambda: bool(asked)
 
 

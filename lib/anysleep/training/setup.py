@@ -9,10 +9,12 @@ import torch
 from anysleep.data.archive import Archive
 from anysleep.data.recipes import identify, read_recipe
 from anysleep.data.sampling import WindowBatches
-from anysleep.data.splits import Split, read_split, split_by_person
+from anysleep.data.splits import Split, read_split, split_by_person, split_id
+from anysleep.files import sha256_of
 from anysleep.models import SleepNetwork, build_model, load_checkpoint, unet_filters
 from anysleep.params import Train
 from anysleep.training.optimisation import freeze
+from anysleep.training.state import State
 
 
 def labelled_nights(params: Train, archive: Archive) -> pd.DataFrame:
@@ -70,7 +72,33 @@ def _same_kind(initial: SleepNetwork, asked: SleepNetwork, params: Train) -> Sle
     return initial
 
 
+def provenance_of(params: Train, split: Split, nights: pd.DataFrame, state: State, first: SleepNetwork) -> dict:
+    """What a checkpoint says of its weights: run, data, split, scores, and the same of those they were tuned from.
+
+    `nights` trained it; `first` has the provenance of the first weights. It is `synthetic` only where all that the
+    weights have ever seen was.
+    """
+    synthetic = bool(nights.synthetic.all())
+    tuned = {}
+    if params.fine_tune.initial_checkpoint:
+        tuned = {"fine_tuned_from": first.provenance}
+        synthetic &= bool(first.provenance.get("synthetic", False))
+    best = max(state.history, key=lambda row: row["valid_mf1"])
+    return {
+        "run_id": params.run_id,
+        "seed": params.seed,
+        "data": sorted(nights.dataset.unique()),
+        "synthetic": synthetic,
+        "split": split_id(split),
+        "step": best["step"],
+        "n_steps": state.step,
+        "valid_mf1": best["valid_mf1"],
+    } | tuned
+
+
 def training_key(params: Train, archive: Archive, split_file: Path) -> str:
     """What a saved state belongs to: everything that decides the weights. SHA-256 as hexadecimal digits."""
-    parts = (params.run_id, archive.fingerprint(), split_file.read_text(encoding="utf-8"))
+    initial = params.fine_tune.initial_checkpoint
+    first_weights = sha256_of(initial) if initial else ""
+    parts = (params.run_id, archive.fingerprint(), split_file.read_text(encoding="utf-8"), first_weights)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
