@@ -1,9 +1,11 @@
 """Nights staged, counted and scored: every level from the same counts, every vote as by hand."""
 
+import shutil
 import warnings
 from functools import cache
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -338,7 +340,7 @@ def test_a_network_twice_too_sure_gets_the_temperature_two():
     for n in (40_000, 20_000):
         honest = 3 * rng.standard_normal((n, 5))
         truth = (softmax(honest, axis=1).cumsum(axis=1) > rng.random((n, 1))).argmax(axis=1)
-        sides.append(Evaluation(pd.DataFrame(), {}, log_softmax(2 * honest, axis=1), truth))
+        sides.append(Evaluation(pd.DataFrame(), {}, log_softmax(2 * honest, axis=1), truth, pd.DataFrame()))
     temperature, table, review = calibrate(*sides)
     assert temperature == pytest.approx(2, abs=0.03)
     right = (sides[1].log_probabilities.argmax(axis=1) == sides[1].truth).mean()
@@ -384,3 +386,20 @@ def test_a_network_that_may_know_the_persons_is_named():
         warn_of_other_split(model, split | {"train": {"a": ["2", "1"], "b": []}})
     with pytest.warns(UserWarning, match="another split"):
         warn_of_other_split(model, split | {"valid": {"a": ["4"]}, "test": {"a": ["3"]}})
+
+
+def test_a_night_that_cannot_be_staged_is_a_row_with_the_reason(archive, nights, tmp_path):
+    """One with a number that is none; when all are so, there is nothing to report."""
+    broken = tmp_path / "broken.h5"
+    shutil.copy(archive.path, broken)
+    bad = nights.iloc[0]
+    with h5py.File(broken, "r+") as file:
+        file[f"{bad.dataset}/{bad.recording}/PSG/{bad.channels[0]}"][7] = np.nan
+    plan = plan_montages(nights, "all", usleep=False)
+    with Archive(broken) as opened:
+        found = evaluate([network()], opened, plan)
+        assert found.failed[["dataset", "recording"]].to_numpy().tolist() == [[bad.dataset, bad.recording]]
+        assert "NaN" in found.failed.reason[0]
+        assert len(found.counts) == len(plan) - 1
+        with pytest.raises(ValueError, match=r"no night could be staged; of the first: .*NaN"):
+            evaluate([network()], opened, plan[(plan.dataset == bad.dataset) & (plan.recording == bad.recording)])

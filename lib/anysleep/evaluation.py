@@ -26,6 +26,7 @@ from anysleep.inference import (
 from anysleep.models import SleepNetwork
 from anysleep.montages import Mode, Montage, plan_montages, published_key, staged_as
 from anysleep.progress import progress
+from anysleep.stages import UNSCORED
 
 
 def stage_night(
@@ -106,8 +107,8 @@ def confusion_of_night(
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """What a network, or the mean of several, makes of the nights of a plan."""
+class NightCounts:
+    """What a network, or the mean of several, makes of the montages of a night, or of many nights."""
 
     counts: pd.DataFrame
     """A row a night and montage: the plan's columns (channels and sites joined by &), network, and the counts."""
@@ -118,6 +119,14 @@ class Evaluation:
     montages are left out."""
     truth: np.ndarray
     """(P,) the expert's stages of the same epochs, 9 where unscored."""
+
+
+@dataclass(frozen=True)
+class Evaluation(NightCounts):
+    """What a network, or the mean of several, makes of the nights of a plan."""
+
+    failed: pd.DataFrame
+    """A row a night that could not be staged: dataset, recording, reason."""
 
 
 def evaluate(
@@ -139,20 +148,28 @@ def evaluate(
     Raises
     ------
     ValueError
-        U-Sleep is to be averaged with another network, or archive and network differ in sampling rate.
+        U-Sleep is to be averaged with another network, or no night can be staged.
     """
     usleep = {network.name == "usleep" for network in networks}
     if len(usleep) > 1:
         raise ValueError("U-Sleep reads pairs, the others all channels: they can be compared, but not averaged")
     kind = {"usleep": usleep.pop(), "vote": vote, "seed": seed}
     nights = plan.groupby(["dataset", "recording"], sort=False)
-    results = [_count_night(networks, archive, rows, **kind) for _, rows in progress(nights, "staged", len(nights))]
+    results, failed = [], pd.DataFrame(columns=["dataset", "recording", "reason"])
+    for night, rows in progress(nights, "staged", len(nights)):
+        try:
+            results.append(_count_night(networks, archive, rows, **kind))
+        except (OSError, ValueError, KeyError, RuntimeError) as error:  # torch: RuntimeError
+            failed.loc[len(failed)] = [*night, str(error)]
+    if not results:
+        raise ValueError(f"no night could be staged; of the first: {failed.reason[0]}")
     counts = pd.concat([result.counts for result in results], ignore_index=True)
     return Evaluation(
         counts.assign(network=" and ".join(sorted({network.name for network in networks}))),
         {key: matrix for result in results for key, matrix in result.staged.items()},
         np.concatenate([result.log_probabilities for result in results]),
         np.concatenate([result.truth for result in results]),
+        failed,
     )
 
 
@@ -208,12 +225,12 @@ def calibrate(learned: Evaluation | None, tested: Evaluation) -> tuple[float, pd
     review
         See `review_curve`, of the probabilities as they are. Both tables are empty where no night has one montage only.
     """
-    if not len(tested.truth):
+    if not (tested.truth != UNSCORED).any():
         columns = ["confidence", "accuracy", "n", "probabilities"], ["share_reviewed", "accuracy", "kappa", "mf1"]
         return np.nan, *(pd.DataFrame(columns=names) for names in columns)
     versions = {"as they are": tested.log_probabilities}
     temperature = np.nan
-    if learned is not None:
+    if learned is not None and (learned.truth != UNSCORED).any():
         temperature = fit_temperature(learned.log_probabilities, learned.truth)
         versions["with temperature"] = tested.log_probabilities / temperature
     tables = [
@@ -249,8 +266,8 @@ def warn_of_other_split(model: SleepNetwork, split: Split) -> None:
 
 def _count_night(
     networks: Sequence[SleepNetwork], archive: Archive, plan: pd.DataFrame, *, usleep: bool, vote: Vote, seed: int
-) -> Evaluation:
-    """The rows of one night."""
+) -> NightCounts:
+    """Of one night."""
     night = (plan.dataset.iloc[0], plan.recording.iloc[0])
     truth = archive.hypnogram(*night)
     parts = [staged_as(row.channels, row.n_eeg, usleep=usleep) for row in plan.itertuples()]
@@ -267,6 +284,5 @@ def _count_night(
         [plan.assign(**text).reset_index(drop=True), pd.DataFrame([c.ravel() for c in counts], columns=COUNTS)], axis=1
     )
     n_kept = len(truth) if len(plan) == 1 else 0
-    return Evaluation(
-        table, staged, mean_log_probabilities([logits[part] for part in parts[0]])[:n_kept], truth[:n_kept]
-    )
+    probabilities = mean_log_probabilities([logits[part] for part in parts[0]])[:n_kept]
+    return NightCounts(table, staged, probabilities, truth[:n_kept])
