@@ -46,7 +46,7 @@ def test_a_missing_parameter_is_explained():
 
 def test_yaml_floats_need_a_point():
     """YAML reads 1e-5 as text; that must not pass as a number."""
-    with pytest.raises(ParameterError, match="learning_rate is '1e-5'"):
+    with pytest.raises(ParameterError, match=r"learning_rate is '1e-5'.*write 1.0e-3"):
         NOTEBOOKS["03_train"](**{"learning_rate": yaml.safe_load("1e-5")})
 
 

@@ -19,6 +19,7 @@ from anysleep.params import NOTEBOOKS, Loss, Schedule, notebook_defaults
 from anysleep.training import TrainingStopped, forecast_memory, forecast_training_epoch
 from anysleep.training.forecast import saved_bytes
 from anysleep.training.optimisation import freeze, inverse_sqrt_weights, make_optimizer, stage_loss
+from anysleep.training.report import Reporter
 from anysleep.training.setup import first_network
 
 PLAIN = Loss(stage_weights="none", gradient_clip=0.0)
@@ -186,14 +187,15 @@ def test_frozen_parts_keep_weights_and_statistics(archive):
         freeze(network, [name for name, _ in network.named_children()])
 
 
-def test_a_stop_in_the_middle_of_a_validation_keeps_the_steps_before_it(archive, undisturbed, tmp_path):
+def test_a_stop_in_the_middle_of_a_validation_keeps_the_steps_before_it(archive, undisturbed, tmp_path, capsys):
     """Asked to stop before the second of two validation nights: the validation is done again when it goes on."""
     asked = iter([False] * 19 + [False, True]).__next__  # after 19 steps, before the first and second night
     with pytest.raises(TrainingStopped, match="after step 20"):
         toy_training(archive, state_file=tmp_path / "state.pt").run(should_stop=asked)
     training = toy_training(archive, state_file=tmp_path / "state.pt")
     assert (training.state.step, len(training.state.losses), training.state.history) == (20, 20, [])
-    assert_same(training.run(), undisturbed)
+    assert_same(training.run(Reporter(tmp_path, 60, start=20)), undisturbed)
+    assert "step 20 of 60 · mean loss" in capsys.readouterr().out
 
 
 def test_bf16_learns_as_float32_does(archive, undisturbed):

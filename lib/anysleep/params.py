@@ -321,7 +321,10 @@ def _explain(error: ValidationError, cls: type[Strict]) -> str:
         elif problem["type"] == "value_error":  # from a part of a recipe, which names itself
             lines.append(f"{name}: {problem['msg'].removeprefix('Value error, ')}".removeprefix(": "))
         else:
-            hint = "; put it in quotes" if problem["type"] == "string_type" else ""
+            hints = {"string_type": "; put it in quotes"}
+            if isinstance(problem["input"], str):
+                hints["float_type"] = "; YAML takes 1e-3 for text, write 1.0e-3"
+            hint = hints.get(problem["type"], "")
             lines.append(
                 f"{name} is {textwrap.shorten(repr(problem['input']), 80, placeholder='...')}: {problem['msg']}{hint}"
             )

@@ -28,6 +28,7 @@ from anysleep.params import NOTEBOOKS, ParameterError, Parameters, Train, merge_
 
 LAST_WORDS_S = 60
 """Seconds that a run has to save its state after SIGTERM."""
+STOPPED = "stopped; the same command goes on: a training from its saved state, others from their beginning"
 TRACED_PACKAGES = ("anysleep", "torch", "pytorch-lightning", "numpy", "scipy", "pandas", "mne", "edfio", "h5py")
 
 
@@ -164,6 +165,9 @@ def main(arguments: list[str]) -> int:
         if only_check:
             return _dry_run(checked_parameters(notebook, files, overrides)[0])
         folder = execute(notebook, files, overrides)
+    except KeyboardInterrupt:
+        print(f"{notebook}: {STOPPED}", file=sys.stderr)
+        return 130
     except (ParameterError, OSError) as error:  # OSError: a YAML file that is not there
         print(f"{notebook}: {error}", file=sys.stderr)
         return 2
@@ -198,6 +202,7 @@ def pass_on(signum: int, frame: object) -> None:
             if process.name() != "srun":  # would kill its tasks at once; the training that started it asks them to stop
                 process.terminate()
     psutil.wait_procs(started, timeout=LAST_WORDS_S)
+    print(STOPPED, file=sys.stderr, flush=True)
     sys.exit(128 + signum)
 
 

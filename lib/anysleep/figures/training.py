@@ -16,5 +16,5 @@ def plot_history(history: pd.DataFrame, ax: Axes) -> Axes:
     )
     right.set(ylabel="validation MF1", ylim=(0, 1))
     handles = ax.get_legend_handles_labels()[0] + right.get_legend_handles_labels()[0]
-    ax.legend(handles=handles, loc="lower right", frameon=False)
+    ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
     return ax

@@ -111,7 +111,8 @@ def dry_run(params: Train) -> dict[str, str]:
         "split": ", ".join(f"{len(split_part)} recordings {name}" for name, split_part in parts.items()),
         "batch": f"{tuple(x.shape)} = (windows, samples, channels), up to {batches.max_channels} channels",
         "reading": f"{read_s:.3f} s for that batch",
-        "memory": f"{memory.needed_gib} GiB a device for the largest batch, {memory.free_gib} GiB free",
+        "memory": f"{memory.needed_gib} GiB a device at most for the largest batch, {memory.free_gib} GiB free"
+        + (": it may not fit" if memory.needed_gib > memory.free_gib else ""),
         "training epoch": f"about {epoch_s + valid_s:.0f} s here, {valid_s:.0f} s of them validation",
         "at most": f"{n_epochs} training epochs, about {hours:.1f} h",
     }

@@ -36,7 +36,8 @@ class Reporter:
         now = time.monotonic()
         far = state.step - self.said_step >= self.n_steps / 20 and now - self.said_at >= 1
         if validated or far or now - self.said_at >= self.every_s:
-            left_s = (now - self.began) / (state.step - self.start) * (self.n_steps - state.step)
+            n_done = max(1, state.step - self.start)  # none yet, where only a validation was owed
+            left_s = (now - self.began) / n_done * (self.n_steps - state.step)
             said = self._scores(state) if validated else f"loss {float(state.losses[-1]):.3f}"
             time_said = f"{now - self.began:.0f} s, about {left_s:.0f} s left"
             print(f"step {state.step} of {self.n_steps} · {said} · {time_said}", flush=True)
