@@ -1,40 +1,176 @@
-"""Staging equals the plain forward, at every resolution, and says what it left out."""
+"""However a night is staged, the result is that of the plain forward pass."""
+
+import itertools
+import subprocess
+import sys
+import weakref
 
 import numpy as np
 import pytest
 import torch
 from parity import seeded_signal, seeded_weights
 
-from anysleep.inference import choose_device, default_montages, majority_vote, stage_montages, stage_recording
-from anysleep.models import ARCHITECTURES, build_model
+from anysleep.inference import (
+    choose_device,
+    default_montages,
+    engines,
+    majority_vote,
+    stage_montages,
+    stage_recording,
+    tracks,
+    unet,
+)
+from anysleep.inference import staging as staging_module
+from anysleep.models import ARCHITECTURES, build_model, unet_filters
 
-RESOLUTIONS = (1, 4, 128, 3840)
+FOURTEEN = (1, 2, 4, 8, 16, 32, 64, 128, 256, 384, 640, 960, 1920, 3840)
+WITH_ATTENTION = [name for name in ARCHITECTURES if name != "usleep"]
+ROUNDING = 5e-5
+"""Largest difference of logits; the seeded ones reach from -5 to 5."""
+
+
+def narrow(name, rate_hz=128):
+    """All twelve levels, which decide where odd lengths are padded, with few filters."""
+    return seeded_weights(build_model(name, sampling_rate_hz=rate_hz, filters=unet_filters(12, 0.4)))
+
+
+def night(n_epochs, channels, rate_hz=128):
+    """Signals (C, T)."""
+    return seeded_signal(1, n_epochs * 30 * rate_hz, channels)[0].T.numpy()
+
+
+def plain(model, signals, predictions_per_epoch=1):
+    """Logits and attention of the network itself."""
+    with torch.inference_mode():
+        features, attention = model.eval().features(torch.tensor(signals.T[None]))
+        logits = model.classify(features, predictions_per_epoch)[0].numpy()
+    return logits, None if attention is None else attention[:, 0].numpy()
+
+
+def assert_plain(model, signals, staging, resolutions=(1,)):
+    """A staging that equals the network itself."""
+    for r in resolutions:
+        logits, attention = plain(model, signals, r)
+        assert staging.logits[r].shape == logits.shape and staging.logits[r].dtype == np.float32
+        assert np.abs(staging.logits[r] - logits).max() < ROUNDING
+        assert (attention is None) == (staging.attention is None)
+        if attention is not None:
+            assert staging.attention.shape == attention.shape and np.abs(staging.attention - attention).max() < 1e-5
+
+
+@pytest.fixture(params=[2**19, 500], ids=["one tile", "many tiles"])
+def tiles(request, monkeypatch):
+    """Short nights as they are, and in tiles that end anywhere."""
+    monkeypatch.setattr(unet, "TILE_VALUES", request.param)
+
+
+@pytest.mark.parametrize("n_epochs", [*range(1, 18), 31, 32, 33])
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_any_number_of_epochs(name, n_epochs, monkeypatch):
+    monkeypatch.setattr(unet, "TILE_VALUES", 500)
+    model, signals = narrow(name), night(n_epochs, 2)
+    assert_plain(model, signals, stage_recording(model, signals, resolutions=(1, 128)), (1, 128))
+
+
+@pytest.mark.parametrize("rate_hz", [4, 64, 100, 200, 256])
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_other_sampling_rates(name, rate_hz, tiles):
+    model, signals = narrow(name, rate_hz), night(7, 2, rate_hz)
+    resolutions = (1, 2, 30)
+    assert_plain(model, signals, stage_recording(model, signals, resolutions=resolutions), resolutions)
+
+
+@pytest.mark.parametrize("n_channels", [1, 2, 3, 8, 20])
+@pytest.mark.parametrize("name", WITH_ATTENTION)
+def test_any_number_of_channels(name, n_channels):
+    model, signals = narrow(name), night(3, n_channels)
+    assert_plain(model, signals, stage_recording(model, signals))
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_one_pass_equals_one_forward_a_resolution(name):
-    x = seeded_signal(1, 3 * 3840, 2)
-    staging = stage_recording(seeded_weights(build_model(name)), x[0].T.numpy(), resolutions=RESOLUTIONS)
-    for r in RESOLUTIONS:
-        with torch.inference_mode():
-            expected = seeded_weights(build_model(name, predictions_per_epoch=r))(x)[0].numpy()
-        assert np.abs(staging.logits[r] - expected).max() < 1e-5
-        assert staging.hypnodensity(r).sum(axis=1) == pytest.approx(1)
-        assert (staging.hypnogram(r) == expected.argmax(axis=1)).all() and staging.hypnogram(r).dtype == np.int8
-    assert (staging.attention is None) == (name == "usleep")
+def test_every_resolution_from_one_pass_of_the_published_widths(name):
+    model, signals = seeded_weights(build_model(name)), night(3, 2)
+    staging = stage_recording(model, signals, resolutions=FOURTEEN)
+    assert_plain(model, signals, staging, FOURTEEN)
+    assert staging.hypnodensity(8).sum(axis=1) == pytest.approx(1)
+    assert (staging.hypnogram(8) == plain(model, signals, 8)[0].argmax(axis=1)).all()
+    assert staging.hypnogram(8).dtype == np.int8
+
+
+@pytest.mark.parametrize("name", WITH_ATTENTION)
+def test_every_montage_from_one_encoding(name, tiles):
+    model, signals = narrow(name), night(5, 5)
+    montages = [(0,), (3, 1), (1, 3), (4, 2, 0), (0, 1, 2, 3, 4)]
+    stagings = stage_montages(model, signals, montages=montages, resolutions=(1, 8))
+    assert list(stagings) == montages
+    for montage, staging in stagings.items():
+        assert_plain(model, signals[list(montage)], staging, (1, 8))
+
+
+def test_every_pair_of_usleep():
+    model, signals = narrow("usleep"), night(5, 4)
+    montages = list(itertools.permutations(range(4), 2))
+    for montage, staging in stage_montages(model, signals, montages=montages).items():
+        assert_plain(model, signals[list(montage)], staging)
+
+
+@pytest.mark.parametrize("name", ["anysleep", "anysleep_late_fusion"])
+def test_a_shared_channel_is_encoded_once(name, monkeypatch):
+    encoded, channels = [], unet.UNet.levels
+
+    def counted(self, x):
+        encoded.append(x.n)
+        return channels(self, x)
+
+    monkeypatch.setattr(unet.UNet, "levels", counted)
+    stage_montages(narrow(name), night(1, 4), montages=list(itertools.combinations(range(4), 2)))
+    assert len(encoded) == 4
+
+
+def test_short_memory_is_said_and_changes_nothing(monkeypatch):
+    model, signals = narrow("anysleep"), night(3, 3)
+    montages = [(0, 1), (1, 2)]
+    expected = stage_montages(model, signals, montages=montages)
+    needed = engines.ENGINES["anysleep"](model, torch.float32).needed_bytes(signals.shape[1], 0)
+    monkeypatch.setattr(staging_module, "free_bytes", lambda device: needed)
+    with pytest.warns(UserWarning, match="each of 2 montages is staged by itself"):
+        alone = stage_montages(model, signals, montages=montages)
+    for montage in montages:
+        assert np.abs(alone[montage].logits[1] - expected[montage].logits[1]).max() < ROUNDING
+    monkeypatch.setattr(staging_module, "free_bytes", lambda device: needed - 1)
+    with pytest.raises(MemoryError, match="staging this night takes"):
+        stage_recording(model, signals)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_bfloat16_is_close(name):
+    model, signals = seeded_weights(build_model(name)), night(16, 2)
+    exact, rounded = (
+        stage_recording(model, signals, resolutions=(8,), precision=precision) for precision in ("float32", "bfloat16")
+    )
+    assert rounded.logits[8].dtype == np.float32
+    assert 1e-4 < np.abs(exact.hypnodensity(8) - rounded.hypnodensity(8)).max() < 0.05
+
+
+def test_the_network_itself_is_left_as_it_was():
+    model, signals = narrow("anysleep"), night(1, 2)
+    before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    kept = signals.copy()
+    stage_recording(model, signals, precision="bfloat16")
+    assert all(torch.equal(before[key], tensor) for key, tensor in model.state_dict().items())
+    assert np.array_equal(signals, kept)
 
 
 def test_a_partial_epoch_is_said():
-    model = seeded_weights(build_model("anysleep"))
-    signals = seeded_signal(1, 2 * 3840 + 64, 1)[0].T.numpy()
-    with pytest.warns(UserWarning, match="last 0.50 s"):
+    model, signals = narrow("anysleep"), night(3, 1)[:, : 2 * 3840 + 64]
+    with pytest.warns(UserWarning, match=r"last 0\.50 s"):
         staging = stage_recording(model, signals)
     assert (staging.dropped_s, staging.logits[1].shape) == (0.5, (2, 5))
     assert np.array_equal(staging.logits[1], stage_recording(model, signals[:, : 2 * 3840]).logits[1])
 
 
 def test_a_model_in_training_mode_is_put_in_evaluation_mode():
-    model, signals = seeded_weights(build_model("anysleep")), seeded_signal(1, 3840, 2)[0].T.numpy()
+    model, signals = narrow("anysleep"), night(1, 2)
     expected = stage_recording(model, signals).logits[1]
     assert np.array_equal(stage_recording(model.train(), signals).logits[1], expected)
 
@@ -43,9 +179,10 @@ def test_a_model_in_training_mode_is_put_in_evaluation_mode():
     ("signals", "message"),
     [
         (np.zeros((2, 100)), "less than one epoch"),
-        (np.zeros(3840), "expected \\(channels, samples\\)"),
+        (np.zeros(3840), r"expected \(channels, samples\)"),
         (np.full((2, 3840), np.nan), "NaN or infinite"),
         (np.zeros((3, 3840)), "exactly 2 channels"),
+        (np.zeros((0, 3840)), "no channel|exactly 2"),
     ],
 )
 def test_what_cannot_be_staged_is_refused(signals, message):
@@ -53,10 +190,79 @@ def test_what_cannot_be_staged_is_refused(signals, message):
         stage_recording(build_model("usleep"), signals)
 
 
-def test_a_montage_is_those_channels_alone():
-    model, signals = seeded_weights(build_model("anysleep")), seeded_signal(1, 3840, 4)[0].T.numpy()
-    stagings = stage_montages(model, signals, montages=[(0,), (3, 1)])
-    assert np.array_equal(stagings[3, 1].logits[1], stage_recording(model, signals[[3, 1]]).logits[1])
+def test_a_montage_of_absent_channels_is_refused():
+    model, signals = narrow("anysleep"), night(1, 2)
+    for montage in [(2,), (0, -1)]:
+        with pytest.raises(IndexError, match="counted from 0"):
+            stage_montages(model, signals, montages=[montage])
+    with pytest.raises(ValueError, match="no montage"):
+        stage_montages(model, signals, montages=[])
+    with pytest.raises(ValueError, match="must divide"):
+        stage_recording(model, signals, resolutions=(7,))
+
+
+@pytest.fixture
+def peak_of_tracks(monkeypatch):
+    """A function that says how many bytes of tracks were alive at most since it was last called."""
+    alive, peak = 0, 0
+
+    def count(n_bytes):
+        nonlocal alive, peak
+        alive += n_bytes
+        peak = max(peak, alive)
+
+    class Counted(tracks.Track):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            count(self.padded.nbytes)
+            weakref.finalize(self, count, -self.padded.nbytes)
+
+    def read():
+        nonlocal peak
+        peak, read = alive, peak
+        return read
+
+    for module in (tracks, unet, engines):
+        monkeypatch.setattr(module, "Track", Counted)
+    return read
+
+
+@pytest.mark.parametrize("name", WITH_ATTENTION)
+def test_memory_is_foretold_and_does_not_grow_with_channels(name, peak_of_tracks):
+    model, signals = narrow(name), night(20, 6)
+    stage_recording(model, signals[:2])
+    few = peak_of_tracks()
+    stage_recording(model, signals)
+    assert peak_of_tracks() == few
+    foretold = engines.ENGINES[name](model, torch.float32).needed_bytes(signals.shape[1], 0)
+    assert 0.6 * foretold < few < foretold
+
+
+def test_memory_of_many_montages_is_foretold(peak_of_tracks):
+    model, signals = narrow("anysleep"), night(20, 4)
+    stage_montages(model, signals, montages=list(itertools.combinations(range(4), 2)))
+    foretold = engines.ENGINES["anysleep"](model, torch.float32).needed_bytes(signals.shape[1], 4)
+    assert 0.8 * foretold < peak_of_tracks() < foretold
+
+
+MEASURE = """
+import resource
+import numpy as np, torch
+from anysleep.inference import stage_recording
+from anysleep.models import build_model
+torch.set_num_threads(1)
+model = build_model("anysleep")
+stage_recording(model, np.zeros((2, 3840), np.float32))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+stage_recording(model, np.ones((6, 8 * 3600 * 128), np.float32))
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere")
+def test_eight_hours_of_six_channels_take_less_than_a_gibibyte():
+    measured = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True)
+    assert 2**27 < int(measured.stdout) < 2**30
 
 
 def test_default_montages():

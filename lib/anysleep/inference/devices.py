@@ -1,0 +1,23 @@
+"""Where networks compute, and how much memory is left there."""
+
+import psutil
+import torch
+
+
+def choose_device(device: str) -> torch.device:
+    """`auto` means CUDA, else MPS, else CPU. ValueError where the asked-for device is not there."""
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if device == "auto":
+        return torch.device(next(name for name, there in available.items() if there))
+    if not available.get(device):
+        there = ", ".join(name for name, is_there in available.items() if is_there)
+        raise ValueError(f"device {device!r} is not available here; choose auto or one of {there}")
+    return torch.device(device)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that can still be had: of the graphics card, or of the machine."""
+    if device.type != "cuda":
+        return psutil.virtual_memory().available
+    unused_here = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + unused_here

@@ -1,0 +1,217 @@
+"""A night through a network: how each architecture brings channels together.
+
+`encode` does once a channel what montages share, `merge` does the rest once a montage. Channels are encoded one after
+the other, so that a night with all its channels needs the memory of one.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from anysleep.inference.tracks import RunningMix, Track
+from anysleep.inference.unet import Convolution, StridedConvolution, UNet, Weighted, convolve
+from anysleep.models import SleepNetwork
+
+Encoded = tuple[list[Track], Tensor]
+"""Of one channel: what a montage needs of its signal, and the scores (M,) of every attention module."""
+Merged = tuple[Track, Tensor]
+"""Of a montage: the last features of the network, and the attention (M, C)."""
+
+WORKING_TRACKS = 3
+"""Tracks as long and as wide as the first level that are in memory at once, besides the levels of the encoder."""
+
+
+class Engine:
+    """A network made ready to stage nights, in float32 or bfloat16."""
+
+    def __init__(self, network: SleepNetwork, dtype: torch.dtype):
+        self.network, self.dtype = network, dtype
+        self.unet = UNet(network, dtype)
+        first, _, _, to_classes, _, last = network.segment_classifier.segment_classifier
+        self.to_classes, self.last = ((conv.weight.squeeze(-1), conv.bias) for conv in (to_classes, last))
+        self.before_pooling = Convolution(first.weight, first.bias, dtype)
+        self.like = next(network.parameters()).new_empty(0, dtype=dtype)
+
+    def needed_bytes(self, n_samples: int, n_kept: int) -> int:
+        """Memory that a night takes at most, logits not counted, while this many encoded channels are kept."""
+        first, second, *_ = self.network.filters
+        values = self.levels_per_sample + WORKING_TRACKS * first + second / 2 + n_kept * self.kept_per_sample
+        return int(n_samples * values * self.dtype.itemsize)
+
+    @property
+    def levels_per_sample(self) -> float:
+        """Values of all levels of the encoder for a sample of the signal."""
+        return sum(n / 2**depth for depth, n in enumerate(self.network.filters))
+
+    @property
+    def kept_per_sample(self) -> float:
+        """Values that `encode` gives for a sample of the signal."""
+        return 1
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.like.device
+
+    def stage(self, signals: Iterable[np.ndarray]) -> Merged:
+        """The channels of one montage, each (T,)."""
+        return self.merge(self.encode(signal) for signal in signals)
+
+    def encode(self, signal: np.ndarray) -> Encoded:
+        """One channel (T,)."""
+        raise NotImplementedError
+
+    def merge(self, channels: Iterable[Encoded]) -> Merged:
+        """The channels of a montage."""
+        raise NotImplementedError
+
+    def logits(self, features: Track, resolutions: Iterable[int]) -> dict[int, Tensor]:
+        """Predictions per epoch -> float32 (P, 5)."""
+        hidden = convolve(self.before_pooling, None, features, features.n).samples.float().tanh_()
+        logits = {}
+        for r in resolutions:
+            pooled = hidden.unflatten(0, (-1, self.network.samples_per_prediction(r))).mean(dim=1)
+            classes = functional.elu_(functional.linear(pooled, *self.to_classes))
+            logits[r] = functional.linear(classes, *self.last)
+        return logits
+
+    def track(self, signal: np.ndarray) -> Track:
+        """One channel (T,) as a track."""
+        track = Track(len(signal), 1, self.like)
+        track.samples[:, 0] = torch.as_tensor(signal)
+        return track.seal()
+
+
+class USleepEngine(Engine):
+    """U-Sleep: montages share nothing, because its first convolution reads both channels."""
+
+    def encode(self, signal: np.ndarray) -> Encoded:
+        """The signal itself."""
+        return [self.track(signal)], self.like.new_empty(0)
+
+    def merge(self, channels: Iterable[Encoded]) -> Merged:
+        """Two channels through the U-Net."""
+        (eeg,), (eog,) = (tracks for tracks, _ in channels)
+        pair = Track(eeg.n, 2, self.like)
+        pair.padded[:, 0:1], pair.padded[:, 1:2] = eeg.padded, eog.padded
+        return self.unet.features(pair), self.like.new_empty(0, 2)
+
+
+class AnySleepEngine(Engine):
+    """AnySleep: montages share the encoder, and with it half of the decoder."""
+
+    def stage(self, signals: Iterable[np.ndarray]) -> Merged:
+        """Channels are mixed level by level, as soon as they are encoded."""
+        mixes = [RunningMix() for _ in self.network.filters]
+        for signal in signals:
+            for mix, (level, score) in zip(mixes, self._scored_levels(signal), strict=True):
+                mix.add(level, score)
+                del level  # before the next one is made
+        attention = torch.cat([mix.weights() for mix in mixes])
+        levels = [mix.track for mix in mixes]
+        del mixes
+        deepest = levels.pop()
+        skips = ([(self.unet.to_decoder(len(levels) - 1, levels.pop()), 1.0)] for _ in self.unet.decoders)
+        return self.unet.decode(deepest, skips), attention
+
+    @property
+    def kept_per_sample(self) -> float:
+        """All levels."""
+        return self.levels_per_sample
+
+    def encode(self, signal: np.ndarray) -> Encoded:
+        """All levels, as the decoder adds them."""
+        tracks, scores = [], []
+        for depth, (level, score) in enumerate(self._scored_levels(signal)):
+            tracks.append(self.unet.to_decoder(depth, level))
+            scores.append(score)
+        return tracks, torch.cat(scores)
+
+    def merge(self, channels: Iterable[Encoded]) -> Merged:
+        """The decoder, which sums up the channels as it reads them."""
+        tracks, scores = zip(*channels, strict=True)
+        attention = torch.stack(scores, dim=1).softmax(dim=1)  # (depth + 1, C)
+        levels = [
+            list(zip(level, weights, strict=True))
+            for level, weights in zip(zip(*tracks, strict=True), attention.tolist(), strict=True)
+        ]
+        *skips, deepest = levels
+        return self.unet.decode(_summed(deepest), reversed(skips)), attention
+
+    def _scored_levels(self, signal: np.ndarray) -> Iterator[tuple[Track, Tensor]]:
+        levels = self.unet.levels(self.track(signal))
+        for attention, level in zip(self.network.skip_connections, levels, strict=True):
+            yield level, attention.mlp(level.mean()[None])[0]
+
+
+class FusionEngine(Engine):
+    """What early and late fusion share: the scores of a channel."""
+
+    def __init__(self, network: SleepNetwork, dtype: torch.dtype):
+        super().__init__(network, dtype)
+        self.attention = network.channel_attention
+        self.half_seconds = StridedConvolution(self.attention.encoder[0], dtype)
+
+    def scores(self, x: Track) -> Tensor:
+        """Of every virtual channel (V,)."""
+        halves = self.half_seconds.rows(x, 0, x.n // self.half_seconds.n_in - 1)
+        code = self.attention.encoder[1:](halves.T[None].float()).mean(dim=-1)
+        return torch.cat([mlp(code)[0] for mlp in self.attention.mlps])
+
+
+class EarlyFusionEngine(FusionEngine):
+    """Early fusion: montages share the attention's scores; the U-Net follows them."""
+
+    def encode(self, signal: np.ndarray) -> Encoded:
+        """The signal itself."""
+        track = self.track(signal)
+        return [track], self.scores(track)
+
+    def merge(self, channels: Iterable[Encoded]) -> Merged:
+        """Channels mixed into four virtual ones, and the U-Net."""
+        mix = RunningMix()
+        for (track,), scores in channels:
+            mix.add(track, scores)
+        return self.unet.features(mix.track), mix.weights()
+
+
+class LateFusionEngine(FusionEngine):
+    """Late fusion: montages share the whole U-Net."""
+
+    @property
+    def kept_per_sample(self) -> float:
+        """The features."""
+        return self.network.filters[0]
+
+    def encode(self, signal: np.ndarray) -> Encoded:
+        """Its features."""
+        features = self.unet.features(self.track(signal))
+        return [features], self.scores(features)
+
+    def merge(self, channels: Iterable[Encoded]) -> Merged:
+        """The mean of features, weighted by the attention."""
+        mix = RunningMix()
+        for (features,), scores in channels:
+            mix.add(features, scores)
+            del features  # before the next ones are made
+        return mix.track, mix.weights()
+
+
+ENGINES = {
+    "usleep": USleepEngine,
+    "anysleep": AnySleepEngine,
+    "anysleep_early_fusion": EarlyFusionEngine,
+    "anysleep_late_fusion": LateFusionEngine,
+}
+
+
+def _summed(tracks: Weighted) -> Track:
+    first = tracks[0][0]
+    total = Track(first.n, first.filters, first.padded)
+    total.padded.zero_()
+    for track, weight in tracks:
+        total.padded.add_(track.padded, alpha=weight)
+    return total

@@ -1,0 +1,149 @@
+"""Staging a night: one pass through the network gives every resolution, one encoding of its channels every montage."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+
+from anysleep.inference.devices import free_bytes
+from anysleep.inference.engines import ENGINES, Engine, Merged
+from anysleep.inference.votes import softmax
+from anysleep.models import SleepNetwork
+from anysleep.stages import EPOCH_S
+
+GIB = 2**30
+Montage = tuple[int, ...]
+"""Places of its channels among the signals."""
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Staging:
+    """What a network says about one night. P = epochs x predictions per epoch."""
+
+    logits: dict[int, np.ndarray]
+    """Predictions per epoch -> float32 (P, 5)."""
+    attention: np.ndarray | None
+    """float32 (M, C), a row an attention module, rows sum to one; None where the network has none."""
+    dropped_s: float
+    """Seconds after the last whole epoch, which were not staged."""
+
+    def hypnodensity(self, predictions_per_epoch: int) -> np.ndarray:
+        """Stage probabilities, float32 (P, 5); rows sum to one."""
+        return softmax(self.logits[predictions_per_epoch])
+
+    def hypnogram(self, predictions_per_epoch: int) -> np.ndarray:
+        """The most probable stages, int8 (P,)."""
+        return self.logits[predictions_per_epoch].argmax(axis=1).astype(np.int8)
+
+
+def stage_recording(
+    model: SleepNetwork, signals: np.ndarray, *, resolutions: Sequence[int] = (1,), precision: Precision = "float32"
+) -> Staging:
+    """Stage a whole night at any number of resolutions with one pass.
+
+    The logits are those of `model(x)` up to rounding. One channel is in memory at a time, however many there are.
+
+    Parameters
+    ----------
+    model
+        From `build_model` or `load_checkpoint`, on any device; it is put in evaluation mode.
+    signals
+        Preprocessed, float32 (C, T) at the model's rate. A last partial epoch is left out, with a warning.
+    resolutions
+        Predictions per epoch; each must divide the samples of an epoch.
+    precision
+        Of what flows through the network. bfloat16 is faster on GPUs, and on CPUs that have units for it.
+
+    Raises
+    ------
+    ValueError
+        Less than one epoch, a wrong number of channels for U-Sleep, NaN, or a resolution that does not divide.
+    MemoryError
+        The night needs more memory than is free.
+    """
+    channels = tuple(range(len(signals)))
+    return stage_montages(model, signals, montages=[channels], resolutions=resolutions, precision=precision)[channels]
+
+
+def stage_montages(
+    model: SleepNetwork,
+    signals: np.ndarray,
+    *,
+    montages: Sequence[Montage],
+    resolutions: Sequence[int] = (1,),
+    precision: Precision = "float32",
+) -> dict[Montage, Staging]:
+    """Stage a night once for every montage, a tuple of channel indices into `signals` (C, T).
+
+    Every result is that of `stage_recording` with those channels. Channels that several montages share are encoded once
+    and kept; where memory is short of that, every montage is staged by itself, with a warning.
+
+    Parameters and errors are those of `stage_recording`; IndexError where a montage names a channel that is not there.
+    """
+    montages = list(dict.fromkeys(tuple(montage) for montage in montages))
+    signals, dropped_s = _whole_epochs(model, np.asarray(signals), montages)
+    for r in resolutions:
+        model.samples_per_prediction(r)  # stops where it does not divide
+    stagings = {}
+    with torch.inference_mode():
+        engine = ENGINES[model.name](model.eval(), getattr(torch, precision))
+        for montage, (features, attention) in zip(montages, _merged(engine, signals, montages), strict=True):
+            logits = {r: of_r.cpu().numpy() for r, of_r in engine.logits(features, resolutions).items()}
+            stagings[montage] = Staging(logits, attention.cpu().numpy() if len(attention) else None, dropped_s)
+    return stagings
+
+
+def _merged(engine: Engine, signals: np.ndarray, montages: Sequence[Montage]) -> Iterator[Merged]:
+    """Features and attention of one montage after the other."""
+    used = sorted({channel for montage in montages for channel in montage})
+    is_shared = sum(map(len, montages)) > len(used)
+    free = free_bytes(engine.device)
+    needed, if_shared = (engine.needed_bytes(signals.shape[1], n_kept) for n_kept in (0, len(used)))
+    if needed > free:
+        raise MemoryError(f"staging this night takes {needed / GIB:.1f} GiB of memory; {free / GIB:.1f} GiB are free")
+    if is_shared and if_shared > free:
+        warnings.warn(
+            f"{if_shared / GIB:.1f} GiB would be needed to encode every channel once, {free / GIB:.1f} GiB are free: "
+            f"each of {len(montages)} montages is staged by itself, which takes longer",
+            stacklevel=4,
+        )
+    if is_shared and if_shared <= free:
+        encoded = {channel: engine.encode(signals[channel]) for channel in used}
+        yield from (engine.merge(encoded[channel] for channel in montage) for montage in montages)
+    else:
+        yield from (engine.stage(signals[channel] for channel in montage) for montage in montages)
+
+
+def _whole_epochs(model: SleepNetwork, signals: np.ndarray, montages: Sequence[Montage]) -> tuple[np.ndarray, float]:
+    """The signals as far as they are whole epochs, and the seconds left out. Errors as `stage_montages` tells."""
+    if signals.ndim != 2:
+        raise ValueError(f"signals have shape {signals.shape}; expected (channels, samples)")
+    n_channels, n_samples = signals.shape
+    if not montages:
+        raise ValueError("there is no montage to stage")
+    for channel in {channel for montage in montages for channel in montage}:
+        if not 0 <= channel < n_channels:
+            raise IndexError(f"a montage names channel {channel}; there are {n_channels}, counted from 0")
+        if not np.isfinite(signals[channel]).all():
+            raise ValueError("signals hold NaN or infinite samples; preprocess them first")
+    n_whole = n_samples - n_samples % model.samples_per_epoch or n_samples
+    for montage in montages:
+        model.check_input(torch.empty(1, n_whole, len(montage), device="meta"))
+    dropped_s = (n_samples - n_whole) / model.sampling_rate_hz
+    if dropped_s:
+        warnings.warn(f"the last {dropped_s:.2f} s are no whole epoch of {EPOCH_S} s and are not staged", stacklevel=3)
+    return signals[:, :n_whole], dropped_s
+
+
+def default_montages(model: SleepNetwork, n_eeg: int, n_eog: int) -> list[Montage]:
+    """Montages of a night whose EEG channels come first: all channels at once; for U-Sleep every EEG and EOG pair."""
+    if model.name != "usleep":
+        return [tuple(range(n_eeg + n_eog))]
+    pairs = [(eeg, n_eeg + eog) for eeg in range(n_eeg) for eog in range(n_eog)]
+    if not pairs:
+        raise ValueError(f"U-Sleep needs an EEG and an EOG channel; the night has {n_eeg} EEG and {n_eog} EOG")
+    return pairs

@@ -1,0 +1,177 @@
+"""The U-Net of a network, made ready for whole nights: level by level, each in tiles of time.
+
+Four things make it fast, and none changes the result beyond rounding. Samples lie in rows and filters in columns, which
+oneDNN and cuDNN call channels-last. Where there are few filters, four neighbouring samples count as one with four
+times the filters, which fills the arithmetic units. A tile is finished (convolution, ELU, batch normalisation) while it
+is in the processor's cache. And what the decoder doubles is convolved before it is doubled.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from anysleep.inference.tracks import Track
+from anysleep.models import SleepNetwork
+from anysleep.models.layers import DecoderBlock
+
+ENOUGH_FILTERS = 40
+"""With fewer, two or four samples count as one."""
+TILE_VALUES = 2**19
+"""In a tile, so that what is made of it on the way stays in the cache (2 MB in float32)."""
+LOG2_E = math.log2(math.e)
+
+Weighted = Sequence[tuple[Track, float]]
+"""Tracks to be summed, each with its weight."""
+
+
+class Convolution:
+    """A convolution of odd kernel that keeps the length, ready for tracks.
+
+    It reads rows of `n_in` samples and makes rows of `n_out` samples, each from several rows, the first of which lies
+    `reach` samples before its own.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype):
+        self.filters, in_filters, kernel = weight.shape
+        self.n_in = self.n_out = n = next((n for n in (1, 2) if n * in_filters >= ENOUGH_FILTERS), 4)
+        self.reach = kernel // 2
+        shifted = torch.stack([functional.pad(weight, (i, n - 1 - i)) for i in range(n)])  # (n, F, C, kernel + n - 1)
+        by_row = shifted.unflatten(-1, (-1, n)).permute(0, 1, 4, 2, 3)  # (n, F, n, C, rows)
+        self._keep(by_row.flatten(2, 3).flatten(0, 1), bias, dtype)
+
+    def _keep(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> None:
+        self.weight = weight.unsqueeze(2).to(dtype, memory_format=torch.channels_last)
+        self.bias = None if bias is None else bias.repeat(self.n_out).to(dtype)
+
+    def rows(self, x: Track, start: int, n_rows: int) -> Tensor:
+        """What becomes of the samples from `start` on, (n_rows, n_out x F)."""
+        n_read = n_rows + self.weight.shape[-1] - 1
+        image = x.rows(start - self.reach, n_read, self.n_in).T[None, :, None]  # (1, n_in x C, 1, n_read)
+        return functional.conv2d(image, self.weight, self.bias)[0, :, 0].T
+
+
+class DoublingConvolution(Convolution):
+    """The decoder's convolution of kernel 2 over samples that each stand twice: two from a sample and the next."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, dtype: torch.dtype):
+        self.filters, self.n_in, self.n_out, self.reach = len(weight), 1, 2, 0
+        first, second = weight.unbind(-1)
+        even = torch.stack([first + second, torch.zeros_like(second)], dim=-1)
+        self._keep(torch.cat([even, weight]), bias, dtype)
+
+
+class StridedConvolution(Convolution):
+    """The first convolution of the fusion networks' attention, whose kernel is two strides long; without padding."""
+
+    def __init__(self, conv: nn.Conv1d, dtype: torch.dtype):
+        (self.n_in,) = conv.stride
+        self.filters, self.n_out, self.reach = conv.out_channels, 1, 0
+        self._keep(conv.weight.unflatten(-1, (2, self.n_in)).permute(0, 3, 1, 2).flatten(1, 2), conv.bias, dtype)
+
+
+class Activation:
+    """ELU and then batch normalisation, with the statistics of the training."""
+
+    def __init__(self, norm: nn.BatchNorm1d, dtype: torch.dtype):
+        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+        self.scale, self.shift = scale.to(dtype), (norm.bias - norm.running_mean * scale).to(dtype)
+
+    def __call__(self, x: Tensor, out: Tensor) -> None:
+        """Of rows (n_rows, samples x F)."""
+        n = x.shape[1] // len(self.scale)
+        below_zero = torch.clamp_max(x, 0).mul_(LOG2_E).exp2_().sub_(1)  # half the time of torch's own ELU
+        elu = torch.maximum(x, below_zero, out=below_zero)
+        torch.addcmul(self.shift.repeat(n), elu, self.scale.repeat(n), out=out)
+
+
+def convolve(
+    convolution: Convolution,
+    activation: Activation | None,
+    x: Track,
+    n: int,
+    *,
+    offset: int = 0,
+    skips: Weighted = (),
+) -> Track:
+    """The track of `n` samples that a convolution and an activation make of `x`.
+
+    An `offset` of 1 puts a zero first, one of -1 leaves the first sample out. `skips` are added before the activation.
+    """
+    result = Track(n, convolution.filters, x.padded)
+    tile = 4 * max(1, TILE_VALUES // (4 * convolution.filters))
+    for start in range(0, x.n, tile):
+        n_rows = -(-min(tile, x.n - start) // convolution.n_in)
+        first = start // convolution.n_in * convolution.n_out
+        y = convolution.rows(x, start, n_rows)
+        for skip, weight in skips:
+            y.add_(skip.rows(first, n_rows, convolution.n_out), alpha=weight)
+        out = result.rows(first + offset, n_rows, convolution.n_out)
+        if activation is None:
+            out.copy_(y)
+        else:
+            activation(y, out)
+    return result.seal(max(offset, 0))
+
+
+class UNet:
+    """Encoder and decoder of a network, ready for tracks."""
+
+    def __init__(self, network: SleepNetwork, dtype: torch.dtype):
+        blocks = [*(encoder.enc for encoder in network.encoders), network.connector]
+        *self.encoders, self.connector = [
+            (Convolution(conv.weight, conv.bias, dtype), Activation(norm, dtype)) for conv, _, norm in blocks
+        ]
+        self.decoders = [Decoder(block, dtype) for block in network.decoders]
+
+    def levels(self, x: Track) -> Iterator[Track]:
+        """Every level of the encoder, shallow to deep; only the one that is asked for is in memory."""
+        for encoder in self.encoders:
+            is_odd = x.n % 2
+            level = convolve(*encoder, x, x.n + is_odd, offset=is_odd)
+            x = level.halved()
+            yield level
+            del level
+        yield convolve(*self.connector, x, x.n)
+
+    def to_decoder(self, depth: int, level: Track) -> Track:
+        """A level of the encoder as the decoder adds it; the deepest as it is.
+
+        Mixing channels before this or after it gives the same, because no step of it is curved.
+        """
+        if depth == len(self.decoders):
+            return level
+        return convolve(self.decoders[-1 - depth].from_encoder, None, level, level.n)
+
+    def decode(self, deepest: Track, skips: Iterable[Weighted]) -> Track:
+        """Features, from the deepest level and, deep to shallow, what `to_decoder` gives of the others."""
+        x = deepest
+        for decoder, skip in zip(self.decoders, skips, strict=True):
+            x = decoder(x, skip)
+        return x
+
+    def features(self, x: Track) -> Track:
+        """Through encoder and decoder."""
+        *skips, deepest = [self.to_decoder(depth, level) for depth, level in enumerate(self.levels(x))]
+        return self.decode(deepest, ([(skips.pop(), 1.0)] for _ in self.decoders))
+
+
+class Decoder:
+    """A block of the decoder. A convolution of two inputs side by side is the sum of one convolution each."""
+
+    def __init__(self, block: DecoderBlock, dtype: torch.dtype):
+        _, conv1, _, norm1 = block.dec1
+        conv2, _, norm2 = block.dec2
+        self.doubling = DoublingConvolution(conv1.weight, conv1.bias, dtype), Activation(norm1, dtype)
+        from_encoder, from_below = conv2.weight.chunk(2, dim=1)
+        self.from_encoder = Convolution(from_encoder, None, dtype)
+        self.from_below = Convolution(from_below, conv2.bias, dtype), Activation(norm2, dtype)
+
+    def __call__(self, x: Track, skips: Weighted) -> Track:
+        """The level below, doubled, joined with what the encoder gives."""
+        n = skips[0][0].n
+        surplus = 2 * x.n - n  # of which half, rounded up, lies in front
+        doubled = convolve(*self.doubling, x, n, offset=-((surplus + 1) // 2))
+        return convolve(*self.from_below, doubled, n, skips=skips)
