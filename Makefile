@@ -22,7 +22,8 @@ bench: $(READY)
 	$(BIN)/python tests/bench/preparation.py
 	$(BIN)/python tests/bench/loading.py
 	$(BIN)/python tests/bench/training.py
-	$(BIN)/python tests/bench/bench.py
+	$(BIN)/python tests/bench/steps.py
+	$(BIN)/python tests/bench/staging.py
 
 effects: $(READY)
 	$(BIN)/python tests/bench/effects.py

@@ -3,7 +3,9 @@
 import itertools
 import subprocess
 import sys
+import time
 import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +15,9 @@ from parity import seeded_signal, seeded_weights
 from anysleep.inference import (
     choose_device,
     default_montages,
+    devices,
     engines,
+    forecast_staging,
     majority_vote,
     stage_montages,
     stage_recording,
@@ -58,16 +62,16 @@ def assert_plain(model, signals, staging, resolutions=(1,)):
             assert staging.attention.shape == attention.shape and np.abs(staging.attention - attention).max() < 1e-5
 
 
-@pytest.fixture(params=[2**19, 500], ids=["one tile", "many tiles"])
+@pytest.fixture(params=[devices.CPU_TILE_VALUES, 500], ids=["one tile", "many tiles"])
 def tiles(request, monkeypatch):
     """Short nights as they are, and in tiles that end anywhere."""
-    monkeypatch.setattr(unet, "TILE_VALUES", request.param)
+    monkeypatch.setattr(devices, "CPU_TILE_VALUES", request.param)
 
 
 @pytest.mark.parametrize("n_epochs", [*range(1, 18), 31, 32, 33])
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_any_number_of_epochs(name, n_epochs, monkeypatch):
-    monkeypatch.setattr(unet, "TILE_VALUES", 500)
+    monkeypatch.setattr(devices, "CPU_TILE_VALUES", 500)
     model, signals = narrow(name), night(n_epochs, 2)
     assert_plain(model, signals, stage_recording(model, signals, resolutions=(1, 128)), (1, 128))
 
@@ -263,6 +267,26 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
 def test_eight_hours_of_six_channels_take_less_than_a_gibibyte():
     measured = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True)
     assert 2**27 < int(measured.stdout) < 2**30
+
+
+def test_tiles_follow_what_is_free_on_a_gpu(monkeypatch):
+    on_gpu = SimpleNamespace(device=torch.device("cuda"), itemsize=2)
+    for free in (2**20, 2**30, 2**36):
+        monkeypatch.setattr(devices, "free_bytes", lambda device, free=free: free)
+        values = devices.tile_values(on_gpu)
+        assert values * on_gpu.itemsize * devices.COPIES_OF_TILE == max(free, 2**20 * devices.COPIES_OF_TILE)
+
+
+def test_a_night_is_foretold():
+    model, n_epochs = narrow("anysleep"), 400
+    signals, montages = night(n_epochs, 3), [(0,), (0, 1), (0, 1, 2)]
+    forecast = forecast_staging(model, n_epochs, montages, resolutions=(1, 8))
+    began = time.perf_counter()
+    stage_montages(model, signals, montages=montages, resolutions=(1, 8))
+    assert 0.3 < forecast.seconds / (time.perf_counter() - began) < 3
+    engine = engines.ENGINES["anysleep"](model, torch.float32)
+    assert forecast.needed_bytes == engine.needed_bytes(n_epochs * 3840, 3) + n_epochs * (1 + 8) * 5 * 4 * 3
+    assert "GiB that are free" in str(forecast)
 
 
 def test_default_montages():

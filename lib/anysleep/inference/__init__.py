@@ -1,14 +1,18 @@
 """Staging nights with a trained network: every resolution and every montage from one pass."""
 
 from anysleep.inference.devices import choose_device
-from anysleep.inference.staging import Staging, default_montages, stage_montages, stage_recording
+from anysleep.inference.forecast import Forecast, forecast_staging
+from anysleep.inference.staging import Precision, Staging, default_montages, stage_montages, stage_recording
 from anysleep.inference.votes import Vote, majority_vote, mean_log_probabilities, softmax, vote_stages
 
 __all__ = [
+    "Forecast",
+    "Precision",
     "Staging",
     "Vote",
     "choose_device",
     "default_montages",
+    "forecast_staging",
     "majority_vote",
     "mean_log_probabilities",
     "softmax",

@@ -3,6 +3,12 @@
 import psutil
 import torch
 
+GIB = 2**30
+CPU_TILE_VALUES = 2**19
+"""2 MB in float32."""
+COPIES_OF_TILE = 16
+"""So many tiles there may be of a tile and all that is made of it on the way, within the convolution as well."""
+
 
 def choose_device(device: str) -> torch.device:
     """`auto` means CUDA, else MPS, else CPU. ValueError where the asked-for device is not there."""
@@ -21,3 +27,10 @@ def free_bytes(device: torch.device) -> int:
         return psutil.virtual_memory().available
     unused_here = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return torch.cuda.mem_get_info(device)[0] + unused_here
+
+
+def tile_values(x: torch.Tensor) -> int:
+    """Values of a tile of a track like `x`: what stays in a processor's cache, or fits into a GPU beside the tracks."""
+    if x.device.type != "cuda":
+        return CPU_TILE_VALUES
+    return max(CPU_TILE_VALUES, free_bytes(x.device) // (COPIES_OF_TILE * x.itemsize))

@@ -8,13 +8,12 @@ from typing import Literal
 import numpy as np
 import torch
 
-from anysleep.inference.devices import free_bytes
+from anysleep.inference.devices import GIB, free_bytes
 from anysleep.inference.engines import ENGINES, Engine, Merged
 from anysleep.inference.votes import softmax
 from anysleep.models import SleepNetwork
 from anysleep.stages import EPOCH_S
 
-GIB = 2**30
 Montage = tuple[int, ...]
 """Places of its channels among the signals."""
 Precision = Literal["float32", "bfloat16"]
@@ -97,22 +96,26 @@ def stage_montages(
     return stagings
 
 
+def channels_to_keep(montages: Sequence[Montage]) -> list[int]:
+    """Those to encode once for all montages: every channel, or none where no two montages share one."""
+    used = [channel for montage in montages for channel in montage]
+    return sorted(set(used)) if len(set(used)) < len(used) else []
+
+
 def _merged(engine: Engine, signals: np.ndarray, montages: Sequence[Montage]) -> Iterator[Merged]:
     """Features and attention of one montage after the other."""
-    used = sorted({channel for montage in montages for channel in montage})
-    is_shared = sum(map(len, montages)) > len(used)
-    free = free_bytes(engine.device)
-    needed, if_shared = (engine.needed_bytes(signals.shape[1], n_kept) for n_kept in (0, len(used)))
-    if needed > free:
-        raise MemoryError(f"staging this night takes {needed / GIB:.1f} GiB of memory; {free / GIB:.1f} GiB are free")
-    if is_shared and if_shared > free:
+    kept, free = channels_to_keep(montages), free_bytes(engine.device)
+    alone, together = (engine.needed_bytes(signals.shape[1], n_kept) for n_kept in (0, len(kept)))
+    if alone > free:
+        raise MemoryError(f"staging this night takes {alone / GIB:.1f} GiB of memory; {free / GIB:.1f} GiB are free")
+    if together > free:
         warnings.warn(
-            f"{if_shared / GIB:.1f} GiB would be needed to encode every channel once, {free / GIB:.1f} GiB are free: "
+            f"{together / GIB:.1f} GiB would be needed to encode every channel once, {free / GIB:.1f} GiB are free: "
             f"each of {len(montages)} montages is staged by itself, which takes longer",
             stacklevel=4,
         )
-    if is_shared and if_shared <= free:
-        encoded = {channel: engine.encode(signals[channel]) for channel in used}
+    if kept and together <= free:
+        encoded = {channel: engine.encode(signals[channel]) for channel in kept}
         yield from (engine.merge(encoded[channel] for channel in montage) for montage in montages)
     else:
         yield from (engine.stage(signals[channel] for channel in montage) for montage in montages)

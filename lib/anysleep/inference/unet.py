@@ -13,14 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from anysleep.inference.devices import tile_values
 from anysleep.inference.tracks import Track
 from anysleep.models import SleepNetwork
 from anysleep.models.layers import DecoderBlock
 
 ENOUGH_FILTERS = 40
 """With fewer, two or four samples count as one."""
-TILE_VALUES = 2**19
-"""In a tile, so that what is made of it on the way stays in the cache (2 MB in float32)."""
 LOG2_E = math.log2(math.e)
 
 Weighted = Sequence[tuple[Track, float]]
@@ -101,7 +100,7 @@ def convolve(
     An `offset` of 1 puts a zero first, one of -1 leaves the first sample out. `skips` are added before the activation.
     """
     result = Track(n, convolution.filters, x.padded)
-    tile = 4 * max(1, TILE_VALUES // (4 * convolution.filters))
+    tile = 4 * max(1, tile_values(x.padded) // (4 * convolution.filters))
     for start in range(0, x.n, tile):
         n_rows = -(-min(tile, x.n - start) // convolution.n_in)
         first = start // convolution.n_in * convolution.n_out

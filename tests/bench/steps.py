@@ -1,4 +1,4 @@
-"""`make bench`: how long the steps of the workbook take on this machine. Prints one table.
+"""`make bench`: how long simulating, reading and preprocessing a night takes on this machine. Prints one table.
 
 Every step runs in a process of its own, so that peak memory is its own; times are the median of three.
 """
@@ -13,24 +13,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from anysleep.data import preprocess, read_recording
 from anysleep.data.synthetic import draw_persons, simulate_night, write_cohort
-from anysleep.inference import stage_recording
-from anysleep.models import ARCHITECTURES, build_model
 
 HOURS, N_CHANNELS, REPEATS = 8, 6, 3
-FOURTEEN = (1, 2, 4, 8, 16, 32, 64, 128, 256, 384, 640, 960, 1920, 3840)
 
 
 def noise(rate_hz: int, channels: int = N_CHANNELS) -> np.ndarray:
     return np.random.default_rng(0).standard_normal((channels, HOURS * 3600 * rate_hz)).astype(np.float32)
-
-
-def stage(name: str, resolutions: tuple[int, ...]) -> Callable[[], object]:
-    model, signals = build_model(name), noise(128, 2 if name == "usleep" else N_CHANNELS)
-    return lambda: stage_recording(model, signals, resolutions=resolutions)
 
 
 def steps(folder: Path) -> dict[str, Callable[[], Callable[[], object]]]:
@@ -47,14 +38,7 @@ def steps(folder: Path) -> dict[str, Callable[[], Callable[[], object]]]:
         )
         for rate_hz in (100, 199.998, 256, 512)
     }
-    staged = {
-        f"stage {HOURS} h, {name}, {'2' if name == 'usleep' else N_CHANNELS} channels, {len(r)} resolution(s)": (
-            lambda name=name, r=r: stage(name, r)
-        )
-        for name in ARCHITECTURES
-        for r in ((1,), FOURTEEN)
-    }
-    return night | raw | staged
+    return night | raw
 
 
 def measure(prepare: Callable[[], Callable[[], object]], results: multiprocessing.Queue) -> None:
@@ -70,8 +54,7 @@ def measure(prepare: Callable[[], Callable[[], object]], results: multiprocessin
 
 
 def main() -> None:
-    print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, Python ", end="")
-    print(f"{platform.python_version()}, torch {torch.__version__}\n")
+    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}\n")
     print(f"| {'step':<70} | seconds | peak MB added |\n|{'-' * 72}|--------:|--------------:|")
     fork = multiprocessing.get_context("fork")
     with tempfile.TemporaryDirectory() as folder:
