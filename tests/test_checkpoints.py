@@ -1,9 +1,11 @@
 """Checkpoints load by themselves, safely, and say what is wrong where they do not."""
 
-import functools
+import hashlib
 import http.server
 import pickle
+import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -21,6 +23,8 @@ VARIANTS = [
     "anysleep_early_fusion_hidden32",
     "anysleep_late_fusion_hidden32",
 ]
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12763675\n"
+"""What a clone holds in the place of weights that Git LFS has not fetched."""
 
 
 @pytest.fixture
@@ -85,11 +89,10 @@ def test_code_in_a_checkpoint_never_runs(tmp_path, capsys):
 
 def test_every_kind_of_wrong_file_has_its_own_message(tmp_path, released):
     whole = released().read_bytes()
-    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12763675\n"
     state = build_model("anysleep").state_dict()
     bare = {key: value for key, value in state.items() if not key.startswith("decoders.3")}
     contents = {
-        "Git-LFS pointer": pointer,
+        "Git-LFS pointer": POINTER,
         "truncated": whole[: len(whole) // 2],
         "does not start as one": b"not a checkpoint at all",
         "does not start": pickle.dumps({"state_dict": {}}),
@@ -112,26 +115,111 @@ def test_every_kind_of_wrong_file_has_its_own_message(tmp_path, released):
 
 def test_fetching_knows_the_released_files():
     rows = read_table("checkpoints")
-    assert len(rows) == 12 and all(len(row["sha256"]) == 64 for row in rows)
-    with pytest.raises(
-        ValueError, match="no released checkpoint 'anysleep-run9'; there are anysleep-early-fusion-run1"
-    ):
-        fetch_checkpoint("anysleep-run9")
+    assert len(rows) == 12 and all(len(row["sha256"]) == 64 and int(row["bytes"]) > 12e6 for row in rows)
+    with pytest.raises(ValueError, match=r"no released checkpoint 'anysleep_run1'; did you mean 'anysleep-run1'\?"):
+        fetch_checkpoint("anysleep_run1")
+    with pytest.raises(ValueError, match=r"there are anysleep-early-fusion-run1, .*, usleep-run3"):
+        fetch_checkpoint("yasa")
+
+
+WEIGHTS = bytes(range(256)) * 400
+"""What the released file holds in these tests."""
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    """Sends `server.body` with status 200, but says that `server.unsent` more bytes follow; or an error."""
+
+    def do_GET(self):
+        self.server.asked.append(self.path)
+        if self.server.together:
+            self.server.together.wait(timeout=20)
+        if self.server.status != 200:
+            return self.send_error(self.server.status)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.server.body) + self.server.unsent))
+        self.end_headers()
+        self.wfile.write(self.server.body)
+
+    def log_message(self, *_):
+        pass
 
 
 @pytest.fixture
-def server(tmp_path):
-    """A web server on this machine whose only file has the name, but not the content, of a released one."""
-    (tmp_path / "usleep-run1.pth").write_bytes(b"something else")
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_address[1]}/"
+def server(monkeypatch):
+    """A web server on this machine that has `WEIGHTS` as the released file anysleep-run1, and no other."""
+    row = {"file": "anysleep-run1.pth", "bytes": str(len(WEIGHTS)), "sha256": hashlib.sha256(WEIGHTS).hexdigest()}
+    monkeypatch.setattr("anysleep.models.checkpoints.read_table", lambda _: [row])
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as running:
+        running.asked, running.body, running.unsent, running.status, running.together = [], WEIGHTS, 0, 200, None
+        running.url = f"http://127.0.0.1:{running.server_address[1]}/"
+        monkeypatch.setattr("anysleep.models.checkpoints.RELEASED_URL", running.url)
+        threading.Thread(target=running.serve_forever, args=[0.01], daemon=True).start()
+        yield running
         running.shutdown()
 
 
-def test_a_fetched_file_must_have_the_published_hash(server, tmp_path, monkeypatch):
-    monkeypatch.setattr("anysleep.models.checkpoints.RELEASED_URL", server)
-    with pytest.raises(ValueError, match=r"hash of downloaded file .* does not match"):
-        fetch_checkpoint("usleep-run1", tmp_path / "cache")
-    assert not list((tmp_path / "cache").glob("*.pth"))
+@pytest.mark.parametrize("name", ["anysleep-run1", "anysleep-run1.pth"])
+def test_a_file_is_fetched_once(server, tmp_path, name):
+    path = fetch_checkpoint(name, tmp_path / "new" / "folder")
+    assert path == tmp_path / "new" / "folder" / "anysleep-run1.pth"
+    assert path.read_bytes() == WEIGHTS
+    assert path.stat().st_mode & 0o044, "others cannot read it"
+    server.status = 500
+    assert fetch_checkpoint(name, path.parent) == path
+    assert server.asked == ["/anysleep-run1.pth"]
+    assert [file.name for file in path.parent.iterdir()] == ["anysleep-run1.pth"]
+
+
+def test_a_damaged_file_is_fetched_again(server, tmp_path):
+    path = tmp_path / "anysleep-run1.pth"
+    path.write_bytes(WEIGHTS[:-1] + b"?")
+    assert fetch_checkpoint("anysleep-run1", tmp_path).read_bytes() == WEIGHTS
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "body, message",
+    [
+        (WEIGHTS[::-1], r"hash of downloaded file \(anysleep-run1\.pth\) does not match"),
+        (WEIGHTS[:-1], r"anysleep-run1\.pth sent 102,399 bytes instead of the 102,400 bytes of the weights"),
+        (WEIGHTS + b"?", r"sent 102,401 bytes"),
+        (b"", r"sent 0 bytes"),
+        (POINTER, r"sent a Git-LFS pointer"),
+    ],
+    ids=["hash", "short", "long", "empty", "pointer"],
+)
+def test_what_is_not_the_released_file_is_refused(server, tmp_path, body, message):
+    server.body = body
+    with pytest.raises(ValueError, match=message):
+        fetch_checkpoint("anysleep-run1", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def check_says_how_to_do_without(url, folder):
+    with pytest.raises(OSError, match=r"could not be downloaded: try again, or put the file from https://") as caught:
+        fetch_checkpoint("anysleep-run1", folder)
+    assert f"{url}anysleep-run1.pth" in str(caught.value) and f"into {folder}" in str(caught.value)
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("status, unsent", [(404, 0), (500, 0), (200, 10)], ids=["404", "500", "cut off"])
+def test_a_failing_server_is_said(server, tmp_path, status, unsent):
+    server.status, server.unsent = status, unsent
+    check_says_how_to_do_without(server.url, tmp_path)
+
+
+def test_no_network_is_said(server, tmp_path, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/"  # nobody listens there once it is closed
+    monkeypatch.setattr("anysleep.models.checkpoints.RELEASED_URL", url)
+    check_says_how_to_do_without(url, tmp_path)
+
+
+def test_several_may_fetch_at_once(server, tmp_path):
+    server.together = threading.Barrier(4)
+    with ThreadPoolExecutor(4) as pool:
+        paths = set(pool.map(fetch_checkpoint, ["anysleep-run1"] * 4, [tmp_path] * 4))
+    assert len(server.asked) == 4
+    assert list(tmp_path.iterdir()) == list(paths)
+    assert paths.pop().read_bytes() == WEIGHTS

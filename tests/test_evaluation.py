@@ -110,9 +110,9 @@ def test_every_montage_goes_through_one_call_and_once(archive, nights, monkeypat
 
     calls, stage_montages = [], module.stage_montages
 
-    def counted(model, signals, *, montages, resolutions):
+    def counted(model, signals, *, montages, **options):
         calls.append((signals.shape[0], list(montages)))
-        return stage_montages(model, signals, montages=montages, resolutions=resolutions)
+        return stage_montages(model, signals, montages=montages, **options)
 
     monkeypatch.setattr(module, "stage_montages", counted)
     plan = plan_montages(nights[nights.recording == "a1"], "drawn", n_eeg=[1, 2], n_eog=[1, 2], n_draws=60)

@@ -135,7 +135,7 @@ def test_short_memory_is_said_and_changes_nothing(monkeypatch):
     model, signals = narrow("anysleep"), night(3, 3)
     montages = [(0, 1), (1, 2)]
     expected = stage_montages(model, signals, montages=montages)
-    needed = engines.ENGINES["anysleep"](model, torch.float32).needed_bytes(signals.shape[1], 0)
+    needed = engines.build_engine(model, "32").needed_bytes(signals.shape[1], 0)
     monkeypatch.setattr(staging_module, "free_bytes", lambda device: needed)
     with pytest.warns(UserWarning, match="each of 2 montages is staged by itself"):
         alone = stage_montages(model, signals, montages=montages)
@@ -150,7 +150,7 @@ def test_short_memory_is_said_and_changes_nothing(monkeypatch):
 def test_bfloat16_is_close(name):
     model, signals = seeded_weights(build_model(name)), night(16, 2)
     exact, rounded = (
-        stage_recording(model, signals, resolutions=(8,), precision=precision) for precision in ("float32", "bfloat16")
+        stage_recording(model, signals, resolutions=(8,), precision=precision) for precision in ("32", "bf16")
     )
     assert rounded.logits[8].dtype == np.float32
     assert 1e-4 < np.abs(exact.hypnodensity(8) - rounded.hypnodensity(8)).max() < 0.05
@@ -160,7 +160,7 @@ def test_the_network_itself_is_left_as_it_was():
     model, signals = narrow("anysleep"), night(1, 2)
     before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
     kept = signals.copy()
-    stage_recording(model, signals, precision="bfloat16")
+    stage_recording(model, signals, precision="bf16")
     assert all(torch.equal(before[key], tensor) for key, tensor in model.state_dict().items())
     assert np.array_equal(signals, kept)
 
@@ -238,14 +238,14 @@ def test_memory_is_foretold_and_does_not_grow_with_channels(name, peak_of_tracks
     few = peak_of_tracks()
     stage_recording(model, signals)
     assert peak_of_tracks() == few
-    foretold = engines.ENGINES[name](model, torch.float32).needed_bytes(signals.shape[1], 0)
+    foretold = engines.build_engine(model, "32").needed_bytes(signals.shape[1], 0)
     assert 0.6 * foretold < few < foretold
 
 
 def test_memory_of_many_montages_is_foretold(peak_of_tracks):
     model, signals = narrow("anysleep"), night(20, 4)
     stage_montages(model, signals, montages=list(itertools.combinations(range(4), 2)))
-    foretold = engines.ENGINES["anysleep"](model, torch.float32).needed_bytes(signals.shape[1], 4)
+    foretold = engines.build_engine(model, "32").needed_bytes(signals.shape[1], 4)
     assert 0.8 * foretold < peak_of_tracks() < foretold
 
 
@@ -284,7 +284,7 @@ def test_a_night_is_foretold():
     began = time.perf_counter()
     stage_montages(model, signals, montages=montages, resolutions=(1, 8))
     assert 0.3 < forecast.seconds / (time.perf_counter() - began) < 3
-    engine = engines.ENGINES["anysleep"](model, torch.float32)
+    engine = engines.build_engine(model, "32")
     assert forecast.needed_bytes == engine.needed_bytes(n_epochs * 3840, 3) + n_epochs * (1 + 8) * 5 * 4 * 3
     assert "GiB that are free" in str(forecast)
 

@@ -18,6 +18,7 @@ GOOD = {
     "name_by_file": False,
     "checkpoint": "c.pth",
     "predictions_per_epoch": 1,
+    "precision": "32",
     "device": "auto",
 }
 

@@ -2,19 +2,23 @@
 
 import warnings
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from anysleep.ahead import work_ahead
 from anysleep.analysis.calibration import fit_temperature, reliability, review_curve
 from anysleep.analysis.levels import COUNTS
 from anysleep.analysis.metrics import confusion_matrix
 from anysleep.data.archive import Archive
 from anysleep.data.splits import Split, split_id
 from anysleep.inference import (
+    Precision,
     Staging,
     Vote,
     default_montages,
@@ -27,6 +31,9 @@ from anysleep.models import SleepNetwork
 from anysleep.montages import Mode, Montage, plan_montages, published_key, staged_as
 from anysleep.progress import progress
 from anysleep.stages import UNSCORED
+
+Channels = tuple[list[str], np.ndarray]
+"""Names, and float32 (C, T)."""
 
 
 def stage_night(
@@ -68,21 +75,36 @@ def stage_named(
     Signals are read once, and all montages go through one call of `stage_montages`. ValueError and KeyError as in
     `stage_night`.
     """
-    if archive.sampling_rate_hz != model.sampling_rate_hz:
+    signals = read_channels(archive, dataset, recording, montages, model.sampling_rate_hz)
+    return stage_channels(model, signals, montages, resolutions=resolutions)
+
+
+def read_channels(
+    archive: Archive, dataset: str, recording: str, montages: Iterable[Montage], sampling_rate_hz: int
+) -> Channels:
+    """What these montages need of an archived night. ValueError where the archive has another sampling rate."""
+    if archive.sampling_rate_hz != sampling_rate_hz:
         raise ValueError(
-            f"the archive has {archive.sampling_rate_hz} Hz, the network needs {model.sampling_rate_hz} Hz; "
+            f"the archive has {archive.sampling_rate_hz} Hz, the network needs {sampling_rate_hz} Hz; "
             "prepare the archive at that rate"
         )
-    montages = list(dict.fromkeys(montages))
     names = list(dict.fromkeys(name for montage in montages for name in montage))
-    position = {name: i for i, name in enumerate(names)}
-    stagings = stage_montages(
-        model,
-        archive.signals(dataset, recording, names),
-        montages=[tuple(position[name] for name in montage) for montage in montages],
-        resolutions=resolutions,
-    )
-    return {tuple(names[i] for i in montage): staging for montage, staging in stagings.items()}
+    return names, archive.signals(dataset, recording, names)
+
+
+def stage_channels(
+    model: SleepNetwork,
+    channels: Channels,
+    montages: Iterable[Montage],
+    *,
+    resolutions: Sequence[int] = (1,),
+    precision: Precision = "32",
+) -> dict[Montage, Staging]:
+    """`stage_montages` for montages of names."""
+    names, signals = channels
+    numbered = {tuple(names.index(name) for name in montage): montage for montage in montages}
+    stagings = stage_montages(model, signals, montages=list(numbered), resolutions=resolutions, precision=precision)
+    return {montage: stagings[numbers] for numbers, montage in numbered.items()}
 
 
 def voted_hypnogram(stagings: dict[Montage, Staging], predictions_per_epoch: int) -> np.ndarray:
@@ -130,9 +152,15 @@ class Evaluation(NightCounts):
 
 
 def evaluate(
-    networks: Sequence[SleepNetwork], archive: Archive, plan: pd.DataFrame, *, vote: Vote = "majority", seed: int = 0
+    networks: Sequence[SleepNetwork],
+    archive: Archive,
+    plan: pd.DataFrame,
+    *,
+    vote: Vote = "majority",
+    seed: int = 0,
+    precision: Precision = "32",
 ) -> Evaluation:
-    """Stage and count the nights of a plan, which need hypnograms.
+    """Stage and count the nights of a plan, which need hypnograms; the next one is read meanwhile.
 
     Parameters
     ----------
@@ -144,23 +172,38 @@ def evaluate(
         How U-Sleep's pairs decide on one stage, see `vote_stages`.
     seed
         Of ties between votes.
+    precision
+        See `stage_recording`.
 
     Raises
     ------
     ValueError
-        U-Sleep is to be averaged with another network, or no night can be staged.
+        U-Sleep is to be averaged with another network, the networks differ in sampling rate, or no night can be staged.
     """
     usleep = {network.name == "usleep" for network in networks}
     if len(usleep) > 1:
         raise ValueError("U-Sleep reads pairs, the others all channels: they can be compared, but not averaged")
-    kind = {"usleep": usleep.pop(), "vote": vote, "seed": seed}
-    nights = plan.groupby(["dataset", "recording"], sort=False)
-    results, failed = [], pd.DataFrame(columns=["dataset", "recording", "reason"])
-    for night, rows in progress(nights, "staged", len(nights)):
+    rates_hz = {network.sampling_rate_hz for network in networks}
+    if len(rates_hz) > 1:
+        raise ValueError(f"networks for {' and '.join(map(str, rates_hz))} Hz can be compared, but not averaged")
+    counting = partial(_count_night, networks, usleep=usleep.pop(), vote=vote, seed=seed, precision=precision)
+    nights = list(plan.groupby(["dataset", "recording"], sort=False))
+
+    def read(night: tuple[tuple[str, str], pd.DataFrame]) -> tuple[Channels, np.ndarray]:
+        key, rows = night
+        channels = read_channels(archive, *key, rows.channels, networks[0].sampling_rate_hz)
+        return channels, archive.hypnogram(*key)
+
+    def count(night: tuple[tuple[str, str], pd.DataFrame], reading: Future) -> NightCounts | list[str]:
+        key, rows = night
         try:
-            results.append(_count_night(networks, archive, rows, **kind))
-        except (OSError, ValueError, KeyError, RuntimeError) as error:  # torch: RuntimeError
-            failed.loc[len(failed)] = [*night, str(error)]
+            return counting(*reading.result(), rows)
+        except (OSError, ValueError, KeyError, MemoryError, RuntimeError) as error:  # torch: RuntimeError
+            return [*key, str(error)]
+
+    outcomes = list(progress(work_ahead(nights, read, count), "staged", len(nights)))
+    failed = pd.DataFrame([o for o in outcomes if isinstance(o, list)], columns=["dataset", "recording", "reason"])
+    results = [outcome for outcome in outcomes if isinstance(outcome, NightCounts)]
     if not results:
         raise ValueError(f"no night could be staged; of the first: {failed.reason[0]}")
     counts = pd.concat([result.counts for result in results], ignore_index=True)
@@ -265,14 +308,21 @@ def warn_of_other_split(model: SleepNetwork, split: Split) -> None:
 
 
 def _count_night(
-    networks: Sequence[SleepNetwork], archive: Archive, plan: pd.DataFrame, *, usleep: bool, vote: Vote, seed: int
+    networks: Sequence[SleepNetwork],
+    channels: Channels,
+    truth: np.ndarray,
+    plan: pd.DataFrame,
+    *,
+    usleep: bool,
+    vote: Vote,
+    seed: int,
+    precision: Precision,
 ) -> NightCounts:
     """Of one night."""
     night = (plan.dataset.iloc[0], plan.recording.iloc[0])
-    truth = archive.hypnogram(*night)
     parts = [staged_as(row.channels, row.n_eeg, usleep=usleep) for row in plan.itertuples()]
-    needed = [part for several in parts for part in several]
-    stagings = [stage_named(network, archive, *night, needed) for network in networks]
+    needed = list(dict.fromkeys(part for several in parts for part in several))
+    stagings = [stage_channels(network, channels, needed, precision=precision) for network in networks]
     logits = {part: mean_log_probabilities([staging[part].logits[1] for staging in stagings]) for part in needed}
     counts = [confusion_matrix(truth, vote_stages([logits[part] for part in several], vote, seed)) for several in parts]
     staged = {

@@ -35,6 +35,7 @@ OptionalPath = Annotated[Path | None, BeforeValidator(_to_path), PlainSerializer
 """As `ProjectPath`; an empty text means none."""
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["32", "bf16"]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=0)]
 GroupBy = Literal["subject", "recording"]
@@ -156,7 +157,7 @@ class Loss(Strict):
 class Compute(Strict):
     """How a step is computed. All of it can change the last digits of the weights, so it belongs to a run's id."""
 
-    precision: Literal["32", "bf16"] = Field(description="float32, or bfloat16 where that is safe.")
+    precision: Precision = Field(description="float32, or bfloat16 where that is safe.")
     compile: bool = Field(description="Let torch.compile fuse the network; needs a C++ compiler.")
     n_devices: int = Field(description="Processes that share every batch, on all machines together.", ge=1)
 
@@ -218,6 +219,7 @@ class Evaluate(Parameters):
     n_draws: int = Field(description="Draws for each pair of these numbers; 0 for every combination.", ge=0)
     vote: Literal["majority", "mean"] = Field(description="How pairs of U-Sleep decide: votes, or mean probability.")
     n_bootstrap: int = Field(description="How often persons are drawn for an interval.", ge=1)
+    precision: Precision = Field(description="32, or bf16: faster on GPUs, and on CPUs with units for it.")
     device: Device = Field(description="Where to compute; auto means CUDA, else MPS, else CPU.")
     seed: int = Field(description="Seed of drawn channels, tied votes and intervals.", ge=0)
 
@@ -235,6 +237,7 @@ class Predict(Parameters):
     """05_predict: checkpoint + archive or files -> predictions."""
 
     notebook = "05_predict"
+    execution_only = Parameters.execution_only | {"n_devices"}
 
     checkpoint: ProjectPath = Field(description="The checkpoint of 03_train, or a released one.")
     archive: OptionalPath = Field(description="Archive with the nights to stage; empty to read files.")
@@ -243,7 +246,9 @@ class Predict(Parameters):
     name_by_file: bool = Field(description="Call results after the file, whose name may tell who the patient is.")
     predictions_per_epoch: list[int] = Field(description="Resolutions to write, in predictions in 30 s.", min_length=1)
     write_logits: bool = Field(description="Also write the logits (74 MB a night at 3840).")
+    precision: Precision = Field(description="32, or bf16: faster on GPUs, and on CPUs with units for it.")
     device: Device = Field(description="Where to compute; auto means CUDA, else MPS, else CPU.")
+    n_devices: int = Field(description="GPUs that share the nights, each with a process of its own.", ge=1)
 
 
 class StageOneNight(Parameters):
@@ -256,6 +261,7 @@ class StageOneNight(Parameters):
     name_by_file: bool = Field(description="Call results after the file, whose name may tell who the patient is.")
     checkpoint: ProjectPath = Field(description="The checkpoint of 03_train, or a released one.")
     predictions_per_epoch: int = Field(description="Resolution, in predictions in 30 s.", ge=1)
+    precision: Precision = Field(description="32, or bf16: faster on GPUs, and on CPUs with units for it.")
     device: Device = Field(description="Where to compute; auto means CUDA, else MPS, else CPU.")
 
 

@@ -28,7 +28,7 @@ from anysleep.params import NOTEBOOKS, ParameterError, Parameters, Train, merge_
 
 LAST_WORDS_S = 60
 """Seconds that a run has to save its state after SIGTERM."""
-STOPPED = "stopped; the same command goes on: a training from its saved state, others from their beginning"
+STOPPED = "stopped; the same command goes on: a training from its saved state, 01 and 05 after nights that are done"
 TRACED_PACKAGES = ("anysleep", "torch", "pytorch-lightning", "numpy", "scipy", "pandas", "mne", "edfio", "h5py")
 
 

@@ -38,7 +38,7 @@ class Work:
     hours: int
     montages: list[tuple[int, ...]]
     resolutions: tuple[int, ...] = (1,)
-    precision: str = "float32"
+    precision: str = "32"
     with_plain: bool = True
 
     @property
@@ -48,7 +48,7 @@ class Work:
     @property
     def words(self) -> str:
         montages = "" if len(self.montages) == 1 else f", {len(self.montages)} montages"
-        precision = "" if self.precision == "float32" else f", {self.precision}"
+        precision = "" if self.precision == "32" else f", {self.precision}"
         return f"{self.name} | {self.hours} | {self.n_channels}{montages} | {len(self.resolutions)}{precision}"
 
 
@@ -56,7 +56,7 @@ def works(device: str) -> list[Work]:
     single = [
         Work(name, 8, [(0, 1)] if name == "usleep" else ALL_OF_SIX, resolutions, precision)
         for name in ARCHITECTURES
-        for precision in (("float32",) if device == "cpu" else ("float32", "bfloat16"))
+        for precision in (("32",) if device == "cpu" else ("32", "bf16"))
         for resolutions in ((1,), FOURTEEN)
     ]
     several = [Work(name, 2, SINGLES_AND_PAIRS) for name in ("anysleep", "anysleep_late_fusion")]

@@ -1,8 +1,9 @@
 """Staging nights with a trained network: every resolution and every montage from one pass."""
 
 from anysleep.inference.devices import choose_device
+from anysleep.inference.engines import Precision
 from anysleep.inference.forecast import Forecast, forecast_staging
-from anysleep.inference.staging import Precision, Staging, default_montages, stage_montages, stage_recording
+from anysleep.inference.staging import Staging, default_montages, stage_montages, stage_recording
 from anysleep.inference.votes import Vote, majority_vote, mean_log_probabilities, softmax, vote_stages
 
 __all__ = [

@@ -5,6 +5,7 @@ the other, so that a night with all its channels needs the memory of one.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from anysleep.inference.tracks import RunningMix, Track
 from anysleep.inference.unet import Convolution, StridedConvolution, UNet, Weighted, convolve
 from anysleep.models import SleepNetwork
 
+Precision = Literal["32", "bf16"]
+DTYPES = {"32": torch.float32, "bf16": torch.bfloat16}
 Encoded = tuple[list[Track], Tensor]
 """Of one channel: what a montage needs of its signal, and the scores (M,) of every attention module."""
 Merged = tuple[Track, Tensor]
@@ -206,6 +209,11 @@ ENGINES = {
     "anysleep_early_fusion": EarlyFusionEngine,
     "anysleep_late_fusion": LateFusionEngine,
 }
+
+
+def build_engine(network: SleepNetwork, precision: Precision) -> Engine:
+    """The engine of a network, which is put in evaluation mode."""
+    return ENGINES[network.name](network.eval(), DTYPES[precision])
 
 
 def _summed(tracks: Weighted) -> Track:

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from anysleep.inference.devices import GIB, free_bytes
-from anysleep.inference.engines import ENGINES
-from anysleep.inference.staging import Montage, Precision, channels_to_keep, stage_montages
+from anysleep.inference.engines import Precision, build_engine
+from anysleep.inference.staging import Montage, channels_to_keep, stage_montages
 from anysleep.models import SleepNetwork
 
 TRIED_EPOCHS = 32
@@ -35,7 +34,7 @@ def forecast_staging(
     montages: Sequence[Montage],
     *,
     resolutions: Sequence[int] = (1,),
-    precision: Precision = "float32",
+    precision: Precision = "32",
 ) -> Forecast:
     """Memory by counting, time by staging a quarter of an hour of noise; a night that is shorter is staged itself.
 
@@ -49,7 +48,7 @@ def forecast_staging(
         began = time.perf_counter()
         stage_montages(model, noise, montages=montages, resolutions=resolutions, precision=precision)
         seconds.append(time.perf_counter() - began)
-    engine = ENGINES[model.name](model, getattr(torch, precision))
+    engine = build_engine(model, precision)
     needed = engine.needed_bytes(n_epochs * model.samples_per_epoch, len(channels_to_keep(montages)))
     logits = n_epochs * sum(resolutions) * 5 * 4 * len(montages)
     return Forecast(min(seconds) * n_epochs / tried, needed + logits, free_bytes(engine.device))

@@ -3,20 +3,18 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 
 from anysleep.inference.devices import GIB, free_bytes
-from anysleep.inference.engines import ENGINES, Engine, Merged
+from anysleep.inference.engines import Engine, Merged, Precision, build_engine
 from anysleep.inference.votes import softmax
 from anysleep.models import SleepNetwork
 from anysleep.stages import EPOCH_S
 
 Montage = tuple[int, ...]
 """Places of its channels among the signals."""
-Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Staging:
 
 
 def stage_recording(
-    model: SleepNetwork, signals: np.ndarray, *, resolutions: Sequence[int] = (1,), precision: Precision = "float32"
+    model: SleepNetwork, signals: np.ndarray, *, resolutions: Sequence[int] = (1,), precision: Precision = "32"
 ) -> Staging:
     """Stage a whole night at any number of resolutions with one pass.
 
@@ -74,7 +72,7 @@ def stage_montages(
     *,
     montages: Sequence[Montage],
     resolutions: Sequence[int] = (1,),
-    precision: Precision = "float32",
+    precision: Precision = "32",
 ) -> dict[Montage, Staging]:
     """Stage a night once for every montage, a tuple of channel indices into `signals` (C, T).
 
@@ -89,7 +87,7 @@ def stage_montages(
         model.samples_per_prediction(r)  # stops where it does not divide
     stagings = {}
     with torch.inference_mode():
-        engine = ENGINES[model.name](model.eval(), getattr(torch, precision))
+        engine = build_engine(model, precision)
         for montage, (features, attention) in zip(montages, _merged(engine, signals, montages), strict=True):
             logits = {r: of_r.cpu().numpy() for r, of_r in engine.logits(features, resolutions).items()}
             stagings[montage] = Staging(logits, attention.cpu().numpy() if len(attention) else None, dropped_s)

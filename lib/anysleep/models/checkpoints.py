@@ -5,8 +5,10 @@ from the shapes. Ours add `name`, `hyperparameters`, `sampling_rate_hz`, `predic
 """
 
 import pickle
+import sys
 import zipfile
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 
 import torch
@@ -20,6 +22,10 @@ PUBLISHED_RATE_HZ = 128
 """The rate of every released network (AnySleep paper, methods: preprocessing); released files do not say it."""
 
 RELEASED_URL = "https://media.githubusercontent.com/media/dslaborg/AnySleep/main/models/"
+RELEASED_PAGE = "https://github.com/dslaborg/AnySleep/tree/main/models"
+"""The same files for a browser."""
+LFS_POINTER = b"version https://git-lfs"
+"""What stands in the place of a file that Git LFS has not fetched starts so."""
 
 
 def load_checkpoint(
@@ -84,20 +90,36 @@ def save_checkpoint(path: str | Path, model: SleepNetwork, provenance: Mapping[s
 
 
 def fetch_checkpoint(name: str, folder: str | Path | None = None) -> Path:
-    """Download a released file by name (`anysleep-run1` ...) and verify its SHA-256; returns where it lies.
+    """Download a released file by name (`anysleep-run1` ...), verify size and SHA-256; returns where it lies.
 
-    A file that is there already and right is not downloaded again. `folder` defaults to the user's cache folder.
-    ValueError for an unknown name or a wrong hash, OSError without a network.
+    A file that is there already and right is not downloaded again, one that is damaged is. `folder` defaults to the
+    user's cache folder. Nothing appears in it before it is verified.
+
+    Raises
+    ------
+    ValueError
+        An unknown name, or what was sent has a wrong size or hash.
+    OSError
+        No network, a cut connection, or an error of the server; the message says how to do without.
     """
     import pooch  # only here: the networks themselves need torch and numpy alone
+    import requests
 
-    released = {row["file"].removesuffix(".pth"): row for row in read_table("checkpoints")}
-    name = name.removesuffix(".pth")
-    if name not in released:
-        raise ValueError(f"no released checkpoint {name!r}; there are {', '.join(sorted(released))}")
-    row = released[name]
+    row = _released_row(name)
+    url = RELEASED_URL + row["file"]
     folder = Path(folder) if folder is not None else Path(pooch.os_cache("anysleep"))
-    return Path(pooch.retrieve(RELEASED_URL + row["file"], f"sha256:{row['sha256']}", row["file"], folder))
+
+    def download(url: str, temporary: str, _: object) -> None:
+        pooch.HTTPDownloader(progressbar=sys.stderr.isatty())(url, temporary, None)
+        _check_size(Path(temporary), int(row["bytes"]), url)
+        Path(temporary).chmod(0o644)  # a temporary file is its owner's alone, a laboratory's folder is shared
+
+    try:
+        return Path(pooch.retrieve(url, f"sha256:{row['sha256']}", row["file"], folder, downloader=download))
+    except requests.RequestException as error:
+        raise OSError(
+            f"{url} could not be downloaded: try again, or put the file from {RELEASED_PAGE} into {folder} ({error})"
+        ) from error
 
 
 def recognise_architecture(state: Mapping[str, Tensor], path: str | Path = "state_dict") -> tuple[str, dict]:
@@ -120,12 +142,34 @@ def recognise_architecture(state: Mapping[str, Tensor], path: str | Path = "stat
     return name, hyperparameters | {"attention_hidden": len(hidden)}
 
 
-def _read(path: Path) -> dict:
+def _released_row(name: str) -> dict[str, str]:
+    """File, bytes and sha256 of a released checkpoint. ValueError for an unknown name."""
+    released = {row["file"].removesuffix(".pth"): row for row in read_table("checkpoints")}
+    name = name.removesuffix(".pth")
+    if name not in released:
+        near = get_close_matches(name, released, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(released))}"
+        raise ValueError(f"no released checkpoint {name!r}; {hint}")
+    return released[name]
+
+
+def _check_size(path: Path, n_bytes: int, url: str) -> None:
+    """ValueError where a download is not as long as the released file."""
+    size = path.stat().st_size
+    if size != n_bytes:
+        sent = "a Git-LFS pointer" if _starts_with(path, LFS_POINTER) else f"{size:,} bytes"
+        raise ValueError(f"{url} sent {sent} instead of the {n_bytes:,} bytes of the weights; see {RELEASED_PAGE}")
+
+
+def _starts_with(path: Path, start: bytes) -> bool:
     with path.open("rb") as file:
-        start = file.read(64)
-    if start.startswith(b"version https://git-lfs"):
+        return file.read(len(start)) == start
+
+
+def _read(path: Path) -> dict:
+    if _starts_with(path, LFS_POINTER):
         raise ValueError(f"{path}: a Git-LFS pointer, not the weights; fetch them with `git lfs pull`")
-    if not start.startswith(b"PK"):
+    if not _starts_with(path, b"PK"):
         raise ValueError(f"{path}: not a PyTorch checkpoint (it does not start as one)")
     if not zipfile.is_zipfile(path):
         raise ValueError(f"{path}: truncated, {path.stat().st_size} bytes and no end; download or copy it again")

@@ -1,0 +1,146 @@
+"""Does one channel carry the night? What becomes of the stages when each channel is left out.
+
+Attention weighs channels by their mean activity (AnySleep, arXiv 2512.14461), and may settle on one that shows no
+sleep. A good channel may matter much too, as the only EOG does for REM; so one is flagged only where many stages hang
+on it *and* something speaks against it. Two bad channels can hide each other.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import pandas as pd
+
+from anysleep.analysis.metrics import stage_metrics
+from anysleep.analysis.statistics import uncertainty
+from anysleep.inference import Staging
+
+MIN_CHANNELS = 3
+"""Where two channels disagree, nobody can tell which is right."""
+MIN_CHANGED = 0.20
+"""Share of epochs: more than any good channel of three changed in synthetic nights."""
+MIN_RATIO = 3.0
+"""Times as many epochs as without any other channel: the others agree without it, but not with it."""
+MIN_SURER_BITS = 0.1
+"""Mean entropy: a good channel makes the network surer, not less sure."""
+DISTRUSTED = ("look", "drop")
+"""Verdicts of the montage doctor that speak against a channel."""
+CANNOT_TELL = f"takes {MIN_CHANNELS} channels: where two disagree, nobody can tell which is right"
+CHANGES = ("changed_share", "kappa", "surer_bits")
+
+
+def leave_one_out(n_channels: int) -> list[tuple[int, ...]]:
+    """The montages that `channel_reliance` compares: all channels, then all but the first, all but the second ..."""
+    everything = tuple(range(n_channels))
+    smaller = [everything[:i] + everything[i + 1 :] for i in everything]
+    return [everything, *filter(None, smaller)]  # of a single channel nothing would be left
+
+
+def channel_reliance(
+    stagings: Mapping[tuple[int, ...], Staging], channels: Sequence[str], quality: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """How much the stages of a night hang on each channel, in epochs of 30 s.
+
+    Parameters
+    ----------
+    stagings
+        `stage_montages(model, signals, montages=leave_one_out(len(channels)))`.
+    channels
+        Names of the signals.
+    quality
+        The montage doctor's table (`anysleep.data.quality.examine`) of these channels, and maybe of others.
+
+    Returns
+    -------
+    One row a channel: channel; mean_attention, its weight in the staging with all channels, mean over modules;
+    attention_ratio, the same in equal shares of 1 / channels; largest_attention, in any module; changed_share, of the
+    epochs, whose stage is another one without the channel; kappa, of the stages with and without it; surer_bits, by how
+    much the mean entropy falls without it; doctor, the verdict, empty without `quality`; flag, of at most one channel,
+    on which the night hangs and should not; reason, in words, empty where there is nothing to say. With one or two
+    channels nothing is flagged, and the reason says why.
+
+    Raises
+    ------
+    ValueError
+        A montage or its predictions at 30 s are missing, or the network has no attention. That is U-Sleep, which reads
+        two channels at a time, so that none can be left out.
+    KeyError
+        `quality` lacks a channel.
+    """
+    everything, *without = _in_order(stagings, len(channels))
+    verdicts = dict.fromkeys(channels, "") if quality is None else quality.set_index("channel").verdict.to_dict()
+    attention = everything.attention.astype(float)  # (M, C)
+    weights = {
+        "channel": list(channels),
+        "mean_attention": attention.mean(axis=0),
+        "attention_ratio": attention.mean(axis=0) * len(channels),
+        "largest_attention": attention.max(axis=0),
+    }
+    changes = pd.DataFrame([_change(everything, staging) for staging in without], columns=CHANGES, dtype=float)
+    doctor = [verdicts[channel] for channel in channels]
+    return _judged(pd.DataFrame(weights).join(changes).assign(doctor=doctor))
+
+
+def verdict_of_reliance(table: pd.DataFrame) -> tuple[str, str]:
+    """For the whole night 'use', 'look' or, of one or two channels, 'unknown'; and why."""
+    if len(table) < MIN_CHANNELS:
+        return "unknown", CANNOT_TELL
+    if table.flag.any():
+        flagged = table[table.flag].iloc[0]
+        return "look", f"the night hangs on {flagged.channel}: {flagged.reason}"
+    most = table.loc[table.changed_share.idxmax()]
+    changes = f"at most {most.changed_share:.0%} of the epochs change without one channel, {most.channel}"
+    return "use", f"no channel carries the night against the others: {changes}"
+
+
+def _in_order(stagings: Mapping[tuple[int, ...], Staging], n_channels: int) -> list[Staging]:
+    """Those of `leave_one_out`. ValueError where they cannot be compared."""
+    montages = leave_one_out(n_channels)
+    for montage in montages:
+        if montage not in stagings or 1 not in stagings[montage].logits:
+            raise ValueError(
+                f"there is no staging of the channels {montage} at 30 s; "
+                f"call stage_montages with montages=leave_one_out({n_channels}) and 1 among the resolutions"
+            )
+    if stagings[montages[0]].attention is None:
+        raise ValueError("U-Sleep has no attention and reads two channels, of which none can be left out")
+    return [stagings[montage] for montage in montages]
+
+
+def _change(everything: Staging, without: Staging) -> tuple[float, float, float]:
+    """Share of changed epochs, kappa, and the entropy in bits that is gone."""
+    stages, other_stages = everything.hypnogram(1), without.hypnogram(1)
+    entropies = [uncertainty(staging.hypnodensity(1)).mean_entropy_bits for staging in (everything, without)]
+    changed_share = float((stages != other_stages).mean())
+    return changed_share, stage_metrics(stages, other_stages).kappa, float(entropies[0] - entropies[1])
+
+
+def _judged(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with flag and reason."""
+    if len(table) < MIN_CHANNELS:
+        return table.assign(flag=False, reason=CANNOT_TELL)
+    doubts = pd.Series([", ".join(_doubts(table, i)) for i in table.index])
+    suspects = table[(table.changed_share >= MIN_CHANGED) & (doubts != "")]
+    distrusted = suspects[suspects.doctor.isin(DISTRUSTED)]
+    candidates = suspects if distrusted.empty else distrusted
+    carrier = None if candidates.empty else candidates.mean_attention.idxmax()
+    table = table.assign(flag=table.index == carrier)
+    return table.assign(reason=[_reason(row, doubts[row.Index]) for row in table.itertuples()])
+
+
+def _doubts(table: pd.DataFrame, i: int) -> Iterator[str]:
+    """What speaks against the channel in row `i`."""
+    row, most_of_others = table.loc[i], table.changed_share.drop(i).max()
+    if row.changed_share >= MIN_RATIO * most_of_others:
+        yield f"at most {most_of_others:.0%} without any other"
+    if row.surer_bits >= MIN_SURER_BITS:
+        yield "the network is surer without it"
+    if row.doctor in DISTRUSTED:
+        yield f"the doctor says {row.doctor}"
+
+
+def _reason(row: tuple, doubts: str) -> str:
+    changes = f"{row.changed_share:.0%} of the epochs change without it"
+    if row.flag:
+        return f"{changes}, {doubts}: look at its trace, or stage the night without it"
+    if row.changed_share < MIN_CHANGED:
+        return f"the doctor says {row.doctor}, but only {changes}" if row.doctor in DISTRUSTED else ""
+    return f"{changes}, but {'another channel is more in doubt' if doubts else 'nothing speaks against it'}"

@@ -1,0 +1,140 @@
+"""A cohort staged night by night: what is done stays done, and the published files are assembled at the end."""
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from filelock import FileLock, Timeout
+
+from anysleep.files import NpzWriter, sha256_of
+from anysleep.inference import Precision
+from anysleep.models import load_checkpoint
+from anysleep.prediction.jobs import Job
+from anysleep.prediction.nights import Row, Task, Wanted, stage_nights
+from anysleep.prediction.workers import choose_devices, stage_on_many
+from anysleep.progress import progress
+from anysleep.runs import Run
+
+
+def write_predictions(
+    run: Run,
+    checkpoint: Path,
+    jobs: Sequence[Job],
+    resolutions: Sequence[int],
+    *,
+    write_logits: bool = False,
+    precision: Precision = "32",
+    device: str = "auto",
+    n_devices: int = 1,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Stage every night; write `r<resolution>/predictions.npz`, `labels.npz` and, on request, `logits/predictions.npz`.
+
+    Keys are `<dataset>_<recording>` for labels and stages (int8, majority over montages), and
+    `<dataset>#<recording>#<channel>&<channel>...` (U-Sleep `#<eeg>#<eog>`) for logits, float32 (P, 5).
+
+    Each night is written to the run's folder `nights` as soon as it is staged. Called again, after it was stopped or
+    because nights have failed or were added, this stages only nights that are not there, or whose source, channels,
+    checkpoint, resolutions or precision have changed. However often it was stopped, the results are the same.
+
+    Returns
+    -------
+    nights
+        A row a night: dataset, recording, status, reason, n_channels, mean_confidence, mean_entropy_bits, and yasa's
+        sleep statistics, all at 30 s. A night that fails is a row with the reason.
+    attention
+        A row a night, montage, attention module and channel: the weight, which sums to one over channels.
+
+    Raises
+    ------
+    ValueError
+        Two nights would have the same key, the disk has no room for the results, the network has no such resolution,
+        there are fewer devices, or another run writes into the same folder.
+    RuntimeError
+        A device or the process that uses it was lost; what is done is kept.
+    """
+    network, devices = load_checkpoint(checkpoint), choose_devices(device, n_devices)
+    for r in resolutions:
+        network.samples_per_prediction(r)
+    _refuse_twins(f"{job.dataset}_{job.recording}" for job in jobs)
+    wanted = Wanted(sha256_of(checkpoint), tuple(dict.fromkeys(resolutions)), write_logits, precision)
+    tasks = [(run.folder / "nights" / f"{wanted.key(job)}.npz", job) for job in jobs]
+    with _only_run(run.folder):
+        failed = _stage_missing(checkpoint, wanted, tasks, devices)
+        facts = [{"row": failed[file], "attention": []} if file in failed else _read_facts(file) for file, _ in tasks]
+        nights = pd.DataFrame([night["row"] for night in facts])
+        _refuse_twins(f"{night.dataset}_{night.recording}" for night in nights.itertuples())
+        _publish([file for file, _ in tasks if file not in failed], wanted.outputs(), run)
+        for file in {*(run.folder / "nights").glob("*.npz")} - {file for file, _ in tasks}:
+            file.unlink()  # of a checkpoint, channels or resolutions that are no longer wanted
+    return nights, pd.DataFrame([row for night in facts for row in night["attention"]])
+
+
+def _stage_missing(
+    checkpoint: Path, wanted: Wanted, tasks: Sequence[Task], devices: Sequence[torch.device]
+) -> dict[Path, Row]:
+    """Stage the nights whose files are not there. Returns the rows of those that failed."""
+    missing = [(file, job) for file, job in tasks if not file.is_file()]
+    _check_room(tasks[0][0].parent, sum(wanted.n_bytes(job) for _, job in (*tasks, *missing)))
+    print(f"{len(tasks) - len(missing)} of {len(tasks)} nights were done before", flush=True)
+    if len(devices) > 1 and len(missing) > 1:
+        outcomes = stage_on_many(checkpoint, wanted, missing, devices[: len(missing)])
+    else:
+        outcomes = stage_nights(checkpoint, wanted, missing, devices[0])
+    with closing(outcomes):
+        return {file: row for file, row in progress(outcomes, "staged", len(missing)) if row}
+
+
+def _read_facts(file: Path) -> dict[str, object]:
+    """The row of a night's table, and its rows of the table of attention."""
+    with np.load(file) as night:
+        return json.loads(night["facts"].item())
+
+
+def _publish(files: Sequence[Path], outputs: Sequence[str], run: Run) -> None:
+    """Write the published files from those of the nights, with one array in memory at a time."""
+    with ExitStack() as stack:
+        published = {output: stack.enter_context(NpzWriter(run.path(f"{output}.npz"))) for output in outputs}
+        for file in files:
+            with np.load(file) as night:
+                for name in night.files:
+                    output, _, key = name.partition(":")
+                    if output in published:
+                        published[output].add(key, night[name])
+
+
+def _refuse_twins(keys: Iterable[str]) -> None:
+    """ValueError where two nights would have the same key."""
+    numbers: dict[str, int] = {}
+    for number, key in enumerate(keys, start=1):
+        if key in numbers:
+            raise ValueError(
+                f"nights {numbers[key]} and {number} would both be {key} in the results; leave one out or rename it"
+            )
+        numbers[key] = number
+
+
+def _check_room(folder: Path, n_bytes: int) -> None:
+    """Say what will be written. ValueError where the disk has no room for it."""
+    free = shutil.disk_usage(folder).free
+    sizes = f"{n_bytes / 1e9:.2f} GB will be written, {free / 1e9:.2f} GB are free"
+    if n_bytes > free:
+        raise ValueError(f"{sizes}: choose fewer resolutions, no logits, or a run_dir on another disk")
+    print(sizes)
+
+
+@contextmanager
+def _only_run(folder: Path) -> Iterator[None]:
+    """Wipe away what a run that was killed has left half-written. ValueError where another run is at work here."""
+    (folder / "nights").mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / "nights/.lock", timeout=0):
+            for half_written in folder.rglob(".*.npz"):
+                half_written.unlink()
+            yield
+    except Timeout:
+        raise ValueError("another run writes into this folder; wait for it, or choose another run_dir") from None

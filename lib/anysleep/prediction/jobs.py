@@ -1,0 +1,205 @@
+"""Nights that are to be staged: what is known of them before they are read, and how they are read."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from anysleep.data import preprocess, read_recording
+from anysleep.data.archive import Archive, read_prepared
+from anysleep.data.channels import check_eeg_before_eog
+from anysleep.data.labels.edf import sleep_edf_scoring_beside
+from anysleep.data.preparation import PREPARATION_VERSION, source_sha256
+from anysleep.data.quality import examine, usable_channels, verdict_of_night
+from anysleep.data.readers import read_signals
+from anysleep.data.recording import Recording
+from anysleep.inference import Precision, Staging, default_montages, stage_montages
+from anysleep.models import SleepNetwork
+from anysleep.montages import Montage
+
+
+@dataclass(frozen=True)
+class Night:
+    """A night that has been read and preprocessed."""
+
+    recording: str
+    channels: tuple[str, ...]
+    signals: np.ndarray
+    """float32 (C, T) at the network's rate."""
+    montages: list[tuple[int, ...]]
+    """Indices of the channels."""
+    truth: np.ndarray | None
+    """int8 (E,), the expert's stages; None where there are none."""
+    gaps_s: np.ndarray
+    """float64 (n, 2), pauses of the recorder in s."""
+
+    def stage(
+        self, model: SleepNetwork, resolutions: Sequence[int], precision: Precision = "32"
+    ) -> dict[Montage, Staging]:
+        """The stagings of the night by montage, in names of channels."""
+        wanted = {"montages": self.montages, "resolutions": resolutions, "precision": precision}
+        stagings = stage_montages(model, self.signals, **wanted)
+        return {tuple(self.channels[i] for i in montage): staging for montage, staging in stagings.items()}
+
+
+@dataclass(frozen=True)
+class Job(ABC):
+    """A night that is read only when `read` is called, in whatever process."""
+
+    dataset: str
+    recording: str
+    source: Path
+    channels: tuple[str, ...]
+    """The channels to use; none named means all, of a file all that the doctor says to use."""
+    synthetic: bool
+    n_epochs: int
+    """As far as is known before the night is read."""
+    n_montages: int
+    made_from: str
+    """Tells the night from all others, and changes when it does."""
+
+    def name(self) -> str:
+        """What the results are called."""
+        return self.recording
+
+    @abstractmethod
+    def read(self, model: SleepNetwork) -> Night:
+        """The night as this network needs it. OSError, ValueError or KeyError where that cannot be had."""
+
+
+@dataclass(frozen=True)
+class ArchivedNight(Job):
+    """A night of an archive."""
+
+    def read(self, model: SleepNetwork) -> Night:
+        """The night with all channels at once; for U-Sleep with every pair of EEG and EOG."""
+        key = self.dataset, self.recording
+        with Archive(self.source, trusted=True) as archive:
+            eeg, eog = _chosen(archive, *key, self.channels)
+            missing = [name for name in self.channels if name not in (*eeg, *eog)]
+            signals = archive.signals(*key, [*eeg, *eog, *missing])  # KeyError says which are missing
+            montages = default_montages(model, len(eeg), len(eog))
+            truth, gaps_s = archive.hypnogram(*key), archive.gaps(*key)
+        return Night(self.recording, (*eeg, *eog), signals, montages, truth, gaps_s)
+
+
+@dataclass(frozen=True)
+class RecordedFile(Job):
+    """A recording of any format. Its channels form one montage, in the order in which they are named."""
+
+    name_by_content: bool
+    """Whether the results are called after the content, which is not read before it must be."""
+
+    def name(self) -> str:
+        """The file's name or number, or a name that follows from its content."""
+        try:
+            return result_name(self.source, keep=False) if self.name_by_content else self.recording
+        except (OSError, ValueError):  # it is gone
+            return self.recording
+
+    def read(self, model: SleepNetwork) -> Night:
+        """The night with its channels at once."""
+        night = pick_channels(read_recording(self.source, labels="lenient"), self.channels)
+        rate_hz, names = model.sampling_rate_hz, night.channels
+        signals = preprocess(night.signals, night.rates_hz, rate_hz, names=names, gaps_s=night.gaps_s)
+        return Night(self.name(), names, signals, [tuple(range(len(names)))], night.hypnogram, night.gaps_s)
+
+
+def jobs_of_archive(model: SleepNetwork, path: Path, channels: Sequence[str] = ()) -> list[Job]:
+    """A job a night of the archive, with these channels or, by default, all.
+
+    ValueError where archive and network differ in sampling rate, or there is no night.
+    """
+    jobs: list[Job] = []
+    with Archive(path) as archive:
+        if archive.sampling_rate_hz != model.sampling_rate_hz:
+            raise ValueError(
+                f"the archive has {archive.sampling_rate_hz} Hz, the network needs {model.sampling_rate_hz} Hz; "
+                "prepare the archive at that rate"
+            )
+        for night in archive.recordings().itertuples():
+            key = night.dataset, night.recording
+            eeg, eog = _chosen(archive, *key, channels)
+            n_montages = len(eeg) * len(eog) if model.name == "usleep" else 1
+            size = night.n_epochs, n_montages
+            jobs.append(ArchivedNight(*key, path, tuple(channels), night.synthetic, *size, _fingerprint(archive, *key)))
+    if not jobs:
+        raise ValueError(f"there is no night in {path.name}")
+    return jobs
+
+
+def jobs_of_files(
+    model: SleepNetwork, files: Sequence[Path], channels: Sequence[str], *, name_by_file: bool = False
+) -> list[Job]:
+    """A job a file, of which only the header is read. None named means all channels that the doctor says to use.
+
+    Results are called after the files only where `name_by_file` says so, or the recording is synthetic; after their
+    numbers where the header cannot be read. ValueError where there is no file, or U-Sleep is not told its two channels.
+    """
+    if not files:
+        raise ValueError("there is nothing to stage: name an archive or recordings")
+    if model.name == "usleep":
+        check_eeg_before_eog(channels)
+    return [
+        _job_of_file(file, number, tuple(channels), keep=name_by_file) for number, file in enumerate(files, start=1)
+    ]
+
+
+def result_name(file: Path, *, keep: bool) -> str:
+    """What results of a recording are called: its file's name where `keep` says that it identifies nobody.
+
+    Else `night-` and the first eight digits of the recording's SHA-256, as `{hash}` in a recipe.
+    """
+    return file.stem if keep else f"night-{source_sha256(file)[:8]}"
+
+
+def pick_channels(night: Recording, channels: Sequence[str]) -> Recording:
+    """The night with these channels; with none named, with all that the montage doctor says to use, EEG first.
+
+    ValueError where one is missing, or none can be used without being named.
+    """
+    if channels:
+        return night.pick(channels)
+    quality = examine(night)
+    usable = usable_channels(quality[quality.verdict == "use"])
+    if not usable:
+        raise ValueError(f"the montage doctor finds no channel to use ({verdict_of_night(quality)[1]}); name some")
+    return night.pick(usable)
+
+
+def _job_of_file(file: Path, number: int, channels: tuple[str, ...], *, keep: bool) -> RecordedFile:
+    try:
+        header = read_signals(file)
+        keep = keep or header.synthetic
+        by_content = not keep
+        stamp = f"{keep} {_stamp(*header.files, sleep_edf_scoring_beside(file))}"
+        known = header.synthetic, header.n_epochs, 1, stamp
+    except (OSError, ValueError):  # what is wrong with it shows when it is staged
+        by_content = False
+        known = False, 0, 1, str(file)
+    return RecordedFile("files", file.stem if keep else f"file-{number}", file, channels, *known, by_content)
+
+
+def _chosen(archive: Archive, dataset: str, recording: str, channels: Sequence[str]) -> tuple[list[str], list[str]]:
+    """EEG and EOG channels of a night that are among `channels`; all of them where that is empty."""
+    eeg, eog = archive.channels_of(dataset, recording)
+    wanted = channels or [*eeg, *eog]
+    return [name for name in eeg if name in wanted], [name for name in eog if name in wanted]
+
+
+def _fingerprint(archive: Archive, dataset: str, recording: str) -> str:
+    """Tells an archived night from others: name, channels, labels, and its preparation or else the file's stamp."""
+    prepared = read_prepared(archive.path, f"{dataset}/{recording}")
+    made = prepared["key"] if prepared else _stamp(archive.path)
+    hypnogram = archive.hypnogram(dataset, recording)
+    labels = "" if hypnogram is None else hashlib.sha256(hypnogram.tobytes()).hexdigest()
+    return f"{recording} {archive.channels_of(dataset, recording)} {labels} {made}"
+
+
+def _stamp(*files: Path | None) -> str:
+    """Path, size and time of the last change of files, and the version of the code that reads them."""
+    stats = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files if file]
+    return f"{PREPARATION_VERSION} {stats}"

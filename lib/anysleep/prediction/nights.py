@@ -1,0 +1,135 @@
+"""The results of one night, in a file of its own as soon as they are there."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from anysleep.ahead import work_ahead
+from anysleep.analysis.statistics import sleep_statistics, uncertainty
+from anysleep.data.reasons import without_names
+from anysleep.data.timebase import epochs_in
+from anysleep.evaluation import voted_hypnogram
+from anysleep.files import NpzWriter, written_whole
+from anysleep.inference import Precision, Staging
+from anysleep.models import SleepNetwork, load_checkpoint
+from anysleep.montages import Montage, published_key
+from anysleep.prediction.jobs import Job, Night
+from anysleep.stages import EPOCH_S, UNSCORED
+
+PREDICTION_VERSION = 1
+"""Counts up whenever the same night and network would give other numbers, so that old results are made anew."""
+
+Stagings = dict[Montage, Staging]
+Row = dict[str, object]
+Task = tuple[Path, Job]
+"""A night, and the file that its results belong in."""
+Outcome = tuple[Path, Row | None]
+"""The file that a night is in now, and None; or that it should be in, and the row that says why it is not."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is wanted of every night; with the night it decides the results, so every field counts in `key`."""
+
+    checkpoint_sha256: str
+    resolutions: tuple[int, ...]
+    write_logits: bool
+    precision: Precision = "32"
+
+    def key(self, job: Job) -> str:
+        """SHA-256 of all that decides a night's results."""
+        deciding = [PREDICTION_VERSION, asdict(self), job.dataset, job.channels, job.made_from]
+        return hashlib.sha256(json.dumps(deciding).encode()).hexdigest()
+
+    def outputs(self) -> list[str]:
+        """The published files, without their suffix."""
+        kinds = ["predictions", "labels", *(["logits/predictions"] if self.write_logits else [])]
+        return [f"r{r}/{kind}" for r in self.resolutions for kind in kinds]
+
+    def n_bytes(self, job: Job) -> int:
+        """Size of a night's results: a byte a stage, and 20 for its logits."""
+        return job.n_epochs * sum(self.resolutions) * (1 + 20 * job.n_montages * self.write_logits)
+
+
+def stage_nights(checkpoint: Path, wanted: Wanted, tasks: Sequence[Task], device: torch.device) -> Iterator[Outcome]:
+    """Stage one night after the other and write its file, while the next one is read."""
+    model = load_checkpoint(checkpoint).to(device)
+
+    def stage(task: Task, reading: Future[Night]) -> Outcome:
+        file, job = task
+        try:
+            night = reading.result()
+            content = content_of(model, wanted, job.dataset, night)
+        except torch.AcceleratorError:  # the device is lost, and with it every night that would come
+            raise
+        except Exception as error:  # one night must not stop the others, whatever a library lets through
+            reason = without_names(error, job.source)
+            return file, {"dataset": job.dataset, "recording": job.name(), "status": "failed", "reason": reason}
+        write_night(file, content)
+        return file, None
+
+    return work_ahead(tasks, lambda task: task[1].read(model), stage)
+
+
+def content_of(model: SleepNetwork, wanted: Wanted, dataset: str, night: Night) -> dict[str, np.ndarray]:
+    """Stage a night. Returns what its file holds: `<published file>:<key>` -> array, and facts as JSON."""
+    stagings = night.stage(model, sorted({1, *wanted.resolutions}), wanted.precision)
+    row = {"dataset": dataset, "recording": night.recording, "status": "ok", "reason": ""}
+    row |= _statistics(stagings, night.gaps_s)
+    attention = list(_attention_rows(dataset, night.recording, stagings))
+    content = {"facts": np.array(json.dumps({"row": row, "attention": attention}))}
+    key = f"{dataset}_{night.recording}"
+    for r in wanted.resolutions:
+        content[f"r{r}/predictions:{key}"] = without_gaps(voted_hypnogram(stagings, r), night.gaps_s, r)
+        if night.truth is not None:
+            content[f"r{r}/labels:{key}"] = night.truth
+        if wanted.write_logits:
+            for montage, staging in stagings.items():
+                of_montage = published_key(dataset, night.recording, montage, usleep=model.name == "usleep")
+                content[f"r{r}/logits/predictions:{of_montage}"] = staging.logits[r]
+    return content
+
+
+def write_night(file: Path, content: dict[str, np.ndarray]) -> None:
+    """Write a night's file, which after a power failure, too, is whole or not there."""
+    with written_whole(file) as temporary:
+        with NpzWriter(temporary) as npz:
+            for name, array in content.items():
+                npz.add(name, array)
+        with temporary.open("r+b") as written:
+            os.fsync(written.fileno())
+
+
+def without_gaps(hypnogram: np.ndarray, gaps_s: np.ndarray, predictions_per_epoch: int) -> np.ndarray:
+    """The stages (P,), 9 where the recorder paused: there is nothing to stage."""
+    paused = epochs_in(gaps_s, len(hypnogram), EPOCH_S / predictions_per_epoch)
+    return np.where(paused, UNSCORED, hypnogram).astype(np.int8)
+
+
+def _statistics(stagings: Stagings, gaps_s: np.ndarray) -> Row:
+    """All at 30 s."""
+    mean_hypnodensity = np.mean([staging.hypnodensity(1) for staging in stagings.values()], axis=0)
+    facts = {"n_channels": len({name for montage in stagings for name in montage})}
+    hypnogram = without_gaps(voted_hypnogram(stagings, 1), gaps_s, 1)
+    return facts | uncertainty(mean_hypnodensity).to_dict() | sleep_statistics(hypnogram).to_dict()
+
+
+def _attention_rows(dataset: str, recording: str, stagings: Stagings) -> Iterator[Row]:
+    for montage, staging in stagings.items():
+        for module, weights in enumerate(() if staging.attention is None else staging.attention):
+            for channel, weight in zip(montage, weights, strict=True):
+                yield {
+                    "dataset": dataset,
+                    "recording": recording,
+                    "montage": "&".join(montage),
+                    "module": module,
+                    "channel": channel,
+                    "weight": float(weight),
+                }

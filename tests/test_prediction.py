@@ -1,0 +1,486 @@
+"""Cohorts staged night by night: right, the same however often they were stopped, and nothing done twice."""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import threading
+import time
+import weakref
+from collections import Counter
+from pathlib import Path
+from shutil import copytree
+
+import h5py
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+import torch
+from filelock import FileLock
+from test_recordings import signal as edf_signal
+from test_recordings import write_edf
+from toy_training import RATE_HZ, toy_network
+
+from anysleep.data.archive import Archive, DatasetFiles, NightWriter, assemble_archive
+from anysleep.evaluation import stage_night, voted_hypnogram
+from anysleep.files import NpzWriter
+from anysleep.models import load_checkpoint, save_checkpoint
+from anysleep.prediction import jobs_of_archive, jobs_of_files, workers, write_predictions
+from anysleep.prediction.jobs import ArchivedNight, Night, RecordedFile
+from anysleep.prediction.nights import Wanted
+from anysleep.runs import Run
+
+N_NIGHTS, RESOLUTIONS = 5, [1, 4]
+
+
+def write_archive(path: Path, n_nights: int = N_NIGHTS, dataset: str = "toy", names=None) -> Path:
+    """Nights of 6 to 8 epochs, the second without labels, the third with a pause; each says how it was prepared."""
+    files = []
+    for i in range(n_nights):
+        rng, name, n_epochs = np.random.default_rng(i), names[i] if names else f"n{i}", 6 + i % 3
+        file = path.with_name(f"{path.stem}-{i}.h5")
+        with NightWriter(file, name, n_epochs, RATE_HZ) as night:
+            for channel in ("F3", "C3", "E1"):
+                night.add_channel(channel, rng.standard_normal(n_epochs * 30 * RATE_HZ).astype(np.float32))
+            if i != 1:
+                night.add_hypnogram(rng.integers(0, 5, n_epochs).astype(np.int8))
+            night.add_spans("gaps", np.array([[60.0, 80.0]] if i == 2 else []))
+            night.describe(pd.DataFrame(), {"prepared": json.dumps({"key": f"{name} as it is", "facts": {}})})
+        files.append((file, name))
+    return assemble_archive(path, [DatasetFiles(dataset, ["F3", "C3"], ["E1"], files)], RATE_HZ)
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    return write_archive(tmp_path_factory.mktemp("toy") / "toy.h5")
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoints")
+    return {name: save_checkpoint(folder / f"{name}.pth", toy_network(name), {}) for name in ("anysleep", "usleep")}
+
+
+@pytest.fixture
+def checkpoint(checkpoints):
+    return checkpoints["anysleep"]
+
+
+@pytest.fixture(scope="module")
+def peace(archive, checkpoints, tmp_path_factory):
+    """The folder of a run that nothing stopped."""
+    folder = tmp_path_factory.mktemp("peace")
+    predict(folder, checkpoints["anysleep"], archive)
+    return folder
+
+
+def predict(folder, checkpoint, archive, channels=(), resolutions=RESOLUTIONS, n_devices=1):
+    """As the notebook does."""
+    jobs = jobs_of_archive(load_checkpoint(checkpoint), archive, channels)
+    run = Run(None, folder, "id")
+    settings = {"write_logits": True, "device": "cpu", "n_devices": n_devices}
+    nights, attention = write_predictions(run, checkpoint, jobs, resolutions, **settings)
+    run.table("nights", nights)
+    run.table("attention", attention)
+    return nights, attention
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    """Every file of a run, the hidden ones too, but for the lock."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """How often each night was read and staged in this process."""
+    counts = {"read": Counter(), "stage": Counter()}
+    for cls, name in ((ArchivedNight, "read"), (RecordedFile, "read"), (Night, "stage")):
+        original = getattr(cls, name)
+
+        def count(self, *arguments, original=original, counter=counts[name]):
+            counter[self.recording] += 1
+            return original(self, *arguments)
+
+        monkeypatch.setattr(cls, name, count)
+    return counts
+
+
+def done(folder: Path) -> list[Path]:
+    return list((folder / "nights").glob("[!.]*.npz"))
+
+
+def load(folder, output):
+    with np.load(folder / f"{output}.npz") as content:
+        return dict(content)
+
+
+def test_the_files_hold_what_the_network_says(archive, checkpoint, peace):
+    """The network is asked here without any of the library's staging."""
+    network = load_checkpoint(checkpoint)
+    weights = pd.read_csv(peace / "attention.csv").set_index(["recording", "module", "channel"]).weight
+    with Archive(archive) as opened:
+        for night in (f"n{i}" for i in range(N_NIGHTS)):
+            signals = opened.signals("toy", night, ["F3", "C3", "E1"])
+            with torch.inference_mode():
+                features, attention = network.features(torch.from_numpy(signals.T[None]))
+                expected = {r: network.classify(features, r)[0].numpy() for r in RESOLUTIONS}
+            for r, logits in expected.items():
+                ours = load(peace, f"r{r}/logits/predictions")[f"toy#{night}#F3&C3&E1"]
+                assert ours.dtype == np.float32 and np.abs(ours - logits).max() < 1e-4
+                stages, truth = ours.argmax(axis=1), opened.hypnogram("toy", night)
+                if night == "n2":
+                    stages[2 * r : int(np.ceil(80 / 30 * r))] = 9  # from 60 to 80 s the recorder paused
+                saved = load(peace, f"r{r}/predictions")[f"toy_{night}"]
+                assert saved.dtype == np.int8 and saved.tolist() == stages.tolist()
+                labels = load(peace, f"r{r}/labels").get(f"toy_{night}")
+                assert labels is truth is None or (labels.dtype == np.int8 and (labels == truth).all())
+            for module, by_channel in enumerate(attention[:, 0].tolist()):
+                assert weights[night, module].tolist() == pytest.approx(by_channel, abs=1e-6)
+    assert list(load(peace, "r1/predictions")) == [f"toy_n{i}" for i in range(N_NIGHTS)]
+    nights = pd.read_csv(peace / "nights.csv")
+    assert nights.TIB.tolist() == [3, 3.5, 4, 3, 3.5] and (nights.n_channels == 3).all()
+
+
+def test_usleep_votes_over_pairs_and_keeps_the_logits_of_each(archive, checkpoints, tmp_path):
+    _, attention = predict(tmp_path, checkpoints["usleep"], archive)
+    assert attention.empty
+    logits, stages = load(tmp_path, "r4/logits/predictions"), load(tmp_path, "r4/predictions")
+    assert list(logits) == [f"toy#n{i}#{eeg}#E1" for i in range(N_NIGHTS) for eeg in ("F3", "C3")]
+    network = load_checkpoint(checkpoints["usleep"])
+    with Archive(archive) as opened:
+        stagings = stage_night(network, opened, "toy", "n0", resolutions=[4])
+    assert (stages["toy_n0"] == voted_hypnogram(stagings, 4)).all()
+    assert (logits["toy#n0#C3#E1"] == stagings["C3", "E1"].logits[4]).all()
+
+
+def die_at(moment: str, nth: int, folder: Path, checkpoint: Path, archive: Path) -> None:
+    """Predict in this process, and kill it before the nth call of what `moment` says."""
+    owner, name = {"reading": (ArchivedNight, "read"), "staging": (Night, "stage"), "adding": (NpzWriter, "add")}.get(
+        moment, (os, moment)
+    )
+    original, calls = getattr(owner, name), []
+
+    def deadly(*arguments, **keywords):
+        calls.append(1)
+        if len(calls) == nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*arguments, **keywords)
+
+    setattr(owner, name, deadly)
+    predict(folder, checkpoint, archive)
+
+
+@pytest.mark.parametrize(
+    ("moment", "nth", "n_done"),
+    [
+        ("reading", 1, 0),
+        ("staging", 3, 2),
+        ("adding", 6, 0),  # the file of the first night is half written
+        ("fsync", 4, 3),  # that of the fourth is whole, but has no name yet
+        ("replace", 8, 3),
+        ("replace", 13, 5),  # some published files are there, others not
+        ("adding", 52, 5),  # all are staged, the published files are half written
+    ],
+)
+def test_killed_at_any_moment_it_goes_on_as_if_it_never_was(
+    moment, nth, n_done, archive, checkpoint, peace, tmp_path, counted, capsys
+):
+    arguments = (moment, nth, tmp_path, checkpoint, archive)
+    process = multiprocessing.get_context("fork").Process(target=die_at, args=arguments)
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    assert len(done(tmp_path)) == n_done and not (tmp_path / "nights.csv").exists()
+    predict(tmp_path, checkpoint, archive)
+    assert f"{n_done} of 5 nights were done before" in capsys.readouterr().out
+    assert counted["read"] == counted["stage"] == Counter(f"n{i}" for i in range(n_done, 5))
+    assert written(tmp_path) == written(peace)
+
+
+def test_what_is_done_and_unchanged_is_not_done_again(archive, checkpoint, peace, tmp_path, counted):
+    copytree(peace, tmp_path / "run")
+    predict(tmp_path / "run", checkpoint, archive)
+    assert not counted["read"] and not counted["stage"]
+    assert written(tmp_path / "run") == written(peace)
+
+
+@pytest.mark.parametrize("what", ["checkpoint", "channels", "resolutions", "labels", "preparation"])
+def test_what_was_made_from_something_else_is_made_anew(what, archive, checkpoint, peace, tmp_path, counted):
+    copytree(peace, tmp_path / "run")
+    changed = tmp_path / "toy.h5"
+    changed.write_bytes(archive.read_bytes())
+    settings = {"archive": changed, "checkpoint": checkpoint}
+    if what == "checkpoint":
+        network = toy_network()
+        torch.nn.init.zeros_(network.connector[0].bias)
+        settings["checkpoint"] = save_checkpoint(tmp_path / "other.pth", network, {})
+    elif what in ("channels", "resolutions"):
+        settings |= {"channels": {"channels": ["F3", "E1"]}, "resolutions": {"resolutions": [1, 2]}}[what]
+    else:
+        with h5py.File(changed, "r+") as file:
+            if what == "labels":
+                file["toy/n3/hypnogram"][0] = 9
+            else:
+                file["toy/n3"].attrs["prepared"] = json.dumps({"key": "anew"})
+    predict(tmp_path / "run", **settings)
+    expected = ["n3"] if what in ("labels", "preparation") else [f"n{i}" for i in range(5)]
+    assert counted["stage"] == Counter(expected)
+    assert len(done(tmp_path / "run")) == 5  # the old ones are gone
+    predict(tmp_path / "anew", **settings)
+    kept = {name: content for name, content in written(tmp_path / "run").items() if "r4" not in name}
+    assert kept == {name: content for name, content in written(tmp_path / "anew").items() if "r4" not in name}
+
+
+def test_an_archive_may_grow_or_move(checkpoint, tmp_path, counted):
+    predict(tmp_path / "run", checkpoint, write_archive(tmp_path / "small.h5", 2))
+    nights, _ = predict(tmp_path / "run", checkpoint, write_archive(tmp_path / "large.h5", 4))
+    assert len(nights) == 4 and counted["stage"] == Counter(f"n{i}" for i in range(4))
+
+
+def test_an_archive_that_does_not_say_how_it_was_prepared_counts_as_a_whole(checkpoint, tmp_path, counted):
+    archive = write_archive(tmp_path / "toy.h5", 2)
+    with h5py.File(archive, "r+") as file:
+        for night in file["toy"].values():
+            del night.attrs["prepared"]
+        del file["toy/n0/hypnogram"]  # now only their names tell them apart
+    for _ in range(2):
+        predict(tmp_path / "run", checkpoint, archive)
+    assert counted["stage"] == Counter(n0=1, n1=1)
+    with h5py.File(archive, "r+") as file:
+        file["toy/n1/PSG/F3"][0] = 1
+    predict(tmp_path / "run", checkpoint, archive)
+    assert counted["stage"] == Counter(n0=2, n1=2)
+
+
+@pytest.mark.parametrize("where", ["read", "stage"])
+def test_a_night_that_fails_is_a_row_and_is_tried_again(where, archive, checkpoint, peace, tmp_path, monkeypatch):
+    cls = {"read": ArchivedNight, "stage": Night}[where]
+    original, tried = getattr(cls, where), []
+
+    def failing(self, *arguments):
+        tried.append(self.recording)
+        if self.recording == "n1" and tried.count("n1") == 1:
+            raise IndexError(f"{archive}: out of range")
+        return original(self, *arguments)
+
+    monkeypatch.setattr(cls, where, failing)
+    nights, attention = predict(tmp_path, checkpoint, archive)
+    assert nights.status.tolist() == ["ok", "failed", "ok", "ok", "ok"]
+    assert nights.reason[1] == "out of range" and "n1" not in set(attention.recording)
+    assert "toy_n1" not in load(tmp_path, "r1/predictions")
+    predict(tmp_path, checkpoint, archive)
+    assert Counter(tried) == Counter(n0=1, n1=2, n2=1, n3=1, n4=1)
+    assert written(tmp_path) == written(peace)
+
+
+def test_a_missing_channel_fails_its_night_only(checkpoint, tmp_path):
+    archive = write_archive(tmp_path / "toy.h5", 3)
+    with h5py.File(archive, "r+") as file:
+        del file["toy/n1/PSG/C3"]
+    nights, _ = predict(tmp_path / "run", checkpoint, archive, channels=["C3", "E1"])
+    assert nights.status.tolist() == ["ok", "failed", "ok"] and (nights.n_channels[::2] == 2).all()
+    assert "toy/n1 has no channel C3; it has E1, F3" in nights.reason[1]
+
+
+@pytest.mark.parametrize(
+    ("cls", "method", "error"),
+    [
+        (ArchivedNight, "read", KeyboardInterrupt),
+        (Night, "stage", KeyboardInterrupt),
+        (Night, "stage", torch.AcceleratorError),  # a GPU that is lost is lost for all nights
+    ],
+)
+def test_what_is_no_fault_of_a_night_ends_the_run(
+    cls, method, error, archive, checkpoint, peace, tmp_path, monkeypatch
+):
+    original = getattr(cls, method)
+
+    def stopping(self, *arguments):
+        if self.recording == "n3":
+            raise error
+        return original(self, *arguments)
+
+    with monkeypatch.context() as patched, pytest.raises(error):
+        patched.setattr(cls, method, stopping)
+        predict(tmp_path, checkpoint, archive)
+    assert len(done(tmp_path)) == 3
+    predict(tmp_path, checkpoint, archive)
+    assert written(tmp_path) == written(peace)
+
+
+def test_nights_of_one_name_are_refused(checkpoint, tmp_path):
+    parts = []
+    for dataset, name in (("a", "b_c"), ("a_b", "c")):
+        file = write_archive(tmp_path / f"{name}.h5", 1, dataset, [name])
+        parts.append(DatasetFiles(dataset, ["F3", "C3"], ["E1"], [(file, f"{dataset}/{name}")]))
+    archive = assemble_archive(tmp_path / "both.h5", parts, RATE_HZ)
+    with pytest.raises(ValueError, match="nights 1 and 2 would both be a_b_c in the results"):
+        predict(tmp_path / "run", checkpoint, archive)
+
+
+def test_two_signals_are_in_memory_at_most(archive, checkpoint, tmp_path, monkeypatch):
+    read, alive, counts = ArchivedNight.read, set(), []
+
+    def noting(self, model):
+        night = read(self, model)
+        alive.add(self.recording)
+        weakref.finalize(night.signals, alive.remove, self.recording)
+        counts.append(len(alive))
+        return night
+
+    monkeypatch.setattr(ArchivedNight, "read", noting)
+    predict(tmp_path, checkpoint, archive)
+    assert len(counts) == N_NIGHTS and max(counts) == 2 and not alive
+
+
+def test_the_size_is_foretold_and_a_full_disk_refused(archive, checkpoints, peace, tmp_path, monkeypatch, counted):
+    import anysleep.prediction.cohort as module
+
+    for name in ("anysleep", "usleep"):  # two pairs have the logits of two
+        folder = tmp_path / name
+        predict(folder, checkpoints[name], archive)
+        jobs = jobs_of_archive(load_checkpoint(checkpoints[name]), archive)
+        outputs = [f"r{r}/{kind}" for r in RESOLUTIONS for kind in ("predictions", "logits/predictions")]
+        n_bytes = sum(array.nbytes for output in outputs for array in load(folder, output).values())
+        wanted = Wanted("", tuple(RESOLUTIONS), write_logits=True)
+        assert sum(map(wanted.n_bytes, jobs)) == n_bytes
+    eight_hours = ArchivedNight("", "", Path(), (), False, 960, 1, "")
+    assert Wanted("", (3840,), write_logits=True).n_bytes(eight_hours) / 1e6 == pytest.approx(74 + 3.7, abs=0.3)
+    counted["read"].clear()
+    free = type("Usage", (), {"free": 100})
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda folder: free)
+    with pytest.raises(ValueError, match=r"GB will be written, 0.00 GB are free: choose fewer resolutions"):
+        predict(tmp_path / "full", checkpoints["anysleep"], archive)
+    assert not counted["read"]
+
+
+def test_a_resolution_that_cannot_be_or_a_second_run_stops_before_any_work(archive, checkpoint, tmp_path, counted):
+    with pytest.raises(ValueError, match="predictions_per_epoch is 7; it must divide the 120 samples"):
+        predict(tmp_path, checkpoint, archive, resolutions=[1, 7])
+    (tmp_path / "nights").mkdir()
+    with FileLock(tmp_path / "nights/.lock"), pytest.raises(ValueError, match="another run writes into this folder"):
+        predict(tmp_path, checkpoint, archive)
+    assert not counted["read"]
+
+
+def test_an_archive_of_another_rate_is_refused(archive, checkpoints):
+    network = toy_network()
+    network.sampling_rate_hz = 8
+    with pytest.raises(ValueError, match="the archive has 4 Hz, the network needs 8 Hz"):
+        jobs_of_archive(network, archive)
+
+
+@pytest.fixture
+def edf_files(tmp_path):
+    """One that is no EDF, one without a date, one of another length."""
+    (tmp_path / "bad.edf").write_bytes(b"bad")
+    files = [tmp_path / name for name in ("bad.edf", "Ann Smith.edf", "Bob.edf")]
+    for path, seconds in zip(files[1:], (90, 120), strict=True):
+        write_edf(path, [edf_signal("EEG Cz", 64, seconds=seconds), edf_signal("EOG", 32, seconds=seconds)])
+    return files
+
+
+def predict_files(folder, checkpoint, files, **naming):
+    jobs = jobs_of_files(load_checkpoint(checkpoint), files, ["EEG Cz", "EOG"], **naming)
+    return write_predictions(Run(None, folder, "id"), checkpoint, jobs, [1, 2], device="cpu")[0]
+
+
+def test_files_are_called_after_what_they_hold(edf_files, checkpoint, tmp_path, counted):
+    hashes = [f"night-{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}" for file in edf_files[1:]]
+    for _ in range(2):  # the second time only the bad one is tried again
+        nights = predict_files(tmp_path / "run", checkpoint, edf_files)
+        assert nights.recording.tolist() == ["file-1", *hashes] and nights.status.tolist() == ["failed", "ok", "ok"]
+        assert {key: len(stages) for key, stages in load(tmp_path / "run", "r2/predictions").items()} == {
+            f"files_{hashes[0]}": 6,
+            f"files_{hashes[1]}": 8,
+        }
+    assert counted["read"].total() == 4 and counted["stage"].total() == 2
+    nights = predict_files(tmp_path / "run", checkpoint, edf_files, name_by_file=True)
+    assert nights.recording.tolist() == ["bad", "Ann Smith", "Bob"] and counted["stage"].total() == 4
+
+
+def test_a_file_that_is_written_anew_or_gone_is_noticed(edf_files, checkpoint, tmp_path, counted):
+    predict_files(tmp_path / "run", checkpoint, edf_files)
+    os.utime(edf_files[1], (1, 1))
+    edf_files[2].unlink()
+    nights = predict_files(tmp_path / "run", checkpoint, edf_files)
+    assert nights.status.tolist() == ["failed", "ok", "failed"] and nights.recording[2] == "file-3"
+    assert counted["stage"].total() == 3
+
+
+def test_what_is_written_does_not_tell_the_files_names(edf_files, checkpoint, tmp_path):
+    predict_files(tmp_path / "run", checkpoint, edf_files).to_csv(tmp_path / "run" / "nights.csv")
+    for name, content in written(tmp_path / "run").items():
+        assert not any(word in name.encode() + content for word in (b"Ann", b"Smith", b"Bob"))
+
+
+def test_the_same_recording_under_two_names_is_refused(edf_files, checkpoint, tmp_path):
+    twin = tmp_path / "twin.edf"
+    twin.write_bytes(edf_files[1].read_bytes())
+    with pytest.raises(ValueError, match="nights 2 and 4 would both be files_night-"):
+        predict_files(tmp_path / "run", checkpoint, [*edf_files, twin])
+    with pytest.raises(ValueError, match="nights 1 and 2 would both be files_Bob in the results"):
+        predict_files(tmp_path / "run", checkpoint, [edf_files[2]] * 2, name_by_file=True)
+
+
+def stop_two_workers(stop, folder: Path, checkpoint: Path, archive: Path) -> None:
+    """A run on two devices, in a process of its own, which `stop(process, workers)` stops after four more nights."""
+    n_before = len(done(folder))
+    process = multiprocessing.get_context("fork").Process(
+        target=predict, args=(folder, checkpoint, archive), kwargs={"n_devices": 2}
+    )
+    process.start()
+    while len(done(folder)) < n_before + 4:
+        assert process.is_alive()
+        time.sleep(0.01)
+    children = psutil.Process(process.pid).children()
+    started = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    stop(process, started)
+    process.join(60)
+    _, alive = psutil.wait_procs(started, timeout=10)
+    assert len(started) == 2 and not alive and process.exitcode
+    assert n_before + 4 <= len(done(folder)) and not (folder / "nights.csv").exists()
+
+
+def test_two_devices_however_stopped_write_what_one_writes(checkpoint, tmp_path, capfd):
+    """The run is asked to stop, then loses a worker; its workers do not outlive it."""
+    archive = write_archive(tmp_path / "many.h5", n_nights=60)
+    predict(tmp_path / "one", checkpoint, archive)
+    run = (tmp_path / "two", checkpoint, archive)
+    stop_two_workers(lambda process, _: process.terminate(), *run)
+    n_before = len(done(tmp_path / "two"))
+    stop_two_workers(lambda _, started: started[0].kill(), *run)
+    said = capfd.readouterr().err
+    assert "RuntimeError: the process of cpu ended (SIGKILL) at n" in said
+    assert n_before + (60 - n_before) // 2 <= len(done(tmp_path / "two")) < 60  # the other worker has gone on
+    predict(*run)
+    assert written(tmp_path / "two") == written(tmp_path / "one")
+
+
+def test_interrupted_it_ends_its_workers(archive, checkpoint, tmp_path):
+    interrupt = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    interrupt.start()
+    with pytest.raises(KeyboardInterrupt):
+        predict(tmp_path, checkpoint, archive, n_devices=2)
+    assert not multiprocessing.active_children() and not (tmp_path / "nights.csv").exists()
+
+
+def test_an_error_in_a_worker_is_told(archive, checkpoint, tmp_path):
+    """Here the checkpoint is gone when the worker wants to load it."""
+    jobs = jobs_of_archive(load_checkpoint(checkpoint), archive)
+    tasks = [(tmp_path / f"{job.recording}.npz", job) for job in jobs]
+    wanted, device = Wanted("", (1,), write_logits=False), torch.device("cpu")
+    with pytest.raises(RuntimeError, match=r"ended \(FileNotFoundError.*gone.pth'?\) at n0 or .*; 5 are not done"):
+        list(workers.stage_on_many(tmp_path / "gone.pth", wanted, tasks, [device]))
+
+
+def test_more_devices_than_there_are_are_refused(monkeypatch):
+    assert workers.choose_devices("cpu", 3) == [torch.device("cpu")] * 3
+    monkeypatch.setattr(workers, "choose_device", torch.device)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert workers.choose_devices("cuda", 2) == [torch.device("cuda:0"), torch.device("cuda:1")]
+    with pytest.raises(ValueError, match="n_devices is 3, but of cuda there is 2"):
+        workers.choose_devices("cuda", 3)
