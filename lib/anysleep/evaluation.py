@@ -239,6 +239,7 @@ def evaluate_validation(
     split: Split,
     mode: Mode,
     channels: Sequence[str] = (),
+    precision: Precision = "32",
 ) -> Evaluation | None:
     """The split's validation nights with the montages `all` or `named`, for `calibrate`; None where there are none.
 
@@ -253,7 +254,7 @@ def evaluate_validation(
         plan = plan_montages(nights, mode, usleep=networks[0].name == "usleep", channels=channels)
     except ValueError:  # no validation night here, or none with these channels
         return None
-    return evaluate(networks, archive, plan)
+    return evaluate(networks, archive, plan, precision=precision)
 
 
 def calibrate(learned: Evaluation | None, tested: Evaluation) -> tuple[float, pd.DataFrame, pd.DataFrame]:

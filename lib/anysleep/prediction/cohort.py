@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,8 @@ import torch
 from filelock import FileLock, Timeout
 
 from anysleep.files import NpzWriter, sha256_of
-from anysleep.inference import Precision
-from anysleep.models import load_checkpoint
+from anysleep.inference import Precision, forecast_staging
+from anysleep.models import SleepNetwork, load_checkpoint
 from anysleep.prediction.jobs import Job
 from anysleep.prediction.nights import Row, Task, Wanted, stage_nights
 from anysleep.prediction.workers import choose_devices, stage_on_many
@@ -81,12 +82,25 @@ def _stage_missing(
     missing = [(file, job) for file, job in tasks if not file.is_file()]
     _check_room(tasks[0][0].parent, sum(wanted.n_bytes(job) for _, job in (*tasks, *missing)))
     print(f"{len(tasks) - len(missing)} of {len(tasks)} nights were done before", flush=True)
+    _foretell(load_checkpoint(checkpoint).to(devices[0]), wanted, [job for _, job in missing], len(devices))
     if len(devices) > 1 and len(missing) > 1:
         outcomes = stage_on_many(checkpoint, wanted, missing, devices[: len(missing)])
     else:
         outcomes = stage_nights(checkpoint, wanted, missing, devices[0])
     with closing(outcomes):
         return {file: row for file, row in progress(outcomes, "staged", len(missing)) if row}
+
+
+def _foretell(network: SleepNetwork, wanted: Wanted, jobs: Sequence[Job], n_devices: int) -> None:
+    """Say what the longest night will take, and all. What only shows when nights are read is not counted."""
+    known = [job for job in jobs if job.montages and job.n_epochs]
+    if not known:
+        return
+    longest = max(known, key=lambda job: job.n_epochs)
+    options = {"resolutions": wanted.resolutions, "precision": wanted.precision}
+    forecast = forecast_staging(network, longest.n_epochs, longest.montages, **options)
+    all_s = forecast.seconds * sum(job.n_epochs for job in known) / longest.n_epochs / n_devices
+    print(f"the longest night: {forecast}\nall nights: about {timedelta(seconds=round(all_s))} h", flush=True)
 
 
 def _read_facts(file: Path) -> dict[str, object]:

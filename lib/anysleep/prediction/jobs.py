@@ -57,7 +57,8 @@ class Job(ABC):
     synthetic: bool
     n_epochs: int
     """As far as is known before the night is read."""
-    n_montages: int
+    montages: tuple[tuple[int, ...], ...]
+    """Indices of channels, as far as is known before the night is read."""
     made_from: str
     """Tells the night from all others, and changes when it does."""
 
@@ -123,9 +124,10 @@ def jobs_of_archive(model: SleepNetwork, path: Path, channels: Sequence[str] = (
         for night in archive.recordings().itertuples():
             key = night.dataset, night.recording
             eeg, eog = _chosen(archive, *key, channels)
-            n_montages = len(eeg) * len(eog) if model.name == "usleep" else 1
-            size = night.n_epochs, n_montages
-            jobs.append(ArchivedNight(*key, path, tuple(channels), night.synthetic, *size, _fingerprint(archive, *key)))
+            can_be_staged = eeg and eog if model.name == "usleep" else eeg or eog
+            montages = default_montages(model, len(eeg), len(eog)) if can_be_staged else ()
+            known = night.synthetic, night.n_epochs, tuple(montages), _fingerprint(archive, *key)
+            jobs.append(ArchivedNight(*key, path, tuple(channels), *known))
     if not jobs:
         raise ValueError(f"there is no night in {path.name}")
     return jobs
@@ -176,10 +178,10 @@ def _job_of_file(file: Path, number: int, channels: tuple[str, ...], *, keep: bo
         keep = keep or header.synthetic
         by_content = not keep
         stamp = f"{keep} {_stamp(*header.files, sleep_edf_scoring_beside(file))}"
-        known = header.synthetic, header.n_epochs, 1, stamp
+        known = header.synthetic, header.n_epochs, (tuple(range(len(channels or header.channels))),), stamp
     except (OSError, ValueError):  # what is wrong with it shows when it is staged
         by_content = False
-        known = False, 0, 1, str(file)
+        known = False, 0, (), str(file)
     return RecordedFile("files", file.stem if keep else f"file-{number}", file, channels, *known, by_content)
 
 

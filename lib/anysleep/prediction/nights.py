@@ -55,7 +55,7 @@ class Wanted:
 
     def n_bytes(self, job: Job) -> int:
         """Size of a night's results: a byte a stage, and 20 for its logits."""
-        return job.n_epochs * sum(self.resolutions) * (1 + 20 * job.n_montages * self.write_logits)
+        return job.n_epochs * sum(self.resolutions) * (1 + 20 * len(job.montages) * self.write_logits)
 
 
 def stage_nights(checkpoint: Path, wanted: Wanted, tasks: Sequence[Task], device: torch.device) -> Iterator[Outcome]:
