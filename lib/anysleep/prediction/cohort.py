@@ -4,7 +4,6 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +99,7 @@ def _foretell(network: SleepNetwork, wanted: Wanted, jobs: Sequence[Job], n_devi
     options = {"resolutions": wanted.resolutions, "precision": wanted.precision}
     forecast = forecast_staging(network, longest.n_epochs, longest.montages, **options)
     all_s = forecast.seconds * sum(job.n_epochs for job in known) / longest.n_epochs / n_devices
-    print(f"the longest night: {forecast}\nall nights: about {timedelta(seconds=round(all_s))} h", flush=True)
+    print(f"the longest night: {forecast}\nall nights: about {all_s / 60:.1f} min", flush=True)
 
 
 def _read_facts(file: Path) -> dict[str, object]:
