@@ -156,6 +156,27 @@ def test_bfloat16_is_close(name):
     assert 1e-4 < np.abs(exact.hypnodensity(8) - rounded.hypnodensity(8)).max() < 0.05
 
 
+@pytest.mark.parametrize("change", [np.float64, np.asfortranarray, lambda x: x[:, ::-1][:, ::-1], np.ascontiguousarray])
+def test_signals_however_they_lie_in_memory(change):
+    model, signals = narrow("anysleep"), night(2, 2)
+    given = change(signals)
+    given.flags.writeable = False
+    assert np.array_equal(stage_recording(model, given).logits[1], stage_recording(model, signals).logits[1])
+
+
+def test_float32_is_not_rounded_to_fewer_bits_on_graphics_cards(monkeypatch):
+    seen, conv2d = set(), torch.nn.functional.conv2d
+
+    def watched(*arguments):
+        seen.add(torch.backends.cudnn.allow_tf32)
+        return conv2d(*arguments)
+
+    before = torch.backends.cudnn.allow_tf32
+    monkeypatch.setattr(torch.nn.functional, "conv2d", watched)
+    stage_recording(narrow("anysleep"), night(1, 1))
+    assert seen == {False} and torch.backends.cudnn.allow_tf32 == before
+
+
 def test_the_network_itself_is_left_as_it_was():
     model, signals = narrow("anysleep"), night(1, 2)
     before = {key: tensor.clone() for key, tensor in model.state_dict().items()}

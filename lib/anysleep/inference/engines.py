@@ -84,7 +84,7 @@ class Engine:
     def track(self, signal: np.ndarray) -> Track:
         """One channel (T,) as a track."""
         track = Track(len(signal), 1, self.like)
-        track.samples[:, 0] = torch.as_tensor(signal)
+        track.samples[:, 0] = torch.from_numpy(np.array(signal, dtype=np.float32))
         return track.seal()
 
 

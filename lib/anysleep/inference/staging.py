@@ -86,7 +86,7 @@ def stage_montages(
     for r in resolutions:
         model.samples_per_prediction(r)  # stops where it does not divide
     stagings = {}
-    with torch.inference_mode():
+    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # "32" means 32 bits
         engine = build_engine(model, precision)
         for montage, (features, attention) in zip(montages, _merged(engine, signals, montages), strict=True):
             logits = {r: of_r.cpu().numpy() for r, of_r in engine.logits(features, resolutions).items()}
