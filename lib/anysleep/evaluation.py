@@ -180,18 +180,13 @@ def evaluate(
     ValueError
         U-Sleep is to be averaged with another network, the networks differ in sampling rate, or no night can be staged.
     """
-    usleep = {network.name == "usleep" for network in networks}
-    if len(usleep) > 1:
-        raise ValueError("U-Sleep reads pairs, the others all channels: they can be compared, but not averaged")
-    rates_hz = {network.sampling_rate_hz for network in networks}
-    if len(rates_hz) > 1:
-        raise ValueError(f"networks for {' and '.join(map(str, rates_hz))} Hz can be compared, but not averaged")
-    counting = partial(_count_night, networks, usleep=usleep.pop(), vote=vote, seed=seed, precision=precision)
+    usleep, rate_hz = _kind_of(networks)
+    counting = partial(_count_night, networks, usleep=usleep, vote=vote, seed=seed, precision=precision)
     nights = list(plan.groupby(["dataset", "recording"], sort=False))
 
     def read(night: tuple[tuple[str, str], pd.DataFrame]) -> tuple[Channels, np.ndarray]:
         key, rows = night
-        channels = read_channels(archive, *key, rows.channels, networks[0].sampling_rate_hz)
+        channels = read_channels(archive, *key, rows.channels, rate_hz)
         return channels, archive.hypnogram(*key)
 
     def count(night: tuple[tuple[str, str], pd.DataFrame], reading: Future) -> NightCounts | list[str]:
@@ -306,6 +301,17 @@ def warn_of_other_split(model: SleepNetwork, split: Split) -> None:
             "this network was trained with another split than this one: it may know the persons that it is scored on",
             stacklevel=2,
         )
+
+
+def _kind_of(networks: Sequence[SleepNetwork]) -> tuple[bool, int]:
+    """Whether they are U-Sleep, and their sampling rate. ValueError where they differ."""
+    kinds = {(network.name == "usleep", network.sampling_rate_hz) for network in networks}
+    if len({usleep for usleep, _ in kinds}) > 1:
+        raise ValueError("U-Sleep reads pairs, the others all channels: they can be compared, but not averaged")
+    if len(kinds) > 1:
+        rates_hz = " and ".join(str(rate_hz) for _, rate_hz in sorted(kinds))
+        raise ValueError(f"networks for {rates_hz} Hz can be compared, but not averaged")
+    return kinds.pop()
 
 
 def _count_night(

@@ -4,6 +4,7 @@
 the other, so that a night with all its channels needs the memory of one.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
@@ -27,7 +28,7 @@ WORKING_TRACKS = 3
 """Tracks as long and as wide as the first level that are in memory at once, besides the levels of the encoder."""
 
 
-class Engine:
+class Engine(ABC):
     """A network made ready to stage nights, in float32 or bfloat16."""
 
     def __init__(self, network: SleepNetwork, dtype: torch.dtype):
@@ -63,13 +64,13 @@ class Engine:
         """The channels of one montage, each (T,)."""
         return self.merge(self.encode(signal) for signal in signals)
 
+    @abstractmethod
     def encode(self, signal: np.ndarray) -> Encoded:
         """One channel (T,)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def merge(self, channels: Iterable[Encoded]) -> Merged:
         """The channels of a montage."""
-        raise NotImplementedError
 
     def logits(self, features: Track, resolutions: Iterable[int]) -> dict[int, Tensor]:
         """Predictions per epoch -> float32 (P, 5)."""
@@ -150,7 +151,7 @@ class AnySleepEngine(Engine):
             yield level, attention.mlp(level.mean()[None])[0]
 
 
-class FusionEngine(Engine):
+class FusionEngine(Engine, ABC):
     """What early and late fusion share: the scores of a channel."""
 
     def __init__(self, network: SleepNetwork, dtype: torch.dtype):
