@@ -23,9 +23,11 @@ from test_recordings import signal as edf_signal
 from test_recordings import write_edf
 from toy_training import RATE_HZ, toy_network
 
+from anysleep.analysis.reliance import channel_reliance, leave_one_out
 from anysleep.data.archive import Archive, DatasetFiles, NightWriter, assemble_archive
 from anysleep.evaluation import stage_night, voted_hypnogram
 from anysleep.files import NpzWriter
+from anysleep.inference import stage_montages
 from anysleep.models import load_checkpoint, save_checkpoint
 from anysleep.prediction import jobs_of_archive, jobs_of_files, workers, write_predictions
 from anysleep.prediction.jobs import ArchivedNight, Night, RecordedFile
@@ -81,7 +83,8 @@ def predict(folder, checkpoint, archive, channels=(), resolutions=RESOLUTIONS, n
     jobs = jobs_of_archive(load_checkpoint(checkpoint), archive, channels)
     run = Run(None, folder, "id")
     settings = {"write_logits": True, "device": "cpu", "n_devices": n_devices}
-    nights, attention = write_predictions(run, checkpoint, jobs, resolutions, **settings)
+    tables = write_predictions(run, checkpoint, jobs, resolutions, **settings)
+    nights, attention = tables["nights"], tables["attention"]
     run.table("nights", nights)
     run.table("attention", attention)
     return nights, attention
@@ -385,7 +388,7 @@ def edf_files(tmp_path):
 
 def predict_files(folder, checkpoint, files, **naming):
     jobs = jobs_of_files(load_checkpoint(checkpoint), files, ["EEG Cz", "EOG"], **naming)
-    return write_predictions(Run(None, folder, "id"), checkpoint, jobs, [1, 2], device="cpu")[0]
+    return write_predictions(Run(None, folder, "id"), checkpoint, jobs, [1, 2], device="cpu")["nights"]
 
 
 def test_files_are_called_after_what_they_hold(edf_files, checkpoint, tmp_path, counted):
@@ -484,3 +487,16 @@ def test_more_devices_than_there_are_are_refused(monkeypatch):
     assert workers.choose_devices("cuda", 2) == [torch.device("cuda:0"), torch.device("cuda:1")]
     with pytest.raises(ValueError, match="n_devices is 3, but of cuda there is 2"):
         workers.choose_devices("cuda", 3)
+
+
+def test_leaving_out_each_channel_gives_its_table(archive, checkpoints, tmp_path):
+    model = load_checkpoint(checkpoints["anysleep"])
+    run, jobs = Run(None, tmp_path, "id"), jobs_of_archive(model, archive)[:1]
+    table = write_predictions(run, checkpoints["anysleep"], jobs, [1], leave_one_out=True)["reliance"]
+    night = jobs[0].read(model)
+    stagings = stage_montages(model, night.signals, montages=leave_one_out(len(night.channels)))
+    expected = channel_reliance(stagings, night.channels)
+    assert (table.recording == night.recording).all()
+    pd.testing.assert_frame_equal(table[expected.columns], expected, check_dtype=False)
+    with pytest.raises(ValueError, match="none can be left out; set leave_one_out to false"):
+        write_predictions(run, checkpoints["usleep"], jobs, [1], leave_one_out=True)

@@ -2,7 +2,8 @@
 
 Attention weighs channels by their mean activity (AnySleep, arXiv 2512.14461), and may settle on one that shows no
 sleep. A good channel may matter much too, as the only EOG does for REM; so one is flagged only where many stages hang
-on it *and* something speaks against it. Two bad channels can hide each other.
+on it *and* something speaks against it. Two bad channels hide each other, and where most are bad the good one stands
+out: the flag says where to look, not what to believe.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,9 +16,9 @@ from anysleep.inference import Staging
 
 MIN_CHANNELS = 3
 """Where two channels disagree, nobody can tell which is right."""
-MIN_CHANGED = 0.20
-"""Share of epochs: more than any good channel of three changed in synthetic nights."""
-MIN_RATIO = 3.0
+MIN_CHANGED = 0.8
+"""Equal shares (1 / channels) of the epochs: more than good channels changed in synthetic nights."""
+MIN_RATIO = 5.0
 """Times as many epochs as without any other channel: the others agree without it, but not with it."""
 MIN_SURER_BITS = 0.1
 """Mean entropy: a good channel makes the network surer, not less sure."""
@@ -80,15 +81,15 @@ def channel_reliance(
 
 
 def verdict_of_reliance(table: pd.DataFrame) -> tuple[str, str]:
-    """For the whole night 'use', 'look' or, of one or two channels, 'unknown'; and why."""
+    """For the whole night 'look', 'nothing found' or, of one or two channels, 'unknown'; and why."""
     if len(table) < MIN_CHANNELS:
         return "unknown", CANNOT_TELL
     if table.flag.any():
         flagged = table[table.flag].iloc[0]
         return "look", f"the night hangs on {flagged.channel}: {flagged.reason}"
     most = table.loc[table.changed_share.idxmax()]
-    changes = f"at most {most.changed_share:.0%} of the epochs change without one channel, {most.channel}"
-    return "use", f"no channel carries the night against the others: {changes}"
+    changes = f"at most {most.changed_share:.0%} of the epochs change without one ({most.channel})"
+    return "nothing found", f"no single channel carries the night, {changes}; two bad ones would hide each other"
 
 
 def _in_order(stagings: Mapping[tuple[int, ...], Staging], n_channels: int) -> list[Staging]:
@@ -117,13 +118,15 @@ def _judged(table: pd.DataFrame) -> pd.DataFrame:
     """The table with flag and reason."""
     if len(table) < MIN_CHANNELS:
         return table.assign(flag=False, reason=CANNOT_TELL)
+    matters = table.changed_share >= MIN_CHANGED / len(table)
     doubts = pd.Series([", ".join(_doubts(table, i)) for i in table.index])
-    suspects = table[(table.changed_share >= MIN_CHANGED) & (doubts != "")]
+    suspects = table[matters & (doubts != "")]
     distrusted = suspects[suspects.doctor.isin(DISTRUSTED)]
     candidates = suspects if distrusted.empty else distrusted
     carrier = None if candidates.empty else candidates.mean_attention.idxmax()
     table = table.assign(flag=table.index == carrier)
-    return table.assign(reason=[_reason(row, doubts[row.Index]) for row in table.itertuples()])
+    rows = zip(table.itertuples(), matters, doubts, strict=True)
+    return table.assign(reason=[_reason(*row) for row in rows])
 
 
 def _doubts(table: pd.DataFrame, i: int) -> Iterator[str]:
@@ -137,10 +140,10 @@ def _doubts(table: pd.DataFrame, i: int) -> Iterator[str]:
         yield f"the doctor says {row.doctor}"
 
 
-def _reason(row: tuple, doubts: str) -> str:
+def _reason(row: tuple, matters: bool, doubts: str) -> str:
     changes = f"{row.changed_share:.0%} of the epochs change without it"
     if row.flag:
-        return f"{changes}, {doubts}: look at its trace, or stage the night without it"
-    if row.changed_share < MIN_CHANGED:
-        return f"the doctor says {row.doctor}, but only {changes}" if row.doctor in DISTRUSTED else ""
-    return f"{changes}, but {'another channel is more in doubt' if doubts else 'nothing speaks against it'}"
+        return f"{changes}, {doubts}: look at its trace, and leave it out if it is bad"
+    if matters:
+        return f"{changes}, but {'another channel is more in doubt' if doubts else 'nothing speaks against it'}"
+    return f"the doctor says {row.doctor}, but only {changes}" if row.doctor in DISTRUSTED else ""

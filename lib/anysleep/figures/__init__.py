@@ -9,6 +9,7 @@ from anysleep.figures.confusion import plot_confusion
 from anysleep.figures.hypnodensity import plot_hypnodensity, plot_hypnogram, plot_resolutions, plot_staging
 from anysleep.figures.night import night_spectrogram, plot_night, plot_overview, plot_signals
 from anysleep.figures.quality import plot_quality
+from anysleep.figures.reliance import plot_reliance
 from anysleep.figures.shares import plot_stage_shares
 from anysleep.figures.training import plot_history
 
@@ -31,6 +32,7 @@ __all__ = [
     "plot_pair_matrix",
     "plot_quality",
     "plot_reliability",
+    "plot_reliance",
     "plot_resolutions",
     "plot_review",
     "plot_signals",

@@ -17,5 +17,5 @@ def plot_reliance(table: pd.DataFrame, ax: Axes) -> Axes:
     ax.axvline(1 / len(table), color="black", linewidth=0.8, linestyle=":", label="equal attention")
     ax.set(xlabel="share", xlim=(0, 1))
     ax.invert_yaxis()
-    ax.legend()
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
     return ax

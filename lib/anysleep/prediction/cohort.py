@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from filelock import FileLock, Timeout
 
+from anysleep.analysis.reliance import leave_one_out
 from anysleep.files import NpzWriter, sha256_of
 from anysleep.inference import Precision, forecast_staging
 from anysleep.models import SleepNetwork, load_checkpoint
@@ -28,10 +29,11 @@ def write_predictions(
     resolutions: Sequence[int],
     *,
     write_logits: bool = False,
+    leave_one_out: bool = False,
     precision: Precision = "32",
     device: str = "auto",
     n_devices: int = 1,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> dict[str, pd.DataFrame]:
     """Stage every night; write `r<resolution>/predictions.npz`, `labels.npz` and, on request, `logits/predictions.npz`.
 
     Keys are `<dataset>_<recording>` for labels and stages (int8, majority over montages), and
@@ -43,35 +45,44 @@ def write_predictions(
 
     Returns
     -------
+    Tables by name:
+
     nights
         A row a night: dataset, recording, status, reason, n_channels, mean_confidence, mean_entropy_bits, and yasa's
         sleep statistics, all at 30 s. A night that fails is a row with the reason.
     attention
         A row a night, montage, attention module and channel: the weight, which sums to one over channels.
+    reliance
+        Only with `leave_one_out`: a row a night and channel, see `channel_reliance`.
 
     Raises
     ------
     ValueError
         Two nights would have the same key, the disk has no room for the results, the network has no such resolution,
-        there are fewer devices, or another run writes into the same folder.
+        U-Sleep is to leave channels out, there are fewer devices, or another run writes into the same folder.
     RuntimeError
         A device or the process that uses it was lost; what is done is kept.
     """
     network, devices = load_checkpoint(checkpoint), choose_devices(device, n_devices)
+    if leave_one_out and network.name == "usleep":
+        raise ValueError("U-Sleep reads two channels at a time: none can be left out; set leave_one_out to false")
     for r in resolutions:
         network.samples_per_prediction(r)
     _refuse_twins(f"{job.dataset}_{job.recording}" for job in jobs)
-    wanted = Wanted(sha256_of(checkpoint), tuple(dict.fromkeys(resolutions)), write_logits, precision)
+    wanted = Wanted(sha256_of(checkpoint), tuple(dict.fromkeys(resolutions)), write_logits, leave_one_out, precision)
     tasks = [(run.folder / "nights" / f"{wanted.key(job)}.npz", job) for job in jobs]
     with _only_run(run.folder):
         failed = _stage_missing(checkpoint, wanted, tasks, devices)
-        facts = [{"row": failed[file], "attention": []} if file in failed else _read_facts(file) for file, _ in tasks]
+        facts = [{"row": failed[file]} if file in failed else _read_facts(file) for file, _ in tasks]
         nights = pd.DataFrame([night["row"] for night in facts])
         _refuse_twins(f"{night.dataset}_{night.recording}" for night in nights.itertuples())
         _publish([file for file, _ in tasks if file not in failed], wanted.outputs(), run)
         for file in {*(run.folder / "nights").glob("*.npz")} - {file for file, _ in tasks}:
             file.unlink()  # of a checkpoint, channels or resolutions that are no longer wanted
-    return nights, pd.DataFrame([row for night in facts for row in night["attention"]])
+    details = ["attention", *(["reliance"] if leave_one_out else [])]
+    return {"nights": nights} | {
+        name: pd.DataFrame([row for night in facts for row in night.get(name, [])]) for name in details
+    }
 
 
 def _stage_missing(
@@ -97,7 +108,8 @@ def _foretell(network: SleepNetwork, wanted: Wanted, jobs: Sequence[Job], n_devi
         return
     longest = max(known, key=lambda job: job.n_epochs)
     options = {"resolutions": wanted.resolutions, "precision": wanted.precision}
-    forecast = forecast_staging(network, longest.n_epochs, longest.montages, **options)
+    montages = [*longest.montages, *(leave_one_out(len(longest.montages[0])) if wanted.leave_one_out else [])]
+    forecast = forecast_staging(network, longest.n_epochs, montages, **options)
     all_s = forecast.seconds * sum(job.n_epochs for job in known) / longest.n_epochs / n_devices
     print(f"the longest night: {forecast}\nall nights: about {all_s / 60:.1f} min", flush=True)
 

@@ -12,12 +12,13 @@ import numpy as np
 import torch
 
 from anysleep.ahead import work_ahead
+from anysleep.analysis.reliance import channel_reliance, leave_one_out
 from anysleep.analysis.statistics import sleep_statistics, uncertainty
 from anysleep.data.reasons import without_names
 from anysleep.data.timebase import epochs_in
 from anysleep.evaluation import voted_hypnogram
 from anysleep.files import NpzWriter, written_whole
-from anysleep.inference import Precision, Staging
+from anysleep.inference import Precision, Staging, stage_montages
 from anysleep.models import SleepNetwork, load_checkpoint
 from anysleep.montages import Montage, published_key
 from anysleep.prediction.jobs import Job, Night
@@ -41,6 +42,7 @@ class Wanted:
     checkpoint_sha256: str
     resolutions: tuple[int, ...]
     write_logits: bool
+    leave_one_out: bool = False
     precision: Precision = "32"
 
     def key(self, job: Job) -> str:
@@ -83,8 +85,10 @@ def content_of(model: SleepNetwork, wanted: Wanted, dataset: str, night: Night) 
     stagings = night.stage(model, sorted({1, *wanted.resolutions}), wanted.precision)
     row = {"dataset": dataset, "recording": night.recording, "status": "ok", "reason": ""}
     row |= _statistics(stagings, night.gaps_s)
-    attention = list(_attention_rows(dataset, night.recording, stagings))
-    content = {"facts": np.array(json.dumps({"row": row, "attention": attention}))}
+    facts = {"row": row, "attention": list(_attention_rows(dataset, night.recording, stagings))}
+    if wanted.leave_one_out:
+        facts["reliance"] = _reliance_rows(model, dataset, night, wanted.precision)
+    content = {"facts": np.array(json.dumps(facts))}
     key = f"{dataset}_{night.recording}"
     for r in wanted.resolutions:
         content[f"r{r}/predictions:{key}"] = without_gaps(voted_hypnogram(stagings, r), night.gaps_s, r)
@@ -133,3 +137,11 @@ def _attention_rows(dataset: str, recording: str, stagings: Stagings) -> Iterato
                     "channel": channel,
                     "weight": float(weight),
                 }
+
+
+def _reliance_rows(model: SleepNetwork, dataset: str, night: Night, precision: Precision) -> list[Row]:
+    """What becomes of the night without each of its channels."""
+    montages = leave_one_out(len(night.channels))
+    stagings = stage_montages(model, night.signals, montages=montages, precision=precision)
+    rows = channel_reliance(stagings, night.channels).to_dict("records")
+    return [{"dataset": dataset, "recording": night.recording} | row for row in rows]
