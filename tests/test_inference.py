@@ -156,7 +156,12 @@ def test_bfloat16_is_close(name):
     assert 1e-4 < np.abs(exact.hypnodensity(8) - rounded.hypnodensity(8)).max() < 0.05
 
 
-@pytest.mark.parametrize("change", [np.float64, np.asfortranarray, lambda x: x[:, ::-1][:, ::-1], np.ascontiguousarray])
+def backwards(signals):
+    """The same numbers, which lie in memory the other way round."""
+    return np.ascontiguousarray(signals[:, ::-1])[:, ::-1]
+
+
+@pytest.mark.parametrize("change", [np.float64, np.asfortranarray, backwards, lambda signals: signals.astype(">f4")])
 def test_signals_however_they_lie_in_memory(change):
     model, signals = narrow("anysleep"), night(2, 2)
     given = change(signals)
@@ -164,17 +169,45 @@ def test_signals_however_they_lie_in_memory(change):
     assert np.array_equal(stage_recording(model, given).logits[1], stage_recording(model, signals).logits[1])
 
 
-def test_float32_is_not_rounded_to_fewer_bits_on_graphics_cards(monkeypatch):
-    seen, conv2d = set(), torch.nn.functional.conv2d
+@pytest.mark.parametrize("chosen", ["ieee", "tf32"])
+def test_float32_is_not_rounded_to_fewer_bits_on_graphics_cards(chosen, monkeypatch):
+    settings, seen, conv2d = [torch.backends.cudnn.conv, torch.backends.cuda.matmul], set(), torch.nn.functional.conv2d
 
     def watched(*arguments):
-        seen.add(torch.backends.cudnn.allow_tf32)
+        seen.update(setting.fp32_precision for setting in settings)
         return conv2d(*arguments)
 
-    before = torch.backends.cudnn.allow_tf32
     monkeypatch.setattr(torch.nn.functional, "conv2d", watched)
-    stage_recording(narrow("anysleep"), night(1, 1))
-    assert seen == {False} and torch.backends.cudnn.allow_tf32 == before
+    before = [setting.fp32_precision for setting in settings]
+    try:
+        for setting in settings:
+            setting.fp32_precision = chosen
+        stage_recording(narrow("anysleep"), night(1, 1))
+        assert seen == {"ieee"} and {setting.fp32_precision for setting in settings} == {chosen}
+    finally:
+        for setting, precision in zip(settings, before, strict=True):
+            setting.fp32_precision = precision
+
+
+def test_a_warning_points_to_who_called():
+    model, signals = narrow("anysleep"), night(2, 1)[:, :5000]
+    with pytest.warns(UserWarning, match="no whole epoch") as warned:
+        stage_recording(model, signals)
+        stage_montages(model, signals, montages=[(0,)])
+    assert [warning.filename for warning in warned] == [__file__, __file__]
+
+
+def test_what_is_no_use_is_refused():
+    model, signals = narrow("anysleep"), night(1, 2)
+    for call, message in [
+        (lambda: stage_recording(model, signals, precision="bf-16"), "choose one of '32', 'bf16'"),
+        (lambda: stage_recording(narrow("anysleep").double(), signals), r"model\.float\(\)"),
+        (lambda: stage_recording(model, signals.T), "transposed"),
+        (lambda: stage_recording(model, signals * 1e37), "no finite numbers"),
+        (lambda: forecast_staging(model, 10, []), "no montage"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            call()
 
 
 def test_the_network_itself_is_left_as_it_was():
@@ -260,14 +293,16 @@ def test_memory_is_foretold_and_does_not_grow_with_channels(name, peak_of_tracks
     stage_recording(model, signals)
     assert peak_of_tracks() == few
     foretold = engines.build_engine(model, "32").needed_bytes(signals.shape[1], 0)
-    assert 0.6 * foretold < few < foretold
+    foretold -= devices.COPIES_OF_TILE * devices.CPU_TILE_VALUES * 4
+    assert 0.4 * foretold < few < foretold
 
 
 def test_memory_of_many_montages_is_foretold(peak_of_tracks):
     model, signals = narrow("anysleep"), night(20, 4)
     stage_montages(model, signals, montages=list(itertools.combinations(range(4), 2)))
     foretold = engines.build_engine(model, "32").needed_bytes(signals.shape[1], 4)
-    assert 0.8 * foretold < peak_of_tracks() < foretold
+    foretold -= devices.COPIES_OF_TILE * devices.CPU_TILE_VALUES * 4
+    assert 0.6 * foretold < peak_of_tracks() < foretold
 
 
 MEASURE = """

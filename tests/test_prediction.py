@@ -31,7 +31,7 @@ from anysleep.inference import stage_montages
 from anysleep.models import load_checkpoint, save_checkpoint
 from anysleep.prediction import jobs_of_archive, jobs_of_files, workers, write_predictions
 from anysleep.prediction.jobs import ArchivedNight, Night, RecordedFile
-from anysleep.prediction.nights import Wanted
+from anysleep.prediction.nights import Wanted, stage_nights
 from anysleep.runs import Run
 
 N_NIGHTS, RESOLUTIONS = 5, [1, 4]
@@ -231,10 +231,11 @@ def test_what_was_made_from_something_else_is_made_anew(what, archive, checkpoin
     predict(tmp_path / "run", **settings)
     expected = ["n3"] if what in ("labels", "preparation") else [f"n{i}" for i in range(5)]
     assert counted["stage"] == Counter(expected)
-    assert len(done(tmp_path / "run")) == 5  # the old ones are gone
     predict(tmp_path / "anew", **settings)
-    kept = {name: content for name, content in written(tmp_path / "run").items() if "r4" not in name}
-    assert kept == {name: content for name, content in written(tmp_path / "anew").items() if "r4" not in name}
+    kept, anew = written(tmp_path / "run"), written(tmp_path / "anew")
+    assert anew.items() <= kept.items()
+    others = kept.keys() - anew.keys()  # nights are never deleted, what was published of others is
+    assert len(others) == len(expected) and all(name.startswith("nights/") for name in others)
 
 
 def test_an_archive_may_grow_or_move(checkpoint, tmp_path, counted):
@@ -272,7 +273,7 @@ def test_a_night_that_fails_is_a_row_and_is_tried_again(where, archive, checkpoi
     monkeypatch.setattr(cls, where, failing)
     nights, attention = predict(tmp_path, checkpoint, archive)
     assert nights.status.tolist() == ["ok", "failed", "ok", "ok", "ok"]
-    assert nights.reason[1] == "out of range" and "n1" not in set(attention.recording)
+    assert nights.reason[1] == "IndexError: out of range" and "n1" not in set(attention.recording)
     assert "toy_n1" not in load(tmp_path, "r1/predictions")
     predict(tmp_path, checkpoint, archive)
     assert Counter(tried) == Counter(n0=1, n1=2, n2=1, n3=1, n4=1)
@@ -420,11 +421,13 @@ def test_what_is_written_does_not_tell_the_files_names(edf_files, checkpoint, tm
         assert not any(word in name.encode() + content for word in (b"Ann", b"Smith", b"Bob"))
 
 
-def test_the_same_recording_under_two_names_is_refused(edf_files, checkpoint, tmp_path):
+def test_the_same_recording_under_two_names_counts_once(edf_files, checkpoint, tmp_path):
     twin = tmp_path / "twin.edf"
     twin.write_bytes(edf_files[1].read_bytes())
-    with pytest.raises(ValueError, match="nights 2 and 4 would both be files_night-"):
-        predict_files(tmp_path / "run", checkpoint, [*edf_files, twin])
+    nights = predict_files(tmp_path / "run", checkpoint, [*edf_files, twin])
+    assert nights.status.tolist() == ["failed", "ok", "ok", "failed"]  # the first is none
+    assert nights.reason[3] == "the same recording as number 2"
+    assert len(load(tmp_path / "run", "r1/predictions")) == 2
     with pytest.raises(ValueError, match="nights 1 and 2 would both be files_Bob in the results"):
         predict_files(tmp_path / "run", checkpoint, [edf_files[2]] * 2, name_by_file=True)
 
@@ -500,3 +503,29 @@ def test_leaving_out_each_channel_gives_its_table(archive, checkpoints, tmp_path
     pd.testing.assert_frame_equal(table[expected.columns], expected, check_dtype=False)
     with pytest.raises(ValueError, match="none can be left out; set leave_one_out to false"):
         write_predictions(run, checkpoints["usleep"], jobs, [1], leave_one_out=True)
+
+
+def test_nothing_is_lost_where_no_night_can_be_staged(archive, checkpoint, peace, tmp_path):
+    copytree(peace, tmp_path / "run")
+    with pytest.raises(RuntimeError, match=r"no night could be staged, so nothing is published; the first: .*typo"):
+        predict(tmp_path / "run", checkpoint, archive, channels=["F3", "typo"])
+    assert written(tmp_path / "run") == written(peace)
+
+
+def test_a_checkpoint_that_is_replaced_meanwhile_stops_the_run(checkpoints, archive, tmp_path):
+    checkpoint = tmp_path / "checkpoint.pth"
+    checkpoint.write_bytes(checkpoints["anysleep"].read_bytes())
+    jobs = jobs_of_archive(load_checkpoint(checkpoint), archive)
+    wanted = Wanted("of another file", (1,), write_logits=False)
+    with pytest.raises(RuntimeError, match="has been replaced since the run began"):
+        next(stage_nights(checkpoint, wanted, [(tmp_path / "n.npz", jobs[0])], torch.device("cpu")))
+
+
+def test_a_file_without_a_header_at_the_start_is_not_taken_later(edf_files, checkpoint, tmp_path):
+    file = tmp_path / "late.edf"
+    file.write_bytes(b"")
+    model = load_checkpoint(checkpoint)
+    (job,) = jobs_of_files(model, [file], [])
+    file.write_bytes(edf_files[1].read_bytes())
+    with pytest.raises(OSError, match="could not be read when the run began"):
+        job.read(model)

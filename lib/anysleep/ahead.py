@@ -18,11 +18,14 @@ def work_ahead(
     `reading.result()` is `read(item)`, or raises what that raised, so an error belongs to its own item. What was read
     is forgotten when its work is done: two are in memory at most.
     """
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        waiting: deque[tuple[Item, Future[Content]]] = deque()
+    thread = ThreadPoolExecutor(max_workers=1)
+    waiting: deque[tuple[Item, Future[Content]]] = deque()
+    try:
         for item in items:
             waiting.append((item, thread.submit(read, item)))
             if len(waiting) == 2:
                 yield work(*waiting.popleft())  # held by nobody else, so it goes when work returns
         if waiting:
             yield work(*waiting.popleft())
+    finally:
+        thread.shutdown(cancel_futures=True)

@@ -21,6 +21,7 @@ from anysleep.inference import (
     Precision,
     Staging,
     Vote,
+    check_device,
     default_montages,
     mean_log_probabilities,
     softmax,
@@ -194,6 +195,8 @@ def evaluate(
         try:
             return counting(*reading.result(), rows)
         except (OSError, ValueError, KeyError, MemoryError, RuntimeError) as error:  # torch: RuntimeError
+            check_device(next(networks[0].parameters()).device)
+            error.__traceback__ = None  # it holds what was read
             return [*key, str(error)]
 
     outcomes = list(progress(work_ahead(nights, read, count), "staged", len(nights)))

@@ -108,7 +108,7 @@ def in_own_process(*arguments: object) -> tuple[float, float]:
 
 def gflop(work: Work) -> float:
     """Of the plain network, with every channel encoded once."""
-    model = build_model(work.name)
+    model = build_model(work.name).eval()
 
     def of(n_channels: int) -> float:
         with FlopCounterMode(display=False) as counter, torch.inference_mode():

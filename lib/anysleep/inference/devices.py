@@ -1,5 +1,8 @@
 """Where networks compute, and how much memory is left there."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import psutil
 import torch
 
@@ -27,6 +30,26 @@ def free_bytes(device: torch.device) -> int:
         return psutil.virtual_memory().available
     unused_here = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return torch.cuda.mem_get_info(device)[0] + unused_here
+
+
+def check_device(device: torch.device) -> None:
+    """torch.AcceleratorError where a GPU is lost; after that no night can be staged, however good it is."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Let graphics cards compute float32 with all its bits, which is not their default for convolutions."""
+    settings = [torch.backends.cudnn.conv, torch.backends.cuda.matmul]
+    before = [setting.fp32_precision for setting in settings]
+    try:
+        for setting in settings:
+            setting.fp32_precision = "ieee"
+        yield
+    finally:
+        for setting, precision in zip(settings, before, strict=True):
+            setting.fp32_precision = precision
 
 
 def tile_values(x: torch.Tensor) -> int:

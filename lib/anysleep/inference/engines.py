@@ -6,25 +6,25 @@ the other, so that a night with all its channels needs the memory of one.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from anysleep.inference.devices import COPIES_OF_TILE, CPU_TILE_VALUES
 from anysleep.inference.tracks import RunningMix, Track
 from anysleep.inference.unet import Convolution, StridedConvolution, UNet, Weighted, convolve
 from anysleep.models import SleepNetwork
+from anysleep.params import Precision
 
-Precision = Literal["32", "bf16"]
 DTYPES = {"32": torch.float32, "bf16": torch.bfloat16}
 Encoded = tuple[list[Track], Tensor]
 """Of one channel: what a montage needs of its signal, and the scores (M,) of every attention module."""
 Merged = tuple[Track, Tensor]
 """Of a montage: the last features of the network, and the attention (M, C)."""
 
-WORKING_TRACKS = 3
+WORKING_TRACKS = 5
 """Tracks as long and as wide as the first level that are in memory at once, besides the levels of the encoder."""
 
 
@@ -43,7 +43,7 @@ class Engine(ABC):
         """Memory that a night takes at most, logits not counted, while this many encoded channels are kept."""
         first, second, *_ = self.network.filters
         values = self.levels_per_sample + WORKING_TRACKS * first + second / 2 + n_kept * self.kept_per_sample
-        return int(n_samples * values * self.dtype.itemsize)
+        return int(n_samples * values * self.dtype.itemsize) + COPIES_OF_TILE * CPU_TILE_VALUES * self.dtype.itemsize
 
     @property
     def levels_per_sample(self) -> float:
@@ -213,7 +213,12 @@ ENGINES = {
 
 
 def build_engine(network: SleepNetwork, precision: Precision) -> Engine:
-    """The engine of a network, which is put in evaluation mode."""
+    """The engine of a network, which is put in evaluation mode. ValueError where it is not one of float32."""
+    if precision not in DTYPES:
+        raise ValueError(f"precision is {precision!r}; choose one of {', '.join(map(repr, DTYPES))}")
+    dtypes = {parameter.dtype for parameter in network.parameters()}
+    if dtypes != {torch.float32}:
+        raise ValueError(f"the network's weights are {dtypes}; stage with `model.float()`, and choose a precision here")
     return ENGINES[network.name](network.eval(), DTYPES[precision])
 
 

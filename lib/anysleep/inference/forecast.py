@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from anysleep.inference.devices import GIB, free_bytes
-from anysleep.inference.engines import Precision, build_engine
+from anysleep.inference.engines import build_engine
 from anysleep.inference.staging import Montage, channels_to_keep, stage_montages
 from anysleep.models import SleepNetwork
+from anysleep.params import Precision
 
 TRIED_EPOCHS = 32
 
@@ -40,6 +41,8 @@ def forecast_staging(
 
     Arguments are those of `stage_montages`, and so are the errors.
     """
+    if not any(montages):
+        raise ValueError("there is no montage to stage")
     tried = min(n_epochs, TRIED_EPOCHS)
     n_channels = 1 + max(channel for montage in montages for channel in montage)
     noise = np.random.default_rng(0).standard_normal((n_channels, tried * model.samples_per_epoch), dtype=np.float32)

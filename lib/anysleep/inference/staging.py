@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from anysleep.inference.devices import GIB, free_bytes
-from anysleep.inference.engines import Engine, Merged, Precision, build_engine
+from anysleep.inference.devices import GIB, free_bytes, full_float32
+from anysleep.inference.engines import Engine, Merged, build_engine
 from anysleep.inference.votes import softmax
 from anysleep.models import SleepNetwork
+from anysleep.params import Precision
 from anysleep.stages import EPOCH_S
 
 Montage = tuple[int, ...]
@@ -63,7 +64,7 @@ def stage_recording(
         The night needs more memory than is free.
     """
     channels = tuple(range(len(signals)))
-    return stage_montages(model, signals, montages=[channels], resolutions=resolutions, precision=precision)[channels]
+    return _stage(model, signals, [channels], resolutions, precision)[channels]
 
 
 def stage_montages(
@@ -81,15 +82,27 @@ def stage_montages(
 
     Parameters and errors are those of `stage_recording`; IndexError where a montage names a channel that is not there.
     """
+    return _stage(model, signals, montages, resolutions, precision)
+
+
+def _stage(
+    model: SleepNetwork,
+    signals: np.ndarray,
+    montages: Sequence[Montage],
+    resolutions: Sequence[int],
+    precision: Precision,
+) -> dict[Montage, Staging]:
     montages = list(dict.fromkeys(tuple(montage) for montage in montages))
     signals, dropped_s = _whole_epochs(model, np.asarray(signals), montages)
     for r in resolutions:
         model.samples_per_prediction(r)  # stops where it does not divide
     stagings = {}
-    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # "32" means 32 bits
+    with torch.inference_mode(), full_float32():
         engine = build_engine(model, precision)
         for montage, (features, attention) in zip(montages, _merged(engine, signals, montages), strict=True):
             logits = {r: of_r.cpu().numpy() for r, of_r in engine.logits(features, resolutions).items()}
+            if not all(np.isfinite(of_r).all() for of_r in logits.values()):
+                raise ValueError("the network makes no finite numbers of these signals; have they been preprocessed?")
             stagings[montage] = Staging(logits, attention.cpu().numpy() if len(attention) else None, dropped_s)
     return stagings
 
@@ -126,17 +139,19 @@ def _whole_epochs(model: SleepNetwork, signals: np.ndarray, montages: Sequence[M
     n_channels, n_samples = signals.shape
     if not montages:
         raise ValueError("there is no montage to stage")
+    n_whole = n_samples - n_samples % model.samples_per_epoch or n_samples
+    if n_channels > n_samples:
+        raise ValueError(f"signals have shape {signals.shape}; expected (channels, samples), these look transposed")
+    for montage in montages:
+        model.check_input(torch.empty(1, n_whole, len(montage), device="meta"))
     for channel in {channel for montage in montages for channel in montage}:
         if not 0 <= channel < n_channels:
             raise IndexError(f"a montage names channel {channel}; there are {n_channels}, counted from 0")
         if not np.isfinite(signals[channel]).all():
             raise ValueError("signals hold NaN or infinite samples; preprocess them first")
-    n_whole = n_samples - n_samples % model.samples_per_epoch or n_samples
-    for montage in montages:
-        model.check_input(torch.empty(1, n_whole, len(montage), device="meta"))
     dropped_s = (n_samples - n_whole) / model.sampling_rate_hz
     if dropped_s:
-        warnings.warn(f"the last {dropped_s:.2f} s are no whole epoch of {EPOCH_S} s and are not staged", stacklevel=3)
+        warnings.warn(f"the last {dropped_s:.2f} s are no whole epoch of {EPOCH_S} s and are not staged", stacklevel=4)
     return signals[:, :n_whole], dropped_s
 
 

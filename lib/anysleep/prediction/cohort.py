@@ -21,6 +21,8 @@ from anysleep.prediction.workers import choose_devices, stage_on_many
 from anysleep.progress import progress
 from anysleep.runs import Run
 
+PUBLISHED = ("r*/predictions.npz", "r*/labels.npz", "r*/logits/predictions.npz")
+
 
 def write_predictions(
     run: Run,
@@ -41,7 +43,8 @@ def write_predictions(
 
     Each night is written to the run's folder `nights` as soon as it is staged. Called again, after it was stopped or
     because nights have failed or were added, this stages only nights that are not there, or whose source, channels,
-    checkpoint, resolutions or precision have changed. However often it was stopped, the results are the same.
+    checkpoint, resolutions or precision have changed. However often it was stopped, the results are the same, on the
+    same devices. Files of nights are never deleted.
 
     Returns
     -------
@@ -61,7 +64,7 @@ def write_predictions(
         Two nights would have the same key, the disk has no room for the results, the network has no such resolution,
         U-Sleep is to leave channels out, there are fewer devices, or another run writes into the same folder.
     RuntimeError
-        A device or the process that uses it was lost; what is done is kept.
+        No night could be staged, or a device or the process that uses it was lost; what is done is kept.
     """
     network, devices = load_checkpoint(checkpoint), choose_devices(device, n_devices)
     if leave_one_out and network.name == "usleep":
@@ -74,11 +77,12 @@ def write_predictions(
     with _only_run(run.folder):
         failed = _stage_missing(checkpoint, wanted, tasks, devices)
         facts = [{"row": failed[file]} if file in failed else _read_facts(file) for file, _ in tasks]
+        _mark_twins([night["row"] for night in facts])
         nights = pd.DataFrame([night["row"] for night in facts])
-        _refuse_twins(f"{night.dataset}_{night.recording}" for night in nights.itertuples())
-        _publish([file for file, _ in tasks if file not in failed], wanted.outputs(), run)
-        for file in {*(run.folder / "nights").glob("*.npz")} - {file for file, _ in tasks}:
-            file.unlink()  # of a checkpoint, channels or resolutions that are no longer wanted
+        is_ok = nights.status == "ok"
+        if not is_ok.any():
+            raise RuntimeError(f"no night could be staged, so nothing is published; the first: {nights.reason[0]}")
+        _publish([file for (file, _), ok in zip(tasks, is_ok, strict=True) if ok], wanted.outputs(), run)
     details = ["attention", *(["reliance"] if leave_one_out else [])]
     return {"nights": nights} | {
         name: pd.DataFrame([row for night in facts for row in night.get(name, [])]) for name in details
@@ -92,7 +96,8 @@ def _stage_missing(
     missing = [(file, job) for file, job in tasks if not file.is_file()]
     _check_room(tasks[0][0].parent, sum(wanted.n_bytes(job) for _, job in (*tasks, *missing)))
     print(f"{len(tasks) - len(missing)} of {len(tasks)} nights were done before", flush=True)
-    _foretell(load_checkpoint(checkpoint).to(devices[0]), wanted, [job for _, job in missing], len(devices))
+    if len(devices) == 1:  # several have their own processes, and a GPU may be for one process only
+        _foretell(load_checkpoint(checkpoint).to(devices[0]), wanted, [job for _, job in missing])
     if len(devices) > 1 and len(missing) > 1:
         outcomes = stage_on_many(checkpoint, wanted, missing, devices[: len(missing)])
     else:
@@ -101,7 +106,7 @@ def _stage_missing(
         return {file: row for file, row in progress(outcomes, "staged", len(missing)) if row}
 
 
-def _foretell(network: SleepNetwork, wanted: Wanted, jobs: Sequence[Job], n_devices: int) -> None:
+def _foretell(network: SleepNetwork, wanted: Wanted, jobs: Sequence[Job]) -> None:
     """Say what the longest night will take, and all. What only shows when nights are read is not counted."""
     known = [job for job in jobs if job.montages and job.n_epochs]
     if not known:
@@ -109,8 +114,12 @@ def _foretell(network: SleepNetwork, wanted: Wanted, jobs: Sequence[Job], n_devi
     longest = max(known, key=lambda job: job.n_epochs)
     options = {"resolutions": wanted.resolutions, "precision": wanted.precision}
     montages = [*longest.montages, *(leave_one_out(len(longest.montages[0])) if wanted.leave_one_out else [])]
-    forecast = forecast_staging(network, longest.n_epochs, montages, **options)
-    all_s = forecast.seconds * sum(job.n_epochs for job in known) / longest.n_epochs / n_devices
+    try:
+        forecast = forecast_staging(network, longest.n_epochs, montages, **options)
+    except (ValueError, MemoryError, RuntimeError) as error:  # the night itself will say it in its row
+        print(f"cannot foretell the longest night: {error}", flush=True)
+        return
+    all_s = forecast.seconds * sum(job.n_epochs for job in known) / longest.n_epochs
     print(f"the longest night: {forecast}\nall nights: about {all_s / 60:.1f} min", flush=True)
 
 
@@ -121,7 +130,13 @@ def _read_facts(file: Path) -> dict[str, object]:
 
 
 def _publish(files: Sequence[Path], outputs: Sequence[str], run: Run) -> None:
-    """Write the published files from those of the nights, with one array in memory at a time."""
+    """Write the published files from those of the nights, with one array in memory at a time.
+
+    Those that an earlier run left and this one does not write are removed: they may be of another network.
+    """
+    for old in (file for pattern in PUBLISHED for file in run.folder.glob(pattern)):
+        if old.relative_to(run.folder).with_suffix("").as_posix() not in outputs:
+            old.unlink()
     with ExitStack() as stack:
         published = {output: stack.enter_context(NpzWriter(run.path(f"{output}.npz"))) for output in outputs}
         for file in files:
@@ -143,6 +158,17 @@ def _refuse_twins(keys: Iterable[str]) -> None:
         numbers[key] = number
 
 
+def _mark_twins(rows: Sequence[Row]) -> None:
+    """Of nights whose content turned out to be the same, the first counts; the others become failed rows."""
+    numbers: dict[tuple, int] = {}
+    for number, row in enumerate(rows, start=1):
+        key = row["dataset"], row["recording"]
+        if row["status"] == "ok" and numbers.setdefault(key, number) != number:
+            kept = {"dataset": row["dataset"], "recording": row["recording"], "status": "failed"}
+            row.clear()
+            row |= kept | {"reason": f"the same recording as number {numbers[key]}"}
+
+
 def _check_room(folder: Path, n_bytes: int) -> None:
     """Say what will be written. ValueError where the disk has no room for it."""
     free = shutil.disk_usage(folder).free
@@ -158,8 +184,9 @@ def _only_run(folder: Path) -> Iterator[None]:
     (folder / "nights").mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / "nights/.lock", timeout=0):
-            for half_written in folder.rglob(".*.npz"):
-                half_written.unlink()
+            for pattern in ("nights/.*.npz", "r*/.*.npz", "r*/logits/.*.npz"):
+                for half_written in folder.glob(pattern):
+                    half_written.unlink()
             yield
     except Timeout:
         raise ValueError("another run writes into this folder; wait for it, or choose another run_dir") from None

@@ -103,6 +103,9 @@ class RecordedFile(Job):
 
     def read(self, model: SleepNetwork) -> Night:
         """The night with its channels at once."""
+        if not self.montages:  # nothing tells whether results of it are still those of this file
+            read_signals(self.source)
+            raise OSError("it could not be read when the run began, now it can; run it again")
         night = pick_channels(read_recording(self.source, labels="lenient"), self.channels)
         rate_hz, names = model.sampling_rate_hz, night.channels
         signals = preprocess(night.signals, night.rates_hz, rate_hz, names=names, gaps_s=night.gaps_s)
@@ -202,6 +205,7 @@ def _fingerprint(archive: Archive, dataset: str, recording: str) -> str:
 
 
 def _stamp(*files: Path | None) -> str:
-    """Path, size and time of the last change of files, and the version of the code that reads them."""
-    stats = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files if file]
+    """Path, size and times of the last change of files, and the version of the code that reads them."""
+    known = [(file, file.stat()) for file in files if file]
+    stats = [(str(file), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for file, stat in known]
     return f"{PREPARATION_VERSION} {stats}"

@@ -17,8 +17,8 @@ from anysleep.analysis.statistics import sleep_statistics, uncertainty
 from anysleep.data.reasons import without_names
 from anysleep.data.timebase import epochs_in
 from anysleep.evaluation import voted_hypnogram
-from anysleep.files import NpzWriter, written_whole
-from anysleep.inference import Precision, Staging, stage_montages
+from anysleep.files import NpzWriter, sha256_of, written_whole
+from anysleep.inference import Precision, Staging, check_device, stage_montages
 from anysleep.models import SleepNetwork, load_checkpoint
 from anysleep.montages import Montage, published_key
 from anysleep.prediction.jobs import Job, Night
@@ -63,6 +63,8 @@ class Wanted:
 def stage_nights(checkpoint: Path, wanted: Wanted, tasks: Sequence[Task], device: torch.device) -> Iterator[Outcome]:
     """Stage one night after the other and write its file, while the next one is read."""
     model = load_checkpoint(checkpoint).to(device)
+    if sha256_of(checkpoint) != wanted.checkpoint_sha256:
+        raise RuntimeError("the checkpoint has been replaced since the run began; run it again")
 
     def stage(task: Task, reading: Future[Night]) -> Outcome:
         file, job = task
@@ -72,7 +74,11 @@ def stage_nights(checkpoint: Path, wanted: Wanted, tasks: Sequence[Task], device
         except torch.AcceleratorError:  # the device is lost, and with it every night that would come
             raise
         except Exception as error:  # one night must not stop the others, whatever a library lets through
+            check_device(device)
+            error.__traceback__ = None  # it holds what was read
             reason = without_names(error, job.source)
+            if not isinstance(error, (OSError, ValueError, MemoryError)):
+                reason = f"{type(error).__name__}: {reason}"
             return file, {"dataset": job.dataset, "recording": job.name(), "status": "failed", "reason": reason}
         write_night(file, content)
         return file, None
