@@ -62,16 +62,16 @@ def assert_plain(model, signals, staging, resolutions=(1,)):
             assert staging.attention.shape == attention.shape and np.abs(staging.attention - attention).max() < 1e-5
 
 
-@pytest.fixture(params=[devices.CPU_TILE_VALUES, 500], ids=["one tile", "many tiles"])
+@pytest.fixture(params=[devices.TILE_VALUES, 500], ids=["one tile", "many tiles"])
 def tiles(request, monkeypatch):
     """Short nights as they are, and in tiles that end anywhere."""
-    monkeypatch.setattr(devices, "CPU_TILE_VALUES", request.param)
+    monkeypatch.setattr(devices, "TILE_VALUES", request.param)
 
 
 @pytest.mark.parametrize("n_epochs", [*range(1, 18), 31, 32, 33])
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_any_number_of_epochs(name, n_epochs, monkeypatch):
-    monkeypatch.setattr(devices, "CPU_TILE_VALUES", 500)
+    monkeypatch.setattr(devices, "TILE_VALUES", 500)
     model, signals = narrow(name), night(n_epochs, 2)
     assert_plain(model, signals, stage_recording(model, signals, resolutions=(1, 128)), (1, 128))
 
@@ -293,7 +293,7 @@ def test_memory_is_foretold_and_does_not_grow_with_channels(name, peak_of_tracks
     stage_recording(model, signals)
     assert peak_of_tracks() == few
     foretold = engines.build_engine(model, "32").needed_bytes(signals.shape[1], 0)
-    foretold -= devices.COPIES_OF_TILE * devices.CPU_TILE_VALUES * 4
+    foretold -= devices.COPIES_OF_TILE * devices.TILE_VALUES * 4
     assert 0.4 * foretold < few < foretold
 
 
@@ -301,7 +301,7 @@ def test_memory_of_many_montages_is_foretold(peak_of_tracks):
     model, signals = narrow("anysleep"), night(20, 4)
     stage_montages(model, signals, montages=list(itertools.combinations(range(4), 2)))
     foretold = engines.build_engine(model, "32").needed_bytes(signals.shape[1], 4)
-    foretold -= devices.COPIES_OF_TILE * devices.CPU_TILE_VALUES * 4
+    foretold -= devices.COPIES_OF_TILE * devices.TILE_VALUES * 4
     assert 0.6 * foretold < peak_of_tracks() < foretold
 
 

@@ -7,9 +7,9 @@ import psutil
 import torch
 
 GIB = 2**30
-CPU_TILE_VALUES = 2**19
-"""2 MB in float32."""
-COPIES_OF_TILE = 16
+TILE_VALUES = 2**19
+"""For each thread, 2 MB in float32."""
+COPIES_OF_TILE = 8
 """So many tiles there may be of a tile and all that is made of it on the way, within the convolution as well."""
 
 
@@ -52,8 +52,13 @@ def full_float32() -> Iterator[None]:
             setting.fp32_precision = precision
 
 
+def smallest_tile(device: torch.device) -> int:
+    """Values of a tile: on a CPU, what stays in the cache of its cores."""
+    return TILE_VALUES * (torch.get_num_threads() if device.type == "cpu" else 1)
+
+
 def tile_values(x: torch.Tensor) -> int:
-    """Values of a tile of a track like `x`: what stays in a processor's cache, or fits into a GPU beside the tracks."""
+    """Values of a tile of a track like `x`: on a GPU as many as fit in beside the tracks, as small ones take longer."""
     if x.device.type != "cuda":
-        return CPU_TILE_VALUES
-    return max(CPU_TILE_VALUES, free_bytes(x.device) // (COPIES_OF_TILE * x.itemsize))
+        return smallest_tile(x.device)
+    return max(smallest_tile(x.device), free_bytes(x.device) // (COPIES_OF_TILE * x.itemsize))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from anysleep.inference.devices import COPIES_OF_TILE, CPU_TILE_VALUES
+from anysleep.inference.devices import COPIES_OF_TILE, smallest_tile
 from anysleep.inference.tracks import RunningMix, Track
 from anysleep.inference.unet import Convolution, StridedConvolution, UNet, Weighted, convolve
 from anysleep.models import SleepNetwork
@@ -43,7 +43,8 @@ class Engine(ABC):
         """Memory that a night takes at most, logits not counted, while this many encoded channels are kept."""
         first, second, *_ = self.network.filters
         values = self.levels_per_sample + WORKING_TRACKS * first + second / 2 + n_kept * self.kept_per_sample
-        return int(n_samples * values * self.dtype.itemsize) + COPIES_OF_TILE * CPU_TILE_VALUES * self.dtype.itemsize
+        tiles = COPIES_OF_TILE * smallest_tile(self.device)
+        return int(n_samples * values + tiles) * self.dtype.itemsize
 
     @property
     def levels_per_sample(self) -> float:
