@@ -146,9 +146,9 @@ def test_one_or_two_channels_decide_nothing(n_channels):
 
 def test_what_cannot_be_compared_is_refused():
     stagings = night([1, 1, 1, 1])
-    without_attention = {key: Staging(one.logits, None, 0.0) for key, one in stagings.items()}
+    pair = {(0, 1): Staging(stagings[0, 1, 2].logits, None, 0.0)}
     with pytest.raises(ValueError, match="U-Sleep has no attention"):
-        channel_reliance(without_attention, CHANNELS)
+        channel_reliance(pair, CHANNELS[:2])
     fine = stagings | {(0, 1, 2): Staging({8: np.zeros((8 * N_EPOCHS, 5))}, np.ones((3, 3)) / 3, 0.0)}
     with pytest.raises(ValueError, match=r"no staging of the channels \(0, 1, 2\) at 30 s"):
         channel_reliance(fine, CHANNELS)

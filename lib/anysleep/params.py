@@ -251,6 +251,11 @@ class Predict(Parameters):
     device: Device = Field(description="Where to compute; auto means CUDA, else MPS, else CPU.")
     n_devices: int = Field(description="GPUs that share the nights, each with a process of its own.", ge=1)
 
+    def model_post_init(self, _: object) -> None:
+        """ValueError where it is not clear what to stage."""
+        if self.archive and self.recordings:
+            raise ValueError("recordings and archive are both named; write archive= with nothing after the sign")
+
 
 class StageOneNight(Parameters):
     """stage_one_night: one recording -> hypnogram and hypnodensity."""

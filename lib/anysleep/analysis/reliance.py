@@ -94,6 +94,8 @@ def verdict_of_reliance(table: pd.DataFrame) -> tuple[str, str]:
 
 def _in_order(stagings: Mapping[tuple[int, ...], Staging], n_channels: int) -> list[Staging]:
     """Those of `leave_one_out`. ValueError where they cannot be compared."""
+    if any(staging.attention is None for staging in stagings.values()):
+        raise ValueError("U-Sleep has no attention and reads two channels, of which none can be left out")
     montages = leave_one_out(n_channels)
     for montage in montages:
         if montage not in stagings or 1 not in stagings[montage].logits:
@@ -101,8 +103,6 @@ def _in_order(stagings: Mapping[tuple[int, ...], Staging], n_channels: int) -> l
                 f"there is no staging of the channels {montage} at 30 s; "
                 f"call stage_montages with montages=leave_one_out({n_channels}) and 1 among the resolutions"
             )
-    if stagings[montages[0]].attention is None:
-        raise ValueError("U-Sleep has no attention and reads two channels, of which none can be left out")
     return [stagings[montage] for montage in montages]
 
 

@@ -112,7 +112,7 @@ def fetch_checkpoint(name: str, folder: str | Path | None = None) -> Path:
     def download(url: str, temporary: str, _: object) -> None:
         pooch.HTTPDownloader(progressbar=sys.stderr.isatty())(url, temporary, None)
         _check_size(Path(temporary), int(row["bytes"]), url)
-        Path(temporary).chmod(0o644)  # a temporary file is its owner's alone, a laboratory's folder is shared
+        Path(temporary).chmod(0o644)  # a temporary file is for its owner alone, a folder may be for all
 
     try:
         return Path(pooch.retrieve(url, f"sha256:{row['sha256']}", row["file"], folder, downloader=download))
