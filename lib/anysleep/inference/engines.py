@@ -6,6 +6,7 @@ the other, so that a night with all its channels needs the memory of one.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from functools import reduce
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ Merged = tuple[Track, Tensor]
 
 WORKING_TRACKS = 5
 """Tracks as long and as wide as the first level that are in memory at once, besides the levels of the encoder."""
+FEW = 4
 
 
 class Engine(ABC):
@@ -76,10 +78,12 @@ class Engine(ABC):
     def logits(self, features: Track, resolutions: Iterable[int]) -> dict[int, Tensor]:
         """Predictions per epoch -> float32 (P, 5)."""
         hidden = convolve(self.before_pooling, None, features, features.n).samples.float().tanh_()
-        logits = {}
-        for r in resolutions:
-            pooled = hidden.unflatten(0, (-1, self.network.samples_per_prediction(r))).mean(dim=1)
-            classes = functional.elu_(functional.linear(pooled, *self.to_classes))
+        pooled, logits = {1: hidden}, {}
+        for r in sorted(resolutions, reverse=True):  # fine to coarse
+            n = self.network.samples_per_prediction(r)
+            finer = max(m for m in pooled if n % m == 0)
+            pooled[n] = _mean_of_every(n // finer, pooled[finer])
+            classes = functional.elu_(functional.linear(pooled[n], *self.to_classes))
             logits[r] = functional.linear(classes, *self.last)
         return logits
 
@@ -221,6 +225,16 @@ def build_engine(network: SleepNetwork, precision: Precision) -> Engine:
     if dtypes != {torch.float32}:
         raise ValueError(f"the network's weights are {dtypes}; stage with `model.float()`, and choose a precision here")
     return ENGINES[network.name](network.eval(), DTYPES[precision])
+
+
+def _mean_of_every(n: int, x: Tensor) -> Tensor:
+    """(T, F) -> (T / n, F)."""
+    if n == 1:
+        return x
+    groups = x.unflatten(0, (-1, n))
+    if n > FEW:
+        return groups.mean(dim=1)
+    return reduce(torch.add, groups.unbind(1)) / n  # torch's own mean takes longer where there is little to add
 
 
 def _summed(tracks: Weighted) -> Track:

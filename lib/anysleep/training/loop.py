@@ -175,13 +175,14 @@ class Training:
     def _validate(self, report: Callable[[State], None]) -> None:
         """Score the validation nights, add a row to the history, keep the weights if they are the best, and save."""
         state = self.state
+        loss = self._mean_loss()  # stops before nights are staged with a network that has come to nothing
         scores = metrics_of_confusion(self._confusion().numpy())
         state.history.append(
             {
                 "training_epoch": math.ceil(state.step / self.per_epoch),
                 "step": state.step,
                 "learning_rate": self.optimizer.param_groups[0]["lr"],
-                "train_loss": self._mean_loss(),
+                "train_loss": loss,
                 "valid_mf1": float(scores.mf1),
                 "valid_kappa": float(scores.kappa),
             }
