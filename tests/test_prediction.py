@@ -424,8 +424,11 @@ def test_what_is_written_does_not_tell_the_files_names(edf_files, checkpoint, tm
 def test_the_same_recording_under_two_names_counts_once(edf_files, checkpoint, tmp_path):
     twin = tmp_path / "twin.edf"
     twin.write_bytes(edf_files[1].read_bytes())
-    nights = predict_files(tmp_path / "run", checkpoint, [*edf_files, twin])
+    jobs = jobs_of_files(load_checkpoint(checkpoint), [*edf_files, twin], ["EEG Cz", "EOG"])
+    tables = write_predictions(Run(None, tmp_path / "run", "id"), checkpoint, jobs, [1], device="cpu")
+    nights, attention = tables["nights"], tables["attention"]
     assert nights.status.tolist() == ["failed", "ok", "ok", "failed"]  # the first is none
+    assert not attention.duplicated(["recording", "module", "channel"]).any() and len(attention) > 0
     assert nights.reason[3] == "the same recording as number 2"
     assert len(load(tmp_path / "run", "r1/predictions")) == 2
     with pytest.raises(ValueError, match="nights 1 and 2 would both be files_Bob in the results"):

@@ -67,10 +67,7 @@ def write_predictions(
         No night could be staged, or a device or the process that uses it was lost; what is done is kept.
     """
     network, devices = load_checkpoint(checkpoint), choose_devices(device, n_devices)
-    if leave_one_out and network.name == "usleep":
-        raise ValueError("U-Sleep reads two channels at a time: none can be left out; set leave_one_out to false")
-    for r in resolutions:
-        network.samples_per_prediction(r)
+    _check_wanted(network, resolutions, leave_one_out=leave_one_out)
     _refuse_twins(f"{job.dataset}_{job.recording}" for job in jobs)
     wanted = Wanted(sha256_of(checkpoint), tuple(dict.fromkeys(resolutions)), write_logits, leave_one_out, precision)
     tasks = [(run.folder / "nights" / f"{wanted.key(job)}.npz", job) for job in jobs]
@@ -83,10 +80,19 @@ def write_predictions(
         if not is_ok.any():
             raise RuntimeError(f"no night could be staged, so nothing is published; the first: {nights.reason[0]}")
         _publish([file for (file, _), ok in zip(tasks, is_ok, strict=True) if ok], wanted.outputs(), run)
+    counted = [night for night, ok in zip(facts, is_ok, strict=True) if ok]  # of twins the first only
     details = ["attention", *(["reliance"] if leave_one_out else [])]
     return {"nights": nights} | {
-        name: pd.DataFrame([row for night in facts for row in night.get(name, [])]) for name in details
+        name: pd.DataFrame([row for night in counted for row in night[name]]) for name in details
     }
+
+
+def _check_wanted(network: SleepNetwork, resolutions: Sequence[int], *, leave_one_out: bool) -> None:
+    """ValueError where the network cannot do it."""
+    if leave_one_out and network.name == "usleep":
+        raise ValueError("U-Sleep reads two channels at a time: none can be left out; set leave_one_out to false")
+    for r in resolutions:
+        network.samples_per_prediction(r)
 
 
 def _stage_missing(
