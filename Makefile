@@ -27,6 +27,8 @@ bench: $(READY)
 
 effects: $(READY)
 	$(BIN)/python tests/bench/effects.py
+	$(BIN)/snakemake --cores 2 --config profile=effects --quiet rules --rerun-incomplete --nolock
+	$(BIN)/python tests/bench/planted.py
 
 clean:
 	rm -rf .venv outputs/demo

@@ -2,10 +2,12 @@
 
     snakemake --cores 2 --config profile=demo
 
-A profile is a folder of params/. Each rule is one notebook; its run folder is outputs/<profile>/<notebook>/, and the
-executed notebook, with the error where there is one, is that folder's notebook.ipynb. A variant of 03 or 04, such as
-03_train.usleep.seed1, adds the files 03_train.usleep.yaml and 03_train.seed1.yaml; where the profile has those of the
-paper, its twelve trainings and their evaluations belong to the graph.
+A profile is a folder of params/. A run is one notebook with one set of parameters; its folder is
+outputs/<profile>/<notebook><variant>/, and the executed notebook, with the error where there is one, is that folder's
+notebook.ipynb. A variant such as 03_train.usleep.seed1 adds the files 03_train.usleep.yaml and 03_train.seed1.yaml. The
+graph has every variant of `KNOWN` whose files the profile has; what a run reads of other runs is in its parameters.
+
+The profile paper evaluates the released weights; with `--config profile=paper weights=trained` it trains its own first.
 """
 
 import os
@@ -20,6 +22,23 @@ OUT = f"outputs/{PROFILE}"
 TRAINED = ("checkpoint.pth", "split.yaml", "result.json")
 LIBRARY = sorted(str(path) for path in Path("lib/anysleep").rglob("*.py"))
 
+NETWORKS = {"anysleep": "", "usleep": ".usleep", "anysleep-early-fusion": ".early_fusion", "anysleep-late-fusion": ".late_fusion"}
+SEEDS = ("", ".seed1", ".seed2")
+KNOWN = {
+    "01_prepare": [""],
+    "02_inspect": [""],
+    "03_train": [*(f"{network}{seed}" for network in NETWORKS.values() for seed in SEEDS), ".untrained"],
+    "04_evaluate": [*NETWORKS.values(), ".draws", ".pairs"],
+    "05_predict": [*(f"{nights}{seed}" for nights in ("", ".dod", ".attention") for seed in SEEDS), ".untrained"],
+    "06_arousals": [*SEEDS, ".untrained"],
+    "07_traits": [f"{trait}{seed}" for trait in ("", ".sex") for seed in SEEDS] + [".osa", ".osa.dod_seed1", ".osa.dod_seed2"],
+    "08_figures": [""],
+    "stage_one_night": [""],
+}
+"""Notebook -> variants that belong to the graph where the profile has their files."""
+ALONE = ("02_inspect", "06_arousals", "08_figures")
+"""Notebooks that leave the other core to others."""
+
 
 def files(notebook, variant=""):
     """The parameter files of a run: `variant` is '' or '.usleep.seed1', each part a file of its own."""
@@ -27,47 +46,7 @@ def files(notebook, variant=""):
     return [f"params/{PROFILE}/{notebook}{part}.yaml" for part in parts]
 
 
-def sources(notebook, variant=""):
-    """What a run depends on besides the data: the notebook, its parameters, the library.
-
-    Weeks of training are not done again because a line of code has changed; the demo's minutes are.
-    """
-    code = [f"notebooks/{notebook}.ipynb", *LIBRARY]
-    return [*files(notebook, variant), *(code if PROFILE == "demo" or notebook != "03_train" else map(ancient, code))]
-
-
-def has(notebook, variant):
-    """Whether the profile holds all files of this variant."""
-    return all(os.path.exists(file) for file in files(notebook, variant))
-
-
-TRAININGS = [
-    f"{architecture}{seed}"
-    for architecture in ("", ".usleep", ".early_fusion", ".late_fusion")
-    for seed in ("", ".seed1", ".seed2")
-    if has("03_train", f"{architecture}{seed}")
-]
-EVALUATIONS = [
-    variant
-    for variant in ("", ".usleep", ".early_fusion", ".late_fusion", ".seeds", ".draws", ".pairs")
-    if has("04_evaluate", variant)
-]
-OTHERS = [notebook for notebook in ("02_inspect", "05_predict", "stage_one_night") if has(notebook, "")]
-
-
-def recipes():
-    """The recipes that the profile's 01 names."""
-    with open(f"params/{PROFILE}/01_prepare.yaml") as file:
-        return list(yaml.safe_load(file)["datasets"])
-
-
-def run(notebook, variant=""):
-    """The command that validates the parameters and runs the notebook into its folder."""
-    replace_shell = "" if os.name == "nt" else "exec "  # so that a signal reaches the run itself
-    return f"{replace_shell}{shlex.quote(sys.executable)} -m anysleep.runs {notebook} {' '.join(files(notebook, variant))}"
-
-
-def settings(notebook, variant):
+def settings(notebook, variant=""):
     """The merged parameters of a run."""
     merged = {}
     for file in files(notebook, variant):
@@ -76,36 +55,71 @@ def settings(notebook, variant):
     return merged
 
 
-def earlier_results(variant):
-    """What a training takes over from another one: its split, its weights."""
-    given = settings("03_train", variant)
-    split = given["split"]
-    return [path for path in (split, given["fine_tune"]["initial_checkpoint"]) if path.startswith(OUT)]
+def variants(notebook):
+    """The variants of which the profile has all files."""
+    return [variant for variant in KNOWN[notebook] if all(map(os.path.exists, files(notebook, variant)))]
 
 
-def checkpoints(variant):
-    """What an evaluation compares."""
-    given = settings("04_evaluate", variant)
-    return [path for path in (given["checkpoint"], *given["more_checkpoints"]) if path.startswith(OUT)]
+def results(notebooks):
+    """The last file of every run of these notebooks."""
+    return [f"{OUT}/{notebook}{variant}/result.json" for notebook in notebooks for variant in variants(notebook)]
+
+
+def sources(notebook, variant=""):
+    """What a run depends on besides data: the notebook, its parameters, the library.
+
+    Weeks of training are not done again because a line of code has changed; the demo's minutes are.
+    """
+    code = [f"notebooks/{notebook}.ipynb", *LIBRARY]
+    return [*files(notebook, variant), *(code if PROFILE == "demo" or notebook != "03_train" else map(ancient, code))]
+
+
+def earlier(notebook, variant=""):
+    """What a run reads of other runs: every file of this profile that its parameters name."""
+    if notebook == "08_figures":
+        return results(KNOWN.keys() - {"08_figures", "02_inspect", "stage_one_night"})
+    given = settings(notebook, variant)
+    nested = [value for group in given.values() if isinstance(group, dict) for value in group.values()]
+    listed = [value for values in given.values() if isinstance(values, list) for value in values]
+    named = [str(value) for value in (*given.values(), *nested, *listed)]
+    folders = [f"{given['predictions']}/result.json"] if given.get("predictions") else []
+    return [name for name in named if name.startswith(OUT) and name.endswith((".h5", ".pth", ".yaml"))] + folders
+
+
+def run(notebook, variant=""):
+    """The command that validates the parameters and runs the notebook into its folder."""
+    replace_shell = "" if os.name == "nt" else "exec "  # so that a signal reaches the run itself
+    return f"{replace_shell}{shlex.quote(sys.executable)} -m anysleep.runs {notebook} {' '.join(files(notebook, variant))}"
+
+
+def weights(wildcards):
+    """Where the weights of a released name, such as usleep-run2, come from if not from the net: our own training."""
+    if config.get("weights", "released") == "released":
+        return []
+    network, number = wildcards.name.rsplit("-run", 1)
+    return f"{OUT}/03_train{NETWORKS[network]}{SEEDS[int(number) - 1]}/checkpoint.pth"
+
+
+def runs_of(wildcards):
+    """Sources and earlier results of the run that these wildcards name."""
+    return [*sources(wildcards.notebook, wildcards.variant), *earlier(wildcards.notebook, wildcards.variant)]
 
 
 wildcard_constraints:
+    notebook=r"0\d_[a-z]+|stage_one_night",
     variant=r"(\.\w+)*",
 
 
 rule all:
     input:
         f"{OUT}/01_prepare/archive.h5",
-        f"{OUT}/01_prepare/result.json",
-        [f"{OUT}/{notebook}/result.json" for notebook in OTHERS],
-        [f"{OUT}/03_train{variant}/{file}" for variant in TRAININGS for file in TRAINED],
-        [f"{OUT}/04_evaluate{variant}/{file}" for variant in EVALUATIONS for file in ("scores.csv", "result.json")],
+        results(KNOWN.keys() - ({"03_train"} if PROFILE == "paper" else set())),  # paper: where weights=trained asks
 
 
 rule prepare:
     input:
         sources("01_prepare"),
-        recipes(),
+        lambda wildcards: list(settings("01_prepare")["datasets"]),  # the recipes
     output:
         archive=f"{OUT}/01_prepare/archive.h5",
         result=f"{OUT}/01_prepare/result.json",
@@ -116,23 +130,10 @@ rule prepare:
         run("01_prepare")
 
 
-rule inspect:
-    input:
-        rules.prepare.output,
-        sources("02_inspect"),
-    output:
-        f"{OUT}/02_inspect/result.json",
-    log:
-        f"{OUT}/02_inspect/notebook.ipynb",
-    shell:
-        run("02_inspect")
-
-
 rule train:
     input:
-        rules.prepare.output,
         lambda wildcards: sources("03_train", wildcards.variant),
-        lambda wildcards: earlier_results(wildcards.variant),
+        lambda wildcards: earlier("03_train", wildcards.variant),
     output:
         [f"{OUT}/03_train{{variant}}/{file}" for file in TRAINED],
     log:
@@ -146,48 +147,41 @@ rule train:
         "{params.command}"
 
 
-rule evaluate:
+rule weights:
     input:
-        rules.prepare.output,
-        lambda wildcards: sources("04_evaluate", wildcards.variant),
-        lambda wildcards: checkpoints(wildcards.variant),
-        f"{OUT}/03_train/split.yaml",
+        weights,
     output:
-        scores=f"{OUT}/04_evaluate{{variant}}/scores.csv",
-        result=f"{OUT}/04_evaluate{{variant}}/result.json",
+        f"{OUT}/weights/{{name}}.pth",
+    run:
+        if input:
+            shell("cp {input} {output}")
+        else:
+            from anysleep.models import fetch_checkpoint
+
+            fetch_checkpoint(wildcards.name, Path(output[0]).parent)
+
+
+rule split:
+    input:
+        "data/usleep_split.yaml" if config.get("weights", "released") == "released" else f"{OUT}/03_train/split.yaml",
+    output:
+        f"{OUT}/weights/split.yaml",
+    shell:
+        "cp {input} {output}"
+
+
+rule notebook:
+    input:
+        runs_of,
+    output:
+        f"{OUT}/{{notebook}}{{variant}}/result.json",
     log:
-        f"{OUT}/04_evaluate{{variant}}/notebook.ipynb",
-    threads: 2
+        f"{OUT}/{{notebook}}{{variant}}/notebook.ipynb",
+    threads: lambda wildcards: 1 if wildcards.notebook in ALONE else 2
     params:
-        command=lambda wildcards: run("04_evaluate", wildcards.variant),
+        command=lambda wildcards: run(wildcards.notebook, wildcards.variant),
     shell:
         "{params.command}"
 
 
-rule predict:
-    input:
-        rules.prepare.output,
-        [f"{OUT}/03_train/{file}" for file in TRAINED],
-        sources("05_predict"),
-    output:
-        nights=f"{OUT}/05_predict/nights.csv",
-        result=f"{OUT}/05_predict/result.json",
-    log:
-        f"{OUT}/05_predict/notebook.ipynb",
-    threads: 2
-    shell:
-        run("05_predict")
-
-
-rule stage_one_night:
-    input:
-        rules.prepare.output,
-        [f"{OUT}/03_train/{file}" for file in TRAINED],
-        sources("stage_one_night"),
-    output:
-        f"{OUT}/stage_one_night/result.json",
-    log:
-        f"{OUT}/stage_one_night/notebook.ipynb",
-    threads: 2
-    shell:
-        run("stage_one_night")
+ruleorder: prepare > train > notebook

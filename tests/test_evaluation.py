@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from scipy.special import log_softmax, softmax
+from scipy.stats import ttest_ind
 from sklearn.metrics import cohen_kappa_score, f1_score
 
 from anysleep.analysis import levels
@@ -251,16 +252,31 @@ def test_the_curve_is_the_mean_over_recordings_of_the_mean_over_their_draws(draw
 def test_checkpoints_are_compared_on_what_both_have(drawn):
     fewer = drawn[(drawn.checkpoint == "seed0") | (drawn.n_eog == 1)]
     settings = {"group_by": "subject", "n_bootstrap": 100, "seed": 0}
-    table = levels.compare_checkpoints(fewer, levels.COMPARED_BY["drawn"], **settings)
+    table = levels.compare_checkpoints(fewer, "drawn", **settings)
     assert table[["n_eeg", "n_eog"]].iloc[1:].to_numpy().tolist() == [[0, 1], [1, 1], [3, 1]]
     scores = levels.score_table(drawn[drawn.n_eog == 1])
     mf1 = scores[scores.level == "all"].set_index("checkpoint").mf1
     assert table.difference[0] == pytest.approx(mf1["seed1"] - mf1["seed0"])
     assert table[["first", "second"]].drop_duplicates().to_numpy().tolist() == [["seed0", "seed1"]]
-    assert levels.compare_checkpoints(drawn[drawn.checkpoint == "seed0"], ["dataset"], **settings).empty
+    assert levels.compare_checkpoints(drawn[drawn.checkpoint == "seed0"], "all", **settings).empty
     with pytest.raises(ValueError, match="seed0 and seed1 have no night and montage in common"):
         apart = drawn[(drawn.checkpoint == "seed0") == (drawn.n_eog == 0)]
-        levels.compare_checkpoints(apart, ["dataset"], **settings)
+        levels.compare_checkpoints(apart, "all", **settings)
+
+
+def test_welchs_test_takes_every_draw_for_itself(drawn):
+    """Here from the list of all draws, one after the other."""
+    settings = {"group_by": "subject", "n_bootstrap": 10, "seed": 0}
+    table = levels.compare_checkpoints(drawn, "drawn", **settings)
+    draws = {"seed0": [], "seed1": []}
+    for row in drawn[(drawn.n_eeg == 3) & (drawn.n_eog == 1)].to_dict("records"):
+        confusion = np.array([row[name] for name in levels.COUNTS]).reshape(5, 5)
+        draws[row["checkpoint"]] += [metrics_of_confusion(confusion).mf1] * row["n_draws"]
+    expected = ttest_ind(draws["seed1"], draws["seed0"], equal_var=False)
+    row = table[(table.n_eeg == 3) & (table.n_eog == 1)].iloc[0]
+    assert len(draws["seed0"]) == 12
+    assert (row.welch_t, row.welch_p) == pytest.approx((expected.statistic, expected.pvalue))
+    assert "welch_p" not in levels.compare_checkpoints(drawn, "all", **settings)
 
 
 @pytest.mark.parametrize("name", ["anysleep", "usleep"])

@@ -160,8 +160,8 @@ def test_published_keys():
     [
         ({"montages": "named"}, "montages is 'named', but channels is empty"),
         ({"channels": ["C3"]}, "montages is 'all', which takes no channels; choose 'named' or 'pairs'"),
-        ({"montages": "drawn", "n_eeg": []}, "n_eeg or n_eog is empty"),
-        ({"n_eog": [-1]}, "n_eog.0 is -1"),
+        ({"montages": "drawn", "draws": {"n_eeg": [], "n_eog": [1], "n_draws": 2}}, "n_eeg or n_eog is empty"),
+        ({"draws": {"n_eeg": [1], "n_eog": [-1], "n_draws": 2}}, "n_eog.0 is -1"),
         ({"vote": "median"}, "vote is 'median'.*'majority' or 'mean'"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,7 @@ def tiny(tmp_path_factory, root):
     folder = tmp_path_factory.mktemp("tiny")
     data = {"archive": str(folder / "01_prepare" / "archive.h5")}
     trained = {"checkpoint": str(folder / "03_train" / "checkpoint.pth")}
+    predicted = {"predictions": str(folder / "05_predict")}
     changes = {
         "01_prepare": {
             "datasets": {"params/datasets/synthetic.yaml": str(folder / "cohort")},
@@ -45,8 +47,11 @@ def tiny(tmp_path_factory, root):
         },
         "02_inspect": {**data, "start_s": 600.0},
         "03_train": {**data, **SHORT_TRAINING},
-        "04_evaluate": {**data, **trained, "split": str(folder / "03_train" / "split.yaml")},
-        "05_predict": {**data, **trained, "write_logits": True},
+        "04_evaluate": {**data, **trained, "split": str(folder / "03_train" / "split.yaml"), "cost_channels": []},
+        "05_predict": {**data, **trained, "predictions_per_epoch": [1, 8, 128]},
+        "06_arousals": {**data, **predicted, "split": "", "start_s": 600.0, "n_bootstrap": 50},
+        "07_traits": {**data, **predicted, "n_folds": 2, "n_repetitions": 2, "n_bootstrap": 50, "n_jobs": 1},
+        "08_figures": {"runs": [str(folder / "0*")]},
         "stage_one_night": {**trained, "recording": str(folder / "cohort" / "syn002-night1.edf")},
     }
     for notebook in NOTEBOOKS:
@@ -56,7 +61,7 @@ def tiny(tmp_path_factory, root):
 
 
 def read(folder, notebook, table):
-    frame = pd.read_csv(folder / notebook / f"{table}.csv", dtype={"subject": str})
+    frame = pd.read_csv(folder / notebook / f"{table}.csv", dtype={"subject": str, "run_id": str})
     run_id = yaml.safe_load((folder / notebook / "params.yaml").read_text())["run_id"]
     assert (frame.run_id == run_id).all()
     return frame
@@ -122,9 +127,7 @@ def test_04_studies_channels_and_compares_checkpoints(tiny, root, tmp_path):
         "run_dir": str(tmp_path / "04_evaluate"),
         "more_checkpoints": [str(tmp_path / "twin" / "checkpoint.pth")],
         "montages": "drawn",
-        "n_eeg": [0, 1, 3],
-        "n_eog": [0, 1],
-        "n_draws": 2,
+        "draws": {"n_eeg": [0, 1, 3], "n_eog": [0, 1], "n_draws": 2},
         "n_bootstrap": 20,
     }
     execute("04_evaluate", [root / "params" / "demo" / "04_evaluate.yaml"], given)
@@ -275,13 +278,31 @@ def test_papermill_shows_every_parameter(root):
 
 def test_snakemake_and_the_parameters_agree_on_paths(root):
     """The Snakefile says where runs lie; the YAMLs of the demo read from there."""
-    paths = merge_parameters([root / "params" / "demo" / f"{notebook}.yaml" for notebook in NOTEBOOKS], {})
-    assert paths["archive"] == "outputs/demo/01_prepare/archive.h5"
-    assert paths["checkpoint"] == "outputs/demo/03_train/checkpoint.pth"
-    assert paths["split"] == "outputs/demo/03_train/split.yaml"
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "2", "--config", "profile=demo"]
+    expected = {
+        "archive": "outputs/demo/01_prepare/archive.h5",
+        "checkpoint": "outputs/demo/03_train/checkpoint.pth",
+        "split": "outputs/demo/03_train/split.yaml",
+        "predictions": "outputs/demo/05_predict",
+    }
+    for notebook in NOTEBOOKS:
+        given = merge_parameters([root / "params" / "demo" / f"{notebook}.yaml"], {})
+        assert all(given.get(name, path) in (path, "") for name, path in expected.items()), notebook
+
+
+@pytest.mark.parametrize(
+    ("profile", "n_jobs"),
+    [
+        (["profile=demo"], {"prepare": 1, "train": 1, "notebook": 11}),
+        (["profile=effects"], {"prepare": 1, "train": 2, "notebook": 7}),
+        (["profile=paper", "weights=trained"], {"prepare": 1, "train": 12, "weights": 12, "split": 1, "notebook": 28}),
+    ],
+)
+def test_the_graph_of_a_profile_is_whole(root, profile, n_jobs):
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--cores", "2", "--config", *profile]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    counts = done.stdout.rpartition("Job stats:")[2]
+    assert {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+)$", counts, re.MULTILINE) if rule in n_jobs} == n_jobs
 
 
 def papermill(root, notebook, folder, given) -> subprocess.Popen:

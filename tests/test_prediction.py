@@ -23,6 +23,7 @@ from test_recordings import signal as edf_signal
 from test_recordings import write_edf
 from toy_training import RATE_HZ, toy_network
 
+from anysleep.analysis.predictions import Predictions
 from anysleep.analysis.reliance import channel_reliance, leave_one_out
 from anysleep.data.archive import Archive, DatasetFiles, NightWriter, assemble_archive
 from anysleep.evaluation import stage_night, voted_hypnogram
@@ -370,6 +371,26 @@ def test_a_resolution_that_cannot_be_or_a_second_run_stops_before_any_work(archi
     assert not counted["read"]
 
 
+def test_only_the_data_sets_that_are_named_are_staged(checkpoint, tmp_path):
+    parts = []
+    for dataset in ("a", "b", "c"):
+        file = write_archive(tmp_path / f"{dataset}.h5", 1, dataset)
+        parts.append(DatasetFiles(dataset, ["F3", "C3"], ["E1"], [(file, f"{dataset}/n0")]))
+    archive, model = assemble_archive(tmp_path / "all.h5", parts, RATE_HZ), load_checkpoint(checkpoint)
+    assert [job.dataset for job in jobs_of_archive(model, archive, datasets=["c", "a"])] == ["a", "c"]
+    assert [job.dataset for job in jobs_of_archive(model, archive)] == ["a", "b", "c"]
+    with pytest.raises(ValueError, match=r"no nights of mass-c1; its data sets are a, b, c"):
+        jobs_of_archive(model, archive, datasets=["a", "mass-c1"])
+
+
+def test_every_night_names_the_network(archive, checkpoints, tmp_path):
+    for name, checkpoint in checkpoints.items():
+        nights, _ = predict(tmp_path / name, checkpoint, archive, channels=["F3", "E1"])
+        assert (nights.network == name).all()
+        with Predictions(tmp_path / name) as predictions:
+            assert predictions.network == name
+
+
 def test_an_archive_of_another_rate_is_refused(archive, checkpoints):
     network = toy_network()
     network.sampling_rate_hz = 8
@@ -470,8 +491,13 @@ def test_two_devices_however_stopped_write_what_one_writes(checkpoint, tmp_path,
 
 
 def test_interrupted_it_ends_its_workers(archive, checkpoint, tmp_path):
-    interrupt = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
-    interrupt.start()
+    def interrupt():
+        while len(multiprocessing.active_children()) < 2:
+            time.sleep(0.05)
+        time.sleep(0.5)  # now it waits for their results
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
         predict(tmp_path, checkpoint, archive, n_devices=2)
     assert not multiprocessing.active_children() and not (tmp_path / "nights.csv").exists()

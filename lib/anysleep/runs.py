@@ -28,7 +28,7 @@ from anysleep.params import NOTEBOOKS, ParameterError, Parameters, Train, merge_
 
 LAST_WORDS_S = 60
 """Seconds that a run has to save its state after SIGTERM."""
-STOPPED = "stopped; the same command goes on: a training from its saved state, 01 and 05 after nights that are done"
+STOPPED = "stopped; the same command goes on: a training from its saved state, 01, 05 and 07 after what is done"
 TRACED_PACKAGES = ("anysleep", "torch", "pytorch-lightning", "numpy", "scipy", "pandas", "mne", "edfio", "h5py")
 
 
@@ -67,10 +67,11 @@ class Run:
         return table
 
     def figure(self, name: str, figure: matplotlib.figure.Figure) -> matplotlib.figure.Figure:
-        """Write `figures/<name>.png` and `.svg`; returns the figure, so that a notebook shows it."""
-        for suffix in ("png", "svg"):
+        """Write `figures/<name>.png` and `.svg`, without dates; returns the figure, so that a notebook shows it."""
+        for suffix, metadata in {"png": {}, "svg": {"Date": None}}.items():
             with written_whole(self.path(f"figures/{name}.{suffix}")) as temporary:
-                figure.savefig(temporary, dpi=150, bbox_inches="tight")
+                with plt.rc_context({"svg.hashsalt": name}):
+                    figure.savefig(temporary, dpi=150, bbox_inches="tight", metadata=metadata)
         plt.close(figure)  # the notebook shows what is returned; an open figure would show twice
         return figure
 

@@ -1,6 +1,7 @@
 """From predictions to numbers."""
 
 from anysleep.analysis.agreement import consensus_hypnogram
+from anysleep.analysis.arousals import detect_arousals, match_arousals, score_arousals
 from anysleep.analysis.calibration import (
     brier_score,
     expected_calibration_error,
@@ -9,24 +10,34 @@ from anysleep.analysis.calibration import (
     review_curve,
 )
 from anysleep.analysis.intervals import (
+    bootstrap_ratios,
     bootstrap_scores,
     paired_bootstrap,
     paired_bootstrap_of_means,
     welch_as_published,
 )
 from anysleep.analysis.metrics import confusion_matrix, stage_metrics
+from anysleep.analysis.statistics import sleep_statistics
+from anysleep.analysis.traits import TRIPLETS, count_triplets
 
 __all__ = [
+    "TRIPLETS",
+    "bootstrap_ratios",
     "bootstrap_scores",
     "brier_score",
     "confusion_matrix",
     "consensus_hypnogram",
+    "count_triplets",
+    "detect_arousals",
     "expected_calibration_error",
     "fit_temperature",
+    "match_arousals",
     "paired_bootstrap",
     "paired_bootstrap_of_means",
     "reliability",
     "review_curve",
+    "score_arousals",
+    "sleep_statistics",
     "stage_metrics",
     "welch_as_published",
 ]

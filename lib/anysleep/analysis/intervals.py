@@ -39,8 +39,8 @@ def bootstrap_scores(
     A row a score of `stage_metrics` but n_epochs; columns estimate, low, high. Draws in which a score is 0 / 0 (the
     precision of a stage that is never predicted) are left out of its interval. With one person the interval is NaN.
     """
-    per_person = _sums_by_person(_checked_confusions(confusions), persons)  # (persons, 5, 5)
-    draws = _draw_sums(per_person, n_bootstrap, seed)  # (n_bootstrap, 5, 5)
+    per_person = sums_by_person(_checked_confusions(confusions), persons)  # (persons, 5, 5)
+    draws = draw_sums(per_person, n_bootstrap, seed)  # (n_bootstrap, 5, 5)
     estimates, drawn = scores_of_confusions(per_person.sum(axis=0)), scores_of_confusions(draws)
     low, high = _percentiles(pd.DataFrame(drawn), share)
     table = pd.DataFrame({"estimate": pd.Series(estimates, dtype=float), "low": low, "high": high})
@@ -70,12 +70,12 @@ def paired_bootstrap(
     a, b = _checked_confusions(confusions_a), _checked_confusions(confusions_b)
     if len(a) != len(b):
         raise ValueError(f"a has {len(a)} nights, b {len(b)}; give the same nights in the same order")
-    per_person = _sums_by_person(np.stack([a, b], axis=1), persons)  # (persons, 2, 5, 5)
+    per_person = sums_by_person(np.stack([a, b], axis=1), persons)  # (persons, 2, 5, 5)
     names = list(scores_of_confusions(per_person))
     if score not in names:
         raise ValueError(f"unknown score {score!r}; choose one of {', '.join(names)}")
     score_a, score_b = scores_of_confusions(per_person.sum(axis=0))[score]
-    drawn_a, drawn_b = scores_of_confusions(_draw_sums(per_person, n_bootstrap, seed))[score].T
+    drawn_a, drawn_b = scores_of_confusions(draw_sums(per_person, n_bootstrap, seed))[score].T
     return _judge(score_b - score_a, drawn_b - drawn_a, share)
 
 
@@ -94,9 +94,28 @@ def paired_bootstrap_of_means(
     differences = scores_b - scores_a
     if np.isnan(differences).any():
         raise ValueError(f"{np.isnan(differences).sum()} nights lack a score in a or b; leave them out of both")
-    sums = _sums_by_person(np.column_stack([differences, np.ones(len(differences))]), persons)
-    drawn_sum, drawn_nights = _draw_sums(sums, n_bootstrap, seed).T
+    sums = sums_by_person(np.column_stack([differences, np.ones(len(differences))]), persons)
+    drawn_sum, drawn_nights = draw_sums(sums, n_bootstrap, seed).T
     return _judge(differences.mean(), drawn_sum / drawn_nights, share)
+
+
+def bootstrap_ratios(
+    parts: np.ndarray, whole: np.ndarray, persons: ArrayLike, n_bootstrap: int, seed: int, share: float = 0.95
+) -> pd.DataFrame:
+    """Sums over nights of parts (N, K) divided by the sum of the whole (N,), each ratio with its interval.
+
+    A whole of ones gives means. The same draws of persons serve all K ratios.
+
+    Returns
+    -------
+    K rows, columns estimate, low, high; NaN where the whole is 0, and intervals are NaN with one person.
+    """
+    per_person = sums_by_person(np.column_stack([parts, whole]), persons)  # (persons, K + 1)
+    drawn = draw_sums(per_person, n_bootstrap, seed)
+    sums = np.vstack([per_person.sum(axis=0), drawn])  # as they are, then as drawn
+    ratios = sums[:, :-1] / np.where(sums[:, -1:] == 0, np.nan, sums[:, -1:])
+    low, high = _percentiles(pd.DataFrame(ratios[1:]), share)
+    return pd.DataFrame({"estimate": ratios[0], "low": low, "high": high})
 
 
 def welch_as_published(scores_a: ArrayLike, scores_b: ArrayLike) -> pd.Series:
@@ -122,7 +141,7 @@ def _checked_confusions(confusions: np.ndarray) -> np.ndarray:
     return confusions
 
 
-def _sums_by_person(values: np.ndarray, persons: ArrayLike) -> np.ndarray:
+def sums_by_person(values: np.ndarray, persons: ArrayLike) -> np.ndarray:
     """Values of nights (N, ...) summed to persons (persons, ...), in sorted order of persons."""
     persons = pd.Series(persons)
     if len(persons) != len(values) or not len(values):
@@ -140,7 +159,7 @@ def _sums_by_person(values: np.ndarray, persons: ArrayLike) -> np.ndarray:
     return sums
 
 
-def _draw_sums(per_person: np.ndarray, n_bootstrap: int, seed: int) -> np.ndarray:
+def draw_sums(per_person: np.ndarray, n_bootstrap: int, seed: int) -> np.ndarray:
     """Sums (n_bootstrap, ...) over drawn persons, of values (persons, ...). One person is no sample: no draws."""
     if n_bootstrap < 1:
         raise ValueError(f"n_bootstrap is {n_bootstrap}; draw at least once, better 1000 times")

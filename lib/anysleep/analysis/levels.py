@@ -10,7 +10,12 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from anysleep.analysis.intervals import bootstrap_scores, paired_bootstrap, paired_bootstrap_of_means
+from anysleep.analysis.intervals import (
+    bootstrap_scores,
+    paired_bootstrap,
+    paired_bootstrap_of_means,
+    welch_as_published,
+)
 from anysleep.analysis.metrics import scores_of_confusions
 from anysleep.stages import N_STAGES, STAGES
 
@@ -27,6 +32,9 @@ LEVELS = {
 
 COMPARED_BY = {"all": ["dataset"], "named": ["dataset"], "drawn": ["n_eeg", "n_eog"], "pairs": ["sites"]}
 """What `compare_checkpoints` tells apart, by the way the montages were chosen."""
+
+PUBLISHED_MODES = ("drawn", "pairs")
+"""The ways to choose montages for which there is a published test of one checkpoint against another."""
 
 CASE = ["dataset", "recording", "subject", "channels"]
 """What must be the same where checkpoints are compared."""
@@ -87,30 +95,30 @@ def interval_table(counts: pd.DataFrame, group_by: str, n_bootstrap: int, seed: 
     return pd.concat(tables, ignore_index=True).reindex(columns=columns)
 
 
-def compare_checkpoints(
-    counts: pd.DataFrame, by: Sequence[str], group_by: str, n_bootstrap: int, seed: int
-) -> pd.DataFrame:
+def compare_checkpoints(counts: pd.DataFrame, mode: str, group_by: str, n_bootstrap: int, seed: int) -> pd.DataFrame:
     """How much better the second of two checkpoints is in MF1, on the nights and montages that both have.
 
-    For every two checkpoints a row over all, then one for every value of the columns `by` (at least one). Columns
-    first, second, `by`, n_recordings, n_persons, difference, low, high, p; see `paired_bootstrap`. No p is corrected
-    for the number of rows. Empty where there is one checkpoint.
+    For every two checkpoints a row over all, then one for every value of the columns that `COMPARED_BY` names for the
+    `mode` of the montages. Columns first, second, those, n_recordings, n_persons, difference, low, high, p; see
+    `paired_bootstrap`. No p is corrected for the number of rows. Where montages are drawn or pairs also welch_t and
+    welch_p, of the MF1 of every draw by itself; see `welch_as_published`. Empty where there is one checkpoint.
     """
-    rows = []
+    by, rows = COMPARED_BY[mode], []
     for first, second in combinations(counts.checkpoint.unique(), 2):
         a, b = (counts[counts.checkpoint == name] for name in (first, second))
         both = a.merge(b[[*CASE, *COUNTS]], on=CASE, suffixes=("", " of second"))
         if both.empty:
             raise ValueError(f"{first} and {second} have no night and montage in common")
-        for key, part in [((), both), *both.groupby(list(by), sort=False)]:
+        for key, part in [((), both), *both.groupby(by, sort=False)]:
             named = {"first": first, "second": second} | dict(zip(by, key, strict=False))
             persons = persons_of(part, group_by)
             second_counts = part.drop(columns=COUNTS).rename(columns={f"{name} of second": name for name in COUNTS})
             result = paired_bootstrap(confusions_of(part), confusions_of(second_counts), persons, n_bootstrap, seed)
             n = {"n_recordings": _n_recordings(part), "n_persons": persons.nunique()}
-            rows.append(named | n | result.to_dict())
+            as_published = _welch(part, second_counts) if mode in PUBLISHED_MODES else {}
+            rows.append(named | n | result.to_dict() | as_published)
     columns = ["first", "second", *by, "n_recordings", "n_persons", "difference", "low", "high", "p"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=[*columns, *(["welch_t", "welch_p"] if mode in PUBLISHED_MODES else [])])
 
 
 def channel_study(counts: pd.DataFrame, mode: str, group_by: str, n_bootstrap: int, seed: int) -> pd.DataFrame:
@@ -167,6 +175,16 @@ def _summed(counts: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """The counts of rows with the same `columns` together, each row as often as it was drawn."""
     weighted = counts.assign(**{name: counts[name] * counts.n_draws for name in COUNTS})
     return weighted.groupby(list(columns), sort=False, dropna=False)[COUNTS].sum().reset_index().assign(n_draws=1)
+
+
+def _welch(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, float]:
+    """Of every draw's own MF1; a night without a scored epoch has none. NaN with fewer than two draws."""
+    scores_a, scores_b = (scores_of_confusions(confusions_of(rows))["mf1"].repeat(rows.n_draws) for rows in (a, b))
+    scored = ~np.isnan(scores_a)
+    if scored.sum() < 2:
+        return {"welch_t": np.nan, "welch_p": np.nan}
+    test = welch_as_published(scores_a[scored], scores_b[scored])
+    return {"welch_t": test.t, "welch_p": test.p}
 
 
 def _n_recordings(counts: pd.DataFrame) -> int:

@@ -27,11 +27,9 @@ import pandas as pd
 
 from anysleep.data.reasons import CONTROL
 from anysleep.files import written_whole
-from anysleep.stages import EPOCH_S, N_STAGES, UNSCORED
+from anysleep.stages import EPOCH_S, N_STAGES, PUBLISHED_RATE_HZ, UNSCORED
 
 FORMAT_VERSION = 1
-PUBLISHED_RATE_HZ = 128
-"""The rate of published archives, which do not say it."""
 CHUNK_EPOCHS = 16
 PERSON_ATTRIBUTES = ("subject", "age", "sex", "group")
 

@@ -53,22 +53,13 @@ def plot_pair_matrix(
 
 
 def plot_channel_study(study: pd.DataFrame, mode: str) -> Figure:
-    """The curve of drawn channels, a matrix of pairs for every checkpoint, or a sentence that there is neither.
-
-    `study` is from `channel_study` of the same mode.
-    """
+    """The curve of drawn channels, or a matrix of pairs for every checkpoint, from `channel_study` of that mode."""
     if mode == "drawn":
         figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
         plot_channel_draws(study, ax)
-    elif mode == "pairs":
-        groups = study.groupby("checkpoint", sort=False)
-        figure, axes = plt.subplots(1, len(groups), figsize=(6 * len(groups), 5), squeeze=False, layout="constrained")
-        for ax, (_, pairs) in zip(axes[0], groups, strict=True):
-            plot_pair_matrix(pairs, ax, limits=(study.mf1.min(), study.mf1.max()))  # comparable colours
-    else:
-        figure, ax = plt.subplots(figsize=(7, 0.4), layout="constrained")
-        ax.text(
-            0, 0.5, f"One montage a night ({mode}): choose drawn or pairs to see what channels matter.", va="center"
-        )
-        ax.set_axis_off()
+        return figure
+    groups = study.groupby("checkpoint", sort=False)
+    figure, axes = plt.subplots(1, len(groups), figsize=(6 * len(groups), 5), squeeze=False, layout="constrained")
+    for ax, (_, pairs) in zip(axes[0], groups, strict=True):
+        plot_pair_matrix(pairs, ax, limits=(study.mf1.min(), study.mf1.max()))  # comparable colours
     return figure

@@ -1,6 +1,7 @@
 """Hypnogram over hypnodensity: what a network thinks of a night, and how sure it is."""
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import matplotlib.dates as mdates
 import matplotlib.pyplot as plt
@@ -8,8 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from anysleep.inference import Staging
 from anysleep.stages import EPOCH_S, N1, N2, N3, REM, STAGE_COLOURS, STAGES, UNSCORED, WAKE
+
+if TYPE_CHECKING:  # else 08, which only reads tables, would load torch
+    from anysleep.inference import Staging
 
 DEPTH = {WAKE: 0, REM: 1, N1: 2, N2: 3, N3: 4, UNSCORED: np.nan}
 """Height of each stage in a hypnogram, from the top; unscored epochs leave a gap."""
@@ -88,7 +91,7 @@ def plot_staging(
     return figure
 
 
-def plot_resolutions(staging: Staging, title: str, n_epochs: int) -> Figure:
+def plot_resolutions(staging: "Staging", title: str, n_epochs: int) -> Figure:
     """The first epochs of a night as hypnodensity, an axes a resolution, the coarsest on top."""
     resolutions = sorted(staging.logits)
     figure, axes = plt.subplots(

@@ -17,9 +17,7 @@ from torch import Tensor
 from anysleep.files import written_whole
 from anysleep.models.networks import SleepNetwork, build_model
 from anysleep.published import read_table
-
-PUBLISHED_RATE_HZ = 128
-"""The rate of every released network (AnySleep paper, methods: preprocessing); released files do not say it."""
+from anysleep.stages import PUBLISHED_RATE_HZ
 
 RELEASED_URL = "https://media.githubusercontent.com/media/dslaborg/AnySleep/main/models/"
 RELEASED_PAGE = "https://github.com/dslaborg/AnySleep/tree/main/models"

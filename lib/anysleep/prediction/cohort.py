@@ -51,8 +51,8 @@ def write_predictions(
     Tables by name:
 
     nights
-        A row a night: dataset, recording, status, reason, n_channels, mean_confidence, mean_entropy_bits, and yasa's
-        sleep statistics, all at 30 s. A night that fails is a row with the reason.
+        A row a night: network, dataset, recording, status, reason, n_channels, mean_confidence, mean_entropy_bits, and
+        the sleep statistics, all at 30 s. A night that fails is a row with the reason.
     attention
         A row a night, montage, attention module and channel: the weight, which sums to one over channels.
     reliance
@@ -75,7 +75,7 @@ def write_predictions(
         failed = _stage_missing(checkpoint, wanted, tasks, devices)
         facts = [{"row": failed[file]} if file in failed else _read_facts(file) for file, _ in tasks]
         _mark_twins([night["row"] for night in facts])
-        nights = pd.DataFrame([night["row"] for night in facts])
+        nights = pd.DataFrame([{"network": network.name} | night["row"] for night in facts])
         is_ok = nights.status == "ok"
         if not is_ok.any():
             raise RuntimeError(f"no night could be staged, so nothing is published; the first: {nights.reason[0]}")

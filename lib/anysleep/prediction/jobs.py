@@ -112,10 +112,12 @@ class RecordedFile(Job):
         return Night(self.name(), names, signals, [tuple(range(len(names)))], night.hypnogram, night.gaps_s)
 
 
-def jobs_of_archive(model: SleepNetwork, path: Path, channels: Sequence[str] = ()) -> list[Job]:
-    """A job a night of the archive, with these channels or, by default, all.
+def jobs_of_archive(
+    model: SleepNetwork, path: Path, channels: Sequence[str] = (), datasets: Sequence[str] = ()
+) -> list[Job]:
+    """A job a night of these data sets of the archive, by default all, with these channels, by default all.
 
-    ValueError where archive and network differ in sampling rate, or there is no night.
+    ValueError where archive and network differ in sampling rate, there is no such data set, or no night.
     """
     jobs: list[Job] = []
     with Archive(path) as archive:
@@ -124,7 +126,12 @@ def jobs_of_archive(model: SleepNetwork, path: Path, channels: Sequence[str] = (
                 f"the archive has {archive.sampling_rate_hz} Hz, the network needs {model.sampling_rate_hz} Hz; "
                 "prepare the archive at that rate"
             )
-        for night in archive.recordings().itertuples():
+        nights = archive.recordings()
+        unknown = sorted(set(datasets) - set(nights.dataset))
+        if unknown:
+            there = ", ".join(sorted(set(nights.dataset)))
+            raise ValueError(f"the archive has no nights of {', '.join(unknown)}; its data sets are {there}")
+        for night in nights[nights.dataset.isin(datasets or nights.dataset)].itertuples():
             key = night.dataset, night.recording
             eeg, eog = _chosen(archive, *key, channels)
             can_be_staged = eeg and eog if model.name == "usleep" else eeg or eog

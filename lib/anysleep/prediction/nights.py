@@ -24,7 +24,7 @@ from anysleep.montages import Montage, published_key
 from anysleep.prediction.jobs import Job, Night
 from anysleep.stages import EPOCH_S, UNSCORED
 
-PREDICTION_VERSION = 1
+PREDICTION_VERSION = 2
 """Counts up whenever the same night and network would give other numbers, so that old results are made anew."""
 
 Stagings = dict[Montage, Staging]

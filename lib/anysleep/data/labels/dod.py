@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from anysleep.data.labels.hypnogram import STAGE_CODES, STANDARD_CODES
 from anysleep.data.labels.scoring import Scoring, scoring_of_list
 from anysleep.data.labels.text import bad_labels, read_lines
@@ -22,6 +24,14 @@ def read_dod_scorers(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoc
     # Here and not above: the analyses stand on the data, and only this format needs one of them.
     from anysleep.analysis.agreement import consensus_hypnogram
 
+    return scoring_of_list([str(stage) for stage in consensus_hypnogram(read_each_scorer(path))], epoch_s)
+
+
+def read_each_scorer(path: Path) -> np.ndarray:
+    """What each of the five scorers says, int8 (5, E), -1 where unscored; `path` is the file of any one of them.
+
+    BadRecording where a scorer is missing, a file is damaged, or the scorers differ in length.
+    """
     paths = scorer_files(path)
     if path not in paths:
         raise bad_labels(path, f"its folder is {path.parent.name!r}; expected scorer_1 to scorer_{N_SCORERS}")
@@ -31,7 +41,7 @@ def read_dod_scorers(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoc
         raise bad_labels(
             path, f"the scorers give {', '.join(map(str, lengths))} epochs; which belongs to which is not clear"
         )
-    return scoring_of_list([str(stage) for stage in consensus_hypnogram(scorers)], epoch_s)
+    return np.array(scorers, dtype=np.int8)
 
 
 def scorer_files(path: Path) -> list[Path]:

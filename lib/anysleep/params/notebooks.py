@@ -1,93 +1,23 @@
-"""The parameters of every notebook: one frozen class each, checked before any work starts.
+"""The parameters of every notebook, one class each: what is allowed, and what it means."""
 
-Defaults live in one place, the notebook's parameters cell; the classes say what is allowed and what it means.
-A parameters cell is a code cell whose first line starts with `# Parameters`, which is also how papermill marks the cell
-it injects.
-"""
+from typing import Literal
 
-import ast
-import hashlib
-import json
-import textwrap
-from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
-from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from pydantic import Field
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
-
-from anysleep.files import project_path, short_path
-
-MARK = "# Parameters"
-
-
-def _to_path(value: object) -> object:
-    if value == "":
-        return None
-    return project_path(value) if isinstance(value, str) else value
-
-
-ProjectPath = Annotated[Path, BeforeValidator(_to_path), PlainSerializer(short_path)]
-"""A path; a relative one counts from the workbook's root."""
-
-OptionalPath = Annotated[Path | None, BeforeValidator(_to_path), PlainSerializer(lambda p: p and short_path(p))]
-"""As `ProjectPath`; an empty text means none."""
-
-Device = Literal["auto", "cpu", "cuda", "mps"]
-Precision = Literal["32", "bf16"]
-Share = Annotated[float, Field(gt=0, lt=1)]
-Count = Annotated[int, Field(ge=0)]
-GroupBy = Literal["subject", "recording"]
-Architecture = Literal["usleep", "anysleep", "anysleep_early_fusion", "anysleep_late_fusion"]
-
-
-class ParameterError(ValueError):
-    """A parameter is unknown, missing or has a value that is not allowed."""
-
-
-class Strict(BaseModel):
-    """Settings in which unknown names, missing names and near types (`"5"` for 5) are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    def __init__(self, **values: object):
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise ParameterError(_explain(error, type(self))) from None
-
-
-class Parameters(Strict):
-    """What all notebooks share."""
-
-    notebook: ClassVar[str]
-    execution_only: ClassVar[frozenset[str]] = frozenset({"run_dir", "device", "n_jobs"})
-    """Parameters that change where and how fast a run happens, not what it finds."""
-
-    run_dir: ProjectPath = Field(description="Folder for everything this run writes.")
-
-    @classmethod
-    def from_notebook(cls, namespace: Mapping[str, object]) -> Self:
-        """The parameters of the running notebook: call as `from_notebook(globals())` after the parameters cell.
-
-        Every name assigned in a parameters cell must be a parameter, so that a misspelt one stops the run. Of a cell
-        that was corrected and run again, the last version counts.
-        """
-        cells = {cell.splitlines()[0]: cell for cell in namespace.get("In", []) if cell.startswith(MARK)}
-        names = {name for cell in cells.values() for name in _assigned_names(cell)} | set(cls.model_fields)
-        return cls(**{name: namespace[name] for name in names if name in namespace})
-
-    def plain(self) -> dict[str, object]:
-        """As JSON and YAML can hold it."""
-        return self.model_dump(mode="json")
-
-    @property
-    def run_id(self) -> str:
-        """Twelve hexadecimal digits of what decides the result: notebook and parameters, not folder or device."""
-        deciding = {name: value for name, value in self.plain().items() if name not in self.execution_only}
-        text = json.dumps([self.notebook, deciding], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+from anysleep.params.checked import (
+    Architecture,
+    Count,
+    Device,
+    GroupBy,
+    OptionalPath,
+    ParameterError,
+    Parameters,
+    Positive,
+    Precision,
+    ProjectPath,
+    Share,
+    Strict,
+)
 
 
 class Prepare(Parameters):
@@ -199,6 +129,14 @@ class Train(Parameters):
             )
 
 
+class Draws(Strict):
+    """Channels that are drawn at random."""
+
+    n_eeg: list[Count] = Field(description="Numbers of EEG channels.")
+    n_eog: list[Count] = Field(description="Numbers of EOG channels.")
+    n_draws: int = Field(description="Draws for each pair of these numbers; 0 for every combination.", ge=0)
+
+
 class Evaluate(Parameters):
     """04_evaluate: checkpoint + archive -> scores."""
 
@@ -214,11 +152,10 @@ class Evaluate(Parameters):
     split_part: Literal["train", "valid", "test"] = Field(description="Which recordings to score.")
     montages: Literal["all", "named", "drawn", "pairs"] = Field(description="Which channels a night is scored with.")
     channels: list[str] = Field(description="Channels or sites for named; those to pair for pairs, empty for all.")
-    n_eeg: list[Count] = Field(description="Numbers of EEG channels for drawn.")
-    n_eog: list[Count] = Field(description="Numbers of EOG channels for drawn.")
-    n_draws: int = Field(description="Draws for each pair of these numbers; 0 for every combination.", ge=0)
+    draws: Draws = Field(description="What is drawn for drawn: n_eeg, n_eog, n_draws.")
     vote: Literal["majority", "mean"] = Field(description="How pairs of U-Sleep decide: votes, or mean probability.")
     n_bootstrap: int = Field(description="How often persons are drawn for an interval.", ge=1)
+    cost_channels: list[Positive] = Field(description="Numbers of channels to measure the cost of; empty for none.")
     precision: Precision = Field(description="32, or bf16: faster on GPUs, and on CPUs with units for it.")
     device: Device = Field(description="Where to compute; auto means CUDA, else MPS, else CPU.")
     seed: int = Field(description="Seed of drawn channels, tied votes and intervals.", ge=0)
@@ -229,8 +166,8 @@ class Evaluate(Parameters):
             raise ValueError("montages is 'named', but channels is empty; name some")
         if self.montages in ("all", "drawn") and self.channels:
             raise ValueError(f"montages is {self.montages!r}, which takes no channels; choose 'named' or 'pairs'")
-        if self.montages == "drawn" and not (self.n_eeg and self.n_eog):
-            raise ValueError("montages is 'drawn', but n_eeg or n_eog is empty; say how many, 0 for none")
+        if self.montages == "drawn" and not (self.draws.n_eeg and self.draws.n_eog):
+            raise ValueError("montages is 'drawn', but draws.n_eeg or n_eog is empty; say how many, 0 for none")
 
 
 class Predict(Parameters):
@@ -241,6 +178,7 @@ class Predict(Parameters):
 
     checkpoint: ProjectPath = Field(description="The checkpoint of 03_train, or a released one.")
     archive: OptionalPath = Field(description="Archive with the nights to stage; empty to read files.")
+    datasets: list[str] = Field(description="Data sets of the archive to stage; empty for all.")
     recordings: list[ProjectPath] = Field(description="Files to stage where archive is empty.")
     channels: list[str] = Field(description="Channels to use; empty for all, of files all that the doctor would use.")
     name_by_file: bool = Field(description="Call results after the file, whose name may tell who the patient is.")
@@ -255,6 +193,78 @@ class Predict(Parameters):
         """ValueError where it is not clear what to stage."""
         if self.archive and self.recordings:
             raise ValueError("recordings and archive are both named; write archive= with nothing after the sign")
+        if self.datasets and not self.archive:
+            raise ValueError("datasets are named, but no archive that could hold them")
+
+
+class Arousals(Parameters):
+    """06_arousals: predictions + expert arousals -> events and scores."""
+
+    notebook = "06_arousals"
+
+    predictions: ProjectPath = Field(description="Run folder of 05_predict.")
+    archive: ProjectPath = Field(description="Archive with the experts' arousals.")
+    datasets: list[str] = Field(description="Data sets to score; empty for all that have expert arousals.")
+    recipes: list[ProjectPath] = Field(description="Recipes that tell the persons of an archive that does not.")
+    group_by: GroupBy = Field(description="recording: where persons are unknown, every night counts as another one.")
+    split: OptionalPath = Field(description="Split file of the network's training; empty to score every night.")
+    split_part: Literal["train", "valid", "test"] = Field(description="Which recordings of the split to score.")
+    recording: str = Field(description="Recording of the close-up; empty for the first.")
+    start_s: float = Field(description="Second at which the close-up begins.", ge=0)
+    n_bootstrap: int = Field(description="How often persons are drawn for an interval.", ge=1)
+    seed: int = Field(description="Seed of the intervals.", ge=0)
+
+
+class Permutation(Strict):
+    """The same with the trait shuffled among persons."""
+
+    resolutions: list[Positive] = Field(description="Resolutions with a control, chosen before any result is known.")
+    n_shuffles: int = Field(description="Shuffles for a p-value at each of these; 0 for none.", ge=0)
+
+
+class Traits(Parameters):
+    """07_traits: predictions + participants -> age, sex, OSA scores."""
+
+    notebook = "07_traits"
+    execution_only = Parameters.execution_only | {"n_jobs"}
+
+    predictions: OptionalPath = Field(description="Run folder of 05_predict; empty for the hypnograms of `scorers`.")
+    scorers: OptionalPath = Field(description="Public scorer files of the Dreem Open Datasets, instead of predictions.")
+    archive: OptionalPath = Field(description="Archive that tells persons and traits; empty where participants do.")
+    participants: OptionalPath = Field(description="Table of persons and traits, as .csv or .tsv; empty for none.")
+    datasets: list[str] = Field(description="Data sets to read; empty for all.")
+    recipes: list[ProjectPath] = Field(description="Recipes that tell the persons of an archive that does not.")
+    group_by: GroupBy = Field(description="Whose nights never stand on both sides of a fold: subject, as they should.")
+    split: OptionalPath = Field(description="Split file of the network's training; empty for every night.")
+    split_part: Literal["train", "valid", "test"] = Field(description="Which recordings of the split to use.")
+    trait: Literal["age", "sex", "group", "dataset"] = Field(description="What to tell from the transitions.")
+    classes: list[str] = Field(description="The two values of the trait, the one to find last; empty for age.")
+    predictions_per_epoch: list[Positive] = Field(description="Resolutions to use; empty for all that are there.")
+    n_folds: int = Field(description="Folds; 0 leaves out one person (or recording) at a time, as published.", ge=0)
+    n_repetitions: int = Field(description="Repetitions with other forests; 50 in the paper.", ge=1)
+    permutation: Permutation = Field(description="Where chance is tried out: resolutions, n_shuffles.")
+    n_bootstrap: int = Field(description="How often persons are drawn for an interval.", ge=1)
+    n_jobs: int = Field(description="Processes; 0 for one per core.", ge=0)
+    seed: int = Field(description="Seed of folds, forests, shuffles and intervals.", ge=0)
+
+    def model_post_init(self, _: object) -> None:
+        """ValueError where it is not clear what to learn from what."""
+        if bool(self.predictions) == bool(self.scorers):
+            raise ValueError("name either predictions or scorers, the other one empty")
+        if self.predictions and not (self.archive or self.participants):
+            raise ValueError("neither archive nor participants is named; who slept, and what are the traits?")
+        if (self.trait == "age") == bool(self.classes) or len(set(self.classes)) not in (0, 2):
+            raise ValueError(f"trait is {self.trait!r} and classes is {self.classes}; age takes none, the others two")
+        if self.n_folds == 1:
+            raise ValueError("n_folds is 1; nothing would be left to learn from, take at least 2")
+
+
+class Figures(Parameters):
+    """08_figures: tables of finished runs -> figures and ledger."""
+
+    notebook = "08_figures"
+
+    runs: list[str] = Field(description="Run folders whose tables to draw; * stands for any name.", min_length=1)
 
 
 class StageOneNight(Parameters):
@@ -272,72 +282,5 @@ class StageOneNight(Parameters):
 
 
 NOTEBOOKS: dict[str, type[Parameters]] = {
-    cls.notebook: cls for cls in (Prepare, Inspect, Train, Evaluate, Predict, StageOneNight)
+    cls.notebook: cls for cls in (Prepare, Inspect, Train, Evaluate, Predict, Arousals, Traits, Figures, StageOneNight)
 }
-
-
-def notebook_defaults(path: str | Path) -> dict[str, object]:
-    """Names and values of a notebook's parameters cell. ParameterError where one is not a literal."""
-    cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
-    source = next("".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", []))
-    defaults = {}
-    for node in ast.parse(source).body:
-        try:
-            defaults[node.target.id] = ast.literal_eval(node.value)
-        except (AttributeError, ValueError) as error:
-            raise ParameterError(
-                f"{path}, parameters cell: line {node.lineno} is not `name: type = literal`"
-            ) from error
-    return defaults
-
-
-def merge_parameters(
-    files: Sequence[str | Path], overrides: Mapping[str, object], defaults: Mapping[str, object] | None = None
-) -> dict[str, object]:
-    """The YAML files merged, a later one over an earlier one, then the overrides. Not yet checked.
-
-    A later file replaces a group such as `loss` as a whole, as papermill does; an override may name a member:
-    `loss.gradient_clip`. What the files do not say of that group is taken from `defaults`.
-    """
-    merged: dict[str, object] = {}
-    for path in files:
-        content = yaml.safe_load(project_path(path).read_text(encoding="utf-8")) or {}
-        if not isinstance(content, dict):
-            raise ParameterError(f"{path}: expected lines of `name: value`")
-        merged |= content
-    for name, value in overrides.items():
-        group, _, member = name.partition(".")
-        members = merged.get(group, (defaults or {}).get(group))
-        merged |= {group: members | {member: value}} if isinstance(members, dict) and member else {name: value}
-    return merged
-
-
-def _assigned_names(cell: str) -> set[str]:
-    targets = []
-    for node in ast.parse(cell).body:
-        targets += node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-    return {target.id for target in targets if isinstance(target, ast.Name)}
-
-
-def _explain(error: ValidationError, cls: type[Strict]) -> str:
-    """One line a problem: the value, what is allowed, and the likely fix."""
-    lines = []
-    for problem in error.errors():
-        name = ".".join(map(str, problem["loc"]))
-        if problem["type"] == "extra_forbidden":
-            near = get_close_matches(name, cls.model_fields, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(cls.model_fields)}"
-            lines.append(f"unknown parameter {name!r}; {hint}")
-        elif problem["type"] == "missing":
-            lines.append(f"parameter {name!r} is missing: {cls.model_fields[name].description}")
-        elif problem["type"] == "value_error":  # from a part of a recipe, which names itself
-            lines.append(f"{name}: {problem['msg'].removeprefix('Value error, ')}".removeprefix(": "))
-        else:
-            hints = {"string_type": "; put it in quotes"}
-            if isinstance(problem["input"], str):
-                hints["float_type"] = "; YAML takes 1e-3 for text, write 1.0e-3"
-            hint = hints.get(problem["type"], "")
-            lines.append(
-                f"{name} is {textwrap.shorten(repr(problem['input']), 80, placeholder='...')}: {problem['msg']}{hint}"
-            )
-    return "; ".join(lines)

@@ -1,0 +1,122 @@
+"""Five minutes of one night as tables, for the figure of the arousals (AnySleep, arousals)."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from scipy.signal import spectrogram
+from scipy.special import softmax
+
+from anysleep.analysis.arousals.tables import SPAN
+from anysleep.analysis.predictions import Predictions
+from anysleep.data.archive import Archive
+from anysleep.stages import EPOCH_S, STAGES, UNSCORED
+
+EXCERPT_S = 300
+FINEST_SHOWN = 8
+"""Predictions per epoch of the stages shown, at most: finer ones would be a blur over five minutes."""
+WINDOW_S, STEP_S = 2, 0.5
+"""Of the spectrogram: long enough for slow waves, short enough for an arousal."""
+MAX_HZ = 30
+PROBABILITIES = [f"p_{stage.lower()}" for stage in STAGES]
+
+
+def excerpt_tables(
+    archive: Archive,
+    predictions: Predictions,
+    dataset: str,
+    recording: str,
+    start_s: float,
+    spans: Mapping[str, pd.DataFrame],
+) -> dict[str, pd.DataFrame]:
+    """What happens in five minutes of a night, one table each; seconds count from the start of the recording.
+
+    excerpt_signals
+        second, channel, value: one EEG channel, a central one where there is one, in interquartile ranges.
+    excerpt_spectrogram
+        second, hz, db: power density of that channel in windows of 2 s.
+    excerpt_stages
+        onset_s, end_s, stage and the probabilities p_wake ... p_rem, empty where 05 wrote no logits.
+    excerpt_events
+        source, onset_s, end_s: the events of each table in `spans` (source -> onset_s, end_s of this night) that
+        reach into the excerpt, uncut.
+
+    ValueError where the night has no EEG or is over before `start_s`.
+    """
+    channel, rate_hz, signal = _signal(archive, dataset, recording, start_s)
+    end_s = start_s + len(signal) / rate_hz
+    return {
+        "excerpt_signals": pd.DataFrame(
+            {"second": start_s + np.arange(len(signal)) / rate_hz, "channel": channel, "value": signal}
+        ),
+        "excerpt_spectrogram": _spectrogram(signal, rate_hz, start_s),
+        "excerpt_stages": _stages(predictions, dataset, recording, start_s, end_s),
+        "excerpt_events": _events(spans, start_s, end_s),
+    }
+
+
+def night_to_show(nights: pd.DataFrame, recording: str) -> pd.Series:
+    """The row of a recording, of several of that name the first; empty means the first of all. KeyError without one."""
+    rows = nights[nights.recording == recording] if recording else nights
+    if rows.empty:
+        raise KeyError(f"recording {recording!r} is not among those scored: {', '.join(nights.recording[:10])} ...")
+    return rows.iloc[0]
+
+
+def _signal(archive: Archive, dataset: str, recording: str, start_s: float) -> tuple[str, int, np.ndarray]:
+    """Channel, samples per second, and the samples (T,) from `start_s` on."""
+    eeg, _ = archive.channels_of(dataset, recording)
+    if not eeg:
+        raise ValueError(f"{dataset}/{recording} has no EEG channel to show")
+    channel = next((name for name in eeg if name.startswith("C")), eeg[0])
+    rate_hz, first_epoch = archive.sampling_rate_hz, int(start_s // EPOCH_S)
+    samples = archive.signals(dataset, recording, [channel], first_epoch, EXCERPT_S // EPOCH_S + 1)[0]
+    skipped = round((start_s - first_epoch * EPOCH_S) * rate_hz)
+    signal = samples[skipped : skipped + EXCERPT_S * rate_hz]
+    if len(signal) < WINDOW_S * rate_hz:
+        raise ValueError(
+            f"start_s is {start_s:g}, but {dataset}/{recording} ends there or before; choose an earlier one"
+        )
+    return channel, rate_hz, signal
+
+
+def _spectrogram(signal: np.ndarray, rate_hz: int, start_s: float) -> pd.DataFrame:
+    """Columns second (middle of a window), hz, db."""
+    window, overlap = WINDOW_S * rate_hz, round((WINDOW_S - STEP_S) * rate_hz)
+    hz, seconds, power = spectrogram(signal, rate_hz, window="hann", nperseg=window, noverlap=overlap)
+    power = power[hz <= MAX_HZ]
+    db = 10 * np.log10(power, out=np.full(power.shape, np.nan), where=power > 0)  # NaN where the recorder paused
+    hz_of_cell, second_of_cell = np.meshgrid(hz[hz <= MAX_HZ], start_s + seconds, indexing="ij")
+    return pd.DataFrame({"second": second_of_cell.ravel(), "hz": hz_of_cell.ravel(), "db": db.ravel()})
+
+
+def _stages(predictions: Predictions, dataset: str, recording: str, start_s: float, end_s: float) -> pd.DataFrame:
+    r, logits = _shown_resolution(predictions, dataset, recording)
+    hypnogram = predictions.hypnogram(dataset, recording, r)
+    first, last = int(start_s * r // EPOCH_S), min(int(np.ceil(end_s * r / EPOCH_S)), len(hypnogram))
+    onset_s = np.arange(first, last) * EPOCH_S / r
+    names = dict(enumerate(STAGES)) | {UNSCORED: "unscored"}
+    stages = [names[stage] for stage in hypnogram[first:last].tolist()]
+    none = np.full((last - first, len(STAGES)), np.nan)
+    hypnodensity = none if logits is None else softmax(logits[first:last], axis=1)
+    table = pd.DataFrame({"onset_s": onset_s, "end_s": onset_s + EPOCH_S / r, "stage": stages})
+    return pd.concat([table, pd.DataFrame(hypnodensity, columns=PROBABILITIES)], axis=1)
+
+
+def _shown_resolution(predictions: Predictions, dataset: str, recording: str) -> tuple[int, np.ndarray | None]:
+    """The finest resolution of at most 8 that has logits, and these; without any, the finest of at most 8, and None.
+
+    The coarsest where all are finer.
+    """
+    shown = [r for r in predictions.resolutions if r <= FINEST_SHOWN] or [predictions.resolutions[0]]
+    for r in reversed(shown):
+        logits = predictions.logits(dataset, recording, r)
+        if logits is not None:
+            return r, logits
+    return shown[-1], None
+
+
+def _events(spans: Mapping[str, pd.DataFrame], start_s: float, end_s: float) -> pd.DataFrame:
+    tables = [table.assign(source=source)[["source", *SPAN]] for source, table in spans.items()]
+    events = pd.concat(tables, ignore_index=True)
+    return events[(events.onset_s < end_s) & (events.end_s > start_s)].reset_index(drop=True)

@@ -1,0 +1,301 @@
+"""Arousals of a cohort: predicted and expert events, scores, errors, index, and stages inside (AnySleep, arousals).
+
+All follows from three tables: `nights` (dataset, recording, subject, a row a recording), `expert` (dataset, recording,
+onset_s, end_s) and `events` (the same with network and predictions_per_epoch).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from anysleep.analysis.arousals.events import detect_arousals, match_arousals, score_arousals
+from anysleep.analysis.intervals import bootstrap_ratios
+from anysleep.analysis.levels import persons_of
+from anysleep.analysis.predictions import Predictions
+from anysleep.data.archive import Archive
+from anysleep.stages import EPOCH_S, N1, N_STAGES, REM, STAGES
+
+THRESHOLDS = tuple(np.arange(11) / 10)
+"""The IoU that a match has to exceed."""
+HEADLINE_IOU = 0.2
+"""The threshold of the published scores."""
+HEADLINE_MATCHING = "one_to_one"
+AS_PUBLISHED = "as_published"
+"""Many-to-one, but at every threshold with the false negatives of threshold 0, as published by mistake."""
+MATCHINGS = (HEADLINE_MATCHING, "many_to_one", AS_PUBLISHED)
+MEASURES = ("precision", "recall", "f1")
+NIGHT = ["dataset", "recording"]
+SPAN = ["onset_s", "end_s"]
+NO_EVENTS = np.empty((0, 2))
+POINT = ["network", "predictions_per_epoch", "seconds_per_prediction"]
+
+
+def nights_to_score(
+    archive: Archive, predictions: Predictions, recordings: pd.DataFrame, datasets: Sequence[str] = ()
+) -> pd.DataFrame:
+    """The rows of `recordings` that have expert arousals, be they none all night, and predictions; index from 0.
+
+    `datasets` are those to score, by default all. ValueError where no recording is left.
+    """
+    unknown = sorted(set(datasets) - set(recordings.dataset))
+    if unknown:
+        raise ValueError(f"no recording of {', '.join(unknown)}, only of {', '.join(recordings.dataset.unique())}")
+    asked = recordings[recordings.dataset.isin(datasets)] if datasets else recordings
+    known = [archive.arousals(row.dataset, row.recording) is not None for row in asked.itertuples()]
+    if not any(known):
+        raise ValueError(f"none of {len(asked)} recordings has expert arousals; see `arousals` of the labels in 01")
+    return predictions.of(asked[known]).reset_index(drop=True)
+
+
+def expert_table(archive: Archive, nights: pd.DataFrame) -> pd.DataFrame:
+    """The experts' arousals: columns dataset, recording, onset_s, end_s."""
+    return _span_table(
+        [({name: row[name] for name in NIGHT}, archive.arousals(*row[NIGHT])) for _, row in nights.iterrows()], NIGHT
+    )
+
+
+def event_table(predictions: Predictions, nights: pd.DataFrame) -> pd.DataFrame:
+    """Arousals at every resolution: columns network, dataset, recording, predictions_per_epoch, onset_s, end_s."""
+    network, found = predictions.network, []
+    for row in nights.itertuples():
+        for r in predictions.resolutions:
+            named = {"network": network, "dataset": row.dataset, "recording": row.recording, "predictions_per_epoch": r}
+            found.append((named, detect_arousals(predictions.hypnogram(row.dataset, row.recording, r), r)))
+    return _span_table(found, ["network", *NIGHT, "predictions_per_epoch"])
+
+
+def count_table(
+    nights: pd.DataFrame, expert: pd.DataFrame, events: pd.DataFrame, resolutions: Sequence[int], network: str
+) -> pd.DataFrame:
+    """What matches what: a row a night, resolution, matching and threshold of the IoU.
+
+    Columns network, dataset, recording, subject, predictions_per_epoch, matching, iou_above, n_expert, n_predicted,
+    true_positives, false_positives, false_negatives.
+    """
+    tables = []
+    for row, r, true, found in _pairs(nights, expert, events, resolutions):
+        named = {"network": network, "dataset": row.dataset, "recording": row.recording, "subject": row.subject}
+        named |= {"predictions_per_epoch": r, "iou_above": THRESHOLDS, "n_expert": len(true), "n_predicted": len(found)}
+        many = score_arousals(true, found, THRESHOLDS, "many_to_one")
+        counts = dict(zip(MATCHINGS, (score_arousals(true, found, THRESHOLDS), many, _as_published(many)), strict=True))
+        for matching, (tp, fp, fn) in counts.items():
+            counted = {"true_positives": tp, "false_positives": fp, "false_negatives": fn}
+            tables.append(pd.DataFrame(named | {"matching": matching} | counted))
+    columns = [
+        "network",
+        *NIGHT,
+        "subject",
+        "predictions_per_epoch",
+        "matching",
+        "iou_above",
+        "n_expert",
+        "n_predicted",
+    ]
+    table = pd.concat(tables, ignore_index=True)
+    return table[[*columns, "true_positives", "false_positives", "false_negatives"]]
+
+
+def score_table(counts: pd.DataFrame, group_by: str, n_bootstrap: int, seed: int) -> pd.DataFrame:
+    """Means over recordings of precision, recall and F1, with their intervals by person.
+
+    F1 = 2 TP / (2 TP + FP + FN). Precision counts 0 where nothing was predicted, as published. Recordings without any
+    expert event have neither recall nor F1 and are left out of all means; `n_recordings` are those that are in.
+
+    Columns network, predictions_per_epoch, seconds_per_prediction, matching, iou_above, n_recordings, n_persons,
+    measure, estimate, low, high. ValueError where no recording has an expert event.
+    """
+    rated = counts[counts.n_expert > 0]
+    if rated.empty:
+        raise ValueError("no recording has an expert event, so there is nothing to find")
+    tp, fp, fn = rated.true_positives, rated.false_positives, rated.false_negatives
+    rated = rated.assign(
+        person=persons_of(rated, group_by),
+        precision=_ratio(tp, tp + fp),
+        recall=_ratio(tp, tp + fn),
+        f1=_ratio(2 * tp, 2 * tp + fp + fn),
+    )
+    points = ["network", "predictions_per_epoch", "matching", "iou_above"]
+    by_night = rated.pivot(index=[*NIGHT, "person"], columns=points, values=list(MEASURES))
+    persons = by_night.index.get_level_values("person")
+    means = bootstrap_ratios(by_night.to_numpy(), np.ones(len(persons)), persons, n_bootstrap, seed)
+    named = by_night.columns.to_frame(index=False, name=["measure", *points])
+    named["seconds_per_prediction"] = EPOCH_S / named.predictions_per_epoch
+    named["n_recordings"], named["n_persons"] = len(persons), persons.nunique()
+    columns = [*POINT, "matching", "iou_above", "n_recordings", "n_persons", "measure"]
+    return pd.concat([named[columns], means], axis=1)
+
+
+def headline(scores: pd.DataFrame, matching: str = HEADLINE_MATCHING) -> pd.DataFrame:
+    """The rows of `score_table` at the published threshold of the IoU."""
+    return scores[(scores.matching == matching) & (scores.iou_above == HEADLINE_IOU)]
+
+
+def best_resolution(scores: pd.DataFrame) -> pd.Series:
+    """The row of `score_table` with the highest F1, one-to-one, at the published threshold."""
+    f1 = headline(scores).query("measure == 'f1'")
+    return f1.loc[f1.estimate.idxmax()]
+
+
+def slip_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """F1 against the threshold at the best resolution, once as published and twice as counted.
+
+    Columns network, predictions_per_epoch, iou_above, as_published, many_to_one, one_to_one.
+    """
+    best = best_resolution(scores)
+    f1 = scores[(scores.predictions_per_epoch == best.predictions_per_epoch) & (scores.measure == "f1")]
+    index = ["network", "predictions_per_epoch", "iou_above"]
+    table = f1.pivot(index=index, columns="matching", values="estimate")
+    return table[list(reversed(MATCHINGS))].reset_index().rename_axis(columns=None)
+
+
+def error_table(
+    nights: pd.DataFrame, expert: pd.DataFrame, events: pd.DataFrame, resolutions: Sequence[int], network: str
+) -> pd.DataFrame:
+    """How much later a predicted event begins and ends than its expert event, in s, over all pairs of all nights.
+
+    Pairs are one-to-one, with an IoU above 0.2. Columns network, predictions_per_epoch, seconds_per_prediction, edge
+    (onset, end), n_pairs, median_s, q25_s, q75_s (quartiles).
+    """
+    errors = {r: [np.empty((0, 2))] for r in resolutions}
+    for _, r, true, found in _pairs(nights, expert, events, resolutions):
+        of_expert, of_found = match_arousals(true, found, HEADLINE_IOU).T
+        errors[r].append(found[of_found] - true[of_expert])
+    rows = []
+    for r, parts in errors.items():
+        for edge, late_s in zip(("onset", "end"), np.concatenate(parts).T, strict=True):
+            quartiles = np.percentile(late_s, [50, 25, 75]) if len(late_s) else [np.nan] * 3
+            point = dict(zip(POINT, (network, r, EPOCH_S / r), strict=True)) | {"edge": edge, "n_pairs": len(late_s)}
+            rows.append(point | dict(zip(("median_s", "q25_s", "q75_s"), quartiles, strict=True)))
+    return pd.DataFrame(rows)
+
+
+def index_table(archive: Archive, predictions: Predictions, counts: pd.DataFrame) -> pd.DataFrame:
+    """The arousal index: events in an hour of sleep, of every night at every resolution.
+
+    The experts' hours of sleep are those of their hypnogram where the archive has one. Predicted hours, always at the
+    coarsest resolution that was predicted, serve the predicted events. NaN where nobody slept. Columns network,
+    dataset, recording, subject, predictions_per_epoch, expert_per_h, predicted_per_h.
+    """
+    coarsest = predictions.resolutions[0]
+    rows = []
+    for night, points in counts.groupby(NIGHT, sort=False):
+        predicted_h = sleep_hours(predictions.hypnogram(*night, coarsest), coarsest)
+        labels = archive.hypnogram(*night)
+        expert_h = predicted_h if labels is None else sleep_hours(labels, 1)
+        one_a_resolution = points.drop_duplicates("predictions_per_epoch")
+        expert_per_h = one_a_resolution.n_expert / (expert_h or np.nan)
+        predicted_per_h = one_a_resolution.n_predicted / (predicted_h or np.nan)
+        rows.append(one_a_resolution.assign(expert_per_h=expert_per_h, predicted_per_h=predicted_per_h))
+    columns = ["network", *NIGHT, "subject", "predictions_per_epoch", "expert_per_h", "predicted_per_h"]
+    return pd.concat(rows, ignore_index=True)[columns]
+
+
+def index_agreement(index: pd.DataFrame) -> pd.DataFrame:
+    """How well the predicted index tells the experts', at each resolution.
+
+    Columns network, predictions_per_epoch, n_recordings, correlation (Pearson), bias_per_h (mean of predicted less
+    expert) and the limits of agreement low_per_h, high_per_h (bias -+ 1.96 SD), as Bland and Altman have them.
+    """
+    rows = []
+    for (network, r), nights in index.dropna().groupby(["network", "predictions_per_epoch"], sort=False):
+        difference = nights.predicted_per_h - nights.expert_per_h
+        bias, spread = difference.mean(), 1.96 * difference.std()
+        named = {"network": network, "predictions_per_epoch": r, "n_recordings": len(nights)}
+        named |= {"correlation": nights.predicted_per_h.corr(nights.expert_per_h)}
+        rows.append(named | {"bias_per_h": bias, "low_per_h": bias - spread, "high_per_h": bias + spread})
+    return pd.DataFrame(rows)
+
+
+def sleep_hours(hypnogram: np.ndarray, predictions_per_epoch: int) -> float:
+    """Hours of N1, N2, N3 and REM in stages (P,)."""
+    asleep = (hypnogram >= N1) & (hypnogram <= REM)
+    return float(asleep.sum() * EPOCH_S / predictions_per_epoch / 3600)
+
+
+def stage_share_table(
+    predictions: Predictions,
+    nights: pd.DataFrame,
+    expert: pd.DataFrame,
+    group_by: str,
+    n_bootstrap: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Which stages are predicted inside expert arousals: shares of their scored time, pooled over nights.
+
+    Intervals by person, as in `analysis.intervals`. Columns network, predictions_per_epoch, seconds_per_prediction,
+    stage, share, low, high.
+    """
+    true, persons = _by_key(expert, NIGHT), persons_of(nights, group_by)
+    tables = []
+    for r in predictions.resolutions:
+        seconds = np.array(
+            [
+                stage_seconds(predictions.hypnogram(*night, r), r, true.get(night, NO_EVENTS))
+                for night in nights[NIGHT].itertuples(index=False, name=None)
+            ]
+        )
+        shares = bootstrap_ratios(seconds, seconds.sum(axis=1), persons, n_bootstrap, seed)
+        point = dict(zip(POINT, (predictions.network, r, EPOCH_S / r), strict=True))
+        tables.append(shares.rename(columns={"estimate": "share"}).assign(**point, stage=STAGES))
+    return pd.concat(tables, ignore_index=True)[[*POINT, "stage", "share", "low", "high"]]
+
+
+def stage_seconds(hypnogram: np.ndarray, predictions_per_epoch: int, spans_s: np.ndarray) -> np.ndarray:
+    """Seconds of each stage, float64 (5,), inside spans (n, 2) in s; where spans overlap, time counts once.
+
+    Predictions that a span cuts count by the part inside it. Unscored ones, and what lies outside the night, do not.
+    """
+    changes = np.flatnonzero(np.diff(hypnogram)) + 1
+    borders_s = np.concatenate([[0], changes, [len(hypnogram)]]) * EPOCH_S / predictions_per_epoch
+    stage_of_run = hypnogram[np.concatenate([[0], changes])]
+    pieces = _disjoint(spans_s)
+    seconds = np.zeros(N_STAGES)
+    for stage in range(N_STAGES):
+        until_s = np.cumsum(np.where(stage_of_run == stage, np.diff(borders_s), 0))
+        onset, end = np.interp(pieces, borders_s, np.concatenate([[0], until_s])).T
+        seconds[stage] = (end - onset).sum()
+    return seconds
+
+
+def _disjoint(spans: np.ndarray) -> np.ndarray:
+    """Spans that cover the same time (n, 2), in order, without overlap; some may be of length 0."""
+    spans = spans[np.argsort(spans[:, 0])]
+    covered_until = np.maximum.accumulate(spans[:, 1])
+    onset = np.maximum(spans[:, 0], np.concatenate([[-np.inf], covered_until])[:-1])
+    return np.column_stack([onset, np.maximum(onset, spans[:, 1])])
+
+
+def _pairs(
+    nights: pd.DataFrame, expert: pd.DataFrame, events: pd.DataFrame, resolutions: Sequence[int]
+) -> Iterator[tuple[Any, int, np.ndarray, np.ndarray]]:
+    """For every night and resolution: the night's row, the resolution, expert events (n, 2), predicted ones (m, 2)."""
+    true, found = _by_key(expert, NIGHT), _by_key(events, [*NIGHT, "predictions_per_epoch"])
+    for row in nights.itertuples():
+        night = (row.dataset, row.recording)
+        for r in resolutions:
+            yield row, r, true.get(night, NO_EVENTS), found.get((*night, r), NO_EVENTS)
+
+
+def _by_key(table: pd.DataFrame, key: list[str]) -> dict[tuple, np.ndarray]:
+    """Events (n, 2) by what the columns `key` hold."""
+    return {name: rows[SPAN].to_numpy(dtype=float) for name, rows in table.groupby(key)}
+
+
+def _span_table(named_spans: Sequence[tuple[dict[str, object], np.ndarray]], columns: Sequence[str]) -> pd.DataFrame:
+    """A row an event, from names and events (n, 2)."""
+    tables = [pd.DataFrame(spans, columns=SPAN).assign(**names) for names, spans in named_spans if len(spans)]
+    empty = pd.DataFrame(columns=[*columns, *SPAN])
+    return pd.concat(tables, ignore_index=True)[[*columns, *SPAN]] if tables else empty
+
+
+def _as_published(counts: tuple[np.ndarray, np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Many-to-one counts with the false negatives of the first threshold, 0, at every one."""
+    tp, fp, fn = counts
+    return tp, fp, np.full_like(fn, fn[0])
+
+
+def _ratio(part: pd.Series, whole: pd.Series) -> pd.Series:
+    """0 where the whole is 0."""
+    return part.div(whole.where(whole > 0)).fillna(0.0)

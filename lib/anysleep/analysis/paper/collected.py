@@ -1,0 +1,277 @@
+"""Finished runs and their tables, collected: everything that 08 draws and compares.
+
+Tables go by names such as `06_arousals/scores`. Those of 04 also say which channels were scored, since the columns
+follow from that: `04_evaluate/all/intervals`, `04_evaluate/drawn/channel_study`; only the cost is one for all.
+"""
+
+import glob
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from anysleep.files import project_path, short_path
+
+Tables = Mapping[str, pd.DataFrame]
+"""Name -> rows of all runs together; a table that no run has is missing."""
+
+NIGHT = ["dataset", "recording"]
+RESOLUTION = ["predictions_per_epoch", "seconds_per_prediction"]
+COUNTED = ["checkpoint", "network", *NIGHT]
+COMPARED = ["first", "second", "difference", "low", "high", "p"]
+
+COLUMNS = {
+    "04_evaluate/all/counts": COUNTED,
+    "04_evaluate/all/intervals": ["level", "checkpoint", "dataset", "score", "estimate", "low", "high"],
+    "04_evaluate/drawn/counts": COUNTED,
+    "04_evaluate/drawn/channel_study": ["checkpoint", "n_eeg", "n_eog", "n_recordings", "mf1", "low", "high"],
+    "04_evaluate/drawn/comparison": [*COMPARED, "n_eeg", "n_eog", "welch_p"],
+    "04_evaluate/pairs/counts": COUNTED,
+    "04_evaluate/pairs/channel_study": ["checkpoint", "first", "second", "n_recordings", "mf1"],
+    "04_evaluate/pairs/comparison": [*COMPARED, "sites", "welch_p"],
+    "04_evaluate/cost": ["network", "sampling_rate_hz", "n_channels", "hours", "seconds", "memory_mb", "multiply_adds",
+                         "n_parameters", "receptive_field_min"],
+    "05_predict/nights": NIGHT,
+    "05_predict/attention": [*NIGHT, "montage", "module", "channel", "weight"],
+    "05_predict/statistics": [*NIGHT, *RESOLUTION],
+    "06_arousals/counts": ["network", *NIGHT],
+    "06_arousals/scores": ["network", *RESOLUTION, "matching", "iou_above", "measure", "estimate", "low", "high"],
+    "06_arousals/stage_shares": ["network", *RESOLUTION, "stage", "share", "low", "high"],
+    "06_arousals/excerpt_signals": ["second", "channel", "value"],
+    "06_arousals/excerpt_spectrogram": ["second", "hz", "db"],
+    "06_arousals/excerpt_stages": ["onset_s", "end_s", "stage"],
+    "06_arousals/excerpt_events": ["source", "onset_s", "end_s"],
+    "07_traits/summary": ["network", "trait", "datasets", "measure", "group_by", *RESOLUTION, "n_recordings", "mean",
+                          "low", "high", "baseline", "control", "p"],
+}  # fmt: skip
+"""What is read, and the columns that have to be there."""
+
+READ_PART = {name: COUNTED for name in COLUMNS if name.startswith("04_") and name.endswith("/counts")} | {
+    "06_arousals/counts": COLUMNS["06_arousals/counts"],
+}
+"""Large tables of which only some columns are wanted."""
+
+SPLIT_PARTS = ("train", "valid", "test")
+SPLIT = "03_train/split"
+"""Counted from the split file of a training: part, dataset, n_recordings."""
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run folder with a result."""
+
+    folder: Path
+    notebook: str
+    run_id: str
+    params: dict[str, Any]
+    outputs: list[str]
+    inputs: dict[str, str]
+    """Role -> SHA-256."""
+    finished: str
+
+    @property
+    def name(self) -> str:
+        """The folder, counted from the workbook's root."""
+        return short_path(self.folder)
+
+    @property
+    def variant(self) -> str:
+        """What the folder's name adds to the notebook's."""
+        return self.folder.name.removeprefix(self.notebook).removeprefix(".")
+
+    def has(self, table: str) -> bool:
+        """Whether this run wrote the table of this name."""
+        notebook, *channels, name = table.split("/")
+        scored = [self.params.get("montages", "all")] if channels else []
+        return notebook == self.notebook and channels == scored and f"{name}.csv" in self.outputs
+
+
+def find_runs(patterns: Sequence[str], leave_out: Path) -> tuple[list[FinishedRun], pd.DataFrame]:
+    """Finished runs whose tables 08 can use, sorted by folder, and a row (run, reason) for every other folder.
+
+    `patterns` are folders in which * stands for any name; `leave_out` is the folder of 08 itself. ValueError where a
+    file that says how a run went is damaged.
+    """
+    runs, unusable = [], {}
+    for pattern in patterns:
+        folders = sorted(Path(path) for path in glob.glob(str(project_path(pattern))))
+        if not folders:
+            unusable[pattern] = "there is no folder of this name"
+        for folder in folders:
+            if folder == leave_out or any(run.folder == folder for run in runs):
+                continue
+            run = _open_run(folder) if _finished(folder) else None
+            reason = _why_not(run) if run else "not finished: no result.json, or no params.yaml"
+            if reason:
+                unusable[short_path(folder)] = reason
+            else:
+                runs.append(run)
+    return sorted(runs, key=lambda run: run.name), pd.DataFrame(list(unusable.items()), columns=["run", "reason"])
+
+
+def read_tables(runs: Sequence[FinishedRun]) -> dict[str, pd.DataFrame]:
+    """The tables of all runs together, each row with its `run` (folder), `trained` (what tells trained networks
+    apart) and, where known, its `network`; those of 06 with `datasets`, sorted and joined by +.
+
+    ValueError names the file where one is damaged or belongs to another run.
+    """
+    collected: dict[str, list[pd.DataFrame]] = {}
+    for run in runs:
+        tables = {name: _read_table(run, name) for name in COLUMNS if run.has(name)}
+        for name, table in _with_origin(run, tables).items():
+            if len(table):
+                collected.setdefault(name, []).append(table)
+        if run.notebook == "03_train":
+            collected.setdefault(SPLIT, []).append(_count_split(run))
+    return {name: pd.concat(tables, ignore_index=True) for name, tables in collected.items()}
+
+
+def describe_runs(runs: Sequence[FinishedRun], tables: Tables) -> pd.DataFrame:
+    """A row a run: run, notebook, variant, run_id, network, finished."""
+    with_network = [table[["run", "network"]] for table in tables.values() if "network" in table]
+    networks = pd.concat(with_network).drop_duplicates() if with_network else pd.DataFrame(columns=["run", "network"])
+    rows = [
+        {
+            "run": run.name,
+            "notebook": run.notebook,
+            "variant": run.variant,
+            "run_id": run.run_id,
+            "network": " and ".join(sorted(networks.network[networks.run == run.name])),
+            "finished": run.finished,
+        }
+        for run in runs
+    ]
+    return pd.DataFrame(rows, columns=["run", "notebook", "variant", "run_id", "network", "finished"])
+
+
+def average_trained(table: pd.DataFrame, by: Sequence[str], values: Sequence[str]) -> pd.DataFrame:
+    """Means of `values` over trained networks, each counted once, with their number `n_trained`; a row for each `by`.
+
+    The mean of the networks' bounds `low` and `high` stands for the interval of their mean: all score the same persons.
+    """
+    once = table.drop_duplicates([*by, "trained"])
+    groups = once.groupby(list(by), sort=False, dropna=False)
+    return groups[list(values)].mean().assign(n_trained=groups.size()).reset_index()
+
+
+def _finished(folder: Path) -> bool:
+    return (folder / "result.json").is_file() and (folder / "params.yaml").is_file()
+
+
+def _open_run(folder: Path) -> FinishedRun:
+    result, params = _parsed(folder / "result.json"), _parsed(folder / "params.yaml")
+    provenance = _parsed(folder / "provenance.json") if (folder / "provenance.json").is_file() else {}
+    if result.get("run_id") != params.get("run_id"):
+        raise ValueError(
+            f"{folder / 'result.json'} is of run {result.get('run_id')}, but params.yaml beside it of "
+            f"{params.get('run_id')}; run the notebook again"
+        )
+    known = {"folder": folder, "notebook": result["notebook"], "run_id": result["run_id"]}
+    inputs, finished = provenance.get("inputs_sha256", {}), provenance.get("finished", "")
+    return FinishedRun(**known, params=params, outputs=result["outputs"], inputs=inputs, finished=finished)
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    """A JSON or YAML file that holds names and values."""
+    try:
+        content = (json.loads if path.suffix == ".json" else yaml.safe_load)(path.read_text(encoding="utf-8"))
+    except (ValueError, yaml.YAMLError) as error:
+        raise ValueError(f"{path} is damaged ({type(error).__name__}); run the notebook again") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is damaged (no names and values); run the notebook again")
+    return content
+
+
+def _why_not(run: FinishedRun) -> str:
+    """Why the tables of a finished run cannot be used; empty where they can."""
+    part = run.params.get("split_part", "test") if run.params.get("split") else "test"
+    if part != "test":
+        return f"scores the part {part!r} of the split; only persons that no training saw are shown"
+    if run.params.get("several") == "average" and run.params.get("more_checkpoints"):
+        return "the mean of several checkpoints, which is no trained network"
+    if run.notebook == "03_train" or any(run.has(table) for table in COLUMNS):
+        return ""
+    return "wrote no table that is read here"
+
+
+def _read_table(run: FinishedRun, name: str) -> pd.DataFrame:
+    path = run.folder / f"{name.split('/')[-1]}.csv"
+    try:
+        table = pd.read_csv(path, dtype={"run_id": str})  # hexadecimal digits, which may all be decimal
+    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
+        raise ValueError(f"{path} cannot be read ({error}); run {run.notebook} again") from None
+    missing = [column for column in ["run_id", *COLUMNS[name]] if column not in table]
+    if missing and len(table):
+        raise ValueError(f"{path} has no column {', '.join(missing)}; run {run.notebook} again")
+    if len(table) and set(table.run_id) != {run.run_id}:
+        others = ", ".join(sorted(set(table.run_id.astype(str)) - {run.run_id}))
+        raise ValueError(f"{path} has rows of run {others}, but params.yaml beside it is of {run.run_id}")
+    return table[READ_PART[name]].drop_duplicates() if len(table) and name in READ_PART else table
+
+
+def _with_origin(run: FinishedRun, tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The tables of one run, each row with its run, trained network and network."""
+    if run.notebook == "04_evaluate":
+        tables = _with_checkpoints(run, tables)
+    else:
+        trained = _checkpoint_of(run) or run.run_id
+        tables = {name: table.assign(trained=trained) for name, table in tables.items()}
+    if run.notebook == "05_predict":
+        named = tables["05_predict/nights"].get("network", pd.Series(dtype=str)).dropna()
+        network = named.iloc[0] if len(named) else "unknown"
+        tables = {name: table.assign(network=network) for name, table in tables.items()}
+    if run.notebook == "06_arousals":
+        datasets = "+".join(sorted(set(tables["06_arousals/counts"].get("dataset", []))))
+        tables = {name: table.assign(datasets=datasets) for name, table in tables.items()}
+    folds = {"n_folds": run.params.get("n_folds", 0)} if run.notebook == "07_traits" else {}
+    return {name: table.assign(run=run.name, **folds) for name, table in tables.items()}
+
+
+def _with_checkpoints(run: FinishedRun, tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Those of 04, where a run may hold several checkpoints, in the order of its parameters."""
+    counts = next((table for name, table in tables.items() if name.endswith("/counts")), pd.DataFrame())
+    checkpoints = counts.drop_duplicates("checkpoint").set_index("checkpoint") if len(counts) else counts
+    trained = {
+        checkpoint: run.inputs.get(f"checkpoint_{i}", f"{run.run_id} {checkpoint}")
+        for i, checkpoint in enumerate(checkpoints.index, start=1)
+    }
+    known = {}
+    for name, table in tables.items():
+        if "checkpoint" in table:
+            unknown = sorted(set(table.checkpoint) - set(trained))
+            if unknown:
+                raise ValueError(f"{run.folder}/{name.split('/')[-1]}.csv names {unknown[0]!r}, which counts.csv lacks")
+            network = table.checkpoint.map(checkpoints.network)
+            table = table.assign(trained=table.checkpoint.map(trained), network=network)
+        elif name.endswith("comparison") and len(table):
+            networks = {f"{side}_network": table[side].map(checkpoints.network) for side in ("first", "second")}
+            table = table.assign(**networks)
+        else:
+            table = table.assign(trained=run.run_id)
+        known[name] = table
+    return known
+
+
+def _checkpoint_of(run: FinishedRun) -> str | None:
+    """SHA-256 of the checkpoint a run of 05, or one that reads its predictions, goes back to; None where unknown."""
+    if "checkpoint" in run.inputs:
+        return run.inputs["checkpoint"]
+    predictions = run.params.get("predictions")
+    path = project_path(predictions) / "provenance.json" if predictions else None
+    return _parsed(path).get("inputs_sha256", {}).get("checkpoint") if path and path.is_file() else None
+
+
+def _count_split(run: FinishedRun) -> pd.DataFrame:
+    """Recordings of each part and data set of a training's split."""
+    split = _parsed(run.folder / "split.yaml")
+    rows = [
+        {"part": part, "dataset": dataset, "n_recordings": len(recordings)}
+        for part in SPLIT_PARTS
+        for dataset, recordings in split.get(part, {}).items()
+    ]
+    columns = ["part", "dataset", "n_recordings"]
+    return pd.DataFrame(rows, columns=columns).assign(trained=run.run_id, run=run.name)

@@ -1,0 +1,351 @@
+"""The parity ledger: every published number beside ours, and whether they agree within a stated tolerance.
+
+Only like is compared with like: the same data sets, network, resolution, channels and way of scoring. What no run has
+measured is said to be not measured, with the run that would.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from anysleep.analysis.paper.collected import SPLIT, Tables
+from anysleep.stages import PUBLISHED_RATE_HZ
+
+KEY = ["result", "dataset", "network", "predictions_per_epoch", "n_eeg", "n_eog", "stage", "measure"]
+"""What tells published numbers apart."""
+NUMBERS = ("predictions_per_epoch", "n_eeg", "n_eog")
+MEASURED = [*KEY, "ours", "low", "high", "trained", "run", "note"]
+
+ISRUC, DOD, MASS = "isruc-sg1+isruc-sg2+isruc-sg3", "dodh+dodo", "mass-c1+mass-c3"
+MANY_CHANNELS = frozenset("abc chat dcsm dodh dodo hpap isruc-sg1 isruc-sg2 isruc-sg3 mass-c1 mass-c3 phys".split())
+"""Data sets with at least 6 EEG and 1 EOG channels: the 643 recordings of the published channel study."""
+ALL_SITES = MANY_CHANNELS - {"dodh", "dodo"}
+"""Those of them in which every recording has F3, F4, C3, C4, O1, O2 and EOG; the pairs need these."""
+FULL_SIZE = {"usleep": 3114337, "anysleep": 3157856, "anysleep_early_fusion": 3131601, "anysleep_late_fusion": 3137356}
+"""Parameters of the published networks: a smaller one has another receptive field."""
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far ours may lie from the published number: so many published sd, but never less than `at_least`."""
+
+    n_sd: float
+    at_least: float
+    why: str
+
+
+EXACT = Tolerance(0, 0, "a count")
+MF1_OF_RUNS = Tolerance(2, 0.01, "two sd over training runs; MF1 is printed with two digits")
+MF1_NO_SD = Tolerance(0, 0.01, "no sd is published; two of the sd over runs that MF1 has in most data sets (0.004)")
+WITH_FORESTS = Tolerance(2, 0, "two published sd, which are over training runs and repetitions of the forests")
+AROUSAL = Tolerance(0, 0.02, "no sd is published; twice the sd over runs that MF1 has on the same nights (0.01)")
+TOLERANCES = {
+    "recordings_per_dataset": EXACT,
+    "mf1_per_dataset": MF1_OF_RUNS,
+    "mf1_mean_in_distribution": MF1_NO_SD,
+    "mf1_mean_held_out": MF1_NO_SD,
+    "mf1_by_eeg_channels": MF1_NO_SD,
+    "two_channel_mf1_range": MF1_NO_SD,
+    "worst_single_channel_mf1": MF1_NO_SD,
+    "age_rmse_isruc": WITH_FORESTS,
+    "age_rmse_mean_guess": Tolerance(
+        0, 0.15, "follows from the ages; leaving out who is guessed makes 1 part in 116 (0.14)"
+    ),
+    "sex_mf1_isruc": WITH_FORESTS,
+    "osa_mf1_dod": WITH_FORESTS,
+    "osa_mf1_usleep_claim": Tolerance(0, 0.064, "a claim without sd; two sd of AnySleep at these resolutions (0.032)"),
+    "arousal_scores_as_published": AROUSAL,
+    "stage_share_of_arousal_time": AROUSAL,
+    "receptive_field": Tolerance(0, 0.005, "follows from the network alone: half the last printed digit"),
+    "recordings": EXACT,
+}
+
+MADE_BY = {
+    "recordings_per_dataset": "04_evaluate with data set {dataset}",
+    "mf1_per_dataset": "04_evaluate (montages all) of {network} with data set {dataset}",
+    "mf1_mean_in_distribution": "04_evaluate (montages all) of {network} with all 13 data sets of the training",
+    "mf1_mean_held_out": "04_evaluate (montages all) of {network} with all 8 held-out data sets",
+    "mf1_by_eeg_channels": "04_evaluate (montages drawn) of {network} with {n_eeg} EEG and {n_eog} EOG channels of "
+    "exactly the 12 data sets with 6 EEG channels",
+    "two_channel_mf1_range": "04_evaluate (montages pairs) of {network} with the data sets that have all seven sites",
+    "worst_single_channel_mf1": "04_evaluate (montages pairs) of {network} with the data sets that have all seven "
+    "sites",
+    "age_rmse_isruc": "07_traits (age) of {network} at {predictions_per_epoch} predictions an epoch with {dataset}",
+    "age_rmse_mean_guess": "07_traits (age, grouped by {grouped}) with {dataset}",
+    "sex_mf1_isruc": "07_traits (sex) of {network} at {predictions_per_epoch} predictions an epoch with {dataset}",
+    "osa_mf1_dod": "07_traits (dataset) of {network} at {predictions_per_epoch} predictions an epoch with {dataset}",
+    "osa_mf1_usleep_claim": "07_traits (dataset) of {network} at {predictions_per_epoch} predictions an epoch with "
+    "{dataset}",
+    "arousal_scores_as_published": "06_arousals of {network} at {predictions_per_epoch} predictions an epoch with "
+    "{dataset}",
+    "stage_share_of_arousal_time": "06_arousals of {network} at {predictions_per_epoch} predictions an epoch with "
+    "{dataset}",
+    "receptive_field": "04_evaluate (cost_channels) of a network of the published size",
+    "recordings": "03_train with the published split, or for test 04_evaluate with all 21 data sets",
+}
+"""The run that measures a result."""
+
+
+def tolerance_table() -> pd.DataFrame:
+    """The rule of each result: result, n_sd, at_least, why."""
+    return pd.DataFrame([{"result": name, **vars(rule)} for name, rule in TOLERANCES.items()])
+
+
+def ledger(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    """One row for every published number, in the same order.
+
+    Parameters
+    ----------
+    published
+        From `read_results`.
+    tables
+        From `read_tables`.
+
+    Returns
+    -------
+    The columns that tell the numbers apart, then published, sd, ours (the mean over trained networks), low and high
+    (the means of their 95 % intervals by person; empty where the tables have none), tolerance, verdict (within,
+    outside, not measured), n_runs (trained networks), run (folders, by blanks), note, reason (where not measured).
+
+    Raises
+    ------
+    ValueError
+        A run has two values of one number.
+    """
+    measured = [source(published, tables).reindex(columns=MEASURED) for source in SOURCES]
+    ours = _average(pd.concat([table for table in measured if len(table)] or measured, ignore_index=True))
+    rows = published.drop(columns=["runs", "held_out"]).rename(columns={"value": "published"})
+    rows = rows.merge(ours, on=KEY, how="left", validate="one_to_one")
+    rules = [TOLERANCES[result] for result in rows.result]
+    floor = np.array([rule.at_least for rule in rules])
+    rows["tolerance"] = np.maximum(np.array([rule.n_sd for rule in rules]) * rows.sd.fillna(0), floor)
+    agrees = (rows.ours - rows.published).abs() <= rows.tolerance + 1e-9  # 0.81 - 0.8 is a little above 0.01
+    rows["verdict"] = np.where(rows.ours.isna(), "not measured", np.where(agrees, "within", "outside"))
+    rows["n_runs"] = rows.n_runs.fillna(0).astype(int)
+    rows["reason"] = [_reason(row) if row["verdict"] == "not measured" else "" for row in rows.to_dict("records")]
+    rows[["run", "note"]] = rows[["run", "note"]].fillna("")
+    last = ["published", "sd", "ours", "low", "high", "tolerance", "verdict", "n_runs", "run", "note", "reason"]
+    return rows[[*KEY, *last]]
+
+
+def mf1_table(rows: pd.DataFrame, published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    """MF1 of every data set and network, published and ours, in and out of distribution, with the mean rows.
+
+    `rows` are those of `ledger`, made of the same two. Columns group (in distribution, held out, not published),
+    dataset, network, published, sd, ours, low, high, n_runs.
+    """
+    rows = rows[rows.result.isin(["mf1_per_dataset", "mf1_mean_in_distribution", "mf1_mean_held_out"])]
+    group = published.held_out[rows.index].map({"yes": "held out", "no": "in distribution"})
+    rows = rows.assign(group=group, dataset=rows.dataset.mask(rows.dataset == "", "mean"))
+    ours = _average(_dataset_scores(published, tables).reindex(columns=MEASURED))
+    other = ours[~ours.dataset.isin(rows.dataset)].assign(group="not published")
+    columns = ["group", "dataset", "network", "published", "sd", "ours", "low", "high", "n_runs"]
+    both = [part.reindex(columns=columns) for part in (rows, other) if len(part)]
+    return pd.concat(both, ignore_index=True)
+
+
+def _average(measured: pd.DataFrame) -> pd.DataFrame:
+    """Mean over trained networks, each counted once: of several runs of one, the first by name."""
+    twice = measured[measured.duplicated([*KEY, "trained", "run"])]
+    if len(twice):
+        first = twice.iloc[0]
+        named = " ".join(str(first[name]) for name in KEY if not pd.isna(first[name]) and first[name] != "")
+        raise ValueError(f"{first['run']} has two values of {named}; run its notebook again")
+    once = measured.drop_duplicates([*KEY, "trained"])
+    table = once.groupby(KEY, sort=False, dropna=False).agg(
+        ours=("ours", "mean"),
+        low=("low", "mean"),
+        high=("high", "mean"),
+        n_runs=("trained", "size"),
+        run=("run", lambda names: " ".join(dict.fromkeys(names))),
+        note=("note", lambda notes: "; ".join(dict.fromkeys(note for note in notes if isinstance(note, str) and note))),
+    )
+    return table.reset_index().astype(dict.fromkeys(NUMBERS, "Int64"))
+
+
+def _reason(row: dict[str, object]) -> str:
+    grouped = "subject" if "persons" in str(row["measure"]) else "recording"
+    return "no run of " + MADE_BY[str(row["result"])].format(**row, grouped=grouped)
+
+
+def _measured(rows: pd.DataFrame, **columns: object) -> pd.DataFrame:
+    """Rows as `_average` takes them; texts and numbers that do not matter are empty and missing."""
+    empty = {name: pd.NA if name in NUMBERS else "" for name in [*KEY, "note"] if name not in rows}
+    table = rows.assign(**(empty | columns))
+    return table.astype(dict.fromkeys(NUMBERS, "Int64"))
+
+
+def _recordings_per_dataset(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    counts = tables.get("04_evaluate/all/counts", pd.DataFrame(columns=["run", "dataset", "recording"]))
+    nights = counts.drop_duplicates(["run", "dataset", "recording"])
+    sizes = nights.groupby(["run", "dataset"]).size().reset_index(name="ours")
+    # Counts are no matter of the trained network: the run tells them apart.
+    return _measured(sizes, result="recordings_per_dataset", measure="n_recordings", trained=sizes.run)
+
+
+def _dataset_scores(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    """MF1 of every data set, whether published or not, with `n_recordings`."""
+    if "04_evaluate/all/intervals" not in tables:
+        return pd.DataFrame(columns=[*MEASURED, "n_recordings"])
+    intervals, counts = tables["04_evaluate/all/intervals"], tables["04_evaluate/all/counts"]
+    rows = intervals[(intervals.level == "dataset") & (intervals.score == "mf1")]
+    nights = counts.drop_duplicates(["run", "checkpoint", "dataset", "recording"])
+    sizes = nights.groupby(["run", "checkpoint", "dataset"]).size().reset_index(name="n_recordings")
+    rows = rows.merge(sizes, on=["run", "checkpoint", "dataset"]).rename(columns={"estimate": "ours"})
+    sizes_published = published[published.result == "recordings_per_dataset"].set_index("dataset").value
+    expected = rows.dataset.map(sizes_published)
+    notes = [
+        "" if pd.isna(n) or n == ours else f"{ours} recordings, {int(n)} as published"
+        for ours, n in zip(rows.n_recordings, expected, strict=True)
+    ]
+    return _measured(rows, result="mf1_per_dataset", measure="mf1", note=notes)
+
+
+def _mean_scores(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    """Means over data sets, each weighing as much as it has recordings; this gives the published means."""
+    scores, means = _dataset_scores(published, tables), []
+    sizes = published[published.result == "recordings_per_dataset"]
+    for result, held_out in (("mf1_mean_in_distribution", "no"), ("mf1_mean_held_out", "yes")):
+        datasets = set(sizes.dataset[sizes.held_out == held_out])
+        rows = scores[scores.dataset.isin(datasets)].drop_duplicates(["network", "trained", "dataset"])
+        for (network, trained), of_one in rows.groupby(["network", "trained"], sort=False):
+            if set(of_one.dataset) == datasets:
+                mean = np.average(of_one.ours.astype(float), weights=of_one.n_recordings.astype(float))
+                known = {"network": network, "trained": trained, "run": " ".join(dict.fromkeys(of_one.run))}
+                means.append({"result": result, "ours": mean} | known)
+    return _measured(pd.DataFrame(means, columns=["result", "ours", "network", "trained", "run"]), measure="mf1")
+
+
+def _runs_with(tables: Tables, counts: str, wanted: Callable[[frozenset[str]], bool]) -> list[str]:
+    """Runs whose data sets are the wanted ones."""
+    if counts not in tables:
+        return []
+    datasets = tables[counts].groupby("run").dataset.agg(frozenset)
+    return [run for run, names in datasets.items() if wanted(names)]
+
+
+def _channel_numbers(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    runs = _runs_with(tables, "04_evaluate/drawn/counts", lambda names: names == MANY_CHANNELS)
+    study = tables.get("04_evaluate/drawn/channel_study", pd.DataFrame(columns=["run"]))
+    rows = study[study.run.isin(runs)].rename(columns={"mf1": "ours"})
+    return _measured(rows, result="mf1_by_eeg_channels", measure="mf1")
+
+
+def _channel_pairs(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    runs = _runs_with(tables, "04_evaluate/pairs/counts", lambda names: ALL_SITES <= names <= MANY_CHANNELS)
+    study = tables.get("04_evaluate/pairs/channel_study", pd.DataFrame(columns=["run"]))
+    study, rows = study[study.run.isin(runs)], []
+    for (run, trained, network), cells in study.groupby(["run", "trained", "network"], sort=False) if runs else []:
+        single = cells["first"] == cells["second"]
+        known = {"run": run, "trained": trained, "network": network}
+        pairs = {"result": "two_channel_mf1_range"} | known
+        rows.append(pairs | {"measure": "lowest_mf1", "ours": cells.mf1[~single].min()})
+        rows.append(pairs | {"measure": "highest_mf1", "ours": cells.mf1[~single].max()})
+        alone = {"result": "worst_single_channel_mf1", "measure": "lowest_mf1"} | known
+        rows.append(alone | {"ours": cells.mf1[single].min()})
+    return _measured(pd.DataFrame(rows, columns=["result", "measure", "ours", "run", "trained", "network"]))
+
+
+TRAITS = (
+    ("age_rmse_isruc", "age", ISRUC, "rmse", "anysleep"),
+    ("sex_mf1_isruc", "sex", ISRUC, "mf1", "anysleep"),
+    ("osa_mf1_dod", "dataset", DOD, "mf1", "anysleep"),
+    ("osa_mf1_usleep_claim", "dataset", DOD, "mf1", "usleep"),
+)
+"""Result, trait, data sets, measure and network, as in 07's summary."""
+
+
+def _traits(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    """Grouped by recording as published; by person, with a note, where that is all there is."""
+    if "07_traits/summary" not in tables:
+        return pd.DataFrame(columns=MEASURED)
+    summary = tables["07_traits/summary"].rename(columns={"mean": "ours", "datasets": "dataset"})
+    by = np.where(summary.group_by == "recording", "", "grouped by person, published by recording; ")
+    folds = np.where(summary.n_folds == 0, "", summary.n_folds.astype(str) + " folds, published leaving one out")
+    summary = summary.assign(note=[f"{a}{b}".removesuffix("; ") for a, b in zip(by, folds, strict=True)])
+    parts = []
+    for result, trait, dataset, measure, network in TRAITS:
+        of_trait = summary[(summary.trait == trait) & (summary.dataset == dataset)]
+        rows = of_trait[(of_trait.measure == measure) & (of_trait.network == network)]
+        as_published = rows.groupby("predictions_per_epoch").group_by.transform(lambda by: (by == "recording").any())
+        rows = rows[(rows.group_by == "recording") | ~as_published.astype(bool)]
+        parts.append(_measured(rows, result=result))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _mean_guess(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    """RMSE of always saying the mean age: the baseline, which is the same at every resolution."""
+    if "07_traits/summary" not in tables:
+        return pd.DataFrame(columns=MEASURED)
+    summary = tables["07_traits/summary"]
+    rows = summary[(summary.trait == "age") & (summary.datasets == ISRUC) & (summary.measure == "rmse")]
+    names = {"recording": "rmse_of_124_recordings", "subject": "rmse_of_116_persons"}
+    rows = rows.drop_duplicates(["run", "group_by"]).drop(columns=["low", "high", "network", "predictions_per_epoch"])
+    rows = rows.rename(columns={"baseline": "ours", "datasets": "dataset"})
+    return _measured(rows, result="age_rmse_mean_guess", measure=rows.group_by.map(names), trained=rows.run)
+
+
+def _arousal_scores(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    if "06_arousals/scores" not in tables:
+        return pd.DataFrame(columns=MEASURED)
+    scores = tables["06_arousals/scores"]
+    as_published = (scores.matching == "as_published") & np.isclose(scores.iou_above, 0.2)
+    rows = scores[as_published & (scores.datasets == MASS)]
+    rows = rows.rename(columns={"estimate": "ours", "datasets": "dataset"})
+    return _measured(rows, result="arousal_scores_as_published")
+
+
+def _stage_shares(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    if "06_arousals/stage_shares" not in tables:
+        return pd.DataFrame(columns=MEASURED)
+    shares = tables["06_arousals/stage_shares"]
+    rows = shares[shares.datasets == MASS].rename(columns={"share": "ours", "datasets": "dataset"})
+    return _measured(rows, result="stage_share_of_arousal_time", measure="share")
+
+
+def _receptive_field(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    """Of U-Sleep and AnySleep, which share one U-Net."""
+    columns = ["network", "sampling_rate_hz", "n_parameters", "run"]
+    cost = tables.get("04_evaluate/cost", pd.DataFrame(columns=columns))
+    full_size = (cost.n_parameters == cost.network.map(FULL_SIZE)) & (cost.sampling_rate_hz == PUBLISHED_RATE_HZ)
+    rows = cost[full_size & cost.network.isin(["usleep", "anysleep"])].drop_duplicates(["run"])
+    rows = rows.rename(columns={"receptive_field_min": "ours"}).drop(columns="network")
+    return _measured(rows, result="receptive_field", measure="receptive_field_min", trained=rows.run)
+
+
+def _recordings(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    """Recordings in all: of training and validation from the split, of the test from what was scored."""
+    sizes = published[published.result == "recordings_per_dataset"]
+    parts = []
+    if SPLIT in tables:
+        split = tables[SPLIT]
+        of_training = set(sizes.dataset[sizes.held_out == "no"])
+        seen = split[split.part == "train"].groupby("run").dataset.agg(set)
+        runs = [run for run, names in seen.items() if names == of_training]
+        rows = split[split.run.isin(runs) & split.part.isin(["train", "valid"])]
+        sums = rows.groupby(["run", "part"]).n_recordings.sum().reset_index(name="ours")
+        parts.append(sums.assign(measure="n_" + sums.part))
+    tested = _recordings_per_dataset(published, tables)
+    for run, rows in tested.groupby("run"):
+        if set(rows.dataset) == set(sizes.dataset):
+            parts.append(pd.DataFrame({"run": [run], "measure": ["n_test"], "ours": [rows.ours.sum()]}))
+    rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["run", "measure", "ours"])
+    return _measured(rows, result="recordings", trained=rows.run)
+
+
+SOURCES: tuple[Callable[[pd.DataFrame, Tables], pd.DataFrame], ...] = (
+    _recordings_per_dataset,
+    _dataset_scores,
+    _mean_scores,
+    _channel_numbers,
+    _channel_pairs,
+    _traits,
+    _mean_guess,
+    _arousal_scores,
+    _stage_shares,
+    _receptive_field,
+    _recordings,
+)
+"""What finds our numbers in the tables."""

@@ -1,0 +1,7 @@
+"""Traits from transitions: triplets are counted (`transitions`), who slept is known (`participants`), forests tell a
+trait from the counts (`forests`), again and again (`repetitions`), and that becomes scores (`study`).
+"""
+
+from anysleep.analysis.traits.transitions import TRIPLETS, count_triplets
+
+__all__ = ["TRIPLETS", "count_triplets"]

@@ -1,0 +1,203 @@
+"""Random forests that tell a trait from blocks of triplet counts, every recording by forests that never saw its person.
+
+AnySleep, methods: transitions. A forest has 200 trees and learns from blocks; a recording's prediction is the mean of
+its blocks' predictions. Everything random follows from numbers that name what is computed, so results depend neither on
+the order of the work nor on the number of processes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+from sklearn.tree._criterion import MSE, Gini
+from sklearn.tree._splitter import BestSplitter
+from sklearn.tree._tree import DepthFirstTreeBuilder, Tree
+
+N_TREES = 200
+
+_FOLDS, _FORESTS, _SHUFFLES = 1, 2, 3
+"""First number of each seed, so that folds, forests and shuffles draw from streams of their own."""
+
+
+@dataclass(frozen=True)
+class Nights:
+    """What is to be told from what: R recordings, in the same order everywhere."""
+
+    counts: dict[int, list[np.ndarray]]
+    """Predictions per epoch -> triplet counts (blocks, 80) of every recording, at least one block each."""
+    trait: np.ndarray
+    """float (R,): age in years, or 1 for the positive class and 0 for the other."""
+    person: np.ndarray
+    """Who slept, text (R,)."""
+    group: np.ndarray
+    """Text (R,): recordings with the same one never stand on both sides of a fold."""
+    is_class: bool
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.trait), len(self.person), len(self.group), *map(len, self.counts.values())}
+        if len(lengths) != 1 or not self.counts:
+            raise ValueError(f"recordings differ in number: {sorted(lengths)}; give trait, person, group of each")
+        if any(len(blocks) == 0 for nights in self.counts.values() for blocks in nights):
+            raise ValueError("a recording has no block of sleep; leave it out")
+        if self.is_class and not np.isin(self.trait, (0, 1)).all():
+            raise ValueError(f"classes are {sorted(set(self.trait.tolist()))}; expected 0 and 1")
+
+
+@dataclass(frozen=True, order=True)
+class Job:
+    """One repetition at one resolution: every recording is predicted once."""
+
+    predictions_per_epoch: int
+    n_folds: int
+    """0 leaves out one group at a time."""
+    repetition: int
+    shuffle: int = -1
+    """Which shuffle of the trait among persons; -1 for none."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How trees grow, in scikit-learn's words."""
+
+    max_depth: int
+    min_samples_leaf: int
+    min_samples_split: int
+    max_features: str
+    """How many of the 80 counts each branch may choose from: sqrt or log2 of them."""
+
+
+def predict_job(nights: Nights, job: Job, seed: int) -> np.ndarray:
+    """Predictions float (R,): ages, or 1 and 0."""
+    trait = shuffled_trait(nights, job.shuffle, seed)
+    folds = make_folds(nights, trait, job.n_folds, [_FOLDS, seed, job.repetition])
+    random = np.random.default_rng([_FORESTS, seed, job.predictions_per_epoch, job.repetition])
+    settings = draw_settings(random)
+    # Exact: whole numbers up to 16 million, and a block at 3840 has 691,200 predictions.
+    counts = [blocks.astype(np.float32) for blocks in nights.counts[job.predictions_per_epoch]]
+    predictions = np.empty(len(trait))
+    for fold in np.unique(folds):
+        forest_seed, tie_seed = random.integers(2**31, size=2)
+        learnt, left_out = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        blocks = np.concatenate([counts[i] for i in learnt])
+        targets = np.repeat(trait[learnt], [len(counts[i]) for i in learnt])
+        forest = grow_forest(blocks, targets, nights.is_class, settings, int(forest_seed))
+        predictions[left_out] = _decide(forest, [counts[i] for i in left_out], nights.is_class, int(tie_seed))
+    return predictions
+
+
+def make_folds(nights: Nights, trait: np.ndarray, n_folds: int, seed: Sequence[int]) -> np.ndarray:
+    """The fold (R,) in which each recording is predicted: whole groups, for classes (R,) with like shares of both.
+
+    ValueError where there are too few persons for so many folds.
+    """
+    most = most_folds(nights)
+    if most < max(n_folds, 2):
+        rarer = " of the rarer class" if nights.is_class else ""
+        raise ValueError(f"{most} persons{rarer} cannot fill {max(n_folds, 2)} folds; add persons or lower n_folds")
+    groups = np.unique(nights.group, return_inverse=True)[1]
+    if n_folds == 0:
+        return groups
+    split_by = StratifiedGroupKFold if nights.is_class else GroupKFold
+    state = int(np.random.default_rng(seed).integers(2**31))
+    folds = np.empty(len(trait), dtype=int)
+    split = split_by(n_folds, shuffle=True, random_state=state).split(trait[:, np.newaxis], trait, groups)
+    for fold, (_, left_out) in enumerate(split):
+        folds[left_out] = fold
+    return folds
+
+
+def most_folds(nights: Nights) -> int:
+    """So many persons there are, of classes in the rarer one: each fold needs one of both."""
+    if not nights.is_class:
+        return len(set(nights.person))
+    return min(len(set(nights.person[nights.trait == code])) for code in (0, 1))
+
+
+def shuffled_trait(nights: Nights, shuffle: int, seed: int) -> np.ndarray:
+    """The trait (R,) after a shuffle among persons, -1 for none. All nights of a person get the same one."""
+    if shuffle < 0:
+        return nights.trait
+    _, first, persons = np.unique(nights.person, return_index=True, return_inverse=True)
+    return np.random.default_rng([_SHUFFLES, seed, shuffle]).permutation(nights.trait[first])[persons]
+
+
+def draw_settings(random: np.random.Generator) -> Settings:
+    """Those of a repetition, each value as likely as any other."""
+    depth, leaf, split = (int(random.integers(2, 8)) for _ in range(3))
+    return Settings(depth, leaf, split, ("sqrt", "log2")[random.integers(2)])
+
+
+def grow_forest(blocks: np.ndarray, targets: np.ndarray, is_class: bool, settings: Settings, seed: int) -> list:
+    """The trees of scikit-learn's RandomForestRegressor, or RandomForestClassifier with balanced class weights.
+
+    The same trees from the same parts, in half the time: on data as small as these, scikit-learn mostly makes and
+    checks objects. Balanced means here, as in its forests, that blocks of the rarer class are drawn more often.
+
+    Parameters
+    ----------
+    blocks
+        float32 (B, 80).
+    targets
+        float (B,); for classes 0 and 1. Where all are the same there is nothing to learn, and one constant is returned.
+    """
+    if (targets == targets[0]).all():
+        return [_Constant(targets[0])]
+    n, random, chances = len(targets), np.random.RandomState(seed), None
+    if is_class:
+        weights = (n / (2 * np.bincount(targets.astype(int))))[targets.astype(int)]
+        chances = weights / weights.sum()  # balanced: blocks of the rarer class are drawn more often
+    column = np.ascontiguousarray(targets[:, np.newaxis], dtype=float)
+    trees = []
+    for _ in range(N_TREES):
+        tree_seed = random.randint(np.iinfo(np.int32).max)
+        draw = np.random.RandomState(tree_seed)
+        drawn = draw.choice(n, n, p=chances) if is_class else draw.randint(0, n, n)
+        times = np.bincount(drawn, minlength=n).astype(float)
+        trees.append(_grow_tree(blocks, column, times, is_class, settings, tree_seed))
+    return trees
+
+
+def _grow_tree(
+    blocks: np.ndarray, column: np.ndarray, times: np.ndarray, is_class: bool, settings: Settings, seed: int
+) -> Tree:
+    """What DecisionTreeClassifier and DecisionTreeRegressor do after all checks; `times` (B,) a block was drawn."""
+    n_features, n_values = blocks.shape[1], np.array([2 if is_class else 1], dtype=np.intp)
+    n_tried = int(np.sqrt(n_features) if settings.max_features == "sqrt" else np.log2(n_features))
+    criterion = Gini(1, n_values) if is_class else MSE(1, len(blocks))
+    splitter = BestSplitter(criterion, n_tried, settings.min_samples_leaf, 0.0, np.random.RandomState(seed), None)
+    smallest = max(settings.min_samples_split, 2 * settings.min_samples_leaf)
+    builder = DepthFirstTreeBuilder(splitter, smallest, settings.min_samples_leaf, 0.0, settings.max_depth, 0.0)
+    tree = Tree(n_features, n_values, 1)
+    builder.build(tree, blocks, column, times, None)
+    return tree
+
+
+def predict_blocks(forest: list, blocks: np.ndarray) -> np.ndarray:
+    """The mean of the trees (B,): ages, or the probability of the positive class."""
+    total = np.zeros(len(blocks))
+    for tree in forest:
+        total += tree.predict(blocks)[:, -1]
+    return total / len(forest)
+
+
+def _decide(forest: list, counts: Sequence[np.ndarray], is_class: bool, seed: int) -> np.ndarray:
+    """One prediction a recording: the mean of its blocks; for classes of their votes, a tie by the toss of a coin."""
+    of_blocks = predict_blocks(forest, np.concatenate(counts))
+    values = (of_blocks > 0.5).astype(float) if is_class else of_blocks
+    ends = np.cumsum([len(blocks) for blocks in counts])
+    means = np.array([part.mean() for part in np.split(values, ends[:-1])])
+    if not is_class:
+        return means
+    coins = np.random.default_rng(seed).integers(0, 2, len(means))
+    return np.where(means == 0.5, coins, means > 0.5).astype(float)
+
+
+@dataclass(frozen=True)
+class _Constant:
+    """The tree of targets that are all the same."""
+
+    value: float
+
+    def predict(self, blocks: np.ndarray) -> np.ndarray:
+        return np.full((len(blocks), 1), self.value)

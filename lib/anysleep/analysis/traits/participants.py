@@ -1,0 +1,142 @@
+"""Who slept, and what is known of them: persons and traits from an archive, a table of participants, or both."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from anysleep.analysis.predictions import Predictions
+from anysleep.analysis.traits.forests import Nights
+from anysleep.analysis.traits.transitions import count_triplets
+
+FACTS = ("subject", "age", "sex", "group")
+"""What a table of participants may say of a recording."""
+
+Counts = dict[int, list[np.ndarray]]
+"""Predictions per epoch -> triplet counts (blocks, 80) of every recording."""
+
+
+def read_participants(path: Path) -> pd.DataFrame:
+    """A .csv or .tsv with a column recording or subject; optionally dataset; age, sex, group. All text but the age.
+
+    ValueError where there is no such column, or a row occurs twice.
+    """
+    table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str)
+    if not {"recording", "subject"} & set(table):
+        raise ValueError(f"{path.name} has neither a column recording nor subject, only {', '.join(table)}")
+    twice = table[table.duplicated(_key(table))]
+    if len(twice):
+        raise ValueError(f"{path.name} has several rows for {', '.join(map(str, twice[_key(table)[-1]].head()))}")
+    if "age" in table:
+        table["age"] = _numbers(table.age)
+    return table
+
+
+def recordings_of(participants: pd.DataFrame) -> pd.DataFrame:
+    """The recordings that a table of participants names: columns dataset, recording and `FACTS`.
+
+    ValueError where it does not name them, so that an archive is needed.
+    """
+    absent = [name for name in ("dataset", "recording") if name not in participants]
+    if absent:
+        raise ValueError(f"participants has no column {', '.join(absent)}; name the archive, too")
+    return participants.reindex(columns=["dataset", "recording", *FACTS])
+
+
+def add_participants(recordings: pd.DataFrame, participants: pd.DataFrame) -> pd.DataFrame:
+    """The recordings with what the table says of them; it wins over what was known before.
+
+    A warning counts its rows that name nobody here. ValueError where it is not clear which data set is meant.
+    """
+    key = _key(participants)
+    if "dataset" not in key and recordings.groupby(key[-1]).dataset.nunique().gt(1).any():
+        raise ValueError(f"a {key[-1]} occurs in several data sets; add a column dataset to the participants")
+    says = participants.set_index(key)[[name for name in FACTS if name in participants and name not in key]]
+    here = pd.MultiIndex.from_frame(recordings[key]) if len(key) > 1 else pd.Index(recordings[key[0]])
+    unknown = int((~says.index.isin(here)).sum())
+    if unknown:
+        warnings.warn(f"{unknown} of {len(says)} rows of participants name nobody here", stacklevel=2)
+    found = says.reindex(here).set_axis(recordings.index)
+    known = {name: recordings[name] for name in says if name in recordings}
+    return recordings.assign(**{name: found[name].where(found[name].notna(), known.get(name, np.nan)) for name in says})
+
+
+def count_nights(predictions: Predictions, recordings: pd.DataFrame, resolutions: Sequence[int]) -> Counts:
+    """Triplets of every recording at every resolution. ValueError where there is no resolution 1, or one is missing."""
+    absent = sorted({1, *resolutions} - set(predictions.resolutions))
+    if absent:
+        raise ValueError(
+            f"{predictions.folder.name} has no predictions at {', '.join(map(str, absent))} an epoch, only at "
+            f"{', '.join(map(str, predictions.resolutions))}; 1 says when sleep begins and ends, so predict it, too"
+        )
+    counts: Counts = {r: [] for r in resolutions}
+    for night in recordings.itertuples():
+        per_epoch = predictions.hypnogram(night.dataset, night.recording, 1)
+        for r in resolutions:
+            hypnogram = predictions.hypnogram(night.dataset, night.recording, r)
+            counts[r].append(count_triplets(hypnogram, r, per_epoch))
+    return counts
+
+
+def trait_of(recordings: pd.DataFrame, trait: str, classes: Sequence[str]) -> np.ndarray:
+    """float (N,): ages in years, or 1 for the second class and 0 for the first; NaN for what is neither.
+
+    ValueError where nobody has one of the classes.
+    """
+    values = recordings[trait] if trait in recordings else pd.Series(np.nan, index=recordings.index)
+    if not classes:
+        return pd.to_numeric(values, errors="coerce").to_numpy(dtype=float)
+    absent = [name for name in classes if name not in set(values.dropna())]
+    if absent:
+        there = ", ".join(sorted(map(str, set(values.dropna())))) or "nothing"
+        raise ValueError(f"nobody's {trait} is {' or '.join(absent)}; there is {there}")
+    return values.map({classes[0]: 0.0, classes[1]: 1.0}).to_numpy(dtype=float)
+
+
+def choose_nights(
+    recordings: pd.DataFrame, counts: Counts, trait: str, classes: Sequence[str], group_by: str
+) -> tuple[Nights, pd.DataFrame, pd.Series]:
+    """The recordings that can be used: for the forests, as rows of `recordings`, and why others were left out.
+
+    A person is a subject of a data set; where that is unknown and `group_by` is recording, every night is one.
+    ValueError where it is unknown otherwise, or no recording is left.
+    """
+    values = trait_of(recordings, trait, classes)
+    has_sleep = np.array([len(blocks) > 0 for blocks in next(iter(counts.values()))], dtype=bool)
+    reasons = np.select([np.isnan(values), ~has_sleep], [f"{trait} unknown or none of the classes", "no sleep"], "")
+    kept = recordings[reasons == ""]
+    if kept.empty:
+        raise ValueError(f"no recording is left: {pd.Series(reasons).value_counts().to_dict()}")
+    person, recording = (kept.dataset + "/" + kept[name].astype(object) for name in ("subject", "recording"))
+    if group_by == "subject" and person.isna().any():
+        raise ValueError(
+            f"who slept is unknown for {person.isna().sum()} recordings, such as {recording[person.isna()].iloc[0]}; "
+            "name recipes or participants that tell it, or say group_by='recording'"
+        )
+    person = person.fillna(recording).to_numpy(dtype=str)
+    nights = Nights(
+        counts={
+            r: [blocks for blocks, why in zip(of_r, reasons, strict=True) if not why] for r, of_r in counts.items()
+        },
+        trait=values[reasons == ""],
+        person=person,
+        group=recording.to_numpy(dtype=str) if group_by == "recording" else person,
+        is_class=bool(classes),
+    )
+    return nights, kept, pd.Series(reasons[reasons != ""], dtype=str).value_counts()
+
+
+def _key(table: pd.DataFrame) -> list[str]:
+    """The columns that say whom a row is about."""
+    who = "recording" if "recording" in table else "subject"
+    return ["dataset", who] if "dataset" in table else [who]
+
+
+def _numbers(ages: pd.Series) -> pd.Series:
+    numbers = pd.to_numeric(ages, errors="coerce").astype(float)
+    wrong = ages[numbers.isna() & ages.notna()]
+    if len(wrong):
+        warnings.warn(f"{len(wrong)} ages are no numbers and count as unknown, such as {wrong.iloc[0]!r}", stacklevel=3)
+    return numbers

@@ -1,0 +1,80 @@
+"""Repetitions of the forests, several at the same time; each is written when it is done, and never done twice."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import sklearn
+from joblib import Parallel, delayed
+
+from anysleep.analysis.traits.forests import N_TREES, Job, Nights, predict_job
+from anysleep.files import written_whole
+from anysleep.machine import n_cores
+from anysleep.progress import progress
+
+VERSION = 1
+"""Count up when `forests` computes something else, so that earlier results are not taken for it."""
+
+
+def run_jobs(nights: Nights, jobs: Iterable[Job], seed: int, folder: Path, n_jobs: int) -> dict[Job, np.ndarray]:
+    """Predictions (R,) of every job, by `n_jobs` processes (0 for one per core) of one thread each.
+
+    Each is written to `folder` under a name that holds all that decides it, and taken from there the next time. The
+    results depend neither on the number of processes nor on how often the work was stopped.
+    """
+    digests = {r: _digest(nights, r) for r in nights.counts}
+    paths = {job: folder / f"{_name(job, seed, digests)}.npz" for job in sorted(set(jobs), key=_order)}
+    done = {job: predictions for job, path in paths.items() if (predictions := _read(path)) is not None}
+    left = [job for job in paths if job not in done]
+    if done:
+        print(f"{len(done)} of {len(paths)} repetitions were done before")
+    work = (delayed(_compute)(_at(nights, job), job, seed, paths[job]) for job in left)
+    n_processes = max(1, min(n_jobs or n_cores(), len(left)))
+    computed = Parallel(n_jobs=n_processes, return_as="generator_unordered")(work)
+    return done | dict(progress(computed, "repetitions", total=len(left)))
+
+
+def _order(job: Job) -> tuple[int, Job]:
+    """Repetition by repetition, so that the time left can be judged early."""
+    return job.repetition, job
+
+
+def _at(nights: Nights, job: Job) -> Nights:
+    """What a process needs of the nights."""
+    r = job.predictions_per_epoch
+    return replace(nights, counts={r: nights.counts[r]})
+
+
+def _compute(nights: Nights, job: Job, seed: int, path: Path) -> tuple[Job, np.ndarray]:
+    predictions = predict_job(nights, job, seed)
+    with written_whole(path) as temporary:
+        np.savez(temporary, predictions=predictions)
+    return job, predictions
+
+
+def _read(path: Path) -> np.ndarray | None:
+    try:
+        with np.load(path) as content:
+            return content["predictions"]
+    except (OSError, ValueError, KeyError, BadZipFile):
+        return None
+
+
+def _digest(nights: Nights, predictions_per_epoch: int) -> str:
+    """SHA-256 of everything in the nights that decides a job of this resolution."""
+    counts = nights.counts[predictions_per_epoch]
+    facts = [nights.person.tolist(), nights.group.tolist(), nights.trait.tolist(), nights.is_class]
+    found = hashlib.sha256(json.dumps([*facts, [blocks.shape for blocks in counts]]).encode())
+    for blocks in counts:
+        found.update(np.ascontiguousarray(blocks, dtype="<i8").tobytes())
+    return found.hexdigest()
+
+
+def _name(job: Job, seed: int, digests: dict[int, str]) -> str:
+    versions = [VERSION, N_TREES, sklearn.__version__, np.__version__]
+    deciding = [asdict(job), seed, digests[job.predictions_per_epoch], versions]
+    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,220 @@
+"""Arousals: what an event and a match are, how well they are found, and which stages are predicted inside."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import NullLocator, PercentFormatter
+
+from anysleep.analysis.arousals.events import (
+    LONGEST_S,
+    SHORTEST_S,
+    SLEEP_BEFORE_S,
+    detect_arousals,
+    iou_matrix,
+    runs_of,
+)
+from anysleep.stages import EPOCH_S, N2, STAGE_COLOURS, STAGES, WAKE
+
+EXPERT_COLOUR, PREDICTED_COLOUR = "#0072B2", "#D55E00"
+"""Blue and vermilion of Okabe and Ito's palette."""
+MEASURE_STYLES = {
+    "f1": {"color": "black", "marker": "o", "label": "F1"},
+    "precision": {"color": "#D55E00", "marker": "s", "label": "precision"},
+    "recall": {"color": "#0072B2", "marker": "^", "label": "recall"},
+}
+SLIP_STYLES = {
+    "one_to_one": {"color": "black", "linewidth": 2, "label": "one-to-one"},
+    "many_to_one": {"color": "#CC79A7", "linewidth": 1.5, "linestyle": "--", "label": "many-to-one"},
+    "as_published": {"color": "#009E73", "linewidth": 1.5, "linestyle": ":", "label": "as published (with the slip)"},
+}
+HEADLINE_IOU = 0.2
+BAR = 0.6
+
+
+def plot_arousal_idea() -> Figure:
+    """How runs of Wake become an arousal, and what the IoU of two events is, on invented seconds."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.2), width_ratios=[1.5, 1], layout="constrained")
+    plot_runs_to_event(left)
+    plot_iou(10, (4, 12), right)
+    return figure
+
+
+def plot_runs_to_event(ax: Axes) -> Axes:
+    """Invented stages of 45 s, a prediction a second, and the event that `detect_arousals` makes of them."""
+    stages = np.full(45, N2)
+    for start, end in ((11, 13), (24, 29), (30, 35)):
+        stages[start:end] = WAKE
+    rows = {"predictions\n(N2, Wake)": 2, "runs of Wake": 1, "arousal": 0}
+    for second, stage in enumerate(stages):
+        _bar(ax, second, second + 1, 2, STAGE_COLOURS[stage], edgecolor="white")
+    for start, end in runs_of(stages == WAKE):
+        _bar(ax, start, end, rows["runs of Wake"], STAGE_COLOURS[WAKE])
+    events = detect_arousals(stages, EPOCH_S)
+    for start, end in events:
+        _bar(ax, start, end, rows["arousal"], PREDICTED_COLOUR)
+        ax.text((start + end) / 2, rows["arousal"], f"{end - start:g} s", ha="center", va="center", color="white")
+    onset = events[0, 0]
+    _span(ax, 13, onset, 0.5, f"at least {SLEEP_BEFORE_S} s")
+    ax.annotate("too short", (12, 0.68), (12, 0.25), ha="center", va="top", fontsize="small")
+    ax.annotate(
+        "gap of at most 10 %:\nthe two become one",
+        (29.5, 1.0),
+        (36, 1.0),
+        va="center",
+        fontsize="small",
+        arrowprops={"arrowstyle": "->"},
+    )
+    ax.set(xlim=(0, 45), ylim=(-0.5, 2.5), yticks=list(rows.values()), yticklabels=list(rows), xlabel="seconds")
+    ax.set_title(f"Wake becomes an arousal of {SHORTEST_S} to {LONGEST_S} s", loc="left", fontsize="medium")
+    return _without_frame(ax)
+
+
+def plot_iou(expert_s: float, predicted: tuple[float, float], ax: Axes) -> Axes:
+    """An expert event that begins at 0 and a predicted one, with what both and what either covers."""
+    onset, end = predicted
+    iou = iou_matrix([[0, expert_s]], [predicted])[0, 0]
+    _bar(ax, 0, expert_s, 3, EXPERT_COLOUR)
+    _bar(ax, onset, end, 2, PREDICTED_COLOUR)
+    _bar(ax, onset, expert_s, 1, "0.3")
+    _bar(ax, 0, end, 0, "0.75")
+    for x in (0, onset, expert_s, end):
+        ax.axvline(x, color="0.6", linestyle=":", linewidth=0.8, zorder=0)
+    ax.text((onset + expert_s) / 2, 1, f"{expert_s - onset:g} s", ha="center", va="center", color="white")
+    ax.text(end / 2, 0, f"{end:g} s", ha="center", va="center")
+    names = ["union: either", "overlap: both", "predicted", "expert"]
+    ax.set(xlim=(-0.5, end + 0.5), ylim=(-0.5, 3.5), yticks=range(4), yticklabels=names, xlabel="seconds")
+    ax.set_title(f"IoU = overlap / union = {iou:.2f}", loc="left", fontsize="medium")
+    return _without_frame(ax)
+
+
+def plot_arousal_scores(scores: pd.DataFrame, ax: Axes) -> Axes:
+    """Precision, recall and F1 at IoU > 0.2 against seconds per prediction, from 06's table of scores.
+
+    Bands are the intervals; the thin dashed line is the many-to-one F1.
+    """
+    at = scores[scores.iou_above == HEADLINE_IOU].sort_values("seconds_per_prediction")
+    one = at[at.matching == "one_to_one"]
+    for measure, style in MEASURE_STYLES.items():
+        rows = one[one.measure == measure]
+        ax.fill_between(rows.seconds_per_prediction, rows.low, rows.high, color=style["color"], alpha=0.15, linewidth=0)
+        ax.plot(rows.seconds_per_prediction, rows.estimate, markersize=4, **style)
+    many = at[(at.matching == "many_to_one") & (at.measure == "f1")]
+    style = {"color": "black", "linewidth": 0.8, "linestyle": "--", "label": "F1, many-to-one"}
+    ax.plot(many.seconds_per_prediction, many.estimate, **style)
+    seconds_axis(at.seconds_per_prediction, ax)
+    ax.set(ylim=(0, 1.02), ylabel=f"score at IoU > {HEADLINE_IOU}")
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    return ax
+
+
+def plot_f1_by_threshold(scores: pd.DataFrame, ax: Axes) -> Axes:
+    """One-to-one F1 against the threshold of the IoU, a line a resolution, darker where finer."""
+    f1 = scores[(scores.matching == "one_to_one") & (scores.measure == "f1")]
+    lines = f1.groupby("predictions_per_epoch")
+    colours = plt.colormaps["viridis_r"](np.linspace(0.1, 1, len(lines)))
+    for (r, line), colour in zip(lines, colours, strict=True):
+        ax.plot(line.iou_above, line.estimate, color=colour, marker=".", label=_seconds_text(EPOCH_S / r))
+    ax.axvline(HEADLINE_IOU, color="0.7", linestyle=":", zorder=0)
+    ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="IoU that a match must exceed", ylabel="F1, one-to-one")
+    ax.legend(title="s per prediction", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize="small")
+    return ax
+
+
+def plot_slip(slip: pd.DataFrame, ax: Axes) -> Axes:
+    """F1 against the threshold at one resolution, as published and as counted, from 06's table `slip`."""
+    for matching, style in SLIP_STYLES.items():
+        ax.plot(slip.iou_above, slip[matching], **style)
+    ax.fill_between(slip.iou_above, slip.many_to_one, slip.as_published, color="#009E73", alpha=0.15, linewidth=0)
+    ax.axvline(HEADLINE_IOU, color="0.7", linestyle=":", zorder=0)
+    ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="IoU that a match must exceed", ylabel="F1")
+    ax.legend(loc="lower left", frameon=False)
+    return ax
+
+
+def plot_arousal_errors(errors: pd.DataFrame, ax: Axes) -> Axes:
+    """Median and quartiles of how late events begin and end against seconds per prediction, from 06's `errors`."""
+    styles = {"onset": (EXPERT_COLOUR, "o", 1.04), "end": (PREDICTED_COLOUR, "s", 0.96)}  # side by side
+    for edge, (colour, marker, shift) in styles.items():
+        rows = errors[errors.edge == edge].dropna()
+        quartiles = np.abs(rows[["q25_s", "q75_s"]].to_numpy().T - rows.median_s.to_numpy())
+        style = {"color": colour, "marker": marker, "linestyle": "none", "capsize": 3, "label": edge}
+        ax.errorbar(rows.seconds_per_prediction * shift, rows.median_s, yerr=quartiles, **style)
+    ax.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+    seconds_axis(errors.seconds_per_prediction, ax)
+    ax.set_ylabel("predicted less expert (s)")
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    return ax
+
+
+def plot_arousal_index(index: pd.DataFrame, predictions_per_epoch: int) -> Figure:
+    """Expert and predicted arousals in an hour of sleep at one resolution: one against the other, and Bland-Altman."""
+    nights = index[index.predictions_per_epoch == predictions_per_epoch].dropna()
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    style = {"color": "#0072B2", "alpha": 0.8}
+    left.scatter(nights.expert_per_h, nights.predicted_per_h, **style)
+    highest = 1.08 * max(nights[["expert_per_h", "predicted_per_h"]].max().max(), 1)
+    left.plot([0, highest], [0, highest], color="0.6", linestyle=":", linewidth=1)
+    left.set(xlim=(0, highest), ylim=(0, highest), aspect="equal", xlabel="expert, per hour of sleep")
+    left.set_ylabel("predicted, per hour of sleep")
+
+    difference = nights.predicted_per_h - nights.expert_per_h
+    right.scatter((nights.predicted_per_h + nights.expert_per_h) / 2, difference, **style)
+    right.axhline(0, color="0.6", linestyle=":", linewidth=1)
+    bias, spread = difference.mean(), 1.96 * difference.std()
+    lines = {"bias": bias, "bias + 1.96 SD": bias + spread, "bias \N{MINUS SIGN} 1.96 SD": bias - spread}
+    for name, height in lines.items():
+        if np.isfinite(height):
+            right.axhline(height, color="black", linewidth=1, linestyle="-" if name == "bias" else "--")
+            right.text(1.01, height, f"{name}\n{height:+.1f}", transform=right.get_yaxis_transform(), va="center")
+    right.margins(y=0.2)
+    right.set(xlabel="mean of both, per hour of sleep", ylabel="predicted less expert")
+    return figure
+
+
+def plot_arousal_stage_shares(shares: pd.DataFrame, ax: Axes) -> Axes:
+    """Stages predicted inside expert arousals, from 06's table: a stacked bar a resolution, the coarsest first."""
+    table = shares.pivot(index="predictions_per_epoch", columns="stage", values="share")[list(STAGES)]
+    places, below = np.arange(len(table)), np.zeros(len(table))
+    for stage, colour in zip(STAGES, STAGE_COLOURS, strict=True):
+        ax.bar(places, table[stage], bottom=below, color=colour, label=stage, width=0.8)
+        below = below + table[stage].to_numpy()
+    ax.set(xlim=(-0.6, len(table) - 0.4), ylim=(0, 1), xlabel="seconds per prediction")
+    ax.set_xticks(places, [_seconds_text(EPOCH_S / r) for r in table.index], rotation=45 if len(table) > 6 else 0)
+    ax.set_ylabel("expert arousal time")
+    ax.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    handles, labels = ax.get_legend_handles_labels()
+    ax.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    return ax
+
+
+def seconds_axis(seconds: pd.Series, ax: Axes) -> Axes:
+    """Seconds per prediction on a logarithmic axis, the coarsest on the left, each with its tick."""
+    values = sorted(set(seconds))
+    ax.set_xscale("log")
+    ax.set_xticks(values, [_seconds_text(value) for value in values], rotation=45 if len(values) > 6 else 0)
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set(xlim=(1.3 * values[-1], values[0] / 1.3), xlabel="seconds per prediction")
+    return ax
+
+
+def _seconds_text(seconds: float) -> str:
+    return f"{seconds:.2g}"
+
+
+def _bar(ax: Axes, start: float, end: float, row: float, colour: str, **style: object) -> None:
+    ax.add_patch(Rectangle((start, row - BAR / 2), end - start, BAR, facecolor=colour, **style))
+
+
+def _span(ax: Axes, start: float, end: float, height: float, text: str) -> None:
+    """A double arrow with its text."""
+    ax.annotate("", (start, height), (end, height), arrowprops={"arrowstyle": "<->"})
+    ax.text((start + end) / 2, height - 0.06, text, ha="center", va="top", fontsize="small")
+
+
+def _without_frame(ax: Axes) -> Axes:
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    ax.tick_params(left=False)
+    return ax

@@ -1,0 +1,86 @@
+"""Stages within experts' arousals, and how well arousals are found, against the resolution."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from anysleep.analysis.paper.collected import Tables, average_trained
+from anysleep.analysis.paper.ledger import MASS
+from anysleep.figures.paper.style import (
+    PAGE_IN,
+    PUBLISHED,
+    Look,
+    draw_band,
+    legend_below,
+    look_of,
+    note_missing,
+    seconds_axis,
+    with_seconds,
+)
+from anysleep.stages import STAGE_COLOURS, STAGES
+
+SCORES, SHARES = "06_arousals/scores", "06_arousals/stage_shares"
+HEIGHT_IN = 5.2
+MARKERS = "os^Dv"
+"""One a stage."""
+DARKER_N1 = "#B8A800"
+"""The yellow of N1, dark enough for a line on white."""
+IOU_ABOVE = 0.2
+
+
+def plot_arousal_scores(tables: Tables, published: pd.DataFrame) -> Figure:
+    """Share of arousal time per stage; precision, recall and F1, one-to-one and as published, with published values.
+
+    Bands are 95 % intervals by person (means over trained networks of one architecture: AnySleep where there is one).
+    """
+    if SCORES not in tables or SHARES not in tables:
+        return note_missing(SCORES if SCORES not in tables else SHARES, HEIGHT_IN)
+    figure, axes = plt.subplots(2, 2, figsize=(PAGE_IN, HEIGHT_IN), layout="constrained")
+    draw_shares(of_one_network(tables[SHARES]), published, axes[0, 0])
+    for ax, measure in zip(axes.flat[1:], ("precision", "recall", "f1"), strict=True):
+        draw_scores(of_one_network(tables[SCORES]), published, measure, ax)
+    axes[0, 0].legend(loc="upper center", ncols=3, fontsize=6, columnspacing=1)
+    axes[0, 0].set_ylim(0, 1.25 * axes[0, 0].get_ylim()[1])
+    legend_below(figure, list(axes.flat[1:]), n_columns=3)
+    return figure
+
+
+def of_one_network(table: pd.DataFrame) -> pd.DataFrame:
+    """AnySleep's rows where there are some, of the first data sets by name of the run."""
+    network = "anysleep" if (table.network == "anysleep").any() else table.network.iloc[0]
+    rows = table[table.network == network]
+    datasets = MASS if (rows.datasets == MASS).any() else rows.datasets.iloc[0]
+    return rows[rows.datasets == datasets]
+
+
+def draw_shares(shares: pd.DataFrame, published: pd.DataFrame, ax: Axes) -> Axes:
+    """A line for each stage."""
+    means = average_trained(shares, ["stage", "seconds_per_prediction"], ["share", "low", "high"])
+    rows = with_seconds(published[published.result == "stage_share_of_arousal_time"])
+    for stage, colour, marker in zip(STAGES, STAGE_COLOURS, MARKERS, strict=True):
+        colour = DARKER_N1 if stage == "N1" else colour
+        draw_band(ax, means[means.stage == stage], "share", Look(stage, colour, marker, "-"), stage)
+        if shares.datasets.iloc[0] == MASS:
+            line, name = rows[rows.stage == stage], "published" if stage == STAGES[0] else "_"
+            ax.plot(line.seconds_per_prediction, line.value, marker=marker, label=name, **PUBLISHED)
+    seconds_axis(ax).set(ylabel="share of experts' arousal time", ylim=(0, None))
+    return ax
+
+
+def draw_scores(scores: pd.DataFrame, published: pd.DataFrame, measure: str, ax: Axes) -> Axes:
+    """One measure at IoU above 0.2; the headline pairs events one to one."""
+    rows = scores[(scores.measure == measure) & np.isclose(scores.iou_above, IOU_ABOVE)]
+    by, values = ["network", "matching", "seconds_per_prediction"], ["estimate", "low", "high"]
+    means, name = average_trained(rows, by, values), look_of(rows.network.iloc[0]).name
+    ways = {"one_to_one": ("one to one", "#0072B2", "o", "-"), "as_published": ("as published", "#D55E00", "s", "--")}
+    for matching, (way, *look) in ways.items():
+        draw_band(ax, means[means.matching == matching], "estimate", Look(name, *look), f"{name}, matched {way}")
+    if scores.datasets.iloc[0] == MASS:
+        line = with_seconds(published[published.result == "arousal_scores_as_published"])
+        line = line[line.measure == measure]
+        ax.plot(line.seconds_per_prediction, line.value, marker="s", label="published: AnySleep", **PUBLISHED)
+    axis_name = "F1" if measure == "f1" else measure
+    seconds_axis(ax).set(ylabel=f"{axis_name} (IoU above {IOU_ABOVE:g})", ylim=(0, None))
+    return ax

@@ -1,0 +1,87 @@
+"""MF1 of every pair of sites, and where two networks differ."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from anysleep.analysis.paper.collected import Tables, average_trained
+from anysleep.figures.channels import plot_pair_matrix
+from anysleep.figures.paper.style import PAGE_IN, look_of, note_missing
+
+STUDY, COMPARISON = "04_evaluate/pairs/channel_study", "04_evaluate/pairs/comparison"
+SITES = ("EOG", "F3", "F4", "C3", "C4", "O1", "O2")
+PANEL_IN = 3.0
+
+
+def plot_channel_pairs(tables: Tables) -> Figure:
+    """A matrix for each network (means over trained networks); below, two p-values of their difference, if tested.
+
+    The diagonal is one site alone. U-Sleep is told which channel is the EEG, so its matrix is ordered.
+    """
+    if STUDY not in tables:
+        return note_missing(STUDY, PANEL_IN)
+    pairs = average_trained(tables[STUDY], ["network", "first", "second"], ["mf1"])
+    comparison, networks = tables.get(COMPARISON, pd.DataFrame()), list(pairs.network.unique())
+    n_rows = 1 if comparison.empty else 2
+    figure, axes = plt.subplots(
+        n_rows, max(2, len(networks)), figsize=(PAGE_IN, PANEL_IN * n_rows), squeeze=False, layout="constrained"
+    )
+    limits = (pairs.mf1.min(), pairs.mf1.max())  # comparable colours
+    for ax, network in zip(axes[0], networks, strict=False):
+        rows = pairs[pairs.network == network].assign(checkpoint=look_of(network).name)
+        plot_pair_matrix(rows, ax, sites=sites_of(rows), limits=limits)
+    for ax in axes[0][len(networks) :]:
+        ax.set_axis_off()
+    if n_rows == 2:
+        draw_p_values(comparison, axes[1])
+    for text in (text for ax in figure.axes for text in ax.texts):
+        text.set_fontsize(6)
+    return figure
+
+
+def sites_of(pairs: pd.DataFrame) -> list[str]:
+    """The paper's sites that are there, in its order, then any others."""
+    there = list(dict.fromkeys([*pairs["first"], *pairs["second"]]))
+    return [*(site for site in SITES if site in there), *(site for site in there if site not in SITES)]
+
+
+def draw_p_values(comparison: pd.DataFrame, axes: np.ndarray) -> None:
+    """Of the first two checkpoints: the bootstrap by person, and the Welch test as published."""
+    pair = comparison.iloc[0]
+    same = (comparison.run == pair.run) & (comparison["first"] == pair["first"]) & (comparison.second == pair.second)
+    rows = comparison[same & comparison.sites.notna()]
+    split = rows.sites.str.split("&")
+    rows = rows.drop(columns=["first", "second"]).assign(first=split.str[0], second=split.str[-1])
+    names = f"{look_of(pair.second_network).name} against {look_of(pair.first_network).name}"
+    titles = {"p": f"{names},\np by drawing persons", "welch_p": f"{names},\np of Welch's test, as published"}
+    for ax, (column, title) in zip(axes, titles.items(), strict=False):
+        draw_matrix_of_p(rows, column, ax).set_title(title)
+    for ax in axes[2:]:
+        ax.set_axis_off()
+
+
+def draw_matrix_of_p(rows: pd.DataFrame, column: str, ax: Axes) -> Axes:
+    """P-values by two sites, whatever their order; dark is below 0.05."""
+    sites = sites_of(rows)
+    p = rows.pivot_table(index="first", columns="second", values=column).reindex(index=sites, columns=sites)
+    p = p.combine_first(p.T).loc[sites, sites]
+    style = {
+        "cmap": "Greys_r",
+        "norm": LogNorm(0.001, 1, clip=True),
+        "cbar_kws": {"label": "p, not corrected", "shrink": 0.8},
+    }
+    sns.heatmap(p, annot=p.map(format_short), fmt="", square=True, ax=ax, linewidths=0.3, **style)
+    ax.set(xlabel="", ylabel="")
+    ax.tick_params(axis="y", rotation=0)
+    return ax
+
+
+def format_short(p: float) -> str:
+    """A p-value for a small cell: three digits, without the zero before the point."""
+    if pd.isna(p):
+        return ""
+    return "<.001" if p < 0.001 else f"{p:.2f}".removeprefix("0") if p >= 0.1 else f"{p:.3f}".removeprefix("0")

@@ -1,0 +1,40 @@
+"""What staging costs, by network and number of channels: measured, and counted."""
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from anysleep.analysis.paper.collected import Tables
+from anysleep.figures.paper.style import PAGE_IN, legend_below, look_of, note_missing
+
+TABLE = "04_evaluate/cost"
+HEIGHT_IN = 2.7
+
+
+def plot_cost(tables: Tables) -> Figure:
+    """Seconds and memory for one recording, as measured on the machine of the run, and multiply-adds of an epoch.
+
+    Of several measurements of one network the median is drawn; the counted panel has no uncertainty.
+    """
+    if TABLE not in tables:
+        return note_missing(TABLE, HEIGHT_IN)
+    cost = tables[TABLE].assign(billions=tables[TABLE].multiply_adds / 1e9)
+    lengths = sorted(cost.hours.unique())
+    length = " or ".join(f"{hours:g} h" if hours >= 1 else f"{60 * hours:.3g} min" for hours in lengths)
+    panels = {
+        "seconds": (f"time for {length}, measured", "seconds"),
+        "memory_mb": ("memory, measured", "MB"),
+        "billions": ("work for an epoch, counted", "10⁹ multiply-adds"),
+    }
+    figure, axes = plt.subplots(1, 3, figsize=(PAGE_IN, HEIGHT_IN), layout="constrained")
+    median = cost.groupby(["network", "n_parameters", "n_channels"], sort=False)[list(panels)].median().reset_index()
+    for ax, (column, (title, unit)) in zip(axes, panels.items(), strict=True):
+        for (network, n_parameters), line in median.groupby(["network", "n_parameters"], sort=False):
+            look = look_of(network)
+            style = {"color": look.colour, "marker": look.marker, "linestyle": look.line}
+            name = f"{look.name} ({n_parameters / 1e6:.2f} million parameters)"
+            ax.plot(line.n_channels, line[column], label=name, **style)
+        ax.set(xlabel="channels", ylabel=unit, title=title, ylim=(0, None))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    legend_below(figure, list(axes), n_columns=2)
+    return figure

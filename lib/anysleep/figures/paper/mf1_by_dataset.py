@@ -1,0 +1,84 @@
+"""The table of MF1 by data set and network, as a figure and as the rows of a page."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from anysleep.figures.paper.style import NETWORKS, PAGE_IN, PUBLISHED, look_of
+
+GROUPS = ("in distribution", "held out", "not published")
+ROW_IN = 0.21
+
+
+def plot_mf1_by_dataset(table: pd.DataFrame) -> Figure:
+    """A panel for each network, a row for each data set; ours with 95 % intervals by person, published with its sd.
+
+    `table` is from `mf1_table`. Rows called mean weigh each data set by its recordings and have no interval.
+    """
+    rows = [key for group in GROUPS for key in dict.fromkeys(_keys(table[table.group == group]))]
+    networks = [*NETWORKS, *sorted(set(table.network) - set(NETWORKS))]
+    height_in = ROW_IN * len(rows) + 1.1
+    figure, axes = plt.subplots(
+        1, len(networks), figsize=(PAGE_IN, height_in), sharey=True, sharex=True, layout="constrained"
+    )
+    for ax, network in zip(axes, networks, strict=True):
+        draw_network(table[table.network == network], rows, network, ax)
+    axes[0].set(yticks=range(len(rows)), yticklabels=[dataset for _, dataset in rows], ylim=(len(rows) - 0.5, -0.5))
+    figure.supxlabel("MF1 (lines: ours, 95 % interval by person; published, sd over training runs)", fontsize=8)
+    _name_groups(rows, axes[-1])
+    return figure
+
+
+def draw_network(rows: pd.DataFrame, order: list[tuple[str, str]], network: str, ax: Axes) -> Axes:
+    """One network; hollow and grey what is published, a little above ours."""
+    look, y = look_of(network), [order.index(key) for key in _keys(rows)]
+    above, below = [value - 0.15 for value in y], [value + 0.15 for value in y]
+    style = PUBLISHED | {"linestyle": "", "elinewidth": 0.8, "markersize": 4, "markerfacecolor": "white"}
+    ax.errorbar(rows.published, above, xerr=rows.sd.fillna(0), marker="d", label="published", **style)
+    ax.hlines(below, rows.low.astype(float), rows.high.astype(float), color=look.colour, linewidth=0.9)
+    ax.plot(rows.ours.astype(float), below, look.marker, color=look.colour, label="ours")
+    for i, (group, dataset) in enumerate(order):
+        if dataset == "mean":
+            ax.axhspan(i - 0.5, i + 0.5, color="0.94", zorder=0)
+        if i and group != order[i - 1][0]:
+            ax.axhline(i - 0.5, color="black", linewidth=0.6)
+    ax.set_title(look.name, color=look.colour)
+    ax.grid(axis="x", linewidth=0.3)
+    ax.tick_params(axis="y", length=0)
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1.05), ncols=2, handletextpad=0.1, columnspacing=0.6, borderpad=0)
+    return ax
+
+
+def format_mf1_table(table: pd.DataFrame) -> pd.DataFrame:
+    """For the page: a row a data set, a column a network; ours with interval, then what is published, as text."""
+    texts = [_text(row) for row in table.itertuples()]
+    names = [look_of(network).name for network in table.network]
+    page = table.assign(text=texts, network=names).pivot_table(
+        index=["group", "dataset"], columns="network", values="text", aggfunc="first", sort=False
+    )
+    return page.reindex([key for group in GROUPS for key in dict.fromkeys(_keys(table[table.group == group]))]).fillna(
+        ""
+    )
+
+
+def _text(row: tuple) -> str:
+    ours = "-" if pd.isna(row.ours) else f"{row.ours:.3f}"
+    interval = "" if pd.isna(row.low) else f" [{row.low:.3f}, {row.high:.3f}]"
+    digits = 3 if row.dataset == "mean" else 2
+    published = "" if pd.isna(row.published) else f" (published {row.published:.{digits}f})"
+    return ours + interval + published
+
+
+def _keys(table: pd.DataFrame) -> list[tuple[str, str]]:
+    """Group and data set of each row; means last in their group."""
+    keys = list(zip(table.group, table.dataset, strict=True))
+    return keys
+
+
+def _name_groups(rows: list[tuple[str, str]], ax: Axes) -> None:
+    for group in GROUPS:
+        places = [i for i, (of_group, _) in enumerate(rows) if of_group == group]
+        if places:
+            middle = (places[0] + places[-1]) / 2
+            ax.text(1.04, middle, group, rotation=270, transform=ax.get_yaxis_transform(), va="center", fontsize=7)

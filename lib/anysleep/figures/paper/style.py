@@ -1,0 +1,120 @@
+"""What the figures of a page share: sizes, colours and markers, and how published values look."""
+
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+STYLE = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4,
+    "svg.hashsalt": "anysleep",  # the same figure gives the same file
+}
+"""For `plt.rcParams.update`, before the first figure: texts of 7 and 8 points on a page."""
+
+COLUMN_IN, PAGE_IN = 3.5, 7.0
+"""Widths of a figure, in inches."""
+
+
+class Look(NamedTuple):
+    """How a network is drawn and called."""
+
+    name: str
+    colour: str
+    marker: str
+    line: str
+
+
+NETWORKS = {
+    "anysleep": Look("AnySleep", "#0072B2", "o", "-"),
+    "usleep": Look("U-Sleep", "#D55E00", "s", "--"),
+    "anysleep_early_fusion": Look("early fusion", "#009E73", "^", "-."),
+    "anysleep_late_fusion": Look("late fusion", "#CC79A7", "D", ":"),
+}
+"""Okabe and Ito's palette, safe for colour-blind readers; markers and lines differ, too."""
+
+PUBLISHED = {
+    "color": "0.4",
+    "markerfacecolor": "none",
+    "markeredgewidth": 0.7,
+    "markersize": 6.5,
+    "linewidth": 0.7,
+    "zorder": 3,
+}
+"""Published values: grey, and hollow markers large enough to be seen around ours."""
+
+MADE_BY = {
+    "04_evaluate/all/intervals": "04_evaluate (montages: all)",
+    "04_evaluate/drawn/channel_study": "04_evaluate with montages: drawn (variant draws)",
+    "04_evaluate/pairs/channel_study": "04_evaluate with montages: pairs (variant pairs)",
+    "04_evaluate/cost": "04_evaluate with numbers in cost_channels",
+    "05_predict/attention": "05_predict of a network with attention",
+    "05_predict/statistics": "05_predict",
+    "06_arousals/scores": "06_arousals",
+    "06_arousals/stage_shares": "06_arousals",
+    "06_arousals/excerpt_signals": "06_arousals",
+    "07_traits/summary": "07_traits, once for each of age, sex and dataset (OSA)",
+}
+"""Which notebook writes a table."""
+
+
+def look_of(network: str) -> Look:
+    """How to draw a network; black where it is none of the four."""
+    return NETWORKS.get(network, Look(network, "black", "x", "-"))
+
+
+def note_missing(table: str, height_in: float, width_in: float = PAGE_IN) -> Figure:
+    """A figure's place, with a sentence on the run that would fill it."""
+    figure, ax = plt.subplots(figsize=(width_in, height_in), layout="constrained")
+    text = f"No finished run has the table {table.split('/')[-1]}.csv.\nIt is written by {MADE_BY[table]}."
+    ax.text(0.5, 0.5, text, ha="center", va="center", color="0.3", transform=ax.transAxes)
+    ax.set(xticks=[], yticks=[])
+    for spine in ax.spines.values():
+        spine.set(visible=True, color="0.8", linestyle="--")
+    return figure
+
+
+def seconds_axis(ax: Axes) -> Axes:
+    """Seconds per prediction along x, from one sample to an epoch."""
+    ticks = [0.01, 0.1, 1, 10, 30]
+    ax.set_xscale("log")
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set(
+        xlabel="seconds per prediction", xticks=ticks, xticklabels=[f"{tick:g}" for tick in ticks], xlim=(0.0065, 36)
+    )
+    return ax
+
+
+def with_seconds(published: pd.DataFrame) -> pd.DataFrame:
+    """Published rows in order of their seconds per prediction, as a column."""
+    seconds = 30 / published.predictions_per_epoch.astype(float)
+    return published.assign(seconds_per_prediction=seconds).sort_values("seconds_per_prediction")
+
+
+def draw_band(ax: Axes, rows: pd.DataFrame, value: str, look: Look, label: str) -> None:
+    """A line over seconds per prediction with the band between `low` and `high`."""
+    rows = rows.sort_values("seconds_per_prediction")
+    x = rows.seconds_per_prediction
+    ax.plot(x, rows[value], color=look.colour, marker=look.marker, linestyle=look.line, label=label)
+    ax.fill_between(x, rows.low.astype(float), rows.high.astype(float), color=look.colour, alpha=0.18, linewidth=0)
+
+
+def legend_below(figure: Figure, axes: list[Axes], n_columns: int) -> None:
+    """One legend for several axes, each label once, under the figure."""
+    entries = {}
+    for ax in axes:
+        entries |= dict(zip(*ax.get_legend_handles_labels()[::-1], strict=True))
+    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=n_columns)

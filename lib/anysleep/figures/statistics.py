@@ -1,0 +1,51 @@
+"""What becomes of the sleep statistics when the same nights are staged in finer steps."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from anysleep.analysis.statistics import STATISTICS
+
+CHANGING = {
+    "TST": "total sleep time",
+    "WASO": "Wake after sleep onset",
+    "SOL": "sleep onset latency",
+    "SFI": "awakenings of 30 s or more",
+    "n_short_awakenings": "awakenings below 30 s",
+    "%N1": "share of N1",
+}
+"""The statistics that are drawn."""
+COLOUR = "#0072B2"
+
+
+def plot_statistics(table: pd.DataFrame) -> Figure:
+    """The change of each statistic from the coarsest resolution, an axes a statistic.
+
+    `table` is that of `statistics_table`.
+    """
+    figure, axes = plt.subplots(2, 3, figsize=(10, 5.5), sharex=True, layout="constrained")
+    for ax, name in zip(axes.flat, CHANGING, strict=True):
+        plot_statistic(table, name, ax)
+    for ax in axes[1]:
+        ax.set_xlabel("seconds per prediction")
+    return figure
+
+
+def plot_statistic(table: pd.DataFrame, name: str, ax: Axes) -> Axes:
+    """Median over nights of the change within a night, and where the middle half of the nights lies."""
+    wide = table.pivot(index=["dataset", "recording"], columns="seconds_per_prediction", values=name)
+    coarsest = wide[wide.columns.max()]
+    changes, unit = wide.sub(coarsest, axis=0), STATISTICS[name][0].replace("count", "a night")
+    ax.axhline(0, color="black", linewidth=0.8, linestyle=":")
+    ax.fill_between(wide.columns, changes.quantile(0.25), changes.quantile(0.75), color=COLOUR, alpha=0.2, linewidth=0)
+    ax.plot(wide.columns, changes.median(), color=COLOUR, marker="o", markersize=4)
+    title = f"{CHANGING[name]}\nmedian {coarsest.median():.3g} {unit} at {wide.columns.max():g} s"
+    ax.set_title(title, loc="left", fontsize="medium")
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(wide.columns, [f"{seconds:.2g}" for seconds in wide.columns], fontsize="small", rotation=45)
+    ax.minorticks_off()
+    ax.set_ylabel(f"change ({unit})")
+    if not ax.xaxis_inverted():
+        ax.invert_xaxis()  # from coarse to fine
+    return ax

@@ -1,0 +1,148 @@
+"""Transition triplets, and how well they tell a trait."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from anysleep.analysis.traits.transitions import BLOCK_EPOCHS, TRIPLETS, find_triplets, sleep_epochs
+from anysleep.stages import N3, REM, STAGE_COLOURS, STAGES, UNSCORED
+
+OURS, BASELINE, CONTROL = "#0072B2", "#666666", "#D55E00"
+COLOUR_OF = dict(enumerate(STAGE_COLOURS)) | {UNSCORED: "white"}
+NAME_OF = {"rmse": "error in years (RMSE)", "mf1": "MF1 of the two classes"}
+
+
+def plot_triplet_idea(stages: np.ndarray, hypnogram_per_epoch: np.ndarray) -> Figure:
+    """Above, a strip of predictions (P,) with every triplet marked; below, how a night (E,) is cut into blocks."""
+    figure, (strip, night) = plt.subplots(2, 1, figsize=(9, 4.2), height_ratios=[3, 1.3], layout="constrained")
+    _draw_strip(np.asarray(stages), strip)
+    _draw_blocks(np.asarray(hypnogram_per_epoch), night)
+    return figure
+
+
+def plot_triplet_counts(counts: dict[int, np.ndarray], n_hours: float, ax: Axes, n_shown: int = 15) -> Axes:
+    """The commonest triplets of a night in events an hour, a bar a resolution, from counts (blocks, 80) by resolution.
+
+    `n_hours` is how long its sleep lasted.
+    """
+    per_hour = pd.DataFrame({r: blocks.sum(axis=0) for r, blocks in counts.items()}, index=TRIPLETS) / n_hours
+    shown = per_hour.loc[(per_hour / per_hour.max()).max(axis=1).nlargest(n_shown).index]
+    shown = shown.rename(index=triplet_name, columns=lambda r: f"{30 / r:.3g} s a prediction")
+    shown.plot.barh(ax=ax, width=0.8, colormap="viridis")
+    ax.set(xlabel="triplets an hour of sleep (linear up to 1, then logarithmic)", ylabel="")
+    ax.set_xscale("symlog", linthresh=1)
+    ax.invert_yaxis()
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
+    return ax
+
+
+def plot_trait_scores(summary: pd.DataFrame, ax: Axes) -> Axes:
+    """Score against seconds per prediction, with interval, baseline and control, from `traits.summary_table`."""
+    rows = summary.sort_values("seconds_per_prediction")
+    x = rows.seconds_per_prediction
+    ax.fill_between(x, rows.low, rows.high, color=OURS, alpha=0.15, linewidth=4, label="95 % interval by person")
+    ax.errorbar(x, rows["mean"], rows.sd, color=OURS, marker="o", capsize=3, label="forests, mean ± sd of repetitions")
+    ax.axhline(rows.baseline.iloc[0], color=BASELINE, linestyle="--", label=_baseline_name(rows.measure.iloc[0]))
+    tested = rows[rows.control.notna()]
+    ax.plot(tested.seconds_per_prediction, tested.control, "x", color=CONTROL, label="control: persons shuffled")
+    for row in tested[tested.p.notna()].itertuples():
+        ax.annotate(f"p = {row.p:.2g}", (row.seconds_per_prediction, row.mean), (4, 8), textcoords="offset points")
+    ax.set_xscale("log")
+    ax.set_xticks(x, [f"{seconds:.3g}" for seconds in x], rotation=45)
+    ax.minorticks_off()
+    ax.invert_xaxis()
+    ax.set(xlabel="seconds per prediction", ylabel=NAME_OF[rows.measure.iloc[0]])
+    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    return ax
+
+
+def plot_told_traits(predictions: pd.DataFrame, ax: Axes, classes: Sequence[str] = ()) -> Axes:
+    """What the forests say of each recording over all repetitions, from `traits.prediction_table` at one resolution.
+
+    Ages: the mean prediction against the true age. Classes: how often the second one was said, by true class.
+    """
+    if not classes:
+        means = predictions.groupby(["dataset", "recording"])[["truth", "prediction"]].mean()
+        ends = [means.min().min() - 2, means.max().max() + 2]
+        ax.plot(ends, ends, color=BASELINE, linestyle=":", label="told right")
+        ax.plot(means.truth, means.prediction, "o", color=OURS, alpha=0.7, label="a recording")
+        ax.set(xlabel="age in years", ylabel="age that the forests say")
+        ax.legend(frameon=False)
+        return ax
+    said = predictions.assign(said=predictions.prediction == classes[-1])
+    shares = said.groupby(["dataset", "recording", "truth"]).said.mean().reset_index()
+    spread = np.random.default_rng(0).uniform(-0.2, 0.2, len(shares))
+    ax.plot(shares.truth.map(list(classes).index) + spread, shares.said, "o", color=OURS, alpha=0.7)
+    ax.axhline(0.5, color=BASELINE, linestyle=":")
+    ax.set(xticks=range(2), xticklabels=classes, xlim=(-0.5, 1.5), ylim=(-0.05, 1.05), xlabel="true class")
+    ax.set_ylabel(f"share of repetitions that say {classes[-1]}")
+    return ax
+
+
+def plot_permutation(shuffled: np.ndarray, score: float, measure: str, ax: Axes) -> Axes:
+    """Scores of shuffled traits (n,) and where the true one lies."""
+    ax.hist(
+        shuffled, bins="auto", color="lightgrey", edgecolor="grey", label=f"{len(shuffled)} shuffles of the persons"
+    )
+    ax.axvline(score, color=OURS, linewidth=2, label="the trait as it is")
+    ax.set(xlabel=NAME_OF[measure], ylabel="shuffles")
+    ax.legend(frameon=False)
+    return ax
+
+
+def plot_scorers(scorers: pd.DataFrame, ax: Axes) -> Axes:
+    """Kappa of each scorer with the consensus of the others, a point a night, from `scorers.compare_scorers`."""
+    names = sorted(scorers.dataset.unique())
+    for i, (dataset, rows) in enumerate(scorers.groupby("dataset")):
+        spread = np.random.default_rng(0).uniform(-0.08, 0.08, len(rows)) + 0.3 * (i - (len(names) - 1) / 2)
+        ax.plot(rows.scorer + spread, rows.kappa, ".", alpha=0.5, label=dataset)
+    ax.set(xlabel="scorer", ylabel="kappa with the consensus of the others", xticks=sorted(scorers.scorer.unique()))
+    ax.legend(frameon=False)
+    return ax
+
+
+def triplet_name(triplet: str) -> str:
+    """'212' is 'N2 N1 N2'."""
+    return " ".join(STAGES[int(code)] for code in triplet)
+
+
+def _draw_strip(stages: np.ndarray, ax: Axes) -> None:
+    for i, stage in enumerate(stages.tolist()):
+        ax.barh(0, 1, left=i, height=0.8, color=COLOUR_OF[stage], edgecolor="white")
+        colour = "white" if stage in (N3, REM) else "black"
+        ax.text(i + 0.5, 0, STAGES[stage], ha="center", va="center", fontsize=9, color=colour)
+    behind = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+    for n, start in enumerate(find_triplets(stages).tolist()):
+        height = 0.6 + 0.35 * (n % 3)  # brackets that overlap stand on different lines
+        ax.plot([start + 0.1, start + 0.1, start + 2.9, start + 2.9], [0.45, height, height, 0.45], color="black", lw=1)
+        name = "".join(map(str, stages[start : start + 3].tolist()))
+        ax.text(start + 1.5, height + 0.05, triplet_name(name), ha="center", va="bottom", fontsize=8, bbox=behind)
+    ax.set(ylim=(-0.5, 1.7), yticks=[], xticks=[], xlabel="one prediction after the other")
+    ax.set_title("a triplet: two changes of stage in a row", loc="left", fontsize="medium")
+    ax.spines[:].set_visible(False)
+
+
+def _draw_blocks(per_epoch: np.ndarray, ax: Axes) -> None:
+    for stage in np.unique(per_epoch).tolist():
+        where = np.flatnonzero(per_epoch == stage)
+        ax.broken_barh([(start, 1) for start in where.tolist()], (0, 1), color=COLOUR_OF[stage], lw=0)
+    sleep = sleep_epochs(per_epoch)
+    borders = [*range(sleep.start, sleep.stop, BLOCK_EPOCHS), sleep.stop]
+    ax.vlines(borders, -0.1, 1.35, color="black", linewidth=1.2)
+    for n, (begin, end) in enumerate(pairwise(borders), start=1):
+        ax.text((begin + end) / 2, 1.1, f"block {n}", ha="center", va="bottom", fontsize=8)
+    hours = np.arange(0, len(per_epoch) + 1, 120)
+    ax.set(
+        ylim=(-0.1, 1.6), yticks=[], xticks=hours, xticklabels=hours // 120, xlabel="hours", xlim=(0, len(per_epoch))
+    )
+    ax.set_title("blocks: 90 minutes each, from the first to the last epoch of sleep", loc="left", fontsize="medium")
+    ax.spines[["top", "left", "right"]].set_visible(False)
+
+
+def _baseline_name(measure: str) -> str:
+    return "baseline: " + ("mean age of the others" if measure == "rmse" else "a fair coin")

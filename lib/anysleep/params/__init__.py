@@ -1,0 +1,54 @@
+"""Parameters: what they are (`checked`), and which each notebook has (`notebooks`).
+
+Defaults live in one place, the notebook's parameters cell; the classes say what is allowed and what it means.
+"""
+
+from anysleep.params.checked import (
+    MARK,
+    GroupBy,
+    ParameterError,
+    Parameters,
+    Precision,
+    ProjectPath,
+    Strict,
+    merge_parameters,
+    notebook_defaults,
+)
+from anysleep.params.notebooks import (
+    NOTEBOOKS,
+    Arousals,
+    Evaluate,
+    Figures,
+    Inspect,
+    Loss,
+    Predict,
+    Prepare,
+    Schedule,
+    StageOneNight,
+    Train,
+    Traits,
+)
+
+__all__ = [
+    "MARK",
+    "NOTEBOOKS",
+    "Arousals",
+    "Evaluate",
+    "Figures",
+    "GroupBy",
+    "Inspect",
+    "Loss",
+    "ParameterError",
+    "Parameters",
+    "Precision",
+    "Predict",
+    "Prepare",
+    "ProjectPath",
+    "Schedule",
+    "StageOneNight",
+    "Strict",
+    "Train",
+    "Traits",
+    "merge_parameters",
+    "notebook_defaults",
+]

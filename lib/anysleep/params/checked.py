@@ -1,0 +1,157 @@
+"""What a set of parameters is: frozen, checked before any work starts, from a parameters cell and YAML files.
+
+A parameters cell is a code cell whose first line starts with `# Parameters`, which is also how papermill marks the cell
+it injects.
+"""
+
+import ast
+import hashlib
+import json
+import textwrap
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, Self
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+
+from anysleep.files import project_path, short_path
+
+MARK = "# Parameters"
+
+
+def _to_path(value: object) -> object:
+    if value == "":
+        return None
+    return project_path(value) if isinstance(value, str) else value
+
+
+ProjectPath = Annotated[Path, BeforeValidator(_to_path), PlainSerializer(short_path)]
+"""A path; a relative one counts from the workbook's root."""
+
+OptionalPath = Annotated[Path | None, BeforeValidator(_to_path), PlainSerializer(lambda p: p and short_path(p))]
+"""As `ProjectPath`; an empty text means none."""
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["32", "bf16"]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+GroupBy = Literal["subject", "recording"]
+Architecture = Literal["usleep", "anysleep", "anysleep_early_fusion", "anysleep_late_fusion"]
+
+
+class ParameterError(ValueError):
+    """A parameter is unknown, missing or has a value that is not allowed."""
+
+
+class Strict(BaseModel):
+    """Settings in which unknown names, missing names and near types (`"5"` for 5) are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    def __init__(self, **values: object):
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ParameterError(_explain(error, type(self))) from None
+
+
+class Parameters(Strict):
+    """What all notebooks share."""
+
+    notebook: ClassVar[str]
+    execution_only: ClassVar[frozenset[str]] = frozenset({"run_dir", "device", "n_jobs"})
+    """Parameters that change where and how fast a run happens, not what it finds."""
+
+    run_dir: ProjectPath = Field(description="Folder for everything this run writes.")
+
+    @classmethod
+    def from_notebook(cls, namespace: Mapping[str, object]) -> Self:
+        """The parameters of the running notebook: call as `from_notebook(globals())` after the parameters cell.
+
+        Every name assigned in a parameters cell must be a parameter, so that a misspelt one stops the run. Of a cell
+        that was corrected and run again, the last version counts.
+        """
+        cells = {cell.splitlines()[0]: cell for cell in namespace.get("In", []) if cell.startswith(MARK)}
+        names = {name for cell in cells.values() for name in _assigned_names(cell)} | set(cls.model_fields)
+        return cls(**{name: namespace[name] for name in names if name in namespace})
+
+    def plain(self) -> dict[str, object]:
+        """As JSON and YAML can hold it."""
+        return self.model_dump(mode="json")
+
+    @property
+    def run_id(self) -> str:
+        """Twelve hexadecimal digits of what decides the result: notebook and parameters, not folder or device."""
+        deciding = {name: value for name, value in self.plain().items() if name not in self.execution_only}
+        text = json.dumps([self.notebook, deciding], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def notebook_defaults(path: str | Path) -> dict[str, object]:
+    """Names and values of a notebook's parameters cell. ParameterError where one is not a literal."""
+    cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
+    source = next("".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", []))
+    defaults = {}
+    for node in ast.parse(source).body:
+        try:
+            defaults[node.target.id] = ast.literal_eval(node.value)
+        except (AttributeError, ValueError) as error:
+            raise ParameterError(
+                f"{path}, parameters cell: line {node.lineno} is not `name: type = literal`"
+            ) from error
+    return defaults
+
+
+def merge_parameters(
+    files: Sequence[str | Path], overrides: Mapping[str, object], defaults: Mapping[str, object] | None = None
+) -> dict[str, object]:
+    """The YAML files merged, a later one over an earlier one, then the overrides. Not yet checked.
+
+    A later file replaces a group such as `loss` as a whole, as papermill does; an override may name a member:
+    `loss.gradient_clip`. What the files do not say of that group is taken from `defaults`.
+    """
+    merged: dict[str, object] = {}
+    for path in files:
+        content = yaml.safe_load(project_path(path).read_text(encoding="utf-8")) or {}
+        if not isinstance(content, dict):
+            raise ParameterError(f"{path}: expected lines of `name: value`")
+        merged |= content
+    for name, value in overrides.items():
+        group, _, member = name.partition(".")
+        members = merged.get(group, (defaults or {}).get(group))
+        merged |= {group: members | {member: value}} if isinstance(members, dict) and member else {name: value}
+    return merged
+
+
+def _assigned_names(cell: str) -> set[str]:
+    targets = []
+    for node in ast.parse(cell).body:
+        targets += node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+def _explain(error: ValidationError, cls: type[Strict]) -> str:
+    """One line a problem: the value, what is allowed, and the likely fix."""
+    lines = []
+    for problem in error.errors():
+        name = ".".join(map(str, problem["loc"]))
+        if problem["type"] == "extra_forbidden":
+            near = get_close_matches(name, cls.model_fields, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(cls.model_fields)}"
+            lines.append(f"unknown parameter {name!r}; {hint}")
+        elif problem["type"] == "missing":
+            lines.append(f"parameter {name!r} is missing: {cls.model_fields[name].description}")
+        elif problem["type"] == "value_error":  # from a part of a recipe, which names itself
+            lines.append(f"{name}: {problem['msg'].removeprefix('Value error, ')}".removeprefix(": "))
+        else:
+            hints = {"string_type": "; put it in quotes"}
+            if isinstance(problem["input"], str):
+                hints["float_type"] = "; YAML takes 1e-3 for text, write 1.0e-3"
+            hint = hints.get(problem["type"], "")
+            lines.append(
+                f"{name} is {textwrap.shorten(repr(problem['input']), 80, placeholder='...')}: {problem['msg']}{hint}"
+            )
+    return "; ".join(lines)

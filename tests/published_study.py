@@ -1,0 +1,247 @@
+"""Run folders of a study that found just what was published: three training runs, 14 resolutions, all data sets."""
+
+import json
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from anysleep.stages import PUBLISHED_RESOLUTIONS, STAGES
+
+NETWORKS = ("anysleep", "usleep", "anysleep_early_fusion", "anysleep_late_fusion")
+N_TRAINED = 3
+MANY = "abc chat dcsm dodh dodo hpap isruc-sg1 isruc-sg2 isruc-sg3 mass-c1 mass-c3 phys".split()
+SITES = ("EOG", "F3", "F4", "C3", "C4", "O1", "O2")
+ISRUC, DOD, MASS = ["isruc-sg1", "isruc-sg2", "isruc-sg3"], ["dodh", "dodo"], ["mass-c1", "mass-c3"]
+
+
+def write_run(
+    folder: Path, params: dict, tables: dict[str, pd.DataFrame], inputs: dict[str, str] | None = None
+) -> Path:
+    """A finished run as `Run` leaves it; its notebook is what the folder's name starts with."""
+    folder.mkdir(parents=True)
+    run_id = f"id-{folder.name}"
+    for name, table in tables.items():
+        table.assign(run_id=run_id).to_csv(folder / f"{name}.csv", index=False)
+    outputs = [f"{name}.csv" for name in tables]
+    notebook = folder.name.split(".")[0]
+    (folder / "result.json").write_text(json.dumps({"notebook": notebook, "run_id": run_id, "outputs": outputs}))
+    (folder / "params.yaml").write_text(yaml.safe_dump({"run_id": run_id} | params))
+    provenance = {"finished": "2026-01-01T00:00:00+00:00", "inputs_sha256": inputs or {}}
+    (folder / "provenance.json").write_text(json.dumps(provenance))
+    return folder
+
+
+class Study:
+    """Writes the runs; `spread` moves our numbers at random, so that figures look like figures."""
+
+    def __init__(self, folder: Path, published: pd.DataFrame, spread: float = 0):
+        self.folder, self.published, self.spread = folder, published, spread
+        self.rng = np.random.default_rng(0)
+        sizes = self.rows("recordings_per_dataset")
+        self.sizes = dict(zip(sizes.dataset, sizes.value.astype(int), strict=True))
+        self.held_out = set(sizes.dataset[sizes.held_out == "yes"])
+
+    def rows(self, result: str) -> pd.DataFrame:
+        return self.published[self.published.result == result]
+
+    def near(self, values, scale: float = 1) -> np.ndarray:
+        return np.asarray(values, dtype=float) + self.rng.normal(0, self.spread * scale or 0, len(values))
+
+    def scored(self, values, names: str = "estimate", scale: float = 1, width: float = 0.02) -> dict[str, np.ndarray]:
+        ours = self.near(values, scale)
+        return {names: ours, "low": ours - width, "high": ours + width}
+
+    def write(self) -> Path:
+        self.write_training()
+        for network in NETWORKS:
+            self.write_scores(network)
+        self.write_draws()
+        self.write_pairs()
+        for i in range(N_TRAINED):
+            self.write_predictions(i)
+            self.write_arousals(i)
+            self.write_traits(i)
+        return self.folder
+
+    def write_training(self) -> None:
+        folder = write_run(self.folder / "03_train", {}, {})
+        split = {part: {} for part in ("train", "valid", "test")}
+        of_training = [name for name in self.sizes if name not in self.held_out]
+        totals = self.rows("recordings").set_index("measure").value.astype(int)
+        for part, total in (("train", totals["n_train"]), ("valid", totals["n_valid"])):
+            share, rest = divmod(total, len(of_training))
+            split[part] = {name: [""] * (share + (rest if i == 0 else 0)) for i, name in enumerate(of_training)}
+        (folder / "split.yaml").write_text(json.dumps(split))  # JSON is YAML, and faster
+
+    def counts(self, networks, datasets) -> pd.DataFrame:
+        nights = [(name, f"n{i}") for name in datasets for i in range(self.sizes[name])]
+        table = pd.DataFrame(nights, columns=["dataset", "recording"])
+        parts = [
+            table.assign(checkpoint=f"{network}-{i}", network=network) for network in networks for i in range(N_TRAINED)
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    def checkpoints(self, networks) -> dict[str, str]:
+        named = [f"sha-{network}-{i}" for network in networks for i in range(N_TRAINED)]
+        return {f"checkpoint_{i}": sha for i, sha in enumerate(named, start=1)}
+
+    def write_scores(self, network: str) -> None:
+        rows = self.rows("mf1_per_dataset")
+        rows = rows[rows.network == network]
+        parts = [
+            pd.DataFrame({"dataset": rows.dataset} | self.scored(rows.value)).assign(checkpoint=f"{network}-{i}")
+            for i in range(N_TRAINED)
+        ]
+        intervals = pd.concat(parts).assign(level="dataset", score="mf1", n_persons=10)
+        tables = {"counts": self.counts([network], self.sizes), "intervals": intervals, "cost": self.cost(network)}
+        params = {"montages": "all", "split": "split.yaml", "split_part": "test", "several": "compare"}
+        write_run(self.folder / f"04_evaluate.{network}", params, tables, self.checkpoints([network]))
+
+    def cost(self, network: str) -> pd.DataFrame:
+        n = np.arange(1, 9 if network != "usleep" else 3)
+        own = {"anysleep": 0.55, "usleep": 0.5, "anysleep_early_fusion": 0.05, "anysleep_late_fusion": 1}[network]
+        size = {
+            "anysleep": 3157856,
+            "usleep": 3114337,
+            "anysleep_early_fusion": 3131601,
+            "anysleep_late_fusion": 3137356,
+        }
+        field = float(self.rows("receptive_field").value.iloc[0])
+        return pd.DataFrame({"n_channels": n, "seconds": 1 + own * n, "memory_mb": 300 + 200 * own * n}).assign(
+            network=network, sampling_rate_hz=128, hours=8, multiply_adds=(2 + own * n) * 1e8,
+            n_parameters=size[network], receptive_field_min=field,
+        )  # fmt: skip
+
+    def write_draws(self) -> None:
+        rows, parts = self.rows("mf1_by_eeg_channels"), []
+        for network in ("anysleep", "usleep"):
+            of_one = rows[rows.network == network]
+            for i in range(N_TRAINED):
+                point = {"n_eeg": of_one.n_eeg, "n_eog": of_one.n_eog}
+                table = pd.DataFrame(point | self.scored(of_one.value, "mf1", 0.3, 0.008))
+                parts.append(table.assign(checkpoint=f"{network}-{i}", n_recordings=643, n_draws=5000, n_persons=600))
+        comparison = pd.DataFrame({"n_eeg": [np.nan, 1, 2, 3, 4, 5, 6], "n_eog": [np.nan, *[1] * 6]}).assign(
+            first="usleep-0", second="anysleep-0", n_recordings=643, difference=0.012, low=0.004, high=0.02,
+            p=0.0123, welch_t=9.0, welch_p=1e-9,
+        )  # fmt: skip
+        tables = {"counts": self.counts(["anysleep", "usleep"], MANY), "channel_study": pd.concat(parts)}
+        params = {"montages": "drawn", "split_part": "test", "several": "compare"}
+        inputs = self.checkpoints(["anysleep", "usleep"])
+        write_run(self.folder / "04_evaluate.draws", params, tables | {"comparison": comparison}, inputs)
+
+    def write_pairs(self) -> None:
+        lowest, highest = self.rows("two_channel_mf1_range").value
+        alone = float(self.rows("worst_single_channel_mf1").value.iloc[0])
+        pairs, parts = list(combinations(SITES, 2)), []
+        for network in ("anysleep", "usleep"):
+            cells = [
+                *pairs,
+                *([pair[::-1] for pair in pairs] if network == "usleep" else []),
+                *zip(SITES, SITES, strict=True),
+            ]
+            n_pairs = len(cells) - len(SITES)
+            mf1 = [*np.linspace(lowest, highest, n_pairs), *np.linspace(alone, 0.74, len(SITES))]
+            for i in range(N_TRAINED):
+                table = pd.DataFrame(cells, columns=["first", "second"]).assign(mf1=mf1, n_recordings=600)
+                parts.append(table.assign(checkpoint=f"{network}-{i}", network=network))
+        sites = ["&".join(pair) for pair in pairs] + list(SITES)
+        comparison = pd.DataFrame({"sites": [np.nan, *sites]}).assign(
+            first="usleep-0", second="anysleep-0", n_recordings=600, difference=0.01, low=0, high=0.02,
+            p=np.geomspace(0.0005, 1, len(sites) + 1), welch_t=3.0, welch_p=np.geomspace(1e-9, 1, len(sites) + 1),
+        )  # fmt: skip
+        tables = {"counts": self.counts(["anysleep", "usleep"], sorted({*MANY} - {"dodh", "dodo"}))}
+        tables |= {"channel_study": pd.concat(parts), "comparison": comparison}
+        params = {"montages": "pairs", "split_part": "test", "several": "compare"}
+        write_run(self.folder / "04_evaluate.pairs", params, tables, self.checkpoints(["anysleep", "usleep"]))
+
+    def write_predictions(self, i: int) -> None:
+        nights = pd.DataFrame({"dataset": "phys", "recording": [f"n{j}" for j in range(10)]}).assign(network="anysleep")
+        weights = np.random.default_rng(i).dirichlet(np.linspace(4, 1, 4), 13)
+        cells = [
+            (module, channel, weights[module, j])
+            for module in range(13)
+            for j, channel in enumerate(("E1-M2", "F3-M2", "C3-M2", "O1-M2"))
+        ]
+        attention = nights[["dataset", "recording"]].merge(
+            pd.DataFrame(cells, columns=["module", "channel", "weight"]), how="cross"
+        )
+        attention = attention.assign(montage="F3-M2&C3-M2&O1-M2&E1-M2")
+        grid = nights[["dataset", "recording"]].merge(resolutions(), how="cross")
+        slow = np.log2(grid.seconds_per_prediction)
+        statistics = grid.assign(
+            TST=self.near(400 + 3 * slow, 900), SE=self.near(85 + slow, 300), WASO=self.near(50 - 3 * slow, 600),
+            SFI=self.near(30 - 4 * slow, 300), SOL=self.near(15 + 0 * slow, 300), n_short_awakenings=20 - 4 * slow,
+            **{f"%{stage}": self.near(20 + 0 * slow, 200) for stage in STAGES[1:]},
+        )  # fmt: skip
+        tables = {"nights": nights, "attention": attention, "statistics": statistics}
+        write_run(self.folder / f"05_predict.seed{i}", {}, tables, {"checkpoint": f"sha-anysleep-{i}"})
+
+    def write_arousals(self, i: int) -> None:
+        rows, parts = self.rows("arousal_scores_as_published"), []
+        for matching, lower in (("as_published", 0), ("one_to_one", 0.03)):
+            ours = pd.DataFrame({"predictions_per_epoch": rows.predictions_per_epoch, "measure": rows.measure})
+            parts.append(ours.assign(**self.scored((rows.value - lower).clip(0)), matching=matching))
+        scores = with_seconds(pd.concat(parts)).assign(network="anysleep", iou_above=0.2, n_recordings=115)
+        rows = self.rows("stage_share_of_arousal_time")
+        shares = pd.DataFrame({"predictions_per_epoch": rows.predictions_per_epoch, "stage": rows.stage})
+        shares = with_seconds(shares.assign(**self.scored(rows.value, "share", 0.5, 0.015), network="anysleep"))
+        nights = [(name, f"n{j}") for name in MASS for j in range(self.sizes[name])]
+        counts = pd.DataFrame(nights, columns=["dataset", "recording"]).assign(network="anysleep")
+        tables = {"counts": counts, "scores": scores, "stage_shares": shares} | excerpt()
+        predictions = str(self.folder / f"05_predict.seed{i}")
+        write_run(self.folder / f"06_arousals.seed{i}", {"predictions": predictions}, tables)
+
+    def write_traits(self, i: int) -> None:
+        guess = self.rows("age_rmse_mean_guess").set_index("measure").value
+        made = (
+            ("age_rmse_isruc", "age", ISRUC, 10, guess["rmse_of_124_recordings"]),
+            ("sex_mf1_isruc", "sex", ISRUC, 1, 0.5),
+            ("osa_mf1_dod", "dataset", DOD, 1, 0.5),
+            ("osa_mf1_usleep_claim", "dataset", DOD, 1, 0.5),
+        )
+        for result, trait, datasets, scale, baseline in made:
+            rows = self.rows(result)
+            table = pd.DataFrame({"predictions_per_epoch": rows.predictions_per_epoch})
+            table = table.assign(**self.scored(rows.value, "mean", scale, 0.05 * scale), network=rows.network)
+            table = table.assign(trait=trait, datasets="+".join(datasets), measure=rows.measure, baseline=baseline)
+            table = with_seconds(table.assign(group_by="recording", n_recordings=100, control=baseline * 1.02))
+            table["p"] = np.where(table.predictions_per_epoch == 128, 0.02, np.nan)
+            tested = [table]
+            if trait == "age":
+                mean = table["mean"] + (0.3 if self.spread else 0)
+                by_person = {"group_by": "subject", "baseline": guess["rmse_of_116_persons"], "mean": mean}
+                tested.append(table.assign(**by_person))
+            params = {"predictions": str(self.folder / f"05_predict.seed{i}"), "n_folds": 0}
+            write_run(self.folder / f"07_traits.{result}{i}", params, {"summary": pd.concat(tested)})
+
+
+def resolutions() -> pd.DataFrame:
+    return with_seconds(pd.DataFrame({"predictions_per_epoch": PUBLISHED_RESOLUTIONS}))
+
+
+def with_seconds(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(seconds_per_prediction=30 / table.predictions_per_epoch.astype(float))
+
+
+def excerpt() -> dict[str, pd.DataFrame]:
+    """Ten minutes at 16 Hz with two bursts."""
+    rng, second = np.random.default_rng(1), np.arange(9600) / 16
+    burst = ((second % 300) > 200) & ((second % 300) < 210)
+    signals = [pd.DataFrame({"second": second, "channel": "C3-M2", "value": rng.normal(0, 1 + 2 * burst)})]
+    grid = pd.DataFrame({"second": np.arange(600)}).merge(pd.DataFrame({"hz": np.arange(0, 32)}), how="cross")
+    onset = np.arange(0, 600, 3.75)
+    awake = ((onset % 300) > 198) & ((onset % 300) < 212)
+    p = rng.dirichlet([1, 1, 6, 2, 1], len(onset))
+    p[awake] = rng.dirichlet([8, 1, 1, 1, 1], awake.sum())
+    stages = pd.DataFrame({"onset_s": onset, "end_s": onset + 3.75, "stage": [STAGES[k] for k in p.argmax(axis=1)]})
+    stages[[f"p_{name.lower()}" for name in STAGES]] = p
+    events = [("expert", 200, 210), ("predicted", 198, 212), ("expert", 500, 511), ("predicted", 503, 510)]
+    return {
+        "excerpt_signals": pd.concat(signals),
+        "excerpt_spectrogram": grid.assign(db=-grid.hz + rng.normal(0, 2, len(grid))),
+        "excerpt_stages": stages,
+        "excerpt_events": pd.DataFrame(events, columns=["source", "onset_s", "end_s"]),
+    }

@@ -1,0 +1,271 @@
+"""Tables of arousals over a toy cohort, each number against a plain count, another function, or by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import f1_score, precision_score, recall_score
+
+from anysleep.analysis.arousals.excerpt import PROBABILITIES, excerpt_tables, night_to_show
+from anysleep.analysis.arousals.tables import (
+    best_resolution,
+    count_table,
+    error_table,
+    event_table,
+    expert_table,
+    headline,
+    index_agreement,
+    index_table,
+    nights_to_score,
+    score_table,
+    slip_table,
+    stage_seconds,
+    stage_share_table,
+)
+from anysleep.analysis.intervals import bootstrap_ratios, paired_bootstrap_of_means
+from anysleep.stages import N2, N3, REM, UNSCORED, WAKE
+
+RATE_HZ = 4
+EPOCHS = 20
+BOOTSTRAP = {"group_by": "subject", "n_bootstrap": 50, "seed": 3}
+
+
+class ToyArchive:
+    """Nights of ten minutes with one EEG channel of noise."""
+
+    sampling_rate_hz = RATE_HZ
+
+    def __init__(self, arousals, hypnograms=None):
+        self._arousals, self._hypnograms = arousals, hypnograms or {}
+
+    def arousals(self, dataset, recording):
+        return self._arousals.get((dataset, recording))
+
+    def hypnogram(self, dataset, recording):
+        return self._hypnograms.get((dataset, recording))
+
+    def channels_of(self, dataset, recording):
+        return ["F3-M2", "C3-M2"], []
+
+    def signals(self, dataset, recording, channels, start_epoch, n_epochs):
+        noise = np.random.default_rng(0).standard_normal((1, EPOCHS * 30 * RATE_HZ)).astype(np.float32)
+        return noise[:, start_epoch * 30 * RATE_HZ :][:, : n_epochs * 30 * RATE_HZ]
+
+
+class ToyPredictions:
+    """Stages by resolution and night."""
+
+    network = "anysleep"
+
+    def __init__(self, stages, logits=None):
+        self._stages, self._logits = stages, logits or {}
+        self.resolutions = tuple(sorted(stages))
+
+    def of(self, recordings):
+        staged = self._stages[self.resolutions[0]]
+        return recordings[[key in staged for key in zip(recordings.dataset, recordings.recording, strict=True)]]
+
+    def hypnogram(self, dataset, recording, r):
+        return self._stages[r][dataset, recording]
+
+    def logits(self, dataset, recording, r):
+        return self._logits.get(r)
+
+
+def asleep_but(r, *spans):
+    """A night of N2 with Wake in spans, in s."""
+    stages = np.full(EPOCHS * r, N2, dtype=np.int8)
+    for start, end in spans:
+        stages[start * r // 30 : end * r // 30] = WAKE
+    return stages
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    """Archive, predictions and recordings: four nights of three persons, one night without any arousal."""
+    keys = [("d", name) for name in ("a1", "a2", "b", "c")]
+    recordings = pd.DataFrame(keys, columns=["dataset", "recording"]).assign(subject=["a", "a", "b", "c"])
+    expert = [[[60, 66], [100, 110]], [[60, 70], [200, 205]], [[90, 95], [150, 160], [300, 310]], np.empty((0, 2))]
+    hypnograms = {key: np.array([WAKE] * 8 + [N2] * 12) for key in keys[:3]}
+    fine = [[(60, 66), (104, 112)], [(61, 71)], [(91, 94), (158, 168), (300, 311), (400, 404)], [(50, 55)]]
+    stages = {
+        1: {key: asleep_but(1) for key in keys},
+        30: {key: asleep_but(30, *spans) for key, spans in zip(keys, fine, strict=True)},
+    }
+    arousals = {key: np.array(spans, dtype=float).reshape(-1, 2) for key, spans in zip(keys, expert, strict=True)}
+    return ToyArchive(arousals, hypnograms), ToyPredictions(stages), recordings
+
+
+@pytest.fixture(scope="module")
+def tables(cohort):
+    archive, predictions, recordings = cohort
+    nights = nights_to_score(archive, predictions, recordings)
+    expert, events = expert_table(archive, nights), event_table(predictions, nights)
+    return nights, expert, events, count_table(nights, expert, events, predictions.resolutions, "anysleep")
+
+
+def test_nights_need_expert_arousals_and_predictions(cohort):
+    archive, predictions, recordings = cohort
+    more = pd.concat([recordings, pd.DataFrame({"dataset": ["d"], "recording": ["new"], "subject": ["n"]})])
+    assert nights_to_score(archive, predictions, more).recording.tolist() == ["a1", "a2", "b", "c"]
+    with pytest.raises(ValueError, match="no recording of e, only of d"):
+        nights_to_score(archive, predictions, recordings, ["e"])
+    with pytest.raises(ValueError, match="none of 4 recordings has expert arousals"):
+        nights_to_score(ToyArchive({}), predictions, recordings)
+
+
+def test_events_are_those_of_every_night(tables):
+    _, expert, events, _ = tables
+    assert len(expert) == 7 and events.predictions_per_epoch.unique().tolist() == [30]
+    assert events[events.recording == "a1"][["onset_s", "end_s"]].to_numpy().tolist() == [[60, 66], [104, 112]]
+
+
+def test_counts_by_hand(tables):
+    counts = tables[3]
+    assert len(counts) == 4 * 2 * 3 * 11
+    fine = headline(counts[counts.predictions_per_epoch == 30]).set_index("recording")
+    named = ["n_expert", "n_predicted", "true_positives", "false_positives", "false_negatives"]
+    by_hand = {"a1": [2, 2, 2, 0, 0], "a2": [2, 1, 1, 0, 1], "b": [3, 4, 2, 2, 1], "c": [0, 1, 0, 1, 0]}
+    assert {name: row[named].tolist() for name, row in fine.iterrows()} == by_hand
+
+
+def test_false_negatives_as_published_are_those_of_threshold_0(tables):
+    counts = tables[3]
+    of_b = counts[(counts.recording == "b") & (counts.predictions_per_epoch == 30)].set_index("matching")
+    assert of_b.false_negatives["as_published"].tolist() == [0] * 11
+    assert of_b.false_negatives["many_to_one"].iloc[[0, 2, 10]].tolist() == [0, 1, 3]
+    assert (of_b.true_positives["as_published"] == of_b.true_positives["many_to_one"].to_numpy()).all()
+
+
+def test_scores_are_means_over_nights_with_expert_events_as_sklearn_has_them(tables):
+    counts = tables[3]
+    scores = score_table(counts, **BOOTSTRAP)
+    assert (scores.n_recordings == 3).all() and (scores.n_persons == 2).all()
+    for r in (1, 30):
+        here = headline(scores[scores.predictions_per_epoch == r]).set_index("measure").estimate
+        nights = headline(counts[(counts.predictions_per_epoch == r) & (counts.n_expert > 0)])
+        values = []
+        for row in nights.itertuples():
+            n = (row.true_positives, row.false_positives, row.false_negatives)
+            truth, found = np.repeat([1, 0, 1], n), np.repeat([1, 1, 0], n)
+            values.append([score(truth, found, zero_division=0) for score in (precision_score, recall_score, f1_score)])
+        assert here[["precision", "recall", "f1"]].to_numpy() == pytest.approx(np.mean(values, axis=0))
+    assert best_resolution(scores).predictions_per_epoch == 30
+    with pytest.raises(ValueError, match="no recording has an expert event"):
+        score_table(counts[counts.recording == "c"], **BOOTSTRAP)
+
+
+def test_persons_must_be_known(tables):
+    counts = tables[3].assign(subject=None)
+    with pytest.raises(ValueError, match="3 nights have no known person"):
+        score_table(counts, **BOOTSTRAP)
+
+
+def test_intervals_equal_those_of_the_paired_bootstrap():
+    rng = np.random.default_rng(5)
+    scores, persons = rng.random((12, 3)), list("aabbccddeeff")
+    table = bootstrap_ratios(scores, np.ones(12), persons, 200, 7)
+    for column, row in zip(scores.T, table.itertuples(), strict=True):
+        other = paired_bootstrap_of_means(np.zeros(12), column, persons, 200, 7)
+        assert (row.estimate, row.low, row.high) == pytest.approx((other.difference, other.low, other.high))
+    one_person = bootstrap_ratios(scores, np.ones(12), ["a"] * 12, 200, 7)
+    assert one_person.estimate.tolist() == pytest.approx(scores.mean(axis=0)) and one_person.low.isna().all()
+
+
+def test_the_slip_raises_f1_and_matching_one_to_one_lowers_it(tables):
+    slip = slip_table(score_table(tables[3], **BOOTSTRAP))
+    assert len(slip) == 11 and (slip.predictions_per_epoch == 30).all()
+    assert (slip.as_published >= slip.many_to_one).all() and (slip.many_to_one >= slip.one_to_one).all()
+    assert slip.as_published[2] > slip.many_to_one[2]
+
+
+def test_errors_of_borders_by_hand(cohort, tables):
+    nights, expert, events, _ = tables
+    errors = error_table(nights, expert, events, cohort[1].resolutions, "anysleep").set_index(
+        ["predictions_per_epoch", "edge"]
+    )
+    onset, end = [0, 4, 1, 1, 0], [0, 2, 1, -1, 1]  # 60-66 and 100-110; 60-70; 90-95 and 300-310
+    for edge, late in (("onset", onset), ("end", end)):
+        quartiles = errors.loc[(30, edge), ["n_pairs", "q25_s", "median_s", "q75_s"]]
+        assert quartiles.tolist() == [5, *np.quantile(late, [0.25, 0.5, 0.75])]
+        assert errors.loc[(1, edge), "n_pairs"] == 0 and np.isnan(errors.loc[(1, edge), "median_s"])
+
+
+def test_the_index_counts_in_hours_of_sleep(cohort, tables):
+    archive, predictions, _ = cohort
+    index = index_table(archive, predictions, tables[3])
+    fine = index[index.predictions_per_epoch == 30].set_index("recording")
+    # The expert saw 12 epochs of sleep (6 minutes), the network 20 (10 minutes), as without labels both.
+    assert fine.expert_per_h.tolist() == pytest.approx([20, 20, 30, 0])
+    assert fine.predicted_per_h.tolist() == pytest.approx([12, 6, 24, 6])
+    agreement = index_agreement(index).set_index("predictions_per_epoch").loc[30]
+    assert agreement.correlation == pytest.approx(np.corrcoef([20, 20, 30, 0], [12, 6, 24, 6])[0, 1])
+    assert agreement.bias_per_h == pytest.approx(-5.5)
+    spread = 1.96 * np.std([-8, -14, -6, 6], ddof=1)
+    assert (agreement.low_per_h, agreement.high_per_h) == pytest.approx((-5.5 - spread, -5.5 + spread))
+
+
+@pytest.mark.parametrize("r", [1, 8, 30])
+def test_seconds_of_stages_equal_a_count_of_hundredths(r):
+    rng = np.random.default_rng(r)
+    stages = rng.choice([WAKE, N2, N3, REM, UNSCORED], size=EPOCHS * r).astype(np.int8)
+    onset = rng.integers(-500, 60500, 12) / 100
+    spans = np.column_stack([onset, onset + rng.integers(300, 4500, 12) / 100])  # they overlap, and leave the night
+    middles = (np.arange(EPOCHS * 3000) + 0.5) / 100
+    inside = ((middles >= spans[:, :1]) & (middles < spans[:, 1:])).any(axis=0)
+    counted = np.bincount(np.repeat(stages, 3000 // r)[inside], minlength=10)[:5] / 100
+    assert stage_seconds(stages, r, spans) == pytest.approx(counted)
+    assert stage_seconds(stages, r, np.empty((0, 2))).tolist() == [0] * 5
+
+
+def test_stage_shares_by_hand(cohort, tables):
+    nights, expert, _, _ = tables
+    shares = stage_share_table(cohort[1], nights, expert, **BOOTSTRAP).set_index(["predictions_per_epoch", "stage"])
+    wake_s = 6 + 6 + 9 + 3 + 2 + 10  # of 6 + 10 + 10 + 5 + 5 + 10 + 10
+    assert shares.share[30, "Wake"] == pytest.approx(wake_s / 56)
+    assert shares.share[30].sum() == pytest.approx(1) and shares.share[1, "N2"] == 1
+    assert (shares.low <= shares.share).all() and (shares.share <= shares.high).all()
+
+
+def excerpt(cohort, tables, start_s, logits=None):
+    archive, predictions, _ = cohort
+    stages = {r: {("d", "a1"): predictions.hypnogram("d", "a1", r)} for r in (1, 30)}
+    _, expert, events, _ = tables
+    spans = {name: rows[rows.recording == "a1"] for name, rows in (("expert", expert), ("predicted", events))}
+    return excerpt_tables(archive, ToyPredictions(stages, logits), "d", "a1", start_s, spans)
+
+
+def test_an_excerpt_begins_where_asked_and_holds_what_reaches_into_it(cohort, tables):
+    found = excerpt(cohort, tables, 64.5)
+    signal = cohort[0].signals("d", "a1", ["C3-M2"], 0, EPOCHS)[0]
+    shown = found["excerpt_signals"]
+    assert shown.second.iloc[[0, -1]].tolist() == [64.5, 364.25] and set(shown.channel) == {"C3-M2"}
+    assert (shown.value == signal[258 : 258 + 1200]).all()
+    events = found["excerpt_events"]
+    assert events[["source", "onset_s"]].to_numpy().tolist() == [
+        ["expert", 60],
+        ["expert", 100],
+        ["predicted", 60],
+        ["predicted", 104],
+    ]
+    stages = found["excerpt_stages"]
+    assert stages.onset_s.iloc[0] == 60 and stages.end_s.iloc[-1] == 390 and stages[PROBABILITIES].isna().all(axis=None)
+    assert found["excerpt_spectrogram"].second.between(64.5, 364.5).all()
+
+
+def test_an_excerpt_shows_the_resolution_that_has_logits_as_probabilities(cohort, tables):
+    logits = np.log(np.tile([0.5, 0.2, 0.1, 0.1, 0.1], (EPOCHS, 1)))
+    stages = excerpt(cohort, tables, 0, {1: logits})["excerpt_stages"]
+    assert stages[PROBABILITIES].to_numpy() == pytest.approx(np.tile([0.5, 0.2, 0.1, 0.1, 0.1], (10, 1)))
+
+
+def test_an_excerpt_may_be_cut_by_the_end_of_the_night_but_not_begin_after_it(cohort, tables):
+    assert excerpt(cohort, tables, 540)["excerpt_signals"].second.iloc[-1] == 599.75
+    with pytest.raises(ValueError, match="start_s is 600, but d/a1 ends there or before"):
+        excerpt(cohort, tables, 600)
+
+
+def test_the_night_of_the_close_up(tables):
+    nights = tables[0]
+    assert night_to_show(nights, "").recording == "a1" and night_to_show(nights, "b").subject == "b"
+    with pytest.raises(KeyError, match="'x' is not among those scored: a1, a2"):
+        night_to_show(nights, "x")

@@ -1,0 +1,332 @@
+"""Every published number is there, has one row in the ledger, and is compared only with its like."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from published_study import Study, write_run
+
+from anysleep.analysis.paper.collected import average_trained, describe_runs, find_runs, read_tables
+from anysleep.analysis.paper.ledger import KEY, TOLERANCES, ledger, mf1_table, tolerance_table
+from anysleep.published import read_results
+from anysleep.stages import STAGES
+
+
+@pytest.fixture(scope="module")
+def published():
+    return read_results()
+
+
+@pytest.fixture(scope="module")
+def study(published, tmp_path_factory):
+    """The folder of a study that found exactly what was published."""
+    return Study(tmp_path_factory.mktemp("study"), published).write()
+
+
+@pytest.fixture(scope="module")
+def tables(study):
+    return tables_of(study)
+
+
+def tables_of(folder):
+    runs, unusable = find_runs([f"{folder}/*"], leave_out=folder / "08_figures")
+    assert unusable.empty
+    return read_tables(runs)
+
+
+def copied(study, tmp_path, *patterns):
+    for pattern in patterns:
+        for path in study.glob(pattern):
+            shutil.copytree(path, tmp_path / "study" / path.name)
+    return tmp_path / "study"
+
+
+def rows_of_source(source):
+    """The published numbers as (result, what tells them apart) -> number, straight from the file of facts."""
+    numbers = {}
+    for dataset, entry in source["mf1_per_dataset"].items():
+        numbers["recordings_per_dataset", dataset, "value"] = entry["recordings"]
+        for network in set(entry) - {"recordings", "held_out"}:
+            numbers["mf1_per_dataset", dataset, network, "value"] = entry[network]["mf1"]
+            numbers["mf1_per_dataset", dataset, network, "sd"] = entry[network]["sd"]
+    for result in ("mf1_mean_in_distribution", "mf1_mean_held_out"):
+        numbers |= {(result, network, "value"): value for network, value in source[result].items()}
+    lines = {"anysleep_with_one_eog": ("anysleep", 1), "anysleep_without_eog": ("anysleep", 0)}
+    for name, (network, n_eog) in (lines | {"usleep_vote_with_one_eog": ("usleep", 1)}).items():
+        for n_eeg, value in source["mf1_by_eeg_channels"][name].items():
+            numbers["mf1_by_eeg_channels", network, n_eeg, n_eog, "value"] = value
+    lowest, highest = source["two_channel_mf1_range"]
+    numbers["two_channel_mf1_range", "anysleep", "lowest_mf1", "value"] = lowest
+    numbers["two_channel_mf1_range", "anysleep", "highest_mf1", "value"] = highest
+    numbers["worst_single_channel_mf1", "anysleep", "lowest_mf1", "value"] = source["worst_single_channel_mf1"]
+    for result in ("age_rmse_isruc", "sex_mf1_isruc", "osa_mf1_dod"):
+        for r, entry in source[result].items():
+            numbers[result, r, "value"], numbers[result, r, "sd"] = entry["mean"], entry["sd"]
+            numbers |= {(result, r, f"run {i}"): value for i, value in enumerate(entry["runs"])}
+    for grouped, value in source["age_rmse_mean_guess"].items():
+        what, n = grouped.split("_")
+        numbers["age_rmse_mean_guess", f"rmse_of_{n}_{what}", "value"] = value
+    for name, value in source["osa_mf1_usleep_claim"].items():
+        numbers["osa_mf1_usleep_claim", int(name.split("_")[1]), "value"] = value
+    for r, scores in source["arousal_scores_at_iou_0_2_as_published"].items():
+        numbers |= {("arousal_scores_as_published", r, name, "value"): value for name, value in scores.items()}
+    for r, shares in source["stage_share_of_expert_arousal_time_W_N1_N2_N3_REM"].items():
+        for stage, value in zip(STAGES, shares, strict=True):
+            numbers["stage_share_of_arousal_time", r, stage, "value"] = value
+    numbers["receptive_field", "receptive_field_min", "value"] = source["receptive_field_minutes"]
+    for ours, theirs in (("n_train", "train"), ("n_valid", "validation"), ("n_test", "test")):
+        numbers["recordings", ours, "value"] = source["recordings"][theirs]
+    return numbers
+
+
+APART = {
+    "recordings_per_dataset": ("dataset",),
+    "mf1_per_dataset": ("dataset", "network"),
+    "mf1_mean_in_distribution": ("network",),
+    "mf1_mean_held_out": ("network",),
+    "mf1_by_eeg_channels": ("network", "n_eeg", "n_eog"),
+    "two_channel_mf1_range": ("network", "measure"),
+    "worst_single_channel_mf1": ("network", "measure"),
+    "age_rmse_isruc": ("predictions_per_epoch",),
+    "age_rmse_mean_guess": ("measure",),
+    "sex_mf1_isruc": ("predictions_per_epoch",),
+    "osa_mf1_dod": ("predictions_per_epoch",),
+    "osa_mf1_usleep_claim": ("predictions_per_epoch",),
+    "arousal_scores_as_published": ("predictions_per_epoch", "measure"),
+    "stage_share_of_arousal_time": ("predictions_per_epoch", "stage"),
+    "receptive_field": ("measure",),
+    "recordings": ("measure",),
+}
+"""What tells the rows of a result apart."""
+
+
+def rows_of_table(published):
+    numbers = {}
+    for row in published.to_dict("records"):
+        key = row["result"], *(row[name] for name in APART[row["result"]])
+        numbers[*key, "value"] = row["value"]
+        if not np.isnan(row["sd"]):
+            numbers[*key, "sd"] = row["sd"]
+        numbers |= {(*key, f"run {i}"): float(value) for i, value in enumerate(row["runs"].split())}
+    return numbers
+
+
+def test_the_published_table_is_the_source_number_by_number(published, shared):
+    source = yaml.safe_load((shared / "facts" / "published_results.yaml").read_text())
+    theirs, ours = rows_of_source(source), rows_of_table(published)
+    assert set(ours) == set(theirs)
+    assert {key: value for key, value in ours.items() if value != theirs[key]} == {}
+
+    def count(entry):
+        if isinstance(entry, dict):
+            return sum(count(value) for value in entry.values())
+        return len(entry) if isinstance(entry, list) else isinstance(entry, int | float) and not isinstance(entry, bool)
+
+    assert count(source) == len(theirs) == 297 + 126 + 126  # the source counted blindly: none was overlooked above
+    held_out = {name for name, entry in source["mf1_per_dataset"].items() if entry["held_out"]}
+    assert set(published.dataset[(published.held_out == "yes") & (published.dataset != "")]) == held_out
+
+
+def test_the_source_is_named_in_the_first_line(root):
+    first = (root / "lib" / "anysleep" / "published" / "results.tsv").read_text().splitlines()[0]
+    assert first.startswith("#") and "arXiv 2512.14461" in first and "means over three training runs" in first
+
+
+def test_the_published_means_weigh_data_sets_by_their_recordings(published):
+    scores = published[published.result == "mf1_per_dataset"]
+    sizes = published[published.result == "recordings_per_dataset"].set_index("dataset").value
+    for result, held_out in (("mf1_mean_in_distribution", "no"), ("mf1_mean_held_out", "yes")):
+        means = published[published.result == result].set_index("network").value
+        for network, rows in scores[scores.held_out == held_out].groupby("network"):
+            mean = np.average(rows.value, weights=rows.dataset.map(sizes))
+            assert mean == pytest.approx(means[network], abs=0.003)  # scores are printed with two digits
+
+
+def test_every_published_number_has_one_row_and_is_within_where_all_is_equal(published, tables):
+    rows = ledger(published, tables)
+    assert rows[KEY].equals(published[KEY]) and not rows.duplicated(KEY).any()
+    assert (rows.verdict == "within").all() and (rows.reason == "").all() and (rows.note == "").all()
+    means = rows.result.str.startswith("mf1_mean")  # of scores with two digits
+    assert rows.ours[~means].to_numpy() == pytest.approx(rows.published[~means].to_numpy(), abs=1e-12)
+    trained = rows[~rows.result.isin(["recordings", "recordings_per_dataset", "receptive_field"])]
+    assert (trained[trained.network != ""].n_runs == 3).all()
+
+
+def test_every_kind_of_number_has_a_tolerance_that_is_explained(published):
+    table = tolerance_table()
+    assert set(table.result) == set(published.result) == set(TOLERANCES)
+    assert table.why.str.len().gt(5).all()
+
+
+def test_a_tolerance_is_so_many_sd_but_never_less_than_stated(published):
+    rows = ledger(published, {}).set_index(["result", "dataset", "network"])
+    assert rows.tolerance["mf1_per_dataset", "dodh", "usleep"] == pytest.approx(0.024)  # two of 0.012
+    assert rows.tolerance["mf1_per_dataset", "abc", "anysleep_early_fusion"] == 0.01  # two of 0.002 are less
+    assert rows.tolerance["recordings_per_dataset", "abc", ""] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen", "column", "moved"),
+    [
+        ("04_evaluate/all/intervals", {"dataset": "sedf-st", "network": "usleep"}, "estimate", 0.02),
+        ("04_evaluate/drawn/channel_study", {"network": "anysleep", "n_eeg": 0}, "mf1", -0.02),
+        ("06_arousals/scores", {"measure": "f1", "predictions_per_epoch": 8}, "estimate", 0.03),
+        ("06_arousals/stage_shares", {"stage": "N2", "predictions_per_epoch": 1}, "share", -0.03),
+        ("07_traits/summary", {"trait": "sex", "predictions_per_epoch": 128}, "mean", 0.1),
+    ],
+)  # fmt: skip
+def test_one_number_off_makes_one_row_outside(published, tables, name, chosen, column, moved):
+    table = tables[name].copy()
+    of_chosen = (table[list(chosen)] == pd.Series(chosen)).all(axis=1)
+    table.loc[of_chosen, column] += moved
+    rows = ledger(published, tables | {name: table})
+    outside = rows[rows.verdict == "outside"]
+    assert len(outside) == 1 and (rows.verdict == "within").sum() == len(rows) - 1
+    assert outside.iloc[0].ours - outside.iloc[0].published == pytest.approx(moved)
+
+
+def test_without_runs_nothing_is_measured_and_each_row_says_what_would(published):
+    rows = ledger(published, {})
+    assert (rows.verdict == "not measured").all() and (rows.n_runs == 0).all() and rows.ours.isna().all()
+    assert rows.reason.str.match(r"no run of 0\d_\w+").all() and not rows.reason.str.contains("<NA>|{").any()
+    reasons = rows.set_index(["result", "dataset", "network"]).reason
+    expected = "no run of 04_evaluate (montages all) of usleep with data set dodh"
+    assert reasons["mf1_per_dataset", "dodh", "usleep"] == expected
+
+
+def test_other_data_sets_are_never_compared(published, tables):
+    """A study of the same shape on other people: nothing but what follows from the network alone is comparable."""
+    others = {}
+    for name, table in tables.items():
+        renamed = {column: "other" for column in ("dataset", "datasets") if column in table}
+        others[name] = table.assign(**renamed).drop_duplicates()
+    others = {name: table for name, table in others.items() if name != "04_evaluate/all/intervals"}
+    rows = ledger(published, others)
+    assert set(rows.result[rows.verdict != "not measured"]) == {"receptive_field"}
+
+
+def test_a_network_of_another_size_has_no_published_receptive_field(published, tables):
+    small = tables["04_evaluate/cost"].assign(n_parameters=50_000)
+    rows = ledger(published, {"04_evaluate/cost": small})
+    assert (rows.verdict == "not measured").all()
+
+
+def test_ours_is_the_mean_of_trained_networks_each_counted_once(published, study, tmp_path):
+    folder = copied(study, tmp_path, "05*", "06*")
+    path = folder / "06_arousals.seed0" / "stage_shares.csv"
+    shares = pd.read_csv(path)
+    wake = (shares.stage == "Wake") & (shares.predictions_per_epoch == 4)
+    shares.loc[wake, ["share", "low", "high"]] += 0.03
+    shares.to_csv(path, index=False)
+    again = write_run(
+        folder / "06_arousals.zagain",
+        {"predictions": str(folder / "05_predict.seed0")},
+        {name: pd.read_csv(path.with_name(f"{name}.csv")) for name in ("counts", "stage_shares")},
+    )
+    rows = ledger(published, tables_of(folder)).set_index(["result", "predictions_per_epoch", "stage"])
+    row = rows.loc["stage_share_of_arousal_time", 4, "Wake"]
+    assert row.n_runs == 3 and again.name not in row["run"] and len(row["run"].split()) == 3
+    assert row.ours == pytest.approx(row.published + 0.01)
+    assert (row.low, row.high) == pytest.approx((row.ours - 0.015, row.ours + 0.015))
+
+
+def test_a_checkpoint_of_two_runs_of_04_is_one_trained_network(published, study, tmp_path):
+    folder = copied(study, tmp_path, "04_evaluate.usleep")
+    shutil.copytree(folder / "04_evaluate.usleep", folder / "04_evaluate.usleep2")
+    rows = ledger(published, tables_of(folder)).set_index(["result", "dataset", "network"])
+    assert rows.n_runs["mf1_per_dataset", "abc", "usleep"] == 3
+
+
+def test_folds_by_recording_go_before_folds_by_person_which_get_a_note(published, tables):
+    summary = tables["07_traits/summary"]
+    by_person = summary.assign(group_by="subject", n_folds=5)
+    by_person["mean"] += 1
+    both = ledger(published, {"07_traits/summary": pd.concat([by_person, summary])})
+    traits = both[both.result == "age_rmse_isruc"]
+    assert (traits.verdict == "within").all() and (traits.note == "").all()
+    by_person = by_person.drop_duplicates(["trait", "network", "trained", "predictions_per_epoch"])
+    alone = ledger(published, {"07_traits/summary": by_person})
+    traits = alone[alone.result == "age_rmse_isruc"]
+    assert set(traits.note) == {"grouped by person, published by recording; 5 folds, published leaving one out"}
+
+
+def test_the_mf1_table_has_all_data_sets_and_ours_beside_them(published, tables):
+    extra = tables["04_evaluate/all/intervals"].assign(dataset="mine", estimate=0.5)
+    counts = tables["04_evaluate/all/counts"]
+    more = {
+        "04_evaluate/all/intervals": pd.concat([tables["04_evaluate/all/intervals"], extra.drop_duplicates("trained")]),
+        "04_evaluate/all/counts": pd.concat([counts, counts.assign(dataset="mine").drop_duplicates("trained")]),
+    }
+    table = mf1_table(ledger(published, tables | more), published, tables | more)
+    sizes = table.groupby("group").dataset.nunique()  # with the row of the mean
+    assert sizes.to_dict() == {"held out": 9, "in distribution": 14, "not published": 1}
+    mine = table[table.dataset == "mine"]
+    assert (mine.ours == 0.5).all() and mine.published.isna().all() and (mine.n_runs == 3).all()
+
+
+def test_the_mean_over_trained_networks_counts_each_once():
+    table = pd.DataFrame({"x": [1, 1, 1, 2], "trained": ["a", "b", "a", "a"], "score": [0.2, 0.4, 0.9, 0.7]})
+    means = average_trained(table, ["x"], ["score"])
+    assert means.to_dict("list") == {"x": [1, 2], "score": [pytest.approx(0.3), 0.7], "n_trained": [2, 1]}
+
+
+def test_runs_are_found_and_described(study):
+    runs, _ = find_runs([f"{study}/0*", f"{study}/05_predict.seed0"], leave_out=study / "07_traits.osa_mf1_dod0")
+    folders = sorted(path.name for path in study.iterdir() if path.name != "07_traits.osa_mf1_dod0")
+    assert [run.folder.name for run in runs] == folders
+    overview = describe_runs(runs, read_tables(runs)).set_index("run")
+    draws = overview.loc[overview.index.str.endswith("04_evaluate.draws")].iloc[0]
+    assert (draws.notebook, draws.variant, draws.network) == ("04_evaluate", "draws", "anysleep and usleep")
+    assert draws.run_id == "id-04_evaluate.draws" and draws.finished.startswith("2026")
+
+
+def test_folders_that_cannot_be_used_are_listed_with_a_reason(tmp_path):
+    (tmp_path / "04_evaluate.unfinished").mkdir()
+    table = {"counts": pd.DataFrame({"dataset": ["a"]})}
+    write_run(tmp_path / "02_inspect", {}, {"stages": pd.DataFrame({"n": [1]})})
+    write_run(tmp_path / "04_evaluate.train", {"split": "s", "split_part": "train"}, table)
+    write_run(tmp_path / "04_evaluate.mean", {"several": "average", "more_checkpoints": ["x"]}, table)
+    runs, unusable = find_runs([f"{tmp_path}/0*", f"{tmp_path}/nothing"], leave_out=tmp_path)
+    assert not runs
+    reasons = {name.split("/")[-1]: reason for name, reason in unusable.itertuples(index=False)}
+    assert "no table that is read here" in reasons["02_inspect"]
+    assert "not finished" in reasons["04_evaluate.unfinished"]
+    assert "part 'train'" in reasons["04_evaluate.train"]
+    assert "mean of several checkpoints" in reasons["04_evaluate.mean"]
+    assert "no folder" in reasons["nothing"]
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        ("scores.csv", lambda text: "", r"scores\.csv cannot be read"),
+        ("scores.csv", lambda text: text.replace("iou_above", "iou"), r"scores\.csv has no column iou_above"),
+        ("scores.csv", lambda text: text.replace("id-06", "id-77"), r"scores\.csv has rows of run id-77"),
+        ("scores.csv", lambda text: text + text.splitlines()[3] + "\n", r"06_arousals.seed0 has two values"),
+        ("result.json", lambda text: text[:-3], r"result\.json is damaged"),
+        ("params.yaml", lambda text: text.replace("id-06", "id-7"), r"result\.json is of run id-06_arousals\.seed0"),
+    ],
+)  # fmt: skip
+def test_damaged_and_contradictory_files_are_errors_that_name_them(published, study, tmp_path, file, change, message):
+    folder = copied(study, tmp_path, "05_predict.seed0", "06_arousals.seed0")
+    path = folder / "06_arousals.seed0" / file
+    path.write_text(change(path.read_text()))
+    with pytest.raises(ValueError, match=message):
+        ledger(published, tables_of(folder))
+
+
+def test_a_table_that_a_run_wrote_and_that_is_gone_is_an_error(study, tmp_path):
+    folder = copied(study, tmp_path, "07*0")
+    (folder / "07_traits.osa_mf1_dod0" / "summary.csv").unlink()
+    with pytest.raises(ValueError, match=r"07_traits\.osa_mf1_dod0/summary\.csv cannot be read"):
+        tables_of(folder)
+
+
+def test_a_checkpoint_without_counts_is_an_error_that_names_the_file(study, tmp_path):
+    folder = copied(study, tmp_path, "04_evaluate.usleep")
+    path = folder / "04_evaluate.usleep" / "intervals.csv"
+    path.write_text(path.read_text().replace("usleep-0", "other"))
+    with pytest.raises(ValueError, match=r"intervals\.csv names 'other', which counts\.csv lacks"):
+        tables_of(folder)

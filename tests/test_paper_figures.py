@@ -1,0 +1,235 @@
+"""The figures of the paper draw what the tables say beside what is published, and say which table is missing."""
+
+import hashlib
+import subprocess
+import sys
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+from published_study import Study
+
+from anysleep.analysis.paper.collected import find_runs, read_tables
+from anysleep.analysis.paper.ledger import ledger, mf1_table
+from anysleep.figures import paper
+from anysleep.figures.paper.channel_numbers import format_p
+from anysleep.figures.paper.style import MADE_BY, NETWORKS, PAGE_IN
+from anysleep.published import read_results
+
+DRAWN = {
+    "channel_numbers": lambda tables, published: paper.plot_channel_numbers(tables, published),
+    "channel_pairs": lambda tables, published: paper.plot_channel_pairs(tables),
+    "attention": lambda tables, published: paper.plot_attention_depth(tables),
+    "cost": lambda tables, published: paper.plot_cost(tables),
+    "traits": lambda tables, published: paper.plot_traits(tables, published),
+    "arousal_excerpt": lambda tables, published: paper.plot_arousal_excerpt(tables),
+    "arousal_scores": lambda tables, published: paper.plot_arousal_scores(tables, published),
+    "statistics": lambda tables, published: paper.plot_statistics(tables),
+}
+
+
+@pytest.fixture(scope="module")
+def published():
+    return read_results()
+
+
+@pytest.fixture(scope="module")
+def tables(published, tmp_path_factory):
+    folder = Study(tmp_path_factory.mktemp("study"), published, spread=0.004).write()
+    return read_tables(find_runs([f"{folder}/*"], leave_out=folder)[0])
+
+
+@pytest.fixture(autouse=True)
+def page():
+    with plt.rc_context(paper.STYLE):
+        yield
+    plt.close("all")
+
+
+def lines_of(ax):
+    """Label -> x and y of each line."""
+    return {line.get_label(): np.array(line.get_data(), dtype=float) for line in ax.lines}
+
+
+def texts_of(figure):
+    return " ".join(text.get_text() for ax in figure.axes for text in ax.texts)
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_missing_table_leaves_the_place_and_says_who_writes_it(name, tables, published):
+    whole, empty = DRAWN[name](tables, published), DRAWN[name]({}, published)
+    assert empty.get_size_inches()[0] == PAGE_IN
+    assert any(f"It is written by {notebook}" in texts_of(empty) for notebook in MADE_BY.values())
+    assert whole.get_size_inches()[0] <= PAGE_IN and "No finished run" not in texts_of(whole)
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_figure_fits_the_page_and_is_the_same_every_time(name, tables, published, tmp_path):
+    digests = set()
+    for i in range(2):
+        figure = DRAWN[name](tables, published)
+        figure.savefig(tmp_path / f"{i}.png")
+        digests.add(hashlib.sha256((tmp_path / f"{i}.png").read_bytes()).hexdigest())
+        extent = figure.get_tightbbox()
+        assert extent.width <= PAGE_IN + 0.2, "something sticks out of the page"
+    assert len(digests) == 1
+    sizes = {
+        text.get_fontsize() for ax in figure.axes for text in ax.texts + ax.get_xticklabels() + ax.get_yticklabels()
+    }
+    assert min(sizes) >= 6 and max(sizes) <= 9
+
+
+def test_the_curves_are_ours_and_the_published_ones(tables, published):
+    ax = paper.plot_channel_numbers(tables, published).axes[0]
+    lines = lines_of(ax)
+    rows = published[published.result == "mf1_by_eeg_channels"]
+    theirs = rows[(rows.network == "anysleep") & (rows.n_eog == 0)]
+    assert lines["published: AnySleep, no EOG"].tolist() == [theirs.n_eeg.tolist(), theirs.value.tolist()]
+    study = tables["04_evaluate/drawn/channel_study"]
+    ours = study[(study.network == "usleep") & (study.n_eog == 1)].groupby("n_eeg").mf1.mean()
+    assert lines["U-Sleep, 1 EOG"][1] == pytest.approx(ours.to_numpy())
+    assert np.abs(lines["U-Sleep, 1 EOG"][0] - ours.index).max() < 0.2
+
+
+def test_both_p_values_stand_under_their_number_of_channels(tables, published):
+    comparison = tables["04_evaluate/drawn/comparison"]
+    changed = comparison.assign(p=comparison.n_eeg / 100, welch_p=1e-5)
+    figure = paper.plot_channel_numbers(tables | {"04_evaluate/drawn/comparison": changed}, published)
+    below = {(text.get_position()[0], text.get_text()) for text in figure.axes[1].texts}
+    assert {(n, f"0.0{n}") for n in range(1, 7)} <= below and (6, "<0.001") in below
+    alone = {name: table for name, table in tables.items() if not name.endswith("comparison")}
+    assert "One network" in texts_of(paper.plot_channel_numbers(alone, published))
+
+
+@pytest.mark.parametrize(("p", "text"), [(0.04567, "0.046"), (0.000999, "<0.001"), (1.0, "1"), (np.nan, "-")])
+def test_p_values_are_written_with_two_digits(p, text):
+    assert format_p(p) == text
+
+
+def test_a_pair_has_the_colour_and_number_of_its_sites_whatever_their_order(tables):
+    figure = paper.plot_channel_pairs(tables)
+    study = tables["04_evaluate/pairs/channel_study"]
+    cells = study[study.network == "anysleep"].groupby(["first", "second"]).mf1.mean()
+    values = np.asarray(figure.axes[0].collections[0].get_array(), dtype=float).reshape(7, 7)
+    assert values[3, 1] == values[1, 3] == pytest.approx(cells["F3", "C3"])
+    ordered = study[study.network == "usleep"].groupby(["first", "second"]).mf1.mean()
+    values = np.asarray(figure.axes[1].collections[0].get_array(), dtype=float).reshape(7, 7)
+    assert (values[3, 1], values[1, 3]) == pytest.approx((ordered["C3", "F3"], ordered["F3", "C3"]))
+
+
+def test_attention_is_averaged_over_nights_of_one_montage_a_panel_a_training_run(tables):
+    attention = tables["05_predict/attention"]
+    odd = attention[attention.recording == "n0"].assign(recording="odd", weight=9.0, montage="F3-M2&C3-M2")
+    figure = paper.plot_attention_depth(tables | {"05_predict/attention": pd.concat([attention, odd])})
+    panels = [ax for ax in figure.axes if ax.get_title(loc="left")]
+    assert len(panels) == 3 and all("AnySleep, 10 nights" in ax.get_title(loc="left") for ax in panels)
+    for ax in panels:
+        weights = np.asarray(ax.collections[0].get_array(), dtype=float).reshape(13, 4)
+        assert weights.sum(axis=1) == pytest.approx(np.ones(13))
+    assert [label.get_text() for label in panels[0].get_xticklabels()] == ["E1", "F3", "C3", "O1"]
+
+
+def test_cost_is_drawn_as_measured_and_as_counted(tables):
+    cost = tables["04_evaluate/cost"]
+    axes = paper.plot_cost(tables).axes
+    late = cost[cost.network == "anysleep_late_fusion"]
+    for ax, values in zip(axes, (late.seconds, late.memory_mb, late.multiply_adds / 1e9), strict=True):
+        line = next(line for name, line in lines_of(ax).items() if name.startswith("late fusion"))
+        assert line.tolist() == [late.n_channels.tolist(), pytest.approx(values.tolist())]
+
+
+def test_traits_have_guess_control_interval_and_published_values(tables, published):
+    axes = {ax.get_title(loc="left").split("\n")[0]: ax for ax in paper.plot_traits(tables, published).axes}
+    assert list(axes) == ["age", "sex", "OSA (DOD-O against DOD-H)"]
+    lines = lines_of(axes["age"])
+    summary = tables["07_traits/summary"]
+    by_person = summary[(summary.trait == "age") & (summary.group_by == "subject")]
+    ours = by_person.groupby("seconds_per_prediction")["mean"].mean()
+    assert lines["AnySleep, left out by person"].tolist() == [ours.index.tolist(), pytest.approx(ours.tolist())]
+    assert set(lines["guess"][1]) == {15.94}
+    drawn = axes["age"].containers[0].lines[0].get_data()
+    theirs = published[published.result == "age_rmse_isruc"][::-1]
+    assert np.asarray(drawn[1]).tolist() == theirs.value.tolist()
+    assert np.asarray(drawn[0]) == pytest.approx(30 / theirs.predictions_per_epoch.to_numpy(dtype=float))
+
+
+def test_traits_of_other_data_sets_have_no_published_values_beside_them(tables, published):
+    other = {"07_traits/summary": tables["07_traits/summary"].assign(datasets="mine")}
+    axes = paper.plot_traits(other, published).axes
+    assert not any(ax.containers for ax in axes) and axes[2].get_title(loc="left") == "dataset\nmine"
+
+
+def test_arousal_scores_are_those_of_both_ways_of_matching(tables, published):
+    figure = paper.plot_arousal_scores(tables, published)
+    f1 = lines_of(figure.axes[3])
+    scores = tables["06_arousals/scores"]
+    for way, name in (("one_to_one", "one to one"), ("as_published", "as published")):
+        rows = scores[(scores.measure == "f1") & (scores.matching == way)]
+        means = rows.groupby("seconds_per_prediction").estimate.mean()
+        assert f1[f"AnySleep, matched {name}"][1] == pytest.approx(means.to_numpy())
+    theirs = published[(published.result == "arousal_scores_as_published") & (published.measure == "f1")]
+    assert f1["published: AnySleep"][1].tolist() == theirs.value.tolist()[::-1]
+    wake = published[(published.result == "stage_share_of_arousal_time") & (published.stage == "Wake")]
+    assert lines_of(figure.axes[0])["published"][1].tolist() == wake.value.tolist()[::-1]
+
+
+def test_arousal_scores_of_other_data_sets_stand_alone(tables, published):
+    other = {name: table.assign(datasets="mine") for name, table in tables.items() if "arousals" in name}
+    figure = paper.plot_arousal_scores(other, published)
+    assert not any("published: AnySleep" in lines_of(ax) for ax in figure.axes)
+
+
+def test_the_excerpt_leaves_the_hypnodensity_empty_where_there_are_no_probabilities(tables):
+    stages = tables["06_arousals/excerpt_stages"]
+    without = stages.assign(**{name: np.nan for name in stages if name.startswith("p_")})
+    figure = paper.plot_arousal_excerpt(tables | {"06_arousals/excerpt_stages": without})
+    assert "write_logits" in texts_of(figure) and "write_logits" not in texts_of(paper.plot_arousal_excerpt(tables))
+
+
+def test_mf1_has_a_row_a_data_set_and_ours_with_its_interval(tables, published):
+    table = mf1_table(ledger(published, tables), published, tables)
+    figure = paper.plot_mf1_by_dataset(table)
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels[:2] == ["abc", "ccshs"] and labels.count("mean") == 2 and len(labels) == 23
+    usleep = table[table.network == "usleep"]
+    ours = lines_of(figure.axes[1])["ours"]
+    assert ours[0] == pytest.approx(usleep.ours.to_numpy(dtype=float))
+    assert sorted(np.round(ours[1])) == list(range(23))
+    page = paper.format_mf1_table(table)
+    assert page.shape == (23, 4) and list(page.index.get_level_values("group").unique()) == [
+        "in distribution",
+        "held out",
+    ]
+    assert page.loc[("held out", "dodh"), "U-Sleep"].endswith("(published 0.81)")
+
+
+def test_a_statistic_is_drawn_as_its_change_within_nights(tables):
+    figure = paper.plot_statistics(tables)
+    table = tables["05_predict/statistics"]
+    wide = table.pivot(index=["trained", "recording"], columns="seconds_per_prediction", values="WASO")
+    changes = (wide.T - wide[30.0]).T.median()
+    _, middle = figure.axes[1].lines
+    assert np.asarray(middle.get_ydata()) == pytest.approx(changes.to_numpy())
+    assert figure.axes[1].get_title(loc="left").startswith("Wake after sleep onset (min)")
+
+
+def test_networks_differ_in_colour_marker_and_line():
+    for part in ("colour", "marker", "line"):
+        assert len({getattr(look, part) for look in NETWORKS.values()}) == len(NETWORKS)
+    okabe_ito = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442", "#000000"}
+    assert {to_hex(look.colour) for look in NETWORKS.values()} <= okabe_ito
+
+
+def test_the_idea_shows_each_verdict():
+    labels = [label.get_text() for label in paper.plot_ledger_idea().axes[0].get_yticklabels()]
+    assert {"within", "outside", "not measured"} <= set(labels)
+
+
+def test_figures_and_ledger_need_no_network_library():
+    """Tables in, figures out: it takes seconds, also where torch is not installed."""
+    modules = "anysleep.runs, anysleep.analysis.paper.ledger, anysleep.figures.paper, anysleep.published"
+    code = f"import sys, {modules}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
