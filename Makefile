@@ -24,6 +24,7 @@ bench: $(READY)
 	$(BIN)/python tests/bench/training.py
 	$(BIN)/python tests/bench/steps.py
 	$(BIN)/python tests/bench/staging.py
+	$(BIN)/python tests/bench/traits.py
 
 effects: $(READY)
 	$(BIN)/python tests/bench/effects.py
