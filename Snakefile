@@ -7,7 +7,8 @@ outputs/<profile>/<notebook><variant>/, and the executed notebook, with the erro
 notebook.ipynb. A variant such as 03_train.usleep.seed1 adds the files 03_train.usleep.yaml and 03_train.seed1.yaml. The
 graph has every variant of `KNOWN` whose files the profile has; what a run reads of other runs is in its parameters.
 
-The profile paper evaluates the released weights; with `--config profile=paper weights=trained` it trains its own first.
+The profile paper evaluates the released weights on the published split, data/usleep_split.yaml or `split=<file>`; with
+`--config profile=paper weights=trained` it trains its own first.
 """
 
 import os
@@ -24,18 +25,26 @@ LIBRARY = sorted(str(path) for path in Path("lib/anysleep").rglob("*.py"))
 
 NETWORKS = {"anysleep": "", "usleep": ".usleep", "anysleep-early-fusion": ".early_fusion", "anysleep-late-fusion": ".late_fusion"}
 SEEDS = ("", ".seed1", ".seed2")
+FOLDS = ("", ".published_folds")
 KNOWN = {
     "01_prepare": [""],
     "02_inspect": [""],
     "03_train": [*(f"{network}{seed}" for network in NETWORKS.values() for seed in SEEDS), ".untrained"],
     "04_evaluate": [*NETWORKS.values(), ".draws", ".pairs"],
-    "05_predict": [*(f"{nights}{seed}" for nights in ("", ".dod", ".attention") for seed in SEEDS), ".untrained"],
-    "06_arousals": [*SEEDS, ".untrained"],
-    "07_traits": [f"{trait}{seed}" for trait in ("", ".sex") for seed in SEEDS] + [".osa", ".osa.dod_seed1", ".osa.dod_seed2"],
+    "05_predict": [f"{nights}{seed}" for nights in ("", ".dod", ".attention") for seed in SEEDS]
+    + [".dod.usleep", ".closeup", ".untrained"],
+    "06_arousals": [*SEEDS, ".closeup", ".untrained"],
+    "07_traits": [f"{trait}{seed}{folds}" for trait in ("", ".sex") for seed in SEEDS for folds in FOLDS]
+    + [f".osa{seed}{folds}" for seed in ("", ".dod_seed1", ".dod_seed2", ".dod_usleep") for folds in FOLDS],
     "08_figures": [""],
     "stage_one_night": [""],
 }
 """Notebook -> variants that belong to the graph where the profile has their files."""
+WEIGHTS = config.get("weights", "released")
+if WEIGHTS not in ("released", "trained"):
+    raise ValueError(f"weights is {WEIGHTS!r}; choose released or trained")
+RUNS = KNOWN.keys() - ({"03_train"} if PROFILE == "paper" and WEIGHTS == "released" else set())
+"""Notebooks to run: with the released weights nothing is trained."""
 ALONE = ("02_inspect", "06_arousals", "08_figures")
 """Notebooks that leave the other core to others."""
 
@@ -68,16 +77,17 @@ def results(notebooks):
 def sources(notebook, variant=""):
     """What a run depends on besides data: the notebook, its parameters, the library.
 
-    Weeks of training are not done again because a line of code has changed; the demo's minutes are.
+    Weeks are not done again because a line of code has changed; what takes minutes is.
     """
     code = [f"notebooks/{notebook}.ipynb", *LIBRARY]
-    return [*files(notebook, variant), *(code if PROFILE == "demo" or notebook != "03_train" else map(ancient, code))]
+    is_quick = PROFILE in ("demo", "effects") or notebook in ALONE
+    return [*files(notebook, variant), *(code if is_quick else map(ancient, code))]
 
 
 def earlier(notebook, variant=""):
     """What a run reads of other runs: every file of this profile that its parameters name."""
     if notebook == "08_figures":
-        return results(KNOWN.keys() - {"08_figures", "02_inspect", "stage_one_night"})
+        return results(RUNS - {"08_figures", "02_inspect", "stage_one_night"})
     given = settings(notebook, variant)
     nested = [value for group in given.values() if isinstance(group, dict) for value in group.values()]
     listed = [value for values in given.values() if isinstance(values, list) for value in values]
@@ -94,7 +104,7 @@ def run(notebook, variant=""):
 
 def weights(wildcards):
     """Where the weights of a released name, such as usleep-run2, come from if not from the net: our own training."""
-    if config.get("weights", "released") == "released":
+    if WEIGHTS == "released":
         return []
     network, number = wildcards.name.rsplit("-run", 1)
     return f"{OUT}/03_train{NETWORKS[network]}{SEEDS[int(number) - 1]}/checkpoint.pth"
@@ -113,7 +123,7 @@ wildcard_constraints:
 rule all:
     input:
         f"{OUT}/01_prepare/archive.h5",
-        results(KNOWN.keys() - ({"03_train"} if PROFILE == "paper" else set())),  # paper: where weights=trained asks
+        results(RUNS),
 
 
 rule prepare:
@@ -163,7 +173,7 @@ rule weights:
 
 rule split:
     input:
-        "data/usleep_split.yaml" if config.get("weights", "released") == "released" else f"{OUT}/03_train/split.yaml",
+        config.get("split", "data/usleep_split.yaml") if WEIGHTS == "released" else f"{OUT}/03_train/split.yaml",
     output:
         f"{OUT}/weights/split.yaml",
     shell:

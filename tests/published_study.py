@@ -192,7 +192,12 @@ class Study:
         counts = pd.DataFrame(nights, columns=["dataset", "recording"]).assign(network="anysleep")
         tables = {"counts": counts, "scores": scores, "stage_shares": shares} | excerpt()
         predictions = str(self.folder / f"05_predict.seed{i}")
-        write_run(self.folder / f"06_arousals.seed{i}", {"predictions": predictions}, tables)
+        write_run(
+            self.folder / f"06_arousals.seed{i}",
+            {"predictions": predictions},
+            tables,
+            {"checkpoint": f"sha-anysleep-{i}"},
+        )
 
     def write_traits(self, i: int) -> None:
         guess = self.rows("age_rmse_mean_guess").set_index("measure").value
@@ -208,14 +213,25 @@ class Study:
             table = table.assign(**self.scored(rows.value, "mean", scale, 0.05 * scale), network=rows.network)
             table = table.assign(trait=trait, datasets="+".join(datasets), measure=rows.measure, baseline=baseline)
             table = with_seconds(table.assign(group_by="recording", n_recordings=100, control=baseline * 1.02))
+            sd = {"sd_of_recordings": guess["rmse_of_124_recordings"], "sd_of_persons": guess["rmse_of_116_persons"]}
+            table = table.assign(n_repetitions=50, **(sd if trait == "age" else dict.fromkeys(sd, np.nan)))
             table["p"] = np.where(table.predictions_per_epoch == 128, 0.02, np.nan)
             tested = [table]
             if trait == "age":
                 mean = table["mean"] + (0.3 if self.spread else 0)
-                by_person = {"group_by": "subject", "baseline": guess["rmse_of_116_persons"], "mean": mean}
+                by_person = {"group_by": "subject", "mean": mean}
                 tested.append(table.assign(**by_person))
-            params = {"predictions": str(self.folder / f"05_predict.seed{i}"), "n_folds": 0}
-            write_run(self.folder / f"07_traits.{result}{i}", params, {"summary": pd.concat(tested)})
+            params = {"predictions": str(self.staged_with(datasets)), "n_folds": 0}
+            inputs = {"checkpoint": f"sha-{rows.network.iloc[0]}-{i}"}
+            write_run(self.folder / f"07_traits.{result}{i}", params, {"summary": pd.concat(tested)}, inputs)
+
+    def staged_with(self, datasets: list[str]) -> Path:
+        """Where it stands which channels were staged."""
+        folder = self.folder.with_name(f"{self.folder.name}-staged") / "+".join(datasets)
+        folder.mkdir(parents=True, exist_ok=True)
+        montage = ["C3-M2", "F3-F4", "F3-M2", "F4-O2", "F3-O1", "EOG1", "EOG2"] if datasets == DOD else []
+        (folder / "params.yaml").write_text(yaml.safe_dump({"channels": montage}))
+        return folder
 
 
 def resolutions() -> pd.DataFrame:

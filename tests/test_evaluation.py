@@ -279,6 +279,32 @@ def test_welchs_test_takes_every_draw_for_itself(drawn):
     assert "welch_p" not in levels.compare_checkpoints(drawn, "all", **settings)
 
 
+def test_a_pair_is_compared_with_usleeps_in_both_orders(archive, nights):
+    night, sites = nights[nights.recording == "b1"], {"channels": ["F3", "C3"]}
+    ours = evaluate([network()], archive, plan_montages(night, "pairs", **sites)).counts.assign(checkpoint="ours")
+    plan = plan_montages(night, "pairs", usleep=True, **sites)
+    theirs = evaluate([network("usleep")], archive, plan).counts.assign(checkpoint="theirs")
+    settings = {"group_by": "subject", "n_bootstrap": 10, "seed": 0}
+    table = levels.compare_checkpoints(pd.concat([ours, theirs]), "pairs", **settings).dropna(subset="sites")
+    mf1 = {
+        rows.checkpoint.iloc[0]: dict(
+            zip(
+                rows.sites,
+                levels.score_table(rows.assign(dataset=rows.sites)).query("level == 'dataset'").mf1,
+                strict=True,
+            )
+        )
+        for rows in (ours, theirs)
+    }
+    expected = {
+        "F3&F3": mf1["theirs"]["F3&F3"] - mf1["ours"]["F3"],
+        "C3&C3": mf1["theirs"]["C3&C3"] - mf1["ours"]["C3"],
+        "F3&C3": mf1["theirs"]["F3&C3"] - mf1["ours"]["F3&C3"],
+        "C3&F3": mf1["theirs"]["C3&F3"] - mf1["ours"]["F3&C3"],
+    }
+    assert dict(zip(table.sites, table.difference, strict=True)) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("name", ["anysleep", "usleep"])
 def test_both_eogs_fold_into_one_row_of_the_matrix(archive, nights, name):
     usleep = name == "usleep"

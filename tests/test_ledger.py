@@ -224,6 +224,7 @@ def test_ours_is_the_mean_of_trained_networks_each_counted_once(published, study
         folder / "06_arousals.zagain",
         {"predictions": str(folder / "05_predict.seed0")},
         {name: pd.read_csv(path.with_name(f"{name}.csv")) for name in ("counts", "stage_shares")},
+        {"checkpoint": "sha-anysleep-0"},
     )
     rows = ledger(published, tables_of(folder)).set_index(["result", "predictions_per_epoch", "stage"])
     row = rows.loc["stage_share_of_arousal_time", 4, "Wake"]

@@ -106,6 +106,8 @@ def compare_checkpoints(counts: pd.DataFrame, mode: str, group_by: str, n_bootst
     by, rows = COMPARED_BY[mode], []
     for first, second in combinations(counts.checkpoint.unique(), 2):
         a, b = (counts[counts.checkpoint == name] for name in (first, second))
+        if mode == "pairs" and (a.network.iloc[0] == "usleep") != (b.network.iloc[0] == "usleep"):
+            a, b = _in_both_orders(a), _in_both_orders(b)
         both = a.merge(b[[*CASE, *COUNTS]], on=CASE, suffixes=("", " of second"))
         if both.empty:
             raise ValueError(f"{first} and {second} have no night and montage in common")
@@ -169,6 +171,19 @@ def pair_table(counts: pd.DataFrame) -> pd.DataFrame:
     cell = ["checkpoint", "network", "first", "second"]
     by_recording = scored.groupby([*cell, "dataset", "recording"], sort=False).mf1.mean()
     return by_recording.groupby(cell, sort=False).agg(n_recordings="size", mf1="mean").reset_index()
+
+
+def _in_both_orders(counts: pd.DataFrame) -> pd.DataFrame:
+    """Pairs as U-Sleep has them, which is told what is EEG: each in both orders, one channel as a pair with itself.
+
+    To other networks the order is the same.
+    """
+    if (counts.network == "usleep").all():
+        return counts
+    names = ["channels", "sites"]
+    split = counts[names].apply(lambda column: column.str.split("&"))
+    turned = counts.assign(**{name: ["&".join([of[-1], of[0]]) for of in split[name]] for name in names})
+    return pd.concat([counts[split.channels.map(len) == 2], turned], ignore_index=True)
 
 
 def _summed(counts: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:

@@ -1,12 +1,11 @@
 """What 05_predict has written, opened for the analyses; published results of the same layout open alike."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-
-from anysleep.stages import N_STAGES, UNSCORED
 
 UNKNOWN = "unknown"
 """The network of predictions that do not say which one made them."""
@@ -15,26 +14,35 @@ UNKNOWN = "unknown"
 class Predictions:
     """The folder of a run of 05_predict, opened for reading; use as a context manager."""
 
-    def __init__(self, folder: str | Path, note: Callable[[str, Path], object] = lambda role, path: None):
-        """`note`, such as `Run.reads`, is told of every file. FileNotFoundError where there is no prediction."""
+    def __init__(
+        self,
+        folder: str | Path,
+        note: Callable[[str, Path], object] = lambda role, path: None,
+        unfinished: bool = False,
+    ):
+        """`note`, such as `Run.reads`, is told of every file.
+
+        FileNotFoundError where there is no prediction. ValueError where the run has not come to its end (`unfinished`
+        allows it, for 05 itself): its files may be of two networks.
+        """
         self.folder = Path(folder)
         found = {int(path.parent.name[1:]): path for path in self.folder.glob("r[1-9]*/predictions.npz")}
         if not found:
             raise FileNotFoundError(f"no r<resolution>/predictions.npz in {folder}; has 05_predict been run?")
-        self._stages, self._labels, self._logits = {}, {}, {}
+        if not unfinished and (self.folder / "params.yaml").is_file() and not (self.folder / "result.json").is_file():
+            raise ValueError(f"{folder} is of a run that was stopped; let 05_predict come to its end first")
+        self._stages, self._logits = {}, {}
         for r, path in sorted(found.items()):
             note(f"predictions_{r}", path)
             self._stages[r] = np.load(path)
-            others = {"labels": self._labels, "logits/predictions": self._logits}
-            for name, opened in others.items():
-                if (path.parent / f"{name}.npz").is_file():
-                    opened[r] = np.load(path.parent / f"{name}.npz")
+            if (path.parent / "logits/predictions.npz").is_file():
+                self._logits[r] = np.load(path.parent / "logits/predictions.npz")
 
     def __enter__(self) -> "Predictions":
         return self
 
     def __exit__(self, *_: object) -> None:
-        for opened in (*self._stages.values(), *self._labels.values(), *self._logits.values()):
+        for opened in (*self._stages.values(), *self._logits.values()):
             opened.close()
 
     @property
@@ -48,6 +56,13 @@ class Predictions:
         table = self.folder / "nights.csv"
         named = pd.read_csv(table).get("network", pd.Series(dtype=str)).dropna() if table.is_file() else ()
         return named.iloc[0] if len(named) else UNKNOWN
+
+    @property
+    def made_from(self) -> dict[str, str]:
+        """SHA-256 of the checkpoint that staged the nights, as `Run.inputs` takes it; empty where it is not known."""
+        provenance = self.folder / "provenance.json"
+        inputs = json.loads(provenance.read_text())["inputs_sha256"] if provenance.is_file() else {}
+        return {role: digest for role, digest in inputs.items() if role == "checkpoint"}
 
     def of(self, recordings: pd.DataFrame) -> pd.DataFrame:
         """The rows (columns dataset, recording) that are staged at every resolution. ValueError where none is."""
@@ -65,14 +80,6 @@ class Predictions:
         if predictions_per_epoch not in self._stages:
             raise KeyError(f"{self.folder.name} has no resolution {predictions_per_epoch}, only {self.resolutions}")
         return self._stages[predictions_per_epoch][f"{dataset}_{recording}"]
-
-    def labels(self, dataset: str, recording: str) -> np.ndarray | None:
-        """The expert's stages at 30 s, int8 (E,), 9 where unscored; None where there are none."""
-        for labels in self._labels.values():
-            if f"{dataset}_{recording}" in labels.files:
-                stages = labels[f"{dataset}_{recording}"]
-                return np.where((stages >= 0) & (stages < N_STAGES), stages, UNSCORED).astype(np.int8)
-        return None
 
     def logits(self, dataset: str, recording: str, predictions_per_epoch: int) -> np.ndarray | None:
         """float32 (P, 5), the mean over montages; None where 05 was not asked to write them."""

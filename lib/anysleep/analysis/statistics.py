@@ -86,7 +86,7 @@ def sleep_statistics(hypnogram: np.ndarray, predictions_per_epoch: int = 1) -> p
         There is no prediction, or another code.
     """
     hypnogram = np.asarray(hypnogram)
-    _check(hypnogram)
+    _check(hypnogram, predictions_per_epoch)
     minutes = EPOCH_S / 60 / predictions_per_epoch
     counts = np.bincount(hypnogram, minlength=UNSCORED + 1)
     times = {name.upper(): n * minutes for name, n in zip(STAGES, counts[:N_STAGES], strict=True)}
@@ -174,7 +174,9 @@ def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else np.nan
 
 
-def _check(hypnogram: np.ndarray) -> None:
+def _check(hypnogram: np.ndarray, predictions_per_epoch: int) -> None:
+    if predictions_per_epoch < 1 or predictions_per_epoch != int(predictions_per_epoch):
+        raise ValueError(f"predictions_per_epoch is {predictions_per_epoch}; expected a whole number such as 1 or 128")
     if hypnogram.ndim != 1 or not len(hypnogram):
         raise ValueError(f"the hypnogram has shape {hypnogram.shape}; expected one stage a prediction, at least one")
     others = np.setdiff1d(hypnogram, [*range(N_STAGES), UNSCORED])

@@ -151,11 +151,13 @@ def plot_arousal_errors(errors: pd.DataFrame, ax: Axes) -> Axes:
 
 def plot_arousal_index(index: pd.DataFrame, predictions_per_epoch: int) -> Figure:
     """Expert and predicted arousals in an hour of sleep at one resolution: one against the other, and Bland-Altman."""
-    nights = index[index.predictions_per_epoch == predictions_per_epoch].dropna()
+    nights = index[index.predictions_per_epoch == predictions_per_epoch].dropna(
+        subset=["expert_per_h", "predicted_per_h"]
+    )
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     style = {"color": "#0072B2", "alpha": 0.8}
     left.scatter(nights.expert_per_h, nights.predicted_per_h, **style)
-    highest = 1.08 * max(nights[["expert_per_h", "predicted_per_h"]].max().max(), 1)
+    highest = 1.08 * max([1, *nights.expert_per_h, *nights.predicted_per_h])
     left.plot([0, highest], [0, highest], color="0.6", linestyle=":", linewidth=1)
     left.set(xlim=(0, highest), ylim=(0, highest), aspect="equal", xlabel="expert, per hour of sleep")
     left.set_ylabel("predicted, per hour of sleep")

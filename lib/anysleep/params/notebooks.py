@@ -251,6 +251,8 @@ class Traits(Parameters):
         """ValueError where it is not clear what to learn from what."""
         if bool(self.predictions) == bool(self.scorers):
             raise ValueError("name either predictions or scorers, the other one empty")
+        if self.scorers and (self.archive or self.predictions_per_epoch):
+            raise ValueError("scorer files tell whose they are, at 30 s; leave archive and predictions_per_epoch empty")
         if self.predictions and not (self.archive or self.participants):
             raise ValueError("neither archive nor participants is named; who slept, and what are the traits?")
         if (self.trait == "age") == bool(self.classes) or len(set(self.classes)) not in (0, 2):

@@ -199,7 +199,9 @@ def index_agreement(index: pd.DataFrame) -> pd.DataFrame:
     expert) and the limits of agreement low_per_h, high_per_h (bias -+ 1.96 SD), as Bland and Altman have them.
     """
     rows = []
-    for (network, r), nights in index.dropna().groupby(["network", "predictions_per_epoch"], sort=False):
+    for (network, r), nights in index.dropna(subset=["expert_per_h", "predicted_per_h"]).groupby(
+        ["network", "predictions_per_epoch"], sort=False
+    ):
         difference = nights.predicted_per_h - nights.expert_per_h
         bias, spread = difference.mean(), 1.96 * difference.std()
         named = {"network": network, "predictions_per_epoch": r, "n_recordings": len(nights)}

@@ -46,7 +46,8 @@ COLUMNS = {
     "06_arousals/excerpt_stages": ["onset_s", "end_s", "stage"],
     "06_arousals/excerpt_events": ["source", "onset_s", "end_s"],
     "07_traits/summary": ["network", "trait", "datasets", "measure", "group_by", *RESOLUTION, "n_recordings", "mean",
-                          "low", "high", "baseline", "control", "p"],
+                          "n_repetitions", "low", "high", "baseline", "sd_of_recordings", "sd_of_persons", "control",
+                          "p"],
 }  # fmt: skip
 """What is read, and the columns that have to be there."""
 
@@ -190,7 +191,7 @@ def _why_not(run: FinishedRun) -> str:
     """Why the tables of a finished run cannot be used; empty where they can."""
     part = run.params.get("split_part", "test") if run.params.get("split") else "test"
     if part != "test":
-        return f"scores the part {part!r} of the split; only persons that no training saw are shown"
+        return f"scores the part {part!r} of the split, not the test"
     if run.params.get("several") == "average" and run.params.get("more_checkpoints"):
         return "the mean of several checkpoints, which is no trained network"
     if run.notebook == "03_train" or any(run.has(table) for table in COLUMNS):
@@ -218,7 +219,7 @@ def _with_origin(run: FinishedRun, tables: dict[str, pd.DataFrame]) -> dict[str,
     if run.notebook == "04_evaluate":
         tables = _with_checkpoints(run, tables)
     else:
-        trained = _checkpoint_of(run) or run.run_id
+        trained = run.inputs.get("checkpoint", run.run_id)
         tables = {name: table.assign(trained=trained) for name, table in tables.items()}
     if run.notebook == "05_predict":
         named = tables["05_predict/nights"].get("network", pd.Series(dtype=str)).dropna()
@@ -227,8 +228,10 @@ def _with_origin(run: FinishedRun, tables: dict[str, pd.DataFrame]) -> dict[str,
     if run.notebook == "06_arousals":
         datasets = "+".join(sorted(set(tables["06_arousals/counts"].get("dataset", []))))
         tables = {name: table.assign(datasets=datasets) for name, table in tables.items()}
-    folds = {"n_folds": run.params.get("n_folds", 0)} if run.notebook == "07_traits" else {}
-    return {name: table.assign(run=run.name, **folds) for name, table in tables.items()}
+    settings = {}
+    if run.notebook == "07_traits":
+        settings = {"n_folds": run.params.get("n_folds", 0), "channels": _channels_of_predictions(run)}
+    return {name: table.assign(run=run.name, **settings) for name, table in tables.items()}
 
 
 def _with_checkpoints(run: FinishedRun, tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
@@ -256,13 +259,11 @@ def _with_checkpoints(run: FinishedRun, tables: dict[str, pd.DataFrame]) -> dict
     return known
 
 
-def _checkpoint_of(run: FinishedRun) -> str | None:
-    """SHA-256 of the checkpoint a run of 05, or one that reads its predictions, goes back to; None where unknown."""
-    if "checkpoint" in run.inputs:
-        return run.inputs["checkpoint"]
+def _channels_of_predictions(run: FinishedRun) -> str:
+    """The channels that 05 was told to use, sorted and joined by &; empty where it took all, or that is unknown."""
     predictions = run.params.get("predictions")
-    path = project_path(predictions) / "provenance.json" if predictions else None
-    return _parsed(path).get("inputs_sha256", {}).get("checkpoint") if path and path.is_file() else None
+    path = project_path(predictions) / "params.yaml" if predictions else None
+    return "&".join(sorted(_parsed(path).get("channels", []))) if path and path.is_file() else ""
 
 
 def _count_split(run: FinishedRun) -> pd.DataFrame:

@@ -115,7 +115,10 @@ def most_folds(nights: Nights) -> int:
 
 
 def shuffled_trait(nights: Nights, shuffle: int, seed: int) -> np.ndarray:
-    """The trait (R,) after a shuffle among persons, -1 for none. All nights of a person get the same one."""
+    """The trait (R,) after a shuffle among persons, -1 for none. All nights of a person get the same one.
+
+    A person whose age differs between nights brings that of the first one.
+    """
     if shuffle < 0:
         return nights.trait
     _, first, persons = np.unique(nights.person, return_index=True, return_inverse=True)

@@ -21,11 +21,13 @@ Counts = dict[int, list[np.ndarray]]
 def read_participants(path: Path) -> pd.DataFrame:
     """A .csv or .tsv with a column recording or subject; optionally dataset; age, sex, group. All text but the age.
 
-    ValueError where there is no such column, or a row occurs twice.
+    ValueError where there is no such column, an id is empty, or a row occurs twice.
     """
     table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str)
     if not {"recording", "subject"} & set(table):
         raise ValueError(f"{path.name} has neither a column recording nor subject, only {', '.join(table)}")
+    if table[_key(table)].isna().any(axis=None):
+        raise ValueError(f"{path.name} has rows without {' or '.join(_key(table))}; whom are they about?")
     twice = table[table.duplicated(_key(table))]
     if len(twice):
         raise ValueError(f"{path.name} has several rows for {', '.join(map(str, twice[_key(table)[-1]].head()))}")
@@ -61,6 +63,14 @@ def add_participants(recordings: pd.DataFrame, participants: pd.DataFrame) -> pd
     found = says.reindex(here).set_axis(recordings.index)
     known = {name: recordings[name] for name in says if name in recordings}
     return recordings.assign(**{name: found[name].where(found[name].notna(), known.get(name, np.nan)) for name in says})
+
+
+def of_datasets(recordings: pd.DataFrame, datasets: Sequence[str]) -> pd.DataFrame:
+    """Those of the data sets, by default all. ValueError where a data set has none."""
+    absent = sorted(set(datasets) - set(recordings.dataset))
+    if absent:
+        raise ValueError(f"no recording of {', '.join(absent)}, only of {', '.join(recordings.dataset.unique())}")
+    return recordings[recordings.dataset.isin(datasets)] if datasets else recordings
 
 
 def count_nights(predictions: Predictions, recordings: pd.DataFrame, resolutions: Sequence[int]) -> Counts:

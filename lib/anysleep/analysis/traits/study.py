@@ -119,6 +119,14 @@ def baseline_score(nights: Nights) -> float:
     return float(np.sqrt(np.mean((nights.trait - of_others) ** 2)))
 
 
+def spread_of_ages(nights: Nights) -> tuple[float, float]:
+    """Standard deviations of the ages of recordings and of persons; NaN for classes."""
+    if nights.is_class:
+        return np.nan, np.nan
+    per_person = pd.Series(nights.trait).groupby(nights.person).mean()
+    return float(nights.trait.std()), float(per_person.std(ddof=0))
+
+
 def control_score(study: Study, r: int, done: Done) -> float:
     """The mean score with shuffled persons, which should be no better than the baseline.
 
@@ -182,9 +190,11 @@ def summary_table(study: Study, done: Done, n_bootstrap: int) -> pd.DataFrame:
     """A row a resolution.
 
     Columns measure, predictions_per_epoch, seconds_per_prediction, n_recordings, n_persons, n_repetitions, mean and sd
-    over repetitions, low and high of the mean (persons drawn), baseline, gain over it (above 0 is better), control (the
-    mean score with shuffled persons) and p, the last two only where it was asked for.
+    over repetitions, low and high of the mean (persons drawn), sd_of_recordings and sd_of_persons (of the ages: the
+    RMSE of guessing their mean), baseline, gain over it (above 0 is better), control (the mean score with shuffled
+    persons) and p, the last two only where it was asked for.
     """
+    sd_of_recordings, sd_of_persons = spread_of_ages(study.nights)
     nights, baseline = study.nights, baseline_score(study.nights)
     better = 1 if nights.is_class else -1
     rows = []
@@ -196,6 +206,7 @@ def summary_table(study: Study, done: Done, n_bootstrap: int) -> pd.DataFrame:
             {"measure": study.measure, "predictions_per_epoch": r, "seconds_per_prediction": EPOCH_S / r}
             | {"n_recordings": len(nights.trait), "n_persons": len(set(nights.person)), "n_repetitions": len(jobs)}
             | {"mean": scores.mean(), "sd": scores.std(ddof=1) if len(jobs) > 1 else np.nan, "low": low, "high": high}
+            | {"sd_of_recordings": sd_of_recordings, "sd_of_persons": sd_of_persons}
             | {"baseline": baseline, "gain": better * (scores.mean() - baseline)}
             | _tests(study, r, done)
         )

@@ -19,10 +19,11 @@ HEIGHT_IN = 5.2
 
 
 def plot_arousal_excerpt(tables: Tables) -> Figure:
-    """Of the first run by name; the hypnodensity is left empty where 05 wrote no probabilities."""
+    """Of the first run by name that has probabilities; where none has, the hypnodensity is left empty."""
     if any(name not in tables for name in TABLES):
         return note_missing(TABLES[0], HEIGHT_IN)
-    run = tables[TABLES[0]].run.iloc[0]
+    probable = tables[TABLES[2]].dropna(subset=tables[TABLES[2]].filter(like="p_").columns)
+    run = (probable if len(probable) else tables[TABLES[0]]).run.iloc[0]
     signals, spectrogram, stages = (tables[name][tables[name].run == run] for name in TABLES)
     none = pd.DataFrame(columns=["run", "source", "onset_s", "end_s"])
     events = tables.get(EVENTS, none)

@@ -12,13 +12,16 @@ from anysleep.figures.paper.style import PAGE_IN, look_of, note_missing
 TABLE = "05_predict/attention"
 HEIGHT_IN = 3.2
 MAX_PANELS = 4
+FIXED_SITES = {"E1", "F3", "C3", "O1"}
+"""The sites of the published figure: left EOG and the left EEG channels."""
 
 
 def plot_attention_depth(tables: Tables) -> Figure:
     """Mean attention weight over nights by site (column) and depth (row), shallow on top.
 
-    Weights are shares within a montage, so those of other montages cannot be averaged: only nights with the most
-    frequent sites are shown. The first four trained networks are drawn.
+    Weights are shares within a montage, so those of other montages cannot be averaged: only nights with the four sites
+    of the paper are shown, or where none has them, those with the most frequent sites. The first four trained networks
+    are drawn.
     """
     if TABLE not in tables:
         return note_missing(TABLE, HEIGHT_IN)
@@ -41,11 +44,13 @@ def plot_attention_depth(tables: Tables) -> Figure:
 
 
 def with_sites(attention: pd.DataFrame) -> pd.DataFrame:
-    """Rows of nights with the most frequent sites, and their column site: 'C3' of C3-M2, or the label without one."""
+    """Rows of nights with the fixed sites, else the most frequent; column site: 'C3' of C3-M2, or the label itself."""
     sites = {label: parse_channel(label).site or label for label in attention.channel.unique()}
     by_montage = {
         montage: "&".join(sites.get(label, label) for label in montage.split("&"))
         for montage in attention.montage.unique()
     }
     montages = attention.montage.map(by_montage)
-    return attention.assign(site=attention.channel.map(sites))[montages == montages.mode()[0]]
+    is_fixed = montages.str.split("&").map(set) == FIXED_SITES
+    wanted = is_fixed if is_fixed.any() else montages == montages.mode()[0]
+    return attention.assign(site=attention.channel.map(sites))[wanted]

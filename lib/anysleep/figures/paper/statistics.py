@@ -28,7 +28,7 @@ def plot_statistics(tables: Tables) -> Figure:
     """The change within a night from its coarsest resolution: median over nights, and the middle half of the nights."""
     if TABLE not in tables:
         return note_missing(TABLE, 3 * PANEL_IN)
-    once = tables[TABLE].drop_duplicates(["trained", "dataset", "recording", "seconds_per_prediction"])
+    once = one_run_each(tables[TABLE])
     figure, axes = plt.subplots(3, 3, figsize=(PAGE_IN, 3 * PANEL_IN + 0.5), sharex=True, layout="constrained")
     for ax, name in zip(axes.flat, NAMES, strict=True):
         if name in once:
@@ -39,6 +39,14 @@ def plot_statistics(tables: Tables) -> Figure:
         ax.set_xlabel("")
     legend_below(figure, list(axes.flat), n_columns=4)
     return figure
+
+
+def one_run_each(statistics: pd.DataFrame) -> pd.DataFrame:
+    """Of each trained network and night the run with most resolutions, as changes count within one montage."""
+    night = ["trained", "dataset", "recording"]
+    sizes = statistics.groupby([*night, "run"], sort=False).seconds_per_prediction.nunique().reset_index(name="n")
+    chosen = sizes.sort_values("n", ascending=False, kind="stable").drop_duplicates(night)
+    return statistics.merge(chosen[[*night, "run"]], on=[*night, "run"])
 
 
 def plot_change(statistics: pd.DataFrame, name: str, ax: Axes) -> Axes:
