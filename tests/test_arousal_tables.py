@@ -202,6 +202,8 @@ def test_the_index_counts_in_hours_of_sleep(cohort, tables):
     assert agreement.bias_per_h == pytest.approx(-5.5)
     spread = 1.96 * np.std([-8, -14, -6, 6], ddof=1)
     assert (agreement.low_per_h, agreement.high_per_h) == pytest.approx((-5.5 - spread, -5.5 + spread))
+    unknown = index_agreement(index.assign(subject=None)).set_index("predictions_per_epoch").loc[30]
+    pd.testing.assert_series_equal(unknown, agreement)  # who slept does not matter here
 
 
 @pytest.mark.parametrize("r", [1, 8, 30])

@@ -299,7 +299,8 @@ def test_snakemake_and_the_parameters_agree_on_paths(root):
     ],
 )
 def test_the_graph_of_a_profile_is_whole(root, profile, n_jobs):
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--nolock", "--cores", "2", "--config"]
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--rerun-incomplete", "--nolock"]
+    command += ["--cores", "2", "--config"]
     done = subprocess.run([*command, *profile], cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     counts = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout.rpartition("Job stats:")[2], re.MULTILINE))

@@ -15,6 +15,7 @@ from anysleep.analysis.paper.collected import find_runs, read_tables
 from anysleep.analysis.paper.ledger import ledger, mf1_table
 from anysleep.figures import paper
 from anysleep.figures.paper.channel_numbers import format_p
+from anysleep.figures.paper.statistics import one_run_each
 from anysleep.figures.paper.style import MADE_BY, NETWORKS, PAGE_IN
 from anysleep.published import read_results
 
@@ -121,14 +122,25 @@ def test_a_pair_has_the_colour_and_number_of_its_sites_whatever_their_order(tabl
 
 def test_attention_is_averaged_over_nights_of_one_montage_a_panel_a_training_run(tables):
     attention = tables["05_predict/attention"]
-    odd = attention[attention.recording == "n0"].assign(recording="odd", weight=9.0, montage="F3-M2&C3-M2")
-    figure = paper.plot_attention_depth(tables | {"05_predict/attention": pd.concat([attention, odd])})
+    other = [attention.assign(recording=f"odd{i}", weight=9.0, montage="F3-M2&C3-M2") for i in range(3)]
+    figure = paper.plot_attention_depth(tables | {"05_predict/attention": pd.concat([*other, attention])})
     panels = [ax for ax in figure.axes if ax.get_title(loc="left")]
     assert len(panels) == 3 and all("AnySleep, 10 nights" in ax.get_title(loc="left") for ax in panels)
     for ax in panels:
         weights = np.asarray(ax.collections[0].get_array(), dtype=float).reshape(13, 4)
         assert weights.sum(axis=1) == pytest.approx(np.ones(13))
     assert [label.get_text() for label in panels[0].get_xticklabels()] == ["E1", "F3", "C3", "O1"]
+
+
+def test_changes_with_resolution_are_those_within_one_run(tables):
+    statistics = tables["05_predict/statistics"]
+    another = statistics[statistics.predictions_per_epoch == 1].assign(
+        run="a first one by name", TST=0.0
+    )
+    mixed = pd.concat([another, statistics], ignore_index=True)
+    kept = one_run_each(mixed).sort_values(["trained", "recording", "predictions_per_epoch"])
+    expected = statistics.sort_values(["trained", "recording", "predictions_per_epoch"])
+    assert kept.TST.tolist() == expected.TST.tolist()
 
 
 def test_cost_is_drawn_as_measured_and_as_counted(tables):

@@ -27,6 +27,7 @@ from anysleep.analysis.traits.participants import (
     add_participants,
     choose_nights,
     count_nights,
+    of_datasets,
     read_participants,
     trait_of,
 )
@@ -39,6 +40,7 @@ from anysleep.analysis.traits.study import (
     prediction_table,
     score_table,
     scores_of,
+    spread_of_ages,
     summary_table,
 )
 
@@ -322,6 +324,35 @@ def test_a_table_that_leaves_open_whom_it_means_is_refused(tmp_path):
     path.write_text("recording,age\nn1,44\nn1,45\n")
     with pytest.raises(ValueError, match="several rows for n1"):
         read_participants(path)
+    path.write_text("recording,age\nn1,44\n,45\n")
+    with pytest.raises(ValueError, match="rows without recording; whom are they about"):
+        read_participants(path)
+
+
+def test_a_data_set_that_is_not_there_is_an_error():
+    assert of_datasets(recordings(), []).equals(recordings())
+    with pytest.raises(ValueError, match="no recording of isruc_sg1, only of"):
+        of_datasets(recordings(), ["isruc_sg1"])
+
+
+def test_the_spread_of_ages_is_the_error_of_guessing_their_mean():
+    nights = toy_nights(is_class=False)
+    ages = pd.DataFrame({"person": nights.person, "age": nights.trait})
+    of_persons = ages.groupby("person").age.mean()
+    guess = [root_mean_squared_error(x, np.full(len(x), np.mean(x))) for x in (ages.age, of_persons)]
+    assert spread_of_ages(nights) == pytest.approx(guess)
+
+
+def test_predictions_of_a_run_that_was_stopped_are_not_read(tmp_path):
+    (tmp_path / "r1").mkdir()
+    np.savez(tmp_path / "r1" / "predictions.npz", a_n1=np.zeros(4, dtype=np.int8))
+    (tmp_path / "params.yaml").write_text("run_id: a")
+    with pytest.raises(ValueError, match="of a run that was stopped; let 05_predict come to its end"):
+        Predictions(tmp_path)
+    (tmp_path / "result.json").write_text("{}")
+    (tmp_path / "provenance.json").write_text('{"inputs_sha256": {"checkpoint": "abc", "archive": "d"}}')
+    with Predictions(tmp_path) as staged:
+        assert staged.made_from == {"checkpoint": "abc"}
 
 
 def test_triplets_need_predictions_at_one_an_epoch(tmp_path):

@@ -91,7 +91,7 @@ def plot_permutation(shuffled: np.ndarray, score: float, measure: str, ax: Axes)
     )
     ax.axvline(score, color=OURS, linewidth=2, label="the trait as it is")
     ax.set(xlabel=NAME_OF[measure], ylabel="shuffles")
-    ax.legend(frameon=False)
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
     return ax
 
 
