@@ -134,9 +134,7 @@ def test_attention_is_averaged_over_nights_of_one_montage_a_panel_a_training_run
 
 def test_changes_with_resolution_are_those_within_one_run(tables):
     statistics = tables["05_predict/statistics"]
-    another = statistics[statistics.predictions_per_epoch == 1].assign(
-        run="a first one by name", TST=0.0
-    )
+    another = statistics[statistics.predictions_per_epoch == 1].assign(run="a first one by name", TST=0.0)
     mixed = pd.concat([another, statistics], ignore_index=True)
     kept = one_run_each(mixed).sort_values(["trained", "recording", "predictions_per_epoch"])
     expected = statistics.sort_values(["trained", "recording", "predictions_per_epoch"])

@@ -27,6 +27,9 @@ def plot_channel_numbers(tables: Tables, published: pd.DataFrame) -> Figure:
     write_p_values(tables.get(COMPARISON, pd.DataFrame()), below)
     numbers = sorted(curve.n_eeg.unique())
     ax.set(ylabel="MF1, mean over recordings", xticks=numbers, xlim=(numbers[0] - 0.4, numbers[-1] + 0.4))
+    names = list(tables["04_evaluate/drawn/counts"].dataset.unique())
+    ours = ", ".join(names) if len(names) <= 3 else f"{len(names)} data sets"
+    ax.set_title(f"ours: {ours}; published: 12 data sets")
     ax.tick_params(labelbottom=True)
     ax.set_xlabel("EEG channels")
     return figure

@@ -34,7 +34,7 @@ def plot_cost(tables: Tables) -> Figure:
             style = {"color": look.colour, "marker": look.marker, "linestyle": look.line}
             name = f"{look.name} ({n_parameters / 1e6:.2f} million parameters)"
             ax.plot(line.n_channels, line[column], label=name, **style)
-        ax.set(xlabel="channels", ylabel=unit, title=title, ylim=(0, None))
+        ax.set(xlabel="channels", ylabel=unit, title=title, ylim=(0, 1.08 * median[column].max()))
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     legend_below(figure, list(axes), n_columns=2)
     return figure
