@@ -10,7 +10,7 @@ from published_study import Study, write_run
 
 from anysleep.analysis.paper.collected import average_trained, describe_runs, find_runs, read_tables
 from anysleep.analysis.paper.ledger import KEY, TOLERANCES, ledger, mf1_table, tolerance_table
-from anysleep.published import read_results
+from anysleep.published.results import read_results
 from anysleep.stages import STAGES
 
 
@@ -289,8 +289,11 @@ def test_folders_that_cannot_be_used_are_listed_with_a_reason(tmp_path):
     write_run(tmp_path / "02_inspect", {}, {"stages": pd.DataFrame({"n": [1]})})
     write_run(tmp_path / "04_evaluate.train", {"split": "s", "split_part": "train"}, table)
     write_run(tmp_path / "04_evaluate.mean", {"several": "average", "more_checkpoints": ["x"]}, table)
+    with pytest.raises(ValueError, match=r"no finished run to draw \(.*02_inspect: wrote no table that is read here; "):
+        find_runs([f"{tmp_path}/0*"], leave_out=tmp_path)
+    write_run(tmp_path / "04_evaluate", {}, table)
     runs, unusable = find_runs([f"{tmp_path}/0*", f"{tmp_path}/nothing"], leave_out=tmp_path)
-    assert not runs
+    assert [run.folder.name for run in runs] == ["04_evaluate"]
     reasons = {name.split("/")[-1]: reason for name, reason in unusable.itertuples(index=False)}
     assert "no table that is read here" in reasons["02_inspect"]
     assert "not finished" in reasons["04_evaluate.unfinished"]

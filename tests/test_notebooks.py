@@ -20,6 +20,7 @@ from test_recordings import signal, write_edf
 from anysleep.data.archive import Archive
 from anysleep.models import load_checkpoint
 from anysleep.params import MARK, NOTEBOOKS, merge_parameters
+from anysleep.published.results import read_results
 from anysleep.runs import execute
 
 SHORT_TRAINING = {
@@ -180,6 +181,69 @@ def test_05_stages_files_without_labels_and_goes_on_after_a_bad_one(tiny, tmp_pa
         assert stages["files_good"].shape == (12,)
     with np.load(tmp_path / "run" / "r4" / "labels.npz") as labels:
         assert len(labels) == 0
+
+
+def test_05_has_sleep_statistics_of_every_night_and_resolution(tiny):
+    nights, statistics = read(tiny, "05_predict", "nights"), read(tiny, "05_predict", "statistics")
+    assert (nights.network == "anysleep").all()
+    assert len(statistics) == 3 * len(nights) and (statistics.TIB == 60).all()
+    at_30_s = statistics[statistics.predictions_per_epoch == 1]
+    assert at_30_s.TST.tolist() == nights.TST.tolist() and (at_30_s.n_short_awakenings == 0).all()
+
+
+def test_06_scores_every_arousal_of_the_archive(tiny):
+    counts, expert = read(tiny, "06_arousals", "counts"), read(tiny, "06_arousals", "expert_events")
+    with Archive(tiny / "01_prepare" / "archive.h5") as archive:
+        known = {name: len(archive.arousals("synthetic", name)) for name in archive.recordings().recording}
+    assert expert.groupby("recording").size().to_dict() == known
+    one = counts[counts.matching == "one_to_one"]
+    assert (one.true_positives + one.false_negatives == one.recording.map(known)).all()
+    assert (one.true_positives + one.false_positives == one.n_predicted).all()
+
+
+def test_07_tells_every_person_by_forests_of_others(tiny):
+    told, summary = read(tiny, "07_traits", "predictions"), read(tiny, "07_traits", "summary")
+    nights = read(tiny, "05_predict", "nights")
+    assert (told.groupby(["predictions_per_epoch", "repetition"]).size() <= len(nights)).all()
+    one = told[(told.predictions_per_epoch == 8) & (told.repetition == 0)]
+    score = read(tiny, "07_traits", "scores").set_index(["predictions_per_epoch", "repetition"]).score[8, 0]
+    assert score == pytest.approx(np.sqrt(np.mean((one.prediction - one.truth) ** 2)))
+    assert (summary.n_persons == told.subject.nunique()).all() and (
+        summary.gain == summary.baseline - summary["mean"]
+    ).all()
+
+
+def test_08_has_a_row_for_every_published_number_and_takes_synthetic_nights_for_none(tiny):
+    rows = read(tiny, "08_figures", "ledger")
+    assert len(rows) == len(read_results()) == 297
+    assert (rows.verdict == "not measured").all() and rows.reason.str.startswith("no run of").all()
+    figures = {path.stem for path in (tiny / "08_figures" / "figures").glob("*.svg")}
+    assert figures >= {
+        "channel_numbers",
+        "channel_pairs",
+        "attention",
+        "cost",
+        "traits",
+        "arousal_excerpt",
+        "statistics",
+    }
+
+
+def test_a_second_run_gives_the_same_tables(tiny, root, tmp_path):
+    for notebook, tables in (("06_arousals", None), ("07_traits", None), ("08_figures", ["ledger", "mf1_table"])):
+        given = yaml.safe_load((tiny / notebook / "params.yaml").read_text())
+        del given["run_id"]
+        execute(
+            notebook,
+            [],
+            {name: "" if value is None else value for name, value in given.items()}
+            | {"run_dir": str(tmp_path / notebook)},
+        )
+        names = tables or [path.stem for path in (tiny / notebook).glob("*.csv")]
+        assert len(names) > 1
+        for name in names:
+            first, second = ((folder / notebook / f"{name}.csv").read_bytes() for folder in (tiny, tmp_path))
+            assert first == second, name
 
 
 def test_one_night_writes_logits_and_a_hypnogram_with_clock_times(tiny):

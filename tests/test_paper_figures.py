@@ -17,7 +17,7 @@ from anysleep.figures import paper
 from anysleep.figures.paper.channel_numbers import format_p
 from anysleep.figures.paper.statistics import one_run_each
 from anysleep.figures.paper.style import MADE_BY, NETWORKS, PAGE_IN
-from anysleep.published import read_results
+from anysleep.published.results import read_results
 
 DRAWN = {
     "channel_numbers": lambda tables, published: paper.plot_channel_numbers(tables, published),

@@ -290,7 +290,7 @@ def test_nights_that_cannot_be_used_are_counted():
     nights, kept, left_out = choose_nights(recordings(), counts, "age", [], "recording")
     assert nights.trait.tolist() == [30, 50] and nights.person.tolist() == ["a/p1", "b/n1"]
     assert kept.recording.tolist() == ["n1", "n1"] and nights.group.tolist() == ["a/n1", "b/n1"]
-    assert left_out.to_dict() == {"no sleep": 1, "age unknown or none of the classes": 1}
+    assert left_out.to_dict() == {"no sleep": 1, "age unknown": 1}
     with pytest.raises(ValueError, match="who slept is unknown for 1 recordings, such as b/n1"):
         choose_nights(recordings(), counts, "age", [], "subject")
 
@@ -307,7 +307,7 @@ def test_participants_win_and_unknown_ones_are_counted(tmp_path):
     path.write_text("dataset\tsubject\tage\tsex\na\tp1\t44\t\na\tp2\told\tF\na\tp9\t1\tF\n")
     with pytest.warns(UserWarning, match="1 ages are no numbers"):
         table = read_participants(path)
-    with pytest.warns(UserWarning, match="1 of 3 rows of participants name nobody here"):
+    with pytest.warns(UserWarning, match="1 of 3 rows of participants name nobody here, such as"):
         people = add_participants(recordings(), table)
     assert people.age.tolist()[:2] == [44, 44] and np.isnan(people.age[2]) and people.age[3] == 50
     assert people.sex.tolist() == ["F", "F", "F", "M"]

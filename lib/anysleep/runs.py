@@ -29,7 +29,18 @@ from anysleep.params import NOTEBOOKS, ParameterError, Parameters, Train, merge_
 LAST_WORDS_S = 60
 """Seconds that a run has to save its state after SIGTERM."""
 STOPPED = "stopped; the same command goes on: a training from its saved state, 01, 05 and 07 after what is done"
-TRACED_PACKAGES = ("anysleep", "torch", "pytorch-lightning", "numpy", "scipy", "pandas", "mne", "edfio", "h5py")
+TRACED_PACKAGES = (
+    "anysleep",
+    "torch",
+    "pytorch-lightning",
+    "numpy",
+    "scipy",
+    "pandas",
+    "scikit-learn",
+    "mne",
+    "edfio",
+    "h5py",
+)
 
 
 @dataclass

@@ -176,7 +176,8 @@ def index_table(archive: Archive, predictions: Predictions, counts: pd.DataFrame
 
     The experts' hours of sleep are those of their hypnogram where the archive has one. Predicted hours, always at the
     coarsest resolution that was predicted, serve the predicted events. NaN where nobody slept. Columns network,
-    dataset, recording, subject, predictions_per_epoch, expert_per_h, predicted_per_h.
+    dataset, recording, subject, predictions_per_epoch, n_expert, expert_sleep_h, expert_per_h, n_predicted,
+    predicted_sleep_h, predicted_per_h.
     """
     coarsest = predictions.resolutions[0]
     rows = []
@@ -187,9 +188,11 @@ def index_table(archive: Archive, predictions: Predictions, counts: pd.DataFrame
         one_a_resolution = points.drop_duplicates("predictions_per_epoch")
         expert_per_h = one_a_resolution.n_expert / (expert_h or np.nan)
         predicted_per_h = one_a_resolution.n_predicted / (predicted_h or np.nan)
-        rows.append(one_a_resolution.assign(expert_per_h=expert_per_h, predicted_per_h=predicted_per_h))
-    columns = ["network", *NIGHT, "subject", "predictions_per_epoch", "expert_per_h", "predicted_per_h"]
-    return pd.concat(rows, ignore_index=True)[columns]
+        hours = {"expert_sleep_h": expert_h, "predicted_sleep_h": predicted_h}
+        rows.append(one_a_resolution.assign(**hours, expert_per_h=expert_per_h, predicted_per_h=predicted_per_h))
+    of_both = [f"{who}{what}" for who in ("expert", "predicted") for what in ("", "_sleep_h", "_per_h")]
+    columns = [f"n_{name}" if name in ("expert", "predicted") else name for name in of_both]
+    return pd.concat(rows, ignore_index=True)[["network", *NIGHT, "subject", "predictions_per_epoch", *columns]]
 
 
 def index_agreement(index: pd.DataFrame) -> pd.DataFrame:

@@ -94,8 +94,8 @@ class FinishedRun:
 def find_runs(patterns: Sequence[str], leave_out: Path) -> tuple[list[FinishedRun], pd.DataFrame]:
     """Finished runs whose tables 08 can use, sorted by folder, and a row (run, reason) for every other folder.
 
-    `patterns` are folders in which * stands for any name; `leave_out` is the folder of 08 itself. ValueError where a
-    file that says how a run went is damaged.
+    `patterns` are folders in which * stands for any name; `leave_out` is the folder of 08 itself. ValueError where
+    there is no run to use, or a file that says how a run went is damaged.
     """
     runs, unusable = [], {}
     for pattern in patterns:
@@ -111,6 +111,9 @@ def find_runs(patterns: Sequence[str], leave_out: Path) -> tuple[list[FinishedRu
                 unusable[short_path(folder)] = reason
             else:
                 runs.append(run)
+    if not runs:
+        why = "; ".join(f"{name}: {reason}" for name, reason in unusable.items())
+        raise ValueError(f"no finished run to draw ({why})")
     return sorted(runs, key=lambda run: run.name), pd.DataFrame(list(unusable.items()), columns=["run", "reason"])
 
 

@@ -91,10 +91,7 @@ def make_folds(nights: Nights, trait: np.ndarray, n_folds: int, seed: Sequence[i
 
     ValueError where there are too few persons for so many folds.
     """
-    most = most_folds(nights)
-    if most < max(n_folds, 2):
-        rarer = " of the rarer class" if nights.is_class else ""
-        raise ValueError(f"{most} persons{rarer} cannot fill {max(n_folds, 2)} folds; add persons or lower n_folds")
+    check_folds(nights, n_folds)
     groups = np.unique(nights.group, return_inverse=True)[1]
     if n_folds == 0:
         return groups
@@ -105,6 +102,14 @@ def make_folds(nights: Nights, trait: np.ndarray, n_folds: int, seed: Sequence[i
     for fold, (_, left_out) in enumerate(split):
         folds[left_out] = fold
     return folds
+
+
+def check_folds(nights: Nights, n_folds: int) -> None:
+    """ValueError where there are too few persons for so many folds."""
+    most = most_folds(nights)
+    if most < max(n_folds, 2):
+        rarer = " of the rarer class" if nights.is_class else ""
+        raise ValueError(f"{most} persons{rarer} cannot fill {max(n_folds, 2)} folds; add persons or lower n_folds")
 
 
 def most_folds(nights: Nights) -> int:

@@ -25,7 +25,10 @@ def read_participants(path: Path) -> pd.DataFrame:
     """
     table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str)
     if not {"recording", "subject"} & set(table):
-        raise ValueError(f"{path.name} has neither a column recording nor subject, only {', '.join(table)}")
+        raise ValueError(
+            f"{path.name} has neither a column recording nor subject, only {', '.join(table)}; .csv is read "
+            "with commas, .tsv with tabs"
+        )
     if table[_key(table)].isna().any(axis=None):
         raise ValueError(f"{path.name} has rows without {' or '.join(_key(table))}; whom are they about?")
     twice = table[table.duplicated(_key(table))]
@@ -59,7 +62,9 @@ def add_participants(recordings: pd.DataFrame, participants: pd.DataFrame) -> pd
     here = pd.MultiIndex.from_frame(recordings[key]) if len(key) > 1 else pd.Index(recordings[key[0]])
     unknown = int((~says.index.isin(here)).sum())
     if unknown:
-        warnings.warn(f"{unknown} of {len(says)} rows of participants name nobody here", stacklevel=2)
+        example = says.index[~says.index.isin(here)][0]
+        message = f"{unknown} of {len(says)} rows of participants name nobody here, such as {example}"
+        warnings.warn(message, stacklevel=2)
     found = says.reindex(here).set_axis(recordings.index)
     known = {name: recordings[name] for name in says if name in recordings}
     return recordings.assign(**{name: found[name].where(found[name].notna(), known.get(name, np.nan)) for name in says})
@@ -115,7 +120,9 @@ def choose_nights(
     """
     values = trait_of(recordings, trait, classes)
     has_sleep = np.array([len(blocks) > 0 for blocks in next(iter(counts.values()))], dtype=bool)
-    reasons = np.select([np.isnan(values), ~has_sleep], [f"{trait} unknown or none of the classes", "no sleep"], "")
+    named = recordings[trait] if trait in recordings else pd.Series(np.nan, index=recordings.index)
+    unusable = [f"{trait} unknown" if pd.isna(name) else f"{trait} is {name}" for name in named]
+    reasons = np.select([np.isnan(values), ~has_sleep], [unusable, "no sleep"], "")
     kept = recordings[reasons == ""]
     if kept.empty:
         raise ValueError(f"no recording is left: {pd.Series(reasons).value_counts().to_dict()}")

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import asdict, replace
 from pathlib import Path
 from zipfile import BadZipFile
@@ -11,7 +11,7 @@ import numpy as np
 import sklearn
 from joblib import Parallel, delayed
 
-from anysleep.analysis.traits.forests import N_TREES, Job, Nights, predict_job
+from anysleep.analysis.traits.forests import N_TREES, Job, Nights, check_folds, predict_job
 from anysleep.files import written_whole
 from anysleep.machine import n_cores
 from anysleep.progress import progress
@@ -20,12 +20,16 @@ VERSION = 1
 """Count up when `forests` computes something else, so that earlier results are not taken for it."""
 
 
-def run_jobs(nights: Nights, jobs: Iterable[Job], seed: int, folder: Path, n_jobs: int) -> dict[Job, np.ndarray]:
+def run_jobs(nights: Nights, jobs: Collection[Job], seed: int, folder: Path, n_jobs: int) -> dict[Job, np.ndarray]:
     """Predictions (R,) of every job, by `n_jobs` processes (0 for one per core) of one thread each.
 
     Each is written to `folder` under a name that holds all that decides it, and taken from there the next time. The
     results depend neither on the number of processes nor on how often the work was stopped.
+
+    ValueError where there are too few persons for the folds.
     """
+    for n_folds in {job.n_folds for job in jobs}:
+        check_folds(nights, n_folds)
     digests = {r: _digest(nights, r) for r in nights.counts}
     paths = {job: folder / f"{_name(job, seed, digests)}.npz" for job in sorted(set(jobs), key=_order)}
     done = {job: predictions for job, path in paths.items() if (predictions := _read(path)) is not None}
