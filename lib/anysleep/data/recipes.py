@@ -251,7 +251,7 @@ def read_participants(recipe: Participants, folder: Folder) -> pd.DataFrame | No
     twice = table.key[table.key.duplicated()].unique()
     if len(twice):
         raise ValueError(f"{path.name} has several rows for {', '.join(map(str, twice[:5]))}")
-    return table.assign(age=_numbers(table.age)) if "age" in table else table
+    return table.assign(age=numeric_ages(table.age)) if "age" in table else table
 
 
 def identify(recordings: pd.DataFrame, recipes: Sequence[Recipe]) -> pd.DataFrame:
@@ -284,7 +284,7 @@ def _our_columns(table: pd.DataFrame, columns: Mapping[str, str], path: Path) ->
     return table[list(there.values())].set_axis(list(there), axis=1)
 
 
-def _numbers(ages: pd.Series) -> pd.Series:
+def numeric_ages(ages: pd.Series) -> pd.Series:
     """NaN, with a warning, where an age is no number: it must not change those of the others into text."""
     numbers = pd.to_numeric(ages, errors="coerce").astype(float)
     wrong = ages[numbers.isna() & ages.notna()]

@@ -10,6 +10,7 @@ import pandas as pd
 from anysleep.analysis.predictions import Predictions
 from anysleep.analysis.traits.forests import Nights
 from anysleep.analysis.traits.transitions import count_triplets
+from anysleep.data.recipes import numeric_ages
 
 FACTS = ("subject", "age", "sex", "group")
 """What a table of participants may say of a recording."""
@@ -35,7 +36,7 @@ def read_participants(path: Path) -> pd.DataFrame:
     if len(twice):
         raise ValueError(f"{path.name} has several rows for {', '.join(map(str, twice[_key(table)[-1]].head()))}")
     if "age" in table:
-        table["age"] = _numbers(table.age)
+        table["age"] = numeric_ages(table.age)
     return table
 
 
@@ -149,11 +150,3 @@ def _key(table: pd.DataFrame) -> list[str]:
     """The columns that say whom a row is about."""
     who = "recording" if "recording" in table else "subject"
     return ["dataset", who] if "dataset" in table else [who]
-
-
-def _numbers(ages: pd.Series) -> pd.Series:
-    numbers = pd.to_numeric(ages, errors="coerce").astype(float)
-    wrong = ages[numbers.isna() & ages.notna()]
-    if len(wrong):
-        warnings.warn(f"{len(wrong)} ages are no numbers and count as unknown, such as {wrong.iloc[0]!r}", stacklevel=3)
-    return numbers
