@@ -254,6 +254,7 @@ def excerpt() -> dict[str, pd.DataFrame]:
     p[awake] = rng.dirichlet([8, 1, 1, 1, 1], awake.sum())
     stages = pd.DataFrame({"onset_s": onset, "end_s": onset + 3.75, "stage": [STAGES[k] for k in p.argmax(axis=1)]})
     stages[[f"p_{name.lower()}" for name in STAGES]] = p
+    stages = stages.assign(dataset="mass-c3", recording="01-03-0001")
     events = [("expert", 200, 210), ("predicted", 198, 212), ("expert", 500, 511), ("predicted", 503, 510)]
     return {
         "excerpt_signals": pd.concat(signals),

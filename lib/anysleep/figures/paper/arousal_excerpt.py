@@ -27,10 +27,13 @@ def plot_arousal_excerpt(tables: Tables) -> Figure:
     signals, spectrogram, stages = (tables[name][tables[name].run == run] for name in TABLES)
     none = pd.DataFrame(columns=["run", "source", "onset_s", "end_s"])
     events = tables.get(EVENTS, none)
+    night = stages.iloc[0]
     figure, axes = plt.subplots(
         5, 1, figsize=(PAGE_IN, HEIGHT_IN), height_ratios=[1.3, 1, 1.1, 1.1, 0.6], sharex=True, layout="constrained"
     )
-    plot_excerpt_spectrogram(spectrogram, axes[0]).set(ylabel="Hz", title=run.split("/")[-1])
+    plot_excerpt_spectrogram(spectrogram, axes[0]).set(
+        ylabel="Hz", title=f"{night.recording} ({night.dataset}), {run.split('/')[-1]}"
+    )
     plot_excerpt_signal(signals, axes[1])
     sure = stages.filter(like="p_").notna().all(axis=None)
     plot_excerpt_stages(stages, axes[2], axes[3] if sure else None)
