@@ -497,9 +497,13 @@ def test_interrupted_it_ends_its_workers(archive, checkpoint, tmp_path):
         time.sleep(0.5)  # now it waits for their results
         os.kill(os.getpid(), signal.SIGINT)
 
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     threading.Thread(target=interrupt).start()
-    with pytest.raises(KeyboardInterrupt):
-        predict(tmp_path, checkpoint, archive, n_devices=2)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            predict(tmp_path, checkpoint, archive, n_devices=2)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert not multiprocessing.active_children() and not (tmp_path / "nights.csv").exists()
 
 
