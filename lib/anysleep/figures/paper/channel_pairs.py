@@ -65,7 +65,7 @@ def draw_p_values(comparison: pd.DataFrame, axes: np.ndarray) -> None:
 
 
 def draw_matrix_of_p(rows: pd.DataFrame, column: str, ax: Axes) -> Axes:
-    """P-values by two sites, whatever their order; dark is below 0.05."""
+    """P-values by two sites; where only one order was tested, it stands for both. Dark is small."""
     sites = sites_of(rows)
     p = rows.pivot_table(index="first", columns="second", values=column).reindex(index=sites, columns=sites)
     p = p.combine_first(p.T).loc[sites, sites]
