@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -10,6 +11,12 @@ torch.set_num_threads(1)  # the toys of the tests are small, and two waiting thr
 
 ROOT = Path(__file__).parents[1]
 EXTRACT = Path(__file__).with_name("data") / "parity.npz"
+
+
+@pytest.fixture(autouse=True)
+def _figures_end_with_their_test():
+    yield
+    plt.close("all")
 
 
 @pytest.fixture(scope="session")

@@ -237,7 +237,6 @@ def test_the_reliability_figure_draws_each_table_and_its_error():
     assert points == [t[["confidence", "accuracy"]].to_numpy().tolist() for t in (table, table.head(2))]
     areas = ax.collections[0].get_sizes()
     assert areas / areas.max() == pytest.approx(table.n.to_numpy() / table.n.max())
-    plt.close("all")
 
 
 def test_the_review_figure_draws_each_score():
@@ -248,4 +247,3 @@ def test_the_review_figure_draws_each_score():
     assert drawn["MF1"].tolist() == curve.mf1.tolist()
     assert drawn["Cohen's kappa"].tolist() == curve.kappa.tolist()
     assert list(drawn["accuracy, random review"]) == [curve.accuracy[0], 1]
-    plt.close("all")

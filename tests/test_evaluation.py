@@ -330,11 +330,10 @@ def test_the_matrix_is_symmetric_but_for_usleep():
     cells = {"first": ["F3", "F3", "EOG"], "second": ["F3", "EOG", "EOG"], "mf1": [0.5, 0.6, 0.7]}
     drawn = {}
     for network_name in ("anysleep", "usleep"):
-        figure, ax = plt.subplots()
+        _, ax = plt.subplots()
         pairs = pd.DataFrame(cells | {"checkpoint": "x", "network": network_name})
         plot_pair_matrix(pairs, ax, sites=["EOG", "F3"])
         drawn[network_name] = ax.collections[0].get_array().filled(np.nan).reshape(2, 2)
-        plt.close(figure)
     np.testing.assert_array_equal(drawn["anysleep"], [[0.7, 0.6], [0.6, 0.5]])
     np.testing.assert_array_equal(drawn["usleep"], [[0.7, np.nan], [0.6, 0.5]])
 
@@ -342,14 +341,13 @@ def test_the_matrix_is_symmetric_but_for_usleep():
 def test_the_curve_has_a_line_for_every_checkpoint_and_number_of_eog(drawn):
     import matplotlib.pyplot as plt
 
-    figure, ax = plt.subplots()
+    _, ax = plt.subplots()
     curve = levels.channel_curve(drawn, "subject", n_bootstrap=10, seed=0)
     assert plot_channel_draws(curve, ax) is ax
     lines = {line.get_label(): line.get_ydata() for line in ax.lines}
     assert list(lines) == ["seed0, no EOG", "seed0, 1 EOG", "seed1, no EOG", "seed1, 1 EOG"]
     expected = curve[(curve.checkpoint == "seed1") & (curve.n_eog == 1)].sort_values("n_eeg").mf1
     assert lines["seed1, 1 EOG"].tolist() == expected.tolist()
-    plt.close(figure)
 
 
 def test_validation_of_usleep_reads_one_pair_that_the_seed_decides(archive):

@@ -46,7 +46,6 @@ def tables(published, tmp_path_factory):
 def page():
     with plt.rc_context(paper.STYLE):
         yield
-    plt.close("all")
 
 
 def lines_of(ax):

@@ -322,4 +322,3 @@ def test_the_figure_shows_a_row_a_channel():
     _, ax = plt.subplots()
     assert plot_quality(table, ax) is ax
     assert [label.get_text() for label in ax.get_yticklabels()] == ["C3-M2: use", "C4-M1: look"]
-    plt.close("all")

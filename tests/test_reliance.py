@@ -176,4 +176,3 @@ def test_the_figure_shows_changes_and_attention():
     assert [bar.get_width() for bar in ax.patches] == [0.05, 0.6, 0.1, 0.03]
     assert len({bar.get_facecolor() for bar in ax.patches}) == 2
     assert ax.lines[0].get_xdata() == pytest.approx([0.25] * 4)
-    plt.close(ax.figure)

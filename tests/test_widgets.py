@@ -207,7 +207,6 @@ def test_the_night_and_the_close_up_share_time_and_say_gaps_and_unscored_epochs(
     window = signals[:, 2 * EPOCH : 4 * EPOCH]
     spectrogram = night_spectrogram(signals[0], RATE_HZ)
     figure = plot_overview(window, RATE_HZ, ["A", "B"], spectrogram, STAGES, 60, [(45, 75), (200, 230)], "a night")
-    plt.close(figure)
     top, middle, bottom = axes_of(figure)
     assert top.get_xlim() == middle.get_xlim() == (0, 300 / 3600)
     assert np.allclose(bottom.get_xlim(), (60, 120), atol=1 / RATE_HZ)
@@ -229,7 +228,6 @@ def test_channels_that_recordings_lack_are_counted(archive):
     counts = missing.set_index(["dataset", "channel"]).n_missing
     assert counts.to_dict() == {("lab", "C3-M2"): 1, ("lab", "O1-M2"): 0, ("lab", "E1-M2"): 0, ("other", "Fpz"): 0}
     figure = plot_each_dataset(missing, plot_missing_channels)
-    plt.close(figure)
     assert [[bar.get_width() for bar in ax.patches] for ax in figure.axes] == [[0.5, 0, 0], [0]]
 
 
@@ -250,7 +248,6 @@ def test_persons_count_once_and_unknown_ages_and_sexes_are_counted_as_such():
     assert counts.index.tolist() == ["30-39", "40-49", "50-59", "unknown"]
     assert counts.to_dict("list") == {"F": [1, 0, 0, 0], "M": [0, 0, 1, 1], "unknown": [0, 0, 1, 2]}
     figure = plot_each_dataset(nights, plot_ages)
-    plt.close(figure)
     assert sum(bar.get_height() for bar in figure.axes[0].patches) == 6
     labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert labels == ["F (1)", "M (2)", "unknown (3)"]
@@ -259,12 +256,10 @@ def test_persons_count_once_and_unknown_ages_and_sexes_are_counted_as_such():
 def test_durations_are_in_hours_and_every_recording_is_in_a_bar():
     nights = pd.DataFrame({"dataset": "lab", "n_epochs": [1, 720, 721, 960]})
     figure = plot_each_dataset(nights, plot_durations)
-    plt.close(figure)
     bars = {bar.get_x(): bar.get_height() for bar in figure.axes[0].patches if bar.get_height()}
     assert bars == {0: 1, 6: 2, 8: 1}
 
 
 def test_nothing_to_show_is_said():
     figure = plot_each_dataset(pd.DataFrame({"dataset": []}), plot_stage_shares)
-    plt.close(figure)
     assert figure.axes[0].texts[0].get_text() == "nothing to show"
