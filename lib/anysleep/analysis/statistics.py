@@ -1,14 +1,12 @@
-"""Sleep statistics of a night at any resolution, and how sure the network was.
+"""Sleep statistics of a night at any resolution, by yasa, and how sure the network was.
 
-At one prediction in 30 s all are defined, named and rounded as in yasa (Vallat & Walker 2021,
-doi 10.7554/eLife.70092), which follows the AASM manual. That manual knows epochs of 30 s only. For finer predictions
-two rules are added here, which change nothing where every stage lasts a whole number of epochs:
+yasa (Vallat & Walker 2021, doi 10.7554/eLife.70092) follows the AASM manual, which knows epochs of 30 s only. For finer
+predictions two rules are added here, which change nothing where every stage lasts a whole number of epochs:
 
 - What is an amount of time (TST, WASO, %N1 ...) counts every prediction, however short.
 - What is an event needs 30 s of it without a break: sleep begins with the first 30 s of sleep (of any stages) and ends
-  with the last; REM begins with the first 30 s of REM; an awakening is 30 s of Wake after 30 s of sleep. Shorter bouts
-  in between neither make nor undo an event (but for unscored ones: after them nobody knows whether the person slept);
-  awakenings shorter than 30 s are counted by themselves.
+  with the last; REM begins with the first 30 s of REM; an awakening is 30 s of Wake after 30 s of sleep. yasa finds
+  these in a night without shorter bouts (`lasting_states`). Awakenings shorter than 30 s are counted by themselves.
 """
 
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from anysleep.analysis.predictions import Predictions
-from anysleep.stages import EPOCH_S, N_STAGES, REM, STAGES, UNSCORED, WAKE
+from anysleep.stages import EPOCH_S, N2, N_STAGES, REM, STAGES, UNSCORED, WAKE
 
 STATISTICS = {
     "TIB": ("min", "time in bed: the whole recording"),
@@ -26,7 +24,10 @@ STATISTICS = {
     "TST": ("min", "total sleep time: N1, N2, N3 and REM"),
     "SE": ("%", "sleep efficiency: TST of TIB"),
     "SME": ("%", "sleep maintenance efficiency: sleep within the sleep period, of SPT"),
-    "SFI": ("1/h", "sleep fragmentation index: awakenings of at least 30 s in an hour of TST"),
+    "SFI": (
+        "1/h",
+        "sleep fragmentation index: awakenings of at least 30 s in an hour of sleep without bouts below 30 s",
+    ),
     "SOL": ("min", "sleep onset latency: from the start to the first 30 s of sleep"),
     "SOL_5min": ("min", "from the start to the first 5 min of sleep; Wake shorter than 30 s does not break it"),
     "Lat_REM": ("min", "from the start (not from sleep onset) to the first 30 s of REM"),
@@ -44,10 +45,11 @@ STATISTICS = {
 }
 """Name -> unit and meaning."""
 
-ASLEEP = 1
-"""What N1, N2, N3 and REM are where only Wake, sleep and unscored matter."""
-PERSISTENT_EPOCHS = 10
-"""The 5 minutes of `SOL_5min`."""
+YASA_EVENTS = ("SPT", "SFI", "SOL", "SOL_5min", "Lat_REM")
+"""The statistics of yasa that need 30 s without a break."""
+YASA_NAMES = np.full(UNSCORED + 1, "UNS", dtype=object)
+"""yasa's name of every code."""
+YASA_NAMES[:N_STAGES] = [stage.upper() for stage in STAGES]
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,6 @@ class Bouts:
     def lengths(self) -> np.ndarray:
         """In predictions."""
         return self.ends - self.starts
-
-    def where(self, mask: np.ndarray) -> "Bouts":
-        """Those of the mask (B,)."""
-        return Bouts(self.values[mask], self.starts[mask], self.ends[mask])
 
 
 def sleep_statistics(hypnogram: np.ndarray, predictions_per_epoch: int = 1) -> pd.Series:
@@ -87,15 +85,35 @@ def sleep_statistics(hypnogram: np.ndarray, predictions_per_epoch: int = 1) -> p
     """
     hypnogram = np.asarray(hypnogram)
     _check(hypnogram, predictions_per_epoch)
-    minutes = EPOCH_S / 60 / predictions_per_epoch
-    counts = np.bincount(hypnogram, minlength=UNSCORED + 1)
-    times = {name.upper(): n * minutes for name, n in zip(STAGES, counts[:N_STAGES], strict=True)}
-    sleep_min = len(hypnogram) * minutes - times["WAKE"] - counts[UNSCORED] * minutes
-    shares = {f"%{name}": 100 * _ratio(times[name], sleep_min) for name in STAGES[1:]}
-    unscored = {"UNS": counts[UNSCORED] * minutes} if counts[UNSCORED] else {}
-    statistics = {"TIB": len(hypnogram) * minutes, "TST": sleep_min, "SE": 100 * sleep_min / len(hypnogram) / minutes}
-    statistics |= _event_statistics(hypnogram, predictions_per_epoch, sleep_min) | times | unscored | shares
-    return pd.Series({name: round(float(statistics[name]), 4) for name in STATISTICS if name in statistics})
+    lasting = lasting_states(hypnogram, predictions_per_epoch)
+    statistics, events = (_statistics_by_yasa(night, predictions_per_epoch) for night in (hypnogram, lasting))
+    statistics |= {name: events[name] for name in YASA_EVENTS}
+    period = hypnogram[_sleep_period(lasting)]
+    if len(period):
+        statistics["WASO"] = np.count_nonzero(period == WAKE) * EPOCH_S / 60 / predictions_per_epoch
+        statistics["SME"] = 100 * np.mean((period != WAKE) & (period != UNSCORED))
+    else:
+        statistics |= {"WASO": np.nan, "SME": np.nan}
+    statistics["n_short_awakenings"] = _short_awakenings(hypnogram, predictions_per_epoch)
+    return pd.Series(statistics, dtype=float).round(4)
+
+
+def lasting_states(hypnogram: np.ndarray, predictions_per_epoch: int) -> np.ndarray:
+    """The hypnogram (P,) of Wake, N2 for any sleep, REM and unscored without bouts shorter than 30 s.
+
+    A shorter bout of sleep or Wake becomes sleep where sleep lies on both sides of it; unscored beside unscored and at
+    the end, where nobody knows how it went on; and Wake elsewhere. Shorter REM is sleep but no REM.
+    """
+    bouts = _bouts_of_states(hypnogram)
+    lasts = (bouts.lengths >= predictions_per_epoch) | (bouts.values == UNSCORED)
+    sides = np.concatenate([[WAKE], bouts.values[lasts], [UNSCORED]])
+    n_before = np.cumsum(lasts) - lasts
+    before, after = sides[n_before], sides[n_before + 1]
+    filled = np.select([(before == UNSCORED) | (after == UNSCORED), before == after], [UNSCORED, before], WAKE)
+    states = np.repeat(np.where(lasts, bouts.values, filled), bouts.lengths)
+    rem = find_bouts(hypnogram == REM)
+    states[np.repeat(rem.values & (rem.lengths >= predictions_per_epoch), rem.lengths)] = REM
+    return states
 
 
 def statistics_table(predictions: Predictions, nights: pd.DataFrame) -> pd.DataFrame:
@@ -126,52 +144,29 @@ def find_bouts(values: np.ndarray) -> Bouts:
     return Bouts(values[starts], starts, np.append(starts[1:], [len(values)] if len(values) else []).astype(int))
 
 
-def _event_statistics(hypnogram: np.ndarray, n_epoch: int, sleep_min: float) -> dict[str, float]:
-    """What begins, ends or is counted: `n_epoch` predictions last 30 s."""
-    minutes = EPOCH_S / 60 / n_epoch
-    states = np.where((hypnogram == WAKE) | (hypnogram == UNSCORED), hypnogram, ASLEEP).astype(np.int8)
-    bouts, rem = find_bouts(states), find_bouts(hypnogram == REM)
-    long = bouts.where((bouts.lengths >= n_epoch) | (bouts.values == UNSCORED))
-    rem_starts = rem.starts[rem.values & (rem.lengths >= n_epoch)]
-    events = {
-        "Lat_REM": _first(rem_starts) * minutes,
-        "SOL_5min": _persistent_sleep(long, PERSISTENT_EPOCHS * n_epoch) * minutes,
-        "n_short_awakenings": _short_awakenings(bouts, n_epoch),
-    }
-    asleep = long.where(long.values == ASLEEP)
-    if not len(asleep.values):
-        return events | {"SPT": 0, "WASO": np.nan, "SME": np.nan, "SFI": np.nan, "SOL": np.nan}
-    onset, end = asleep.starts[0], asleep.ends[-1]
-    period, n_period = states[onset:end], end - onset
-    n_awakenings = np.count_nonzero((long.values[:-1] == ASLEEP) & (long.values[1:] == WAKE))
-    return events | {
-        "SPT": n_period * minutes,
-        "WASO": np.count_nonzero(period == WAKE) * minutes,
-        "SME": 100 * np.count_nonzero(period == ASLEEP) / n_period,
-        "SFI": n_awakenings / (sleep_min / 60),
-        "SOL": onset * minutes,
-    }
+def _statistics_by_yasa(hypnogram: np.ndarray, predictions_per_epoch: int) -> dict[str, float]:
+    from yasa import Hypnogram  # two seconds, which not every user of this module has to wait
+
+    freq = f"{round(EPOCH_S * 1e9 / predictions_per_epoch)}ns"
+    return Hypnogram(YASA_NAMES[hypnogram], n_stages=N_STAGES, freq=freq).sleep_statistics()
 
 
-def _persistent_sleep(long: Bouts, n_persistent: int) -> float:
-    """First prediction of sleep that lasts so long, with nothing but short bouts in it; NaN where there is none."""
-    groups = find_bouts(long.values)  # of bouts that follow each other
-    starts, ends = long.starts[groups.starts], long.ends[groups.ends - 1]
-    return _first(starts[(groups.values == ASLEEP) & (ends - starts >= n_persistent)])
+def _bouts_of_states(hypnogram: np.ndarray) -> Bouts:
+    """Of Wake, unscored and, whatever the stage, sleep as N2."""
+    return find_bouts(np.where((hypnogram == WAKE) | (hypnogram == UNSCORED), hypnogram, N2))
 
 
-def _short_awakenings(bouts: Bouts, n_epoch: int) -> int:
+def _sleep_period(states: np.ndarray) -> slice:
+    """From the first to the last sleep."""
+    asleep = np.flatnonzero((states != WAKE) & (states != UNSCORED))
+    return slice(asleep[0], asleep[-1] + 1) if len(asleep) else slice(0)
+
+
+def _short_awakenings(hypnogram: np.ndarray, predictions_per_epoch: int) -> int:
     """Wake of less than 30 s, directly between sleep and sleep."""
-    between = (bouts.values[:-2] == ASLEEP) & (bouts.values[2:] == ASLEEP)
-    return int(np.count_nonzero(between & (bouts.values[1:-1] == WAKE) & (bouts.lengths[1:-1] < n_epoch)))
-
-
-def _first(indices: np.ndarray) -> float:
-    return float(indices[0]) if len(indices) else np.nan
-
-
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole else np.nan
+    bouts = _bouts_of_states(hypnogram)
+    short_wake = (bouts.values == WAKE) & (bouts.lengths < predictions_per_epoch)
+    return int(np.count_nonzero((bouts.values[:-2] == N2) & short_wake[1:-1] & (bouts.values[2:] == N2)))
 
 
 def _check(hypnogram: np.ndarray, predictions_per_epoch: int) -> None:
