@@ -24,6 +24,7 @@ from anysleep.evaluation import (
     confusion_of_night,
     evaluate,
     evaluate_validation,
+    learned_from,
     name_checkpoints,
     stage_named,
     stage_night,
@@ -426,6 +427,13 @@ def test_a_network_that_may_know_the_persons_is_named():
         warn_of_other_split(model, split | {"train": {"a": ["2", "1"], "b": []}})
     with pytest.warns(UserWarning, match="another split"):
         warn_of_other_split(model, split | {"valid": {"a": ["4"]}, "test": {"a": ["3"]}})
+
+
+def test_what_a_network_learned_from_counts_all_its_trainings():
+    model = network("usleep")
+    assert learned_from(model) == []  # does not say
+    model.provenance = {"data": ["b"], "fine_tuned_from": {"data": ["c", "a"], "fine_tuned_from": {}}}
+    assert learned_from(model) == ["a", "b", "c"]
 
 
 def test_a_night_that_cannot_be_staged_is_a_row_with_the_reason(archive, nights, tmp_path):

@@ -1,5 +1,6 @@
 """Every published number is there, has one row in the ledger, and is compared only with its like."""
 
+import json
 import shutil
 
 import numpy as np
@@ -231,6 +232,41 @@ def test_ours_is_the_mean_of_trained_networks_each_counted_once(published, study
     assert row.n_runs == 3 and again.name not in row["run"] and len(row["run"].split()) == 3
     assert row.ours == pytest.approx(row.published + 0.01)
     assert (row.low, row.high) == pytest.approx((row.ours - 0.015, row.ours + 0.015))
+
+
+def say_learned_from(run, datasets):
+    """As if each checkpoint that the run read had been trained on so many of these data sets."""
+    path = run / "provenance.json"
+    provenance = json.loads(path.read_text())
+    roles = zip(provenance["inputs_sha256"], datasets, strict=True)
+    path.write_text(json.dumps(provenance | {"learned_from": dict(roles)}))
+
+
+def test_a_network_that_learned_from_held_out_data_is_not_compared(published, study, tmp_path):
+    folder = copied(study, tmp_path, "04_evaluate.usleep")
+    sizes = published[published.result == "recordings_per_dataset"]
+    as_published = sizes.dataset[sizes.held_out == "no"].tolist()
+    one_more, all_more = [*as_published, "dodh"], [[*as_published, "dodo", "dodh"]] * 3
+    say_learned_from(folder / "04_evaluate.usleep", [one_more, as_published, as_published])
+    rows = ledger(published, tables_of(folder)).set_index(["result", "dataset", "network"])
+    assert rows.n_runs["mf1_per_dataset", "abc", "usleep"] == rows.n_runs["mf1_per_dataset", "dodh", "usleep"] == 2
+    assert (rows.note == "").all()
+    say_learned_from(folder / "04_evaluate.usleep", all_more)
+    tables = tables_of(folder)
+    rows = ledger(published, tables)
+    of_usleep = rows[(rows.result == "mf1_per_dataset") & (rows.network == "usleep")]
+    assert (of_usleep.verdict == "not measured").all() and not of_usleep["run"].any()
+    expected = "only of networks that have learned from held-out data sets (dodh, dodo)"
+    assert set(of_usleep.reason) == {expected}
+    assert mf1_table(rows, published, tables).ours.isna().all()
+
+
+def test_a_network_that_learned_from_fewer_data_sets_gets_a_note(published, study, tmp_path):
+    folder = copied(study, tmp_path, "04_evaluate.usleep")
+    say_learned_from(folder / "04_evaluate.usleep", [["abc"], ["abc"], ["abc", "ccshs"]])
+    rows = ledger(published, tables_of(folder)).set_index(["result", "dataset", "network"])
+    note = rows.note["mf1_per_dataset", "cfs", "usleep"]
+    assert note == "trained on 1 of the 13 data sets; trained on 2 of the 13 data sets"
 
 
 def test_a_checkpoint_of_two_runs_of_04_is_one_trained_network(published, study, tmp_path):

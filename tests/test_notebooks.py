@@ -119,6 +119,12 @@ def test_04_scores_persons_that_training_has_not_seen(tiny):
     assert reviewed.mf1[0] == pytest.approx(overall.mf1) and reviewed.accuracy[1] == 1
 
 
+def test_runs_say_which_data_their_network_learned_from(tiny):
+    for notebook, role in (("04_evaluate", "checkpoint_1"), ("05_predict", "checkpoint")):
+        provenance = json.loads((tiny / notebook / "provenance.json").read_text())
+        assert provenance["learned_from"] == {role: ["synthetic"]} and role in provenance["inputs_sha256"]
+
+
 def test_04_studies_channels_and_compares_checkpoints(tiny, root, tmp_path):
     run = yaml.safe_load((tiny / "04_evaluate" / "params.yaml").read_text())
     (tmp_path / "twin").mkdir()

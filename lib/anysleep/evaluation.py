@@ -1,12 +1,12 @@
 """Archived nights staged and counted: what training validates with, 04 reports and 05 writes."""
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -295,15 +295,25 @@ def warn_of_other_split(model: SleepNetwork, split: Split) -> None:
 
     Then it may have been trained on the very persons that are to test it. Released files do not say their split.
     """
-    provenance, trained_with = model.provenance, set()
-    while provenance:
-        trained_with |= {provenance.get("split")} - {None}
-        provenance = provenance.get("fine_tuned_from")
+    trained_with = {provenance["split"] for provenance in _trainings(model) if "split" in provenance}
     if trained_with - {split_id(split)}:
         warnings.warn(
             "this network was trained with another split than this one: it may know the persons that it is scored on",
             stacklevel=2,
         )
+
+
+def learned_from(model: SleepNetwork) -> list[str]:
+    """Data sets that the network, or one it was tuned from, was trained on. Released files do not say theirs."""
+    return sorted({dataset for provenance in _trainings(model) for dataset in provenance.get("data", [])})
+
+
+def _trainings(model: SleepNetwork) -> Iterator[dict[str, Any]]:
+    """What the network says of its training, and of those before, back to the first weights."""
+    provenance = model.provenance
+    while provenance:
+        yield provenance
+        provenance = provenance.get("fine_tuned_from")
 
 
 def _kind_of(networks: Sequence[SleepNetwork]) -> tuple[bool, int]:

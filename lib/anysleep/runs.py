@@ -52,6 +52,8 @@ class Run:
     run_id: str
     outputs: list[str] = field(default_factory=list)
     inputs: dict[str, str] = field(default_factory=dict)
+    learned_from: dict[str, list[str]] = field(default_factory=dict)
+    """Role of a checkpoint -> data sets that its network was trained on, where it says so."""
 
     def reads(self, role: str, path: Path, digest: Callable[[Path], str] = sha256_of) -> Path:
         """Note an input by its role and SHA-256 (its name could tell who the patient is); returns the path.
@@ -92,6 +94,7 @@ class Run:
             "run_id": self.run_id,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "inputs_sha256": self.inputs,
+            "learned_from": self.learned_from,
             "python": platform.python_version(),
             "packages": {name: importlib.metadata.version(name) for name in TRACED_PACKAGES},
             "commit": _git_commit(),

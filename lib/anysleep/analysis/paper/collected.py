@@ -59,6 +59,8 @@ READ_PART = {name: COUNTED for name in COLUMNS if name.startswith("04_") and nam
 SPLIT_PARTS = ("train", "valid", "test")
 SPLIT = "03_train/split"
 """Counted from the split file of a training: part, dataset, n_recordings."""
+LEARNED_FROM = "learned_from"
+"""What checkpoints say of themselves: trained, dataset (one that its network was trained on)."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class FinishedRun:
     outputs: list[str]
     inputs: dict[str, str]
     """Role -> SHA-256."""
+    learned_from: dict[str, list[str]]
+    """Role of a checkpoint -> data sets that its network was trained on, where it says so."""
     finished: str
 
     @property
@@ -129,6 +133,9 @@ def read_tables(runs: Sequence[FinishedRun]) -> dict[str, pd.DataFrame]:
         for name, table in _with_origin(run, tables).items():
             if len(table):
                 collected.setdefault(name, []).append(table)
+        if run.learned_from:
+            pairs = [(run.inputs[role], name) for role, names in run.learned_from.items() for name in names]
+            collected.setdefault(LEARNED_FROM, []).append(pd.DataFrame(pairs, columns=["trained", "dataset"]))
         if run.notebook == "03_train":
             collected.setdefault(SPLIT, []).append(_count_split(run))
     return {name: pd.concat(tables, ignore_index=True) for name, tables in collected.items()}
@@ -175,8 +182,9 @@ def _open_run(folder: Path) -> FinishedRun:
             f"{params.get('run_id')}; run the notebook again"
         )
     known = {"folder": folder, "notebook": result["notebook"], "run_id": result["run_id"]}
-    inputs, finished = provenance.get("inputs_sha256", {}), provenance.get("finished", "")
-    return FinishedRun(**known, params=params, outputs=result["outputs"], inputs=inputs, finished=finished)
+    said = {"inputs": "inputs_sha256", "learned_from": "learned_from"}
+    known |= {name: provenance.get(key, {}) for name, key in said.items()}
+    return FinishedRun(**known, params=params, outputs=result["outputs"], finished=provenance.get("finished", ""))
 
 
 def _parsed(path: Path) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The parity ledger: every published number beside ours, and whether they agree within a stated tolerance.
 
-Only like is compared with like: the same data sets, network, resolution, channels and way of scoring. What no run has
-measured is said to be not measured, with the run that would.
+Only like is compared with like: the same data sets, network, resolution, channels and way of scoring, and no network
+that has learned from data sets which the published ones never saw. What no run has measured is said to be not measured,
+with the run that would.
 """
 
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from anysleep.analysis.paper.collected import SPLIT, Tables
+from anysleep.analysis.paper.collected import LEARNED_FROM, SPLIT, Tables
 from anysleep.stages import PUBLISHED_RATE_HZ
 
 KEY = ["result", "dataset", "network", "predictions_per_epoch", "n_eeg", "n_eog", "stage", "measure"]
@@ -115,9 +116,13 @@ def ledger(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
         A run has two values of one number.
     """
     measured = [source(published, tables).reindex(columns=MEASURED) for source in SOURCES]
-    ours = _average(pd.concat([table for table in measured if len(table)] or measured, ignore_index=True))
+    measured = pd.concat([table for table in measured if len(table)] or measured, ignore_index=True)
+    measured = measured.assign(**_compare_trainings(measured, published, tables))
+    ours = _average(measured[measured.spoilt_by == ""])
+    spoilt = measured.loc[measured.spoilt_by != "", [*KEY, "spoilt_by"]].drop_duplicates(KEY)
     rows = published.drop(columns=["runs", "held_out"]).rename(columns={"value": "published"})
     rows = rows.merge(ours, on=KEY, how="left", validate="one_to_one")
+    rows = rows.merge(spoilt.astype(dict.fromkeys(NUMBERS, "Int64")), on=KEY, how="left")
     rules = [TOLERANCES[result] for result in rows.result]
     floor = np.array([rule.at_least for rule in rules])
     rows["tolerance"] = np.maximum(np.array([rule.n_sd for rule in rules]) * rows.sd.fillna(0), floor)
@@ -165,7 +170,27 @@ def _average(measured: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index().astype(dict.fromkeys(NUMBERS, "Int64"))
 
 
+def _compare_trainings(measured: pd.DataFrame, published: pd.DataFrame, tables: Tables) -> dict[str, list[str]]:
+    """For each row the held-out data sets that its network has learned from, and its note with how many others."""
+    sizes = published[published.result == "recordings_per_dataset"]
+    held_out, in_distribution = (set(sizes.dataset[sizes.held_out == answer]) for answer in ("yes", "no"))
+    said = tables.get(LEARNED_FROM, pd.DataFrame(columns=["trained", "dataset"]))
+    known = {trained: set(names) for trained, names in said.groupby("trained").dataset}
+    spoilt_by = {trained: ", ".join(sorted(names & held_out)) for trained, names in known.items()}
+    fewer = {
+        trained: f"trained on {len(names & in_distribution)} of the {len(in_distribution)} data sets"
+        for trained, names in known.items()
+        if not names >= in_distribution
+    }
+    pairs = zip(measured.note, measured.trained, strict=True)
+    notes = [[note if isinstance(note, str) else "", fewer.get(trained, "")] for note, trained in pairs]
+    joined = ["; ".join(filter(None, parts)) for parts in notes]
+    return {"spoilt_by": [spoilt_by.get(trained, "") for trained in measured.trained], "note": joined}
+
+
 def _reason(row: dict[str, object]) -> str:
+    if not pd.isna(row["spoilt_by"]):
+        return f"only of networks that have learned from held-out data sets ({row['spoilt_by']})"
     return "no run of " + MADE_BY[str(row["result"])].format(**row)
 
 
