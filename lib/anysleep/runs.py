@@ -22,6 +22,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import psutil
 import yaml
+from IPython.display import Image
 
 from anysleep.files import project_path, sha256_of, short_path, written_whole
 from anysleep.params import NOTEBOOKS, ParameterError, Parameters, Train, merge_parameters, notebook_defaults
@@ -79,14 +80,14 @@ class Run:
             table.assign(run_id=self.run_id).to_csv(temporary, index=False)
         return table
 
-    def figure(self, name: str, figure: matplotlib.figure.Figure) -> matplotlib.figure.Figure:
-        """Write `figures/<name>.png` and `.svg`, without dates; returns the figure, so that a notebook shows it."""
+    def figure(self, name: str, figure: matplotlib.figure.Figure) -> Image:
+        """Write `figures/<name>.png` and `.svg`, without dates; returns the PNG, so that a notebook shows that."""
         for suffix, metadata in {"png": {}, "svg": {"Date": None}}.items():
             with written_whole(self.path(f"figures/{name}.{suffix}")) as temporary:
                 with plt.rc_context({"svg.hashsalt": name}):
-                    figure.savefig(temporary, dpi=150, bbox_inches="tight", metadata=metadata)
+                    figure.savefig(temporary, dpi=200, bbox_inches="tight", metadata=metadata)
         plt.close(figure)  # the notebook shows what is returned; an open figure would show twice
-        return figure
+        return Image(self.folder / f"figures/{name}.png", retina=True, alt=name)
 
     def finish(self, **scores: float | int | str) -> pd.DataFrame:
         """Write provenance.json and, last, result.json; returns the list of files for the notebook to show."""
