@@ -91,16 +91,19 @@ def plot_staging(
     return figure
 
 
-def plot_resolutions(staging: "Staging", title: str, n_epochs: int) -> Figure:
-    """The first epochs of a night as hypnodensity, an axes a resolution, the coarsest on top."""
+def plot_resolutions(staging: "Staging", title: str, n_epochs: int = 6) -> Figure:
+    """The epochs around the first sleep of a night as hypnodensity, an axes a resolution, the coarsest on top."""
     resolutions = sorted(staging.logits)
-    figure, axes = plt.subplots(
-        len(resolutions), 1, figsize=(10, 1 + 1.6 * len(resolutions)), sharex=True, squeeze=False, layout="constrained"
-    )
+    size = (10, 1 + 1.6 * len(resolutions))
+    figure, axes = plt.subplots(len(resolutions), 1, figsize=size, sharex=True, squeeze=False, layout="constrained")
+    first_sleep = int(np.argmax(staging.hypnogram(resolutions[0]) != WAKE)) // resolutions[0]
+    first_epoch = max(first_sleep - n_epochs // 2, 0)
     for ax, r in zip(axes[:, 0], resolutions, strict=True):
-        hypnodensity = staging.hypnodensity(r)[: n_epochs * r]
-        minutes = np.arange(len(hypnodensity) + 1) * EPOCH_S / r / 60
+        hypnodensity = staging.hypnodensity(r)[first_epoch * r :][: n_epochs * r]
+        minutes = (first_epoch + np.arange(len(hypnodensity) + 1) / r) * EPOCH_S / 60
         plot_hypnodensity(hypnodensity, minutes, ax)
         ax.set_title(f"{title}: a prediction every {EPOCH_S / r:.3g} s", loc="left", fontsize="medium")
+        if r != resolutions[0]:
+            ax.get_legend().remove()
     axes[-1, 0].set_xlabel("minutes since start")
     return figure
