@@ -137,7 +137,7 @@ def test_failing_trials_are_rows_with_a_reason(searcher):
     def sometimes(params):
         number = int(params.run_dir.name[-3:])
         if number % 3 == 1:
-            raise RuntimeError("--- traceback\nValueError: first\nOSError: disk full\nThe whole notebook is in x")
+            raise RuntimeError("--- traceback\nValueError: first\nOSError: disk full\nThe cell and what called what: x")
         return math.nan if number % 3 == 2 else score_by_quadratic(params)
 
     searcher.formula = sometimes

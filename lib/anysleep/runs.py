@@ -30,6 +30,8 @@ from anysleep.params import NOTEBOOKS, ParameterError, Parameters, Train, merge_
 LAST_WORDS_S = 60
 """Seconds that a run has to save its state after SIGTERM."""
 STOPPED = "stopped; the same command goes on: a training from its saved state, 01, 05 and 07 after what is done"
+EXPLAINED = ("FileNotFoundError", "MemoryError", "OSError", "ParameterError", "PermissionError", "ValueError")
+"""Errors whose message is written for the reader; of all others the whole traceback is shown."""
 TRACED_PACKAGES = (
     "anysleep",
     "torch",
@@ -157,7 +159,8 @@ def execute(notebook: str, files: list[Path], overrides: dict[str, object]) -> P
             stderr_file=sys.stderr,
         )
     except papermill.PapermillExecutionError as error:
-        raise RuntimeError(f"{error}\nThe whole notebook is in {short_path(folder)}/notebook.ipynb") from None
+        story = f"{error.ename}: {error.evalue}" if error.ename in EXPLAINED else str(error)
+        raise RuntimeError(f"{story}\nThe cell and what called what: {short_path(folder)}/notebook.ipynb") from None
     if not (folder / "result.json").is_file():
         raise RuntimeError(f"{notebook} ended without {folder / 'result.json'}; read {folder / 'notebook.ipynb'}")
     return folder
