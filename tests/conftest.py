@@ -1,5 +1,6 @@
 """What tests share: the parity numbers, the folder with real data where it is present, a tiny cohort."""
 
+import os
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 torch.set_num_threads(1)  # the toys of the tests are small, and two waiting threads on a busy machine are slow
+os.environ["OMP_NUM_THREADS"] = "1"  # the same in what tests start
 
 ROOT = Path(__file__).parents[1]
 EXTRACT = Path(__file__).with_name("data") / "parity.npz"

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from anysleep.analysis.paper.collected import Tables, average_trained
-from anysleep.analysis.paper.ledger import MASS
+from anysleep.analysis.paper.measured import MASS
 from anysleep.figures.paper.style import (
     PAGE_IN,
     PUBLISHED,

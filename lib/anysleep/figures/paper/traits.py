@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from anysleep.analysis.paper.collected import Tables, average_trained
-from anysleep.analysis.paper.ledger import DOD, TRAITS
+from anysleep.analysis.paper.measured import DOD, TRAITS
 from anysleep.figures.paper.style import (
     PAGE_IN,
     PUBLISHED,
