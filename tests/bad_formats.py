@@ -6,8 +6,8 @@ import os
 import h5py
 import numpy as np
 from bad_recordings import BAD, Kind, edf
-from test_readers import EEG_UV, EOG_UV, write_brainvision, write_dod, write_eeglab, write_fif, write_utime, write_wfdb
 from test_recordings import signal, stage, write_edf
+from toy_formats import EEG_UV, EOG_UV, write_brainvision, write_dod, write_eeglab, write_fif, write_utime, write_wfdb
 
 # HDF5 -----------------------------------------------------------------------------------------------------------------
 

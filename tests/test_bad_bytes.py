@@ -8,8 +8,8 @@ from bad_recordings import edf_bytes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_bad_input import read_whole
-from test_readers import write_dod, write_utime, write_wfdb
 from test_recordings import stage, write_discontinuous
+from toy_formats import write_dod, write_utime, write_wfdb
 
 from anysleep.data import preprocess, read_recording
 from anysleep.data.labels import LABEL_READERS

@@ -1,22 +1,20 @@
-"""Nights staged, counted and scored: every level from the same counts, every vote as by hand."""
+"""Nights staged and counted: the same alone and together, every vote as by hand, and no network taken for another."""
 
 import shutil
 import warnings
-from functools import cache
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
 import pytest
-import torch
+import toy_evaluation
 from scipy.special import log_softmax, softmax
-from scipy.stats import ttest_ind
-from sklearn.metrics import cohen_kappa_score, f1_score
+from toy_evaluation import network, scored_by_sklearn
 
 from anysleep.analysis import levels
 from anysleep.analysis.metrics import confusion_matrix, metrics_of_confusion
-from anysleep.data.archive import Archive, DatasetFiles, NightWriter, assemble_archive
+from anysleep.data.archive import Archive
 from anysleep.data.splits import split_id
 from anysleep.evaluation import (
     Evaluation,
@@ -30,66 +28,10 @@ from anysleep.evaluation import (
     stage_night,
     warn_of_other_split,
 )
-from anysleep.figures import plot_channel_draws, plot_pair_matrix
 from anysleep.inference import mean_log_probabilities, vote_stages
-from anysleep.models import build_model, unet_filters
-from anysleep.montages import plan_montages, with_channel_types
+from anysleep.montages import plan_montages
 
-RATE_HZ = 4
-"""A toy rate: epochs of 120 samples make tests fast."""
-EEG, EOG = ["F3-M2", "F4-M1", "C3-M2", "C4-M1", "O1-M2", "O2-M1"], ["E1-M2", "E2-M2"]
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory):
-    """Three nights of two persons with eight channels, and one of another `a` with two; a tenth is unscored."""
-    folder = tmp_path_factory.mktemp("toy")
-    rng = np.random.default_rng(0)
-    files = {"toy": [], "few": []}
-    for dataset, recording, channels in [
-        ("toy", "a1", EEG + EOG),
-        ("toy", "a2", EEG + EOG),
-        ("toy", "b1", EEG + EOG),
-        ("few", "a1", ["C3-A2", "EOG(L)"]),
-    ]:
-        hypnogram = rng.choice([0, 1, 2, 3, 4, 9], 40, p=[0.2, 0.1, 0.3, 0.1, 0.2, 0.1]).astype(np.int8)
-        path = folder / f"{dataset}-{recording}.h5"
-        with NightWriter(path, recording, len(hypnogram), RATE_HZ) as night:
-            for name in channels:
-                night.add_channel(name, rng.standard_normal(len(hypnogram) * 30 * RATE_HZ).astype(np.float32))
-            night.add_hypnogram(hypnogram)
-            night.describe(pd.DataFrame(), {"subject": recording[0]})
-        files[dataset].append((path, recording))
-    datasets = [DatasetFiles("few", ["C3-A2"], ["EOG(L)"], files["few"]), DatasetFiles("toy", EEG, EOG, files["toy"])]
-    with Archive(assemble_archive(folder / "toy.h5", datasets, RATE_HZ)) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def nights(archive):
-    return with_channel_types(archive, archive.recordings())
-
-
-@cache
-def network(name="anysleep", seed=0):
-    """Random weights, with BatchNorm used to the signals and logits centred, so that every stage is predicted."""
-    torch.manual_seed(seed)
-    hidden = {} if name == "usleep" else {"attention_hidden": 8}
-    model = build_model(name, sampling_rate_hz=RATE_HZ, filters=unet_filters(depth=3), **hidden)
-    x, last = torch.randn(4, 10 * 120, 2), model.segment_classifier.segment_classifier[-1]
-    with torch.no_grad():
-        for _ in range(20):
-            model.train()(x)
-        logits = model.eval()(x)
-        spread = logits.std(dim=(0, 1))
-        last.weight.div_(spread[:, None, None])
-        last.bias.sub_(logits.mean(dim=(0, 1))).div_(spread)
-    return model
-
-
-def scored_by_sklearn(truth, stages):
-    scored = truth != 9
-    return f1_score(truth[scored], stages[scored], labels=range(5), average="macro", zero_division=1.0)
+archive, nights = toy_evaluation.archive, toy_evaluation.nights
 
 
 def test_all_channels_give_what_a_night_alone_gives(archive, nights):
@@ -188,169 +130,6 @@ def test_the_same_seed_gives_the_same_table_in_any_order(archive, nights):
     pd.testing.assert_frame_equal(first, second)
 
 
-@pytest.fixture(scope="module")
-def drawn(archive, nights):
-    """Counts of two checkpoints on the same draws."""
-    plan = plan_montages(nights, "drawn", n_eeg=[0, 1, 3], n_eog=[0, 1], n_draws=12, seed=2)
-    counts = [evaluate([network(seed=s)], archive, plan).counts.assign(checkpoint=f"seed{s}") for s in range(2)]
-    return pd.concat(counts, ignore_index=True)
-
-
-def test_every_level_sums_to_the_same_counts(drawn):
-    table = levels.score_table(drawn)
-    sums = table.groupby(["checkpoint", "level"]).n_epochs.sum().unstack()
-    assert list(sums) == ["all", "dataset", "montage", "recording"] and (sums.nunique(axis=1) == 1).all()
-    night = drawn[(drawn.checkpoint == "seed0") & (drawn.recording == "a2")]
-    by_hand = sum(
-        times * np.array(cells).reshape(5, 5)
-        for times, cells in zip(night.n_draws, night[levels.COUNTS].to_numpy(), strict=True)
-    )
-    row = table[(table.level == "recording") & (table.checkpoint == "seed0") & (table.recording == "a2")].iloc[0]
-    assert row.n_epochs == by_hand.sum() and row.subject == "a"
-    assert (row.mf1, row.kappa) == tuple(metrics_of_confusion(by_hand)[["mf1", "kappa"]])
-
-
-def test_a_persons_scores_equal_scikit_learn_on_all_epochs(archive, nights):
-    model = network()
-    counts = evaluate([model], archive, plan_montages(nights, "all")).counts.assign(checkpoint="x")
-    keys = [("few", "a1"), ("toy", "a1"), ("toy", "a2"), ("toy", "b1")]
-    truth = np.concatenate([archive.hypnogram(*key) for key in keys])
-    stages = np.concatenate([next(iter(stage_night(model, archive, *key).values())).hypnogram(1) for key in keys])
-    table = levels.score_table(counts)
-    assert table.level.tolist() == ["all", "dataset", "dataset"] + ["recording"] * 4 + ["montage"] * 2
-    assert table.mf1[0] == pytest.approx(scored_by_sklearn(truth, stages))
-    assert table.kappa[0] == pytest.approx(cohen_kappa_score(truth[truth != 9], stages[truth != 9]))
-    cells = levels.confusion_table(counts)
-    assert cells.n_epochs.sum() == table.n_epochs[0] == (truth != 9).sum()
-    hits = cells[(cells.truth == "N2") & (cells.prediction == "N2")].n_epochs.item()
-    assert hits == ((truth == 2) & (stages == 2)).sum()
-
-
-def test_persons_of_two_data_sets_are_two(drawn, archive, nights):
-    counts = evaluate([network()], archive, plan_montages(nights, "all")).counts.assign(checkpoint="x")
-    assert set(levels.persons_of(counts, "subject")) == {"toy/a", "toy/b", "few/a"}
-    intervals = levels.interval_table(counts, "subject", n_bootstrap=200, seed=0)
-    n_persons = intervals.drop_duplicates("dataset").set_index("dataset").n_persons
-    assert n_persons.to_list() == [3, 1, 2] and n_persons["toy"] == 2
-    overall = intervals[(intervals.level == "all") & (intervals.score == "mf1")].iloc[0]
-    assert overall.low <= overall.estimate <= overall.high
-    assert overall.estimate == levels.score_table(counts).mf1[0]
-
-
-def test_the_curve_is_the_mean_over_recordings_of_the_mean_over_their_draws(drawn):
-    curve = levels.channel_curve(drawn, "subject", n_bootstrap=50, seed=0)
-    assert len(curve) == 2 * 5 and (curve.n_draws == 12).all()
-    point = curve[(curve.checkpoint == "seed1") & (curve.n_eeg == 3) & (curve.n_eog == 1)].iloc[0]
-    draws = {}
-    for row in drawn[(drawn.checkpoint == "seed1") & (drawn.n_eeg == 3) & (drawn.n_eog == 1)].to_dict("records"):
-        confusion = np.array([row[name] for name in levels.COUNTS]).reshape(5, 5)
-        draws.setdefault(row["recording"], []).extend([metrics_of_confusion(confusion).mf1] * row["n_draws"])
-    assert sum(map(len, draws.values())) == 12 and point.n_recordings == len(draws) == 3
-    assert point.mf1 == pytest.approx(np.mean([np.mean(one) for one in draws.values()]))
-    assert point.low <= point.mf1 <= point.high
-
-
-def test_checkpoints_are_compared_on_what_both_have(drawn):
-    fewer = drawn[(drawn.checkpoint == "seed0") | (drawn.n_eog == 1)]
-    settings = {"group_by": "subject", "n_bootstrap": 100, "seed": 0}
-    table = levels.compare_checkpoints(fewer, "drawn", **settings)
-    assert table[["n_eeg", "n_eog"]].iloc[1:].to_numpy().tolist() == [[0, 1], [1, 1], [3, 1]]
-    scores = levels.score_table(drawn[drawn.n_eog == 1])
-    mf1 = scores[scores.level == "all"].set_index("checkpoint").mf1
-    assert table.difference[0] == pytest.approx(mf1["seed1"] - mf1["seed0"])
-    assert table[["first", "second"]].drop_duplicates().to_numpy().tolist() == [["seed0", "seed1"]]
-    assert levels.compare_checkpoints(drawn[drawn.checkpoint == "seed0"], "all", **settings).empty
-    with pytest.raises(ValueError, match="seed0 and seed1 have no night and montage in common"):
-        apart = drawn[(drawn.checkpoint == "seed0") == (drawn.n_eog == 0)]
-        levels.compare_checkpoints(apart, "all", **settings)
-
-
-def test_welchs_test_takes_every_draw_for_itself(drawn):
-    """Here from the list of all draws, one after the other."""
-    settings = {"group_by": "subject", "n_bootstrap": 10, "seed": 0}
-    table = levels.compare_checkpoints(drawn, "drawn", **settings)
-    draws = {"seed0": [], "seed1": []}
-    for row in drawn[(drawn.n_eeg == 3) & (drawn.n_eog == 1)].to_dict("records"):
-        confusion = np.array([row[name] for name in levels.COUNTS]).reshape(5, 5)
-        draws[row["checkpoint"]] += [metrics_of_confusion(confusion).mf1] * row["n_draws"]
-    expected = ttest_ind(draws["seed1"], draws["seed0"], equal_var=False)
-    row = table[(table.n_eeg == 3) & (table.n_eog == 1)].iloc[0]
-    assert len(draws["seed0"]) == 12
-    assert (row.welch_t, row.welch_p) == pytest.approx((expected.statistic, expected.pvalue))
-    assert "welch_p" not in levels.compare_checkpoints(drawn, "all", **settings)
-
-
-def test_a_pair_is_compared_with_usleeps_in_both_orders(archive, nights):
-    night, sites = nights[nights.recording == "b1"], {"channels": ["F3", "C3"]}
-    ours = evaluate([network()], archive, plan_montages(night, "pairs", **sites)).counts.assign(checkpoint="ours")
-    plan = plan_montages(night, "pairs", usleep=True, **sites)
-    theirs = evaluate([network("usleep")], archive, plan).counts.assign(checkpoint="theirs")
-    settings = {"group_by": "subject", "n_bootstrap": 10, "seed": 0}
-    table = levels.compare_checkpoints(pd.concat([ours, theirs]), "pairs", **settings).dropna(subset="sites")
-    mf1 = {
-        rows.checkpoint.iloc[0]: dict(
-            zip(
-                rows.sites,
-                levels.score_table(rows.assign(dataset=rows.sites)).query("level == 'dataset'").mf1,
-                strict=True,
-            )
-        )
-        for rows in (ours, theirs)
-    }
-    expected = {
-        "F3&F3": mf1["theirs"]["F3&F3"] - mf1["ours"]["F3"],
-        "C3&C3": mf1["theirs"]["C3&C3"] - mf1["ours"]["C3"],
-        "F3&C3": mf1["theirs"]["F3&C3"] - mf1["ours"]["F3&C3"],
-        "C3&F3": mf1["theirs"]["C3&F3"] - mf1["ours"]["F3&C3"],
-    }
-    assert dict(zip(table.sites, table.difference, strict=True)) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("name", ["anysleep", "usleep"])
-def test_both_eogs_fold_into_one_row_of_the_matrix(archive, nights, name):
-    usleep = name == "usleep"
-    plan = plan_montages(nights, "pairs", usleep=usleep, channels=["EOG", "F3", "F4", "C3", "C4", "O1", "O2"])
-    counts = evaluate([network(name)], archive, plan).counts.assign(checkpoint=name)
-    pairs = levels.pair_table(counts)
-    assert len(counts) == 3 * (64 if usleep else 36) and len(pairs) == (49 if usleep else 28)
-    assert (pairs.n_recordings == 3).all()
-    scores = [metrics_of_confusion(confusion).mf1 for confusion in levels.confusions_of(counts)]
-    by_sites = counts.assign(mf1=scores).groupby("sites").mf1.mean()  # as many montages in every night
-    cells = pairs.set_index(["first", "second"]).mf1
-    assert cells["F3", "EOG"] == pytest.approx(by_sites["F3&EOG"])
-    assert cells["C4", "C4"] == pytest.approx(by_sites["C4&C4" if usleep else "C4"])
-    if usleep:
-        assert cells["EOG", "EOG"] == pytest.approx(by_sites["EOG&EOG"])
-    else:
-        assert cells["EOG", "EOG"] == pytest.approx((2 * by_sites["EOG"] + by_sites["EOG&EOG"]) / 3)
-
-
-def test_the_matrix_is_symmetric_but_for_usleep():
-    import matplotlib.pyplot as plt
-
-    cells = {"first": ["F3", "F3", "EOG"], "second": ["F3", "EOG", "EOG"], "mf1": [0.5, 0.6, 0.7]}
-    drawn = {}
-    for network_name in ("anysleep", "usleep"):
-        _, ax = plt.subplots()
-        pairs = pd.DataFrame(cells | {"checkpoint": "x", "network": network_name})
-        plot_pair_matrix(pairs, ax, sites=["EOG", "F3"])
-        drawn[network_name] = ax.collections[0].get_array().filled(np.nan).reshape(2, 2)
-    np.testing.assert_array_equal(drawn["anysleep"], [[0.7, 0.6], [0.6, 0.5]])
-    np.testing.assert_array_equal(drawn["usleep"], [[0.7, np.nan], [0.6, 0.5]])
-
-
-def test_the_curve_has_a_line_for_every_checkpoint_and_number_of_eog(drawn):
-    import matplotlib.pyplot as plt
-
-    _, ax = plt.subplots()
-    curve = levels.channel_curve(drawn, "subject", n_bootstrap=10, seed=0)
-    assert plot_channel_draws(curve, ax) is ax
-    lines = {line.get_label(): line.get_ydata() for line in ax.lines}
-    assert list(lines) == ["seed0, no EOG", "seed0, 1 EOG", "seed1, no EOG", "seed1, 1 EOG"]
-    expected = curve[(curve.checkpoint == "seed1") & (curve.n_eog == 1)].sort_values("n_eeg").mf1
-    assert lines["seed1, 1 EOG"].tolist() == expected.tolist()
-
-
 def test_validation_of_usleep_reads_one_pair_that_the_seed_decides(archive):
     model = network("usleep")
     pairs = stage_night(model, archive, "toy", "a1")
@@ -432,8 +211,10 @@ def test_a_network_that_may_know_the_persons_is_named():
 def test_what_a_network_learned_from_counts_all_its_trainings():
     model = network("usleep")
     assert learned_from(model) == []  # does not say
-    model.provenance = {"data": ["b"], "fine_tuned_from": {"data": ["c", "a"], "fine_tuned_from": {}}}
+    model.provenance = {"data": ["b"], "fine_tuned_from": {"data": ["c", "a"]}}
     assert learned_from(model) == ["a", "b", "c"]
+    model.provenance["fine_tuned_from"] = {}  # a released network
+    assert learned_from(model) == ["b", "unknown"]
 
 
 def test_a_night_that_cannot_be_staged_is_a_row_with_the_reason(archive, nights, tmp_path):

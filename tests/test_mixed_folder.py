@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from test_readers import (
+from test_recordings import stage, write_discontinuous
+from toy_formats import (
     EEG_UV,
     EOG_UV,
     RATE_HZ,
@@ -19,7 +20,6 @@ from test_readers import (
     write_utime,
     write_wfdb,
 )
-from test_recordings import stage, write_discontinuous
 
 from anysleep.data import preprocess
 from anysleep.data.archive import Archive

@@ -1,12 +1,9 @@
 """Cohorts staged night by night: right, the same however often they were stopped, and nothing done twice."""
 
-import hashlib
 import json
 import multiprocessing
 import os
 import signal
-import threading
-import time
 import weakref
 from collections import Counter
 from pathlib import Path
@@ -15,60 +12,27 @@ from shutil import copytree
 import h5py
 import numpy as np
 import pandas as pd
-import psutil
 import pytest
 import torch
+import toy_predictions
 from filelock import FileLock
-from test_recordings import signal as edf_signal
-from test_recordings import write_edf
+from toy_predictions import N_NIGHTS, RESOLUTIONS, done, load, predict, write_archive, written
 from toy_training import RATE_HZ, toy_network
 
 from anysleep.analysis.predictions import Predictions
 from anysleep.analysis.reliance import channel_reliance, leave_one_out
-from anysleep.data.archive import Archive, DatasetFiles, NightWriter, assemble_archive
+from anysleep.data.archive import Archive, DatasetFiles, assemble_archive
 from anysleep.evaluation import stage_night, voted_hypnogram
 from anysleep.files import NpzWriter
 from anysleep.inference import stage_montages
 from anysleep.models import load_checkpoint, save_checkpoint
-from anysleep.prediction import jobs_of_archive, jobs_of_files, workers, write_predictions
-from anysleep.prediction.jobs import ArchivedNight, Night, RecordedFile
+from anysleep.prediction import jobs_of_archive, write_predictions
+from anysleep.prediction.jobs import ArchivedNight, Night
 from anysleep.prediction.nights import Wanted, stage_nights
 from anysleep.runs import Run
 
-N_NIGHTS, RESOLUTIONS = 5, [1, 4]
-
-
-def write_archive(path: Path, n_nights: int = N_NIGHTS, dataset: str = "toy", names=None) -> Path:
-    """Nights of 6 to 8 epochs, the second without labels, the third with a pause; each says how it was prepared."""
-    files = []
-    for i in range(n_nights):
-        rng, name, n_epochs = np.random.default_rng(i), names[i] if names else f"n{i}", 6 + i % 3
-        file = path.with_name(f"{path.stem}-{i}.h5")
-        with NightWriter(file, name, n_epochs, RATE_HZ) as night:
-            for channel in ("F3", "C3", "E1"):
-                night.add_channel(channel, rng.standard_normal(n_epochs * 30 * RATE_HZ).astype(np.float32))
-            if i != 1:
-                night.add_hypnogram(rng.integers(0, 5, n_epochs).astype(np.int8))
-            night.add_spans("gaps", np.array([[60.0, 80.0]] if i == 2 else []))
-            night.describe(pd.DataFrame(), {"prepared": json.dumps({"key": f"{name} as it is", "facts": {}})})
-        files.append((file, name))
-    return assemble_archive(path, [DatasetFiles(dataset, ["F3", "C3"], ["E1"], files)], RATE_HZ)
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory):
-    return write_archive(tmp_path_factory.mktemp("toy") / "toy.h5")
-
-
-@pytest.fixture(scope="module")
-def checkpoints(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("checkpoints")
-    return {name: save_checkpoint(folder / f"{name}.pth", toy_network(name), {}) for name in ("anysleep", "usleep")}
-
-
-@pytest.fixture
-def checkpoint(checkpoints):
-    return checkpoints["anysleep"]
+archive, counted = toy_predictions.archive, toy_predictions.counted
+checkpoints, checkpoint = toy_predictions.checkpoints, toy_predictions.checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -77,48 +41,6 @@ def peace(archive, checkpoints, tmp_path_factory):
     folder = tmp_path_factory.mktemp("peace")
     predict(folder, checkpoints["anysleep"], archive)
     return folder
-
-
-def predict(folder, checkpoint, archive, channels=(), resolutions=RESOLUTIONS, n_devices=1):
-    """As the notebook does."""
-    jobs = jobs_of_archive(load_checkpoint(checkpoint), archive, channels)
-    run = Run(None, folder, "id")
-    settings = {"write_logits": True, "device": "cpu", "n_devices": n_devices}
-    tables = write_predictions(run, checkpoint, jobs, resolutions, **settings)
-    nights, attention = tables["nights"], tables["attention"]
-    run.table("nights", nights)
-    run.table("attention", attention)
-    return nights, attention
-
-
-def written(folder: Path) -> dict[str, bytes]:
-    """Every file of a run, the hidden ones too, but for the lock."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
-
-
-@pytest.fixture
-def counted(monkeypatch):
-    """How often each night was read and staged in this process."""
-    counts = {"read": Counter(), "stage": Counter()}
-    for cls, name in ((ArchivedNight, "read"), (RecordedFile, "read"), (Night, "stage")):
-        original = getattr(cls, name)
-
-        def count(self, *arguments, original=original, counter=counts[name]):
-            counter[self.recording] += 1
-            return original(self, *arguments)
-
-        monkeypatch.setattr(cls, name, count)
-    return counts
-
-
-def done(folder: Path) -> list[Path]:
-    return list((folder / "nights").glob("[!.]*.npz"))
-
-
-def load(folder, output):
-    with np.load(folder / f"{output}.npz") as content:
-        return dict(content)
 
 
 def test_the_files_hold_what_the_network_says(archive, checkpoint, peace):
@@ -245,21 +167,6 @@ def test_an_archive_may_grow_or_move(checkpoint, tmp_path, counted):
     assert len(nights) == 4 and counted["stage"] == Counter(f"n{i}" for i in range(4))
 
 
-def test_an_archive_that_does_not_say_how_it_was_prepared_counts_as_a_whole(checkpoint, tmp_path, counted):
-    archive = write_archive(tmp_path / "toy.h5", 2)
-    with h5py.File(archive, "r+") as file:
-        for night in file["toy"].values():
-            del night.attrs["prepared"]
-        del file["toy/n0/hypnogram"]  # now only their names tell them apart
-    for _ in range(2):
-        predict(tmp_path / "run", checkpoint, archive)
-    assert counted["stage"] == Counter(n0=1, n1=1)
-    with h5py.File(archive, "r+") as file:
-        file["toy/n1/PSG/F3"][0] = 1
-    predict(tmp_path / "run", checkpoint, archive)
-    assert counted["stage"] == Counter(n0=2, n1=2)
-
-
 @pytest.mark.parametrize("where", ["read", "stage"])
 def test_a_night_that_fails_is_a_row_and_is_tried_again(where, archive, checkpoint, peace, tmp_path, monkeypatch):
     cls = {"read": ArchivedNight, "stage": Night}[where]
@@ -371,158 +278,12 @@ def test_a_resolution_that_cannot_be_or_a_second_run_stops_before_any_work(archi
     assert not counted["read"]
 
 
-def test_only_the_data_sets_that_are_named_are_staged(checkpoint, tmp_path):
-    parts = []
-    for dataset in ("a", "b", "c"):
-        file = write_archive(tmp_path / f"{dataset}.h5", 1, dataset)
-        parts.append(DatasetFiles(dataset, ["F3", "C3"], ["E1"], [(file, f"{dataset}/n0")]))
-    archive, model = assemble_archive(tmp_path / "all.h5", parts, RATE_HZ), load_checkpoint(checkpoint)
-    assert [job.dataset for job in jobs_of_archive(model, archive, datasets=["c", "a"])] == ["a", "c"]
-    assert [job.dataset for job in jobs_of_archive(model, archive)] == ["a", "b", "c"]
-    with pytest.raises(ValueError, match=r"no nights of mass-c1; its data sets are a, b, c"):
-        jobs_of_archive(model, archive, datasets=["a", "mass-c1"])
-
-
 def test_every_night_names_the_network(archive, checkpoints, tmp_path):
     for name, checkpoint in checkpoints.items():
         nights, _ = predict(tmp_path / name, checkpoint, archive, channels=["F3", "E1"])
         assert (nights.network == name).all()
         with Predictions(tmp_path / name) as predictions:
             assert predictions.network == name
-
-
-def test_an_archive_of_another_rate_is_refused(archive, checkpoints):
-    network = toy_network()
-    network.sampling_rate_hz = 8
-    with pytest.raises(ValueError, match="the archive has 4 Hz, the network needs 8 Hz"):
-        jobs_of_archive(network, archive)
-
-
-@pytest.fixture
-def edf_files(tmp_path):
-    """One that is no EDF, one without a date, one of another length."""
-    (tmp_path / "bad.edf").write_bytes(b"bad")
-    files = [tmp_path / name for name in ("bad.edf", "Ann Smith.edf", "Bob.edf")]
-    for path, seconds in zip(files[1:], (90, 120), strict=True):
-        write_edf(path, [edf_signal("EEG Cz", 64, seconds=seconds), edf_signal("EOG", 32, seconds=seconds)])
-    return files
-
-
-def predict_files(folder, checkpoint, files, **naming):
-    jobs = jobs_of_files(load_checkpoint(checkpoint), files, ["EEG Cz", "EOG"], **naming)
-    return write_predictions(Run(None, folder, "id"), checkpoint, jobs, [1, 2], device="cpu")["nights"]
-
-
-def test_files_are_called_after_what_they_hold(edf_files, checkpoint, tmp_path, counted):
-    hashes = [f"night-{hashlib.sha256(file.read_bytes()).hexdigest()[:8]}" for file in edf_files[1:]]
-    for _ in range(2):  # the second time only the bad one is tried again
-        nights = predict_files(tmp_path / "run", checkpoint, edf_files)
-        assert nights.recording.tolist() == ["file-1", *hashes] and nights.status.tolist() == ["failed", "ok", "ok"]
-        assert {key: len(stages) for key, stages in load(tmp_path / "run", "r2/predictions").items()} == {
-            f"files_{hashes[0]}": 6,
-            f"files_{hashes[1]}": 8,
-        }
-    assert counted["read"].total() == 4 and counted["stage"].total() == 2
-    nights = predict_files(tmp_path / "run", checkpoint, edf_files, name_by_file=True)
-    assert nights.recording.tolist() == ["bad", "Ann Smith", "Bob"] and counted["stage"].total() == 4
-
-
-def test_a_file_that_is_written_anew_or_gone_is_noticed(edf_files, checkpoint, tmp_path, counted):
-    predict_files(tmp_path / "run", checkpoint, edf_files)
-    os.utime(edf_files[1], (1, 1))
-    edf_files[2].unlink()
-    nights = predict_files(tmp_path / "run", checkpoint, edf_files)
-    assert nights.status.tolist() == ["failed", "ok", "failed"] and nights.recording[2] == "file-3"
-    assert counted["stage"].total() == 3
-
-
-def test_what_is_written_does_not_tell_the_files_names(edf_files, checkpoint, tmp_path):
-    predict_files(tmp_path / "run", checkpoint, edf_files).to_csv(tmp_path / "run" / "nights.csv")
-    for name, content in written(tmp_path / "run").items():
-        assert not any(word in name.encode() + content for word in (b"Ann", b"Smith", b"Bob"))
-
-
-def test_the_same_recording_under_two_names_counts_once(edf_files, checkpoint, tmp_path):
-    twin = tmp_path / "twin.edf"
-    twin.write_bytes(edf_files[1].read_bytes())
-    jobs = jobs_of_files(load_checkpoint(checkpoint), [*edf_files, twin], ["EEG Cz", "EOG"])
-    tables = write_predictions(Run(None, tmp_path / "run", "id"), checkpoint, jobs, [1], device="cpu")
-    nights, attention = tables["nights"], tables["attention"]
-    assert nights.status.tolist() == ["failed", "ok", "ok", "failed"]  # the first is none
-    assert not attention.duplicated(["recording", "module", "channel"]).any() and len(attention) > 0
-    assert nights.reason[3] == "the same recording as number 2"
-    assert len(load(tmp_path / "run", "r1/predictions")) == 2
-    with pytest.raises(ValueError, match="nights 1 and 2 would both be files_Bob in the results"):
-        predict_files(tmp_path / "run", checkpoint, [edf_files[2]] * 2, name_by_file=True)
-
-
-def stop_two_workers(stop, folder: Path, checkpoint: Path, archive: Path) -> None:
-    """A run on two devices, in a process of its own, which `stop(process, workers)` stops after four more nights."""
-    n_before = len(done(folder))
-    process = multiprocessing.get_context("fork").Process(
-        target=predict, args=(folder, checkpoint, archive), kwargs={"n_devices": 2}
-    )
-    process.start()
-    while len(done(folder)) < n_before + 4:
-        assert process.is_alive()
-        time.sleep(0.01)
-    children = psutil.Process(process.pid).children()
-    started = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
-    stop(process, started)
-    process.join(60)
-    _, alive = psutil.wait_procs(started, timeout=10)
-    assert len(started) == 2 and not alive and process.exitcode
-    assert n_before + 4 <= len(done(folder)) and not (folder / "nights.csv").exists()
-
-
-def test_two_devices_however_stopped_write_what_one_writes(checkpoint, tmp_path, capfd):
-    """The run is asked to stop, then loses a worker; its workers do not outlive it."""
-    archive = write_archive(tmp_path / "many.h5", n_nights=60)
-    predict(tmp_path / "one", checkpoint, archive)
-    run = (tmp_path / "two", checkpoint, archive)
-    stop_two_workers(lambda process, _: process.terminate(), *run)
-    n_before = len(done(tmp_path / "two"))
-    stop_two_workers(lambda _, started: started[0].kill(), *run)
-    said = capfd.readouterr().err
-    assert "RuntimeError: the process of cpu ended (SIGKILL) at n" in said
-    assert n_before + (60 - n_before) // 2 <= len(done(tmp_path / "two")) < 60  # the other worker has gone on
-    predict(*run)
-    assert written(tmp_path / "two") == written(tmp_path / "one")
-
-
-def test_interrupted_it_ends_its_workers(archive, checkpoint, tmp_path):
-    def interrupt():
-        while len(multiprocessing.active_children()) < 2:
-            time.sleep(0.05)
-        time.sleep(0.5)  # now it waits for their results
-        os.kill(os.getpid(), signal.SIGINT)
-
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-    threading.Thread(target=interrupt).start()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            predict(tmp_path, checkpoint, archive, n_devices=2)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert not multiprocessing.active_children() and not (tmp_path / "nights.csv").exists()
-
-
-def test_an_error_in_a_worker_is_told(archive, checkpoint, tmp_path):
-    """Here the checkpoint is gone when the worker wants to load it."""
-    jobs = jobs_of_archive(load_checkpoint(checkpoint), archive)
-    tasks = [(tmp_path / f"{job.recording}.npz", job) for job in jobs]
-    wanted, device = Wanted("", (1,), write_logits=False), torch.device("cpu")
-    with pytest.raises(RuntimeError, match=r"ended \(FileNotFoundError.*gone.pth'?\) at n0 or .*; 5 are not done"):
-        list(workers.stage_on_many(tmp_path / "gone.pth", wanted, tasks, [device]))
-
-
-def test_more_devices_than_there_are_are_refused(monkeypatch):
-    assert workers.choose_devices("cpu", 3) == [torch.device("cpu")] * 3
-    monkeypatch.setattr(workers, "choose_device", torch.device)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert workers.choose_devices("cuda", 2) == [torch.device("cuda:0"), torch.device("cuda:1")]
-    with pytest.raises(ValueError, match="n_devices is 3, but of cuda there is 2"):
-        workers.choose_devices("cuda", 3)
 
 
 def test_leaving_out_each_channel_gives_its_table(archive, checkpoints, tmp_path):
@@ -552,13 +313,3 @@ def test_a_checkpoint_that_is_replaced_meanwhile_stops_the_run(checkpoints, arch
     wanted = Wanted("of another file", (1,), write_logits=False)
     with pytest.raises(RuntimeError, match="has been replaced since the run began"):
         next(stage_nights(checkpoint, wanted, [(tmp_path / "n.npz", jobs[0])], torch.device("cpu")))
-
-
-def test_a_file_without_a_header_at_the_start_is_not_taken_later(edf_files, checkpoint, tmp_path):
-    file = tmp_path / "late.edf"
-    file.write_bytes(b"")
-    model = load_checkpoint(checkpoint)
-    (job,) = jobs_of_files(model, [file], [])
-    file.write_bytes(edf_files[1].read_bytes())
-    with pytest.raises(OSError, match="could not be read when the run began"):
-        job.read(model)

@@ -3,7 +3,7 @@
 import h5py
 import numpy as np
 import pytest
-from test_readers import EEG_UV, EOG_UV, SECONDS, write_dod, write_utime
+from toy_formats import EEG_UV, EOG_UV, SECONDS, write_dod, write_utime
 
 from anysleep.data import read_recording
 
