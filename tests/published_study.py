@@ -212,7 +212,8 @@ class Study:
             table = pd.DataFrame({"predictions_per_epoch": rows.predictions_per_epoch})
             table = table.assign(**self.scored(rows.value, "mean", scale, 0.05 * scale), network=rows.network)
             table = table.assign(trait=trait, datasets="+".join(datasets), measure=rows.measure, baseline=baseline)
-            table = with_seconds(table.assign(group_by="recording", n_recordings=100, control=baseline * 1.02))
+            n_recordings = 124 if datasets == ISRUC else sum(self.sizes[name] for name in datasets)
+            table = with_seconds(table.assign(group_by="recording", control=baseline * 1.02, n_recordings=n_recordings))
             sd = {"sd_of_recordings": guess["rmse_of_124_recordings"], "sd_of_persons": guess["rmse_of_116_persons"]}
             table = table.assign(n_repetitions=50, **(sd if trait == "age" else dict.fromkeys(sd, np.nan)))
             table["p"] = np.where(table.predictions_per_epoch == 128, 0.02, np.nan)

@@ -11,6 +11,7 @@ from published_study import Study, write_run
 
 from anysleep.analysis.paper.collected import average_trained, describe_runs, find_runs, read_tables
 from anysleep.analysis.paper.ledger import KEY, TOLERANCES, ledger, mf1_table, tolerance_table
+from anysleep.figures.paper import plot_traits
 from anysleep.published.results import read_results
 from anysleep.stages import STAGES
 
@@ -242,11 +243,11 @@ def say_learned_from(run, datasets):
     path.write_text(json.dumps(provenance | {"learned_from": dict(roles)}))
 
 
-def test_a_network_that_learned_from_held_out_data_is_not_compared(published, study, tmp_path):
+def test_a_network_that_learned_from_other_data_is_not_compared(published, study, tmp_path):
     folder = copied(study, tmp_path, "04_evaluate.usleep")
     sizes = published[published.result == "recordings_per_dataset"]
     as_published = sizes.dataset[sizes.held_out == "no"].tolist()
-    one_more, all_more = [*as_published, "dodh"], [[*as_published, "dodo", "dodh"]] * 3
+    one_more, all_more = [*as_published, "dodh"], [[*as_published, "my-lab", "dodh"]] * 3
     say_learned_from(folder / "04_evaluate.usleep", [one_more, as_published, as_published])
     rows = ledger(published, tables_of(folder)).set_index(["result", "dataset", "network"])
     assert rows.n_runs["mf1_per_dataset", "abc", "usleep"] == rows.n_runs["mf1_per_dataset", "dodh", "usleep"] == 2
@@ -256,7 +257,7 @@ def test_a_network_that_learned_from_held_out_data_is_not_compared(published, st
     rows = ledger(published, tables)
     of_usleep = rows[(rows.result == "mf1_per_dataset") & (rows.network == "usleep")]
     assert (of_usleep.verdict == "not measured").all() and not of_usleep["run"].any()
-    expected = "only of networks that have learned from held-out data sets (dodh, dodo)"
+    expected = "only of networks that have learned from other data sets than the published ones (dodh, my-lab)"
     assert set(of_usleep.reason) == {expected}
     assert mf1_table(rows, published, tables).ours.isna().all()
 
@@ -267,6 +268,9 @@ def test_a_network_that_learned_from_fewer_data_sets_gets_a_note(published, stud
     rows = ledger(published, tables_of(folder)).set_index(["result", "dataset", "network"])
     note = rows.note["mf1_per_dataset", "cfs", "usleep"]
     assert note == "trained on 1 of the 13 data sets; trained on 2 of the 13 data sets"
+    say_learned_from(folder / "04_evaluate.usleep", [["abc", "unknown"]] * 3)
+    rows = ledger(published, tables_of(folder)).set_index(["result", "dataset", "network"])
+    assert rows.note["mf1_per_dataset", "cfs", "usleep"] == "tuned from weights that do not say their data"
 
 
 def test_a_checkpoint_of_two_runs_of_04_is_one_trained_network(published, study, tmp_path):
@@ -287,6 +291,42 @@ def test_folds_by_recording_go_before_folds_by_person_which_get_a_note(published
     alone = ledger(published, {"07_traits/summary": by_person})
     traits = alone[alone.result == "age_rmse_isruc"]
     assert set(traits.note) == {"grouped by person, published by recording; 5 folds, published leaving one out"}
+
+
+@pytest.mark.parametrize(
+    ("table", "result", "note"),
+    [
+        ("06_arousals/counts", "arousal_scores_as_published", "2 recordings, 115 as published"),
+        ("06_arousals/counts", "stage_share_of_arousal_time", "2 recordings, 115 as published"),
+        ("04_evaluate/all/counts", "mf1_per_dataset", "2 recordings, 53 as published"),
+        ("04_evaluate/drawn/channel_study", "mf1_by_eeg_channels", "2 recordings, 643 as published"),
+        ("07_traits/summary", "sex_mf1_isruc", "2 recordings, 126 as published"),
+        ("07_traits/summary", "osa_mf1_dod", "2 recordings, 80 as published"),
+    ],
+)
+def test_fewer_recordings_than_published_get_a_note(published, tables, table, result, note):
+    given = tables[table]
+    few = given.assign(n_recordings=2) if "n_recordings" in given else given.groupby("run").head(2)
+    if table == "04_evaluate/all/counts":
+        few = given[given.dataset == "mass-c1"].groupby(["run", "checkpoint"]).head(2)
+    rows = ledger(published, tables | {table: few})
+    assert note in set(rows.note[(rows.result == result) & (rows.verdict != "not measured")])
+    whole = ledger(published, tables)
+    assert not whole.note[whole.result == result].any()
+
+
+def test_the_figure_and_the_ledger_choose_the_same_run_of_a_trained_network(published, tables):
+    summary = tables["07_traits/summary"]
+    osa = summary[(summary.trait == "dataset") & (summary.network == "anysleep")]
+    first = osa.assign(run="a first by name", channels="C3-M2", mean=0.1)
+    second = osa.assign(run="b", n_repetitions=2, mean=0.2)
+    both = {"07_traits/summary": pd.concat([first, second, summary])}
+    rows = ledger(published, both)
+    ours = rows[rows.result == "osa_mf1_dod"]
+    ax = next(ax for ax in plot_traits(both, published).axes if "DOD-O" in ax.get_title(loc="left") + ax.get_title())
+    line = next(line for line in ax.lines if line.get_label().startswith("AnySleep"))
+    drawn = dict(zip(np.round(30 / line.get_xdata()).astype(int), line.get_ydata(), strict=True))
+    assert drawn == pytest.approx(dict(zip(ours.predictions_per_epoch, ours.ours, strict=True)))
 
 
 def test_the_mf1_table_has_all_data_sets_and_ours_beside_them(published, tables):

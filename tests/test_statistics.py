@@ -9,7 +9,13 @@ import pytest
 import yasa
 
 from anysleep.analysis.predictions import Predictions
-from anysleep.analysis.statistics import STATISTICS, lasting_states, sleep_statistics, statistics_table
+from anysleep.analysis.statistics import (
+    STATISTICS,
+    change_from_coarsest,
+    lasting_states,
+    sleep_statistics,
+    statistics_table,
+)
 from anysleep.figures.statistics import CHANGING, plot_statistics
 from anysleep.stages import N2, PUBLISHED_RESOLUTIONS, REM, UNSCORED, WAKE
 
@@ -188,6 +194,18 @@ def test_the_table_has_a_row_a_night_and_resolution(table):
     )
     expected = sleep_statistics(predictions.hypnogram("toy", "b", 8), 8)
     assert rows.iloc[4][names].tolist() == pytest.approx(expected[names].tolist(), nan_ok=True)
+
+
+def test_a_night_that_lacks_a_statistic_somewhere_is_left_out_and_counted(table):
+    _, rows = table
+    rows = rows.assign(WASO=[1.0, 2.0, 4.0, 10.0, 30.0, np.nan], SOL=5.0)
+    changes, coarsest = change_from_coarsest(rows, "WASO")
+    assert changes.index.tolist() == [("toy", "a")] and coarsest.tolist() == [1]
+    assert changes.iloc[0].to_dict() == {30: 0, 3.75: 1, 0.46875: 3}
+    titles = [ax.get_title(loc="left") for ax in plot_statistics(rows).axes]
+    assert [title.endswith(", 1 of 2 nights") for title in titles] == [name == "WASO" for name in CHANGING]
+    fewer = rows[(rows.recording == "a") | (rows.predictions_per_epoch != 64)]  # never staged at 64: lacks nothing
+    assert len(change_from_coarsest(fewer, "WASO")[0]) == 2
 
 
 def test_the_figure_shows_the_change_from_the_coarsest(table):

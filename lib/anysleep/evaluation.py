@@ -15,6 +15,7 @@ from anysleep.ahead import work_ahead
 from anysleep.analysis.calibration import fit_temperature, reliability, review_curve
 from anysleep.analysis.levels import COUNTS
 from anysleep.analysis.metrics import confusion_matrix
+from anysleep.analysis.predictions import UNKNOWN
 from anysleep.data.archive import Archive
 from anysleep.data.splits import Split, split_id
 from anysleep.inference import (
@@ -304,8 +305,13 @@ def warn_of_other_split(model: SleepNetwork, split: Split) -> None:
 
 
 def learned_from(model: SleepNetwork) -> list[str]:
-    """Data sets that the network, or one it was tuned from, was trained on. Released files do not say theirs."""
-    return sorted({dataset for provenance in _trainings(model) for dataset in provenance.get("data", [])})
+    """Data sets that the network, or one it was tuned from, was trained on.
+
+    Released files do not say theirs: of those there is nothing, of one tuned from them also 'unknown'.
+    """
+    trainings = list(_trainings(model))
+    datasets = {dataset for provenance in trainings for dataset in provenance.get("data", [])}
+    return sorted(datasets | ({UNKNOWN} if trainings and "fine_tuned_from" in trainings[-1] else set()))
 
 
 def _trainings(model: SleepNetwork) -> Iterator[dict[str, Any]]:

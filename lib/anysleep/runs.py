@@ -87,7 +87,7 @@ class Run:
         for suffix, metadata in {"png": {}, "svg": {"Date": None}}.items():
             with written_whole(self.path(f"figures/{name}.{suffix}")) as temporary:
                 with plt.rc_context({"svg.hashsalt": name}):
-                    figure.savefig(temporary, dpi=200, bbox_inches="tight", metadata=metadata)
+                    figure.savefig(temporary, dpi=200, metadata=metadata)
         plt.close(figure)  # the notebook shows what is returned; an open figure would show twice
         return Image(self.folder / f"figures/{name}.png", retina=True, alt=name)
 

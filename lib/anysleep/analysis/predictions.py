@@ -3,12 +3,13 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 UNKNOWN = "unknown"
-"""The network of predictions that do not say which one made them."""
+"""The network of predictions that do not say it; the data sets of a training that does not."""
 
 
 class Predictions:
@@ -60,9 +61,17 @@ class Predictions:
     @property
     def made_from(self) -> dict[str, str]:
         """SHA-256 of the checkpoint that staged the nights, as `Run.inputs` takes it; empty where it is not known."""
-        provenance = self.folder / "provenance.json"
-        inputs = json.loads(provenance.read_text())["inputs_sha256"] if provenance.is_file() else {}
+        inputs = self._provenance().get("inputs_sha256", {})
         return {role: digest for role, digest in inputs.items() if role == "checkpoint"}
+
+    @property
+    def learned_from(self) -> dict[str, list[str]]:
+        """What that checkpoint was trained on, as `Run.learned_from` takes it; empty where it is not known."""
+        return self._provenance().get("learned_from", {})
+
+    def _provenance(self) -> dict[str, Any]:
+        path = self.folder / "provenance.json"
+        return json.loads(path.read_text()) if path.is_file() else {}
 
     def of(self, recordings: pd.DataFrame) -> pd.DataFrame:
         """The rows (columns dataset, recording) that are staged at every resolution. ValueError where none is."""

@@ -131,6 +131,28 @@ def statistics_table(predictions: Predictions, nights: pd.DataFrame) -> pd.DataF
     return table[[*list(table)[:4], *(name for name in STATISTICS if name in table)]]
 
 
+def change_from_coarsest(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.Series]:
+    """How one statistic changes within each night, and what it is at the coarsest resolution.
+
+    Nights that lack the statistic at one of their resolutions are left out: without 30 s of sleep in a row there is no
+    sleep onset, and a line would tell of other nights at each of its points.
+
+    Parameters
+    ----------
+    table
+        As from `statistics_table`, or several of those with a column `trained`.
+
+    Returns
+    -------
+    A row a night and a column for each of the seconds per prediction; and a value a night.
+    """
+    night = [column for column in ("trained", "dataset", "recording") if column in table]
+    lacks = table[name].isna().groupby([table[column] for column in night]).transform("any")
+    wide = table[~lacks].pivot(index=night, columns="seconds_per_prediction", values=name)
+    coarsest = wide[wide.columns.max()]
+    return wide.sub(coarsest, axis=0), coarsest
+
+
 def uncertainty(hypnodensity: np.ndarray) -> pd.Series:
     """Mean probability of the chosen stage, and mean entropy in bits, of probabilities (P, 5)."""
     entropy_bits = -(hypnodensity * np.log2(np.clip(hypnodensity, 1e-12, None))).sum(axis=1)

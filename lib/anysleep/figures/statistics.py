@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from anysleep.analysis.statistics import STATISTICS
+from anysleep.analysis.statistics import STATISTICS, change_from_coarsest
 
 CHANGING = {
     "TST": "total sleep time",
@@ -34,16 +34,19 @@ def plot_statistics(table: pd.DataFrame) -> Figure:
 
 def plot_statistic(table: pd.DataFrame, name: str, ax: Axes) -> Axes:
     """Median over nights of the change within a night, and where the middle half of the nights lies."""
-    wide = table.pivot(index=["dataset", "recording"], columns="seconds_per_prediction", values=name)
-    coarsest = wide[wide.columns.max()]
-    changes, unit = wide.sub(coarsest, axis=0), STATISTICS[name][0].replace("count", "a night")
+    changes, coarsest = change_from_coarsest(table, name)
+    n_nights, unit = len(table[["dataset", "recording"]].drop_duplicates()), STATISTICS[name][0]
+    unit = unit.replace("count", "a night")
     ax.axhline(0, color="black", linewidth=0.8, linestyle=":")
-    ax.fill_between(wide.columns, changes.quantile(0.25), changes.quantile(0.75), color=COLOUR, alpha=0.2, linewidth=0)
-    ax.plot(wide.columns, changes.median(), color=COLOUR, marker="o", markersize=4)
-    title = f"{CHANGING[name]}\nmedian {coarsest.median():.3g} {unit} at {wide.columns.max():g} s"
+    ax.fill_between(
+        changes.columns, changes.quantile(0.25), changes.quantile(0.75), color=COLOUR, alpha=0.2, linewidth=0
+    )
+    ax.plot(changes.columns, changes.median(), color=COLOUR, marker="o", markersize=4)
+    title = f"{CHANGING[name]}\nmedian {coarsest.median():.3g} {unit} at {changes.columns.max():g} s"
+    title += f", {len(changes)} of {n_nights} nights" if len(changes) < n_nights else ""
     ax.set_title(title, loc="left", fontsize="medium")
     ax.set_xscale("log", base=2)
-    ax.set_xticks(wide.columns, [f"{seconds:.2g}" for seconds in wide.columns], fontsize="small", rotation=45)
+    ax.set_xticks(changes.columns, [f"{seconds:.2g}" for seconds in changes.columns], fontsize="small", rotation=45)
     ax.minorticks_off()
     ax.set_ylabel(f"change ({unit})")
     if not ax.xaxis_inverted():

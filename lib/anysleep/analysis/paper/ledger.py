@@ -12,6 +12,7 @@ import pandas as pd
 
 from anysleep.analysis.paper.collected import LEARNED_FROM, Tables
 from anysleep.analysis.paper.measured import KEY, MEASURED, NUMBERS, SOURCES, dataset_scores
+from anysleep.analysis.predictions import UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def ledger(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     rows["verdict"] = np.where(rows.ours.isna(), "not measured", np.where(agrees, "within", "outside"))
     rows["n_runs"] = rows.n_runs.fillna(0).astype(int)
     rows["reason"] = [_reason(row) if row["verdict"] == "not measured" else "" for row in rows.to_dict("records")]
-    rows[["run", "note"]] = rows[["run", "note"]].fillna("")
+    rows[["run", "note"]] = rows[["run", "note"]].astype(object).fillna("")
     last = ["published", "sd", "ours", "low", "high", "tolerance", "verdict", "n_runs", "run", "note", "reason"]
     return rows[[*KEY, *last]]
 
@@ -155,16 +156,18 @@ def _average(measured: pd.DataFrame) -> pd.DataFrame:
 
 
 def _compare_trainings(measured: pd.DataFrame, published: pd.DataFrame, tables: Tables) -> dict[str, list[str]]:
-    """For each row the held-out data sets that its network has learned from, and its note with how many others."""
+    """For each row the data sets that its network has learned from but the published ones not, and its note."""
     sizes = published[published.result == "recordings_per_dataset"]
-    held_out, in_distribution = (set(sizes.dataset[sizes.held_out == answer]) for answer in ("yes", "no"))
+    as_published = set(sizes.dataset[sizes.held_out == "no"])
     said = tables.get(LEARNED_FROM, pd.DataFrame(columns=["trained", "dataset"]))
     known = {trained: set(names) for trained, names in said.groupby("trained").dataset}
-    spoilt_by = {trained: ", ".join(sorted(names & held_out)) for trained, names in known.items()}
+    spoilt_by = {trained: ", ".join(sorted(names - as_published - {UNKNOWN})) for trained, names in known.items()}
     fewer = {
-        trained: f"trained on {len(names & in_distribution)} of the {len(in_distribution)} data sets"
+        trained: "tuned from weights that do not say their data"
+        if UNKNOWN in names
+        else f"trained on {len(names)} of the {len(as_published)} data sets"
         for trained, names in known.items()
-        if not names >= in_distribution
+        if names != as_published
     }
     pairs = zip(measured.note, measured.trained, strict=True)
     notes = [[note if isinstance(note, str) else "", fewer.get(trained, "")] for note, trained in pairs]
@@ -174,5 +177,5 @@ def _compare_trainings(measured: pd.DataFrame, published: pd.DataFrame, tables: 
 
 def _reason(row: dict[str, object]) -> str:
     if not pd.isna(row["spoilt_by"]):
-        return f"only of networks that have learned from held-out data sets ({row['spoilt_by']})"
+        return f"only of networks that have learned from other data sets than the published ones ({row['spoilt_by']})"
     return "no run of " + MADE_BY[str(row["result"])].format(**row)

@@ -17,10 +17,14 @@ NUMBERS = ("predictions_per_epoch", "n_eeg", "n_eog")
 MEASURED = [*KEY, "ours", "low", "high", "trained", "run", "note"]
 
 ISRUC, DOD, MASS = "isruc-sg1+isruc-sg2+isruc-sg3", "dodh+dodo", "mass-c1+mass-c3"
+AGES_OF_ISRUC = 124
+"""Of its 126 test recordings; the age of two is not known."""
+N_MANY_CHANNELS = 643
+"""Recordings of the published channel study."""
 DOD_MONTAGE = {"C3-M2", "F3-F4", "F3-M2", "F4-O2", "F3-O1", "EOG1", "EOG2"}
 """The fixed montage of the published OSA analysis."""
 MANY_CHANNELS = frozenset("abc chat dcsm dodh dodo hpap isruc-sg1 isruc-sg2 isruc-sg3 mass-c1 mass-c3 phys".split())
-"""Data sets with at least 6 EEG and 1 EOG channels: the 643 recordings of the published channel study."""
+"""Data sets with at least 6 EEG and 1 EOG channels, those of the published channel study."""
 ALL_SITES = MANY_CHANNELS - {"dodh", "dodo"}
 """Those of them in which every recording has F3, F4, C3, C4, O1, O2 and EOG; the pairs need these."""
 FULL_SIZE = {"usleep": 3114337, "anysleep": 3157856, "anysleep_early_fusion": 3131601, "anysleep_late_fusion": 3137356}
@@ -31,6 +35,17 @@ def _rows(table: pd.DataFrame, **columns: object) -> pd.DataFrame:
     """With the columns `KEY` and note; texts and numbers that do not matter are empty and missing."""
     empty = {name: pd.NA if name in NUMBERS else "" for name in [*KEY, "note"] if name not in table}
     return table.assign(**(empty | columns)).astype(dict.fromkeys(NUMBERS, "Int64"))
+
+
+def _note_of_part(rows: pd.DataFrame, published: pd.DataFrame) -> list[str]:
+    """For each row whether its `n_recordings` are all of the published test; empty where they are."""
+    sizes = published[published.result == "recordings_per_dataset"].set_index("dataset").value
+    totals = [sum(sizes.get(name, np.nan) for name in names.split("+")) for names in rows.dataset]
+    with_age = [AGES_OF_ISRUC if names == ISRUC else total for names, total in zip(rows.dataset, totals, strict=True)]
+    return [
+        "" if pd.isna(total) or n in (total, known) else f"{n} recordings, {total:.0f} as published"
+        for n, total, known in zip(rows.n_recordings, totals, with_age, strict=True)
+    ]
 
 
 def _recordings_per_dataset(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
@@ -50,13 +65,7 @@ def dataset_scores(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     nights = counts.drop_duplicates(["run", "checkpoint", "dataset", "recording"])
     sizes = nights.groupby(["run", "checkpoint", "dataset"]).size().reset_index(name="n_recordings")
     rows = rows.merge(sizes, on=["run", "checkpoint", "dataset"]).rename(columns={"estimate": "ours"})
-    sizes_published = published[published.result == "recordings_per_dataset"].set_index("dataset").value
-    expected = rows.dataset.map(sizes_published)
-    notes = [
-        "" if pd.isna(n) or n == ours else f"{ours} recordings, {int(n)} as published"
-        for ours, n in zip(rows.n_recordings, expected, strict=True)
-    ]
-    return _rows(rows, result="mf1_per_dataset", measure="mf1", note=notes)
+    return _rows(rows, result="mf1_per_dataset", measure="mf1", note=_note_of_part(rows, published))
 
 
 def _mean_scores(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
@@ -86,7 +95,11 @@ def _channel_numbers(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     runs = _runs_with(tables, "04_evaluate/drawn/counts", lambda names: names == MANY_CHANNELS)
     study = tables.get("04_evaluate/drawn/channel_study", pd.DataFrame(columns=["run"]))
     rows = study[study.run.isin(runs)].rename(columns={"mf1": "ours"})
-    return _rows(rows, result="mf1_by_eeg_channels", measure="mf1")
+    part = [
+        f"{n} recordings, {N_MANY_CHANNELS} as published" if n != N_MANY_CHANNELS else ""
+        for n in rows.get("n_recordings", [])
+    ]
+    return _rows(rows, result="mf1_by_eeg_channels", measure="mf1", note=part)
 
 
 def _channel_pairs(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
@@ -113,22 +126,33 @@ TRAITS = (
 """Result, trait, data sets, measure and network, as in 07's summary."""
 
 
-def _traits(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
-    """Grouped by recording as published; by person, with a note, where that is all there is.
+def nearest_first(summary: pd.DataFrame) -> pd.DataFrame:
+    """The rows of 07's summary, first those that were made most nearly as published.
 
-    Of several runs of one trained network the one with the published montage and most repetitions counts.
+    Of several runs of one trained network the first counts: of the published montage, then of most repetitions.
     """
+    order = summary.assign(other=_other_montage(summary)).sort_values(
+        ["other", "n_repetitions"], ascending=[True, False], kind="stable"
+    )
+    return order.drop(columns="other")
+
+
+def _other_montage(summary: pd.DataFrame) -> pd.Series:
+    """Rows that tell data sets apart by stages of other channels than the published ones."""
+    return (summary.trait == "dataset") & (summary.channels.str.split("&").map(set) != DOD_MONTAGE)
+
+
+def _traits(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    """Grouped by recording as published; by person, with a note, where that is all there is."""
     if "07_traits/summary" not in tables:
         return pd.DataFrame(columns=MEASURED)
-    summary = tables["07_traits/summary"].rename(columns={"mean": "ours", "datasets": "dataset"})
+    summary = nearest_first(tables["07_traits/summary"]).rename(columns={"mean": "ours", "datasets": "dataset"})
     by = np.where(summary.group_by == "recording", "", "grouped by person, published by recording; ")
     folds = np.where(summary.n_folds == 0, "", summary.n_folds.astype(str) + " folds, published leaving one out; ")
     few = np.where(summary.n_repetitions == 50, "", summary.n_repetitions.astype(str) + " repetitions, published 50; ")
-    other = (summary.trait == "dataset") & (summary.channels.str.split("&").map(set) != DOD_MONTAGE)
-    montage = np.where(other, "not the published montage, which may tell the data set; ", "")
-    notes = zip(by, folds, few, montage, strict=True)
-    summary = summary.assign(note=["".join(parts).removesuffix("; ") for parts in notes], other=other)
-    summary = summary.sort_values(["other", "n_repetitions"], ascending=[True, False], kind="stable")
+    montage = np.where(_other_montage(summary), "not the published montage, which may tell the data set; ", "")
+    notes = zip(by, folds, few, montage, _note_of_part(summary, published), strict=True)
+    summary = summary.assign(note=["".join(parts).removesuffix("; ") for parts in notes])
     parts = []
     for result, trait, dataset, measure, network in TRAITS:
         of_trait = summary[(summary.trait == trait) & (summary.dataset == dataset)]
@@ -145,6 +169,7 @@ def _mean_guess(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
         return pd.DataFrame(columns=MEASURED)
     summary = tables["07_traits/summary"]
     rows = summary[(summary.trait == "age") & (summary.datasets == ISRUC) & (summary.measure == "rmse")]
+    rows = rows[rows.n_recordings == AGES_OF_ISRUC]
     rows = rows.drop_duplicates("run")[["run", "datasets", "sd_of_recordings", "sd_of_persons"]]
     names = {"sd_of_recordings": "rmse_of_124_recordings", "sd_of_persons": "rmse_of_116_persons"}
     rows = rows.rename(columns=names | {"datasets": "dataset"})
@@ -155,19 +180,25 @@ def _mean_guess(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
 def _arousal_scores(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     if "06_arousals/scores" not in tables:
         return pd.DataFrame(columns=MEASURED)
-    scores = tables["06_arousals/scores"]
+    scores = _with_number_of_nights(tables["06_arousals/scores"], tables)
     as_published = (scores.matching == "as_published") & np.isclose(scores.iou_above, 0.2)
     rows = scores[as_published & (scores.datasets == MASS)]
     rows = rows.rename(columns={"estimate": "ours", "datasets": "dataset"})
-    return _rows(rows, result="arousal_scores_as_published")
+    return _rows(rows, result="arousal_scores_as_published", note=_note_of_part(rows, published))
+
+
+def _with_number_of_nights(table: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    """A table of 06 with the number of nights that each run has scored."""
+    nights = tables["06_arousals/counts"].drop_duplicates(["run", "dataset", "recording"]).groupby("run").size()
+    return table.assign(n_recordings=table.run.map(nights))
 
 
 def _stage_shares(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     if "06_arousals/stage_shares" not in tables:
         return pd.DataFrame(columns=MEASURED)
-    shares = tables["06_arousals/stage_shares"]
+    shares = _with_number_of_nights(tables["06_arousals/stage_shares"], tables)
     rows = shares[shares.datasets == MASS].rename(columns={"share": "ours", "datasets": "dataset"})
-    return _rows(rows, result="stage_share_of_arousal_time", measure="share")
+    return _rows(rows, result="stage_share_of_arousal_time", measure="share", note=_note_of_part(rows, published))
 
 
 def _receptive_field(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:

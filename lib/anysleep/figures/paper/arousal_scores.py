@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from anysleep.analysis.arousals.events import HEADLINE_IOU
 from anysleep.analysis.paper.collected import Tables, average_trained
 from anysleep.analysis.paper.measured import MASS
 from anysleep.figures.paper.style import (
@@ -27,7 +28,6 @@ MARKERS = "os^Dv"
 """One a stage."""
 DARKER_N1 = "#B8A800"
 """The yellow of N1, dark enough for a line on white."""
-IOU_ABOVE = 0.2
 
 
 def plot_arousal_scores(tables: Tables, published: pd.DataFrame) -> Figure:
@@ -71,7 +71,7 @@ def draw_shares(shares: pd.DataFrame, published: pd.DataFrame, ax: Axes) -> Axes
 
 def draw_scores(scores: pd.DataFrame, published: pd.DataFrame, measure: str, ax: Axes) -> Axes:
     """One measure at IoU above 0.2; the headline pairs events one to one."""
-    rows = scores[(scores.measure == measure) & np.isclose(scores.iou_above, IOU_ABOVE)]
+    rows = scores[(scores.measure == measure) & np.isclose(scores.iou_above, HEADLINE_IOU)]
     by, values = ["network", "matching", "seconds_per_prediction"], ["estimate", "low", "high"]
     means, name = average_trained(rows, by, values), look_of(rows.network.iloc[0]).name
     ways = {"one_to_one": ("one to one", "#0072B2", "o", "-"), "as_published": ("as published", "#D55E00", "s", "--")}
@@ -82,5 +82,5 @@ def draw_scores(scores: pd.DataFrame, published: pd.DataFrame, measure: str, ax:
         line = line[line.measure == measure]
         ax.plot(line.seconds_per_prediction, line.value, marker="s", label="published: AnySleep", **PUBLISHED)
     axis_name = "F1" if measure == "f1" else measure
-    seconds_axis(ax).set(ylabel=f"{axis_name} (IoU above {IOU_ABOVE:g})", ylim=(0, None))
+    seconds_axis(ax).set(ylabel=f"{axis_name} (IoU above {HEADLINE_IOU:g})", ylim=(0, None))
     return ax

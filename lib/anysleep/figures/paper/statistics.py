@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from anysleep.analysis.paper.collected import Tables
+from anysleep.analysis.statistics import change_from_coarsest
 from anysleep.figures.paper.style import PAGE_IN, legend_below, look_of, note_missing, seconds_axis
 
 TABLE = "05_predict/statistics"
@@ -52,16 +53,17 @@ def one_run_each(statistics: pd.DataFrame) -> pd.DataFrame:
 def plot_change(statistics: pd.DataFrame, name: str, ax: Axes) -> Axes:
     """One statistic; nights of all data sets and training runs of a network together."""
     ax.axhline(0, color="black", linewidth=0.6, linestyle=":")
-    levels = []
+    levels, n_left_out = [], 0
     for network, rows in statistics.groupby("network", sort=False):
-        wide = rows.pivot(index=["trained", "dataset", "recording"], columns="seconds_per_prediction", values=name)
-        coarsest, look = wide[wide.columns.max()], look_of(network)
-        low, middle, high = (wide.sub(coarsest, axis=0).quantile(share) for share in (0.25, 0.5, 0.75))
+        (changes, coarsest), look = change_from_coarsest(rows, name), look_of(network)
+        n_left_out += len(rows[["trained", "dataset", "recording"]].drop_duplicates()) - len(changes)
+        low, middle, high = (changes.quantile(share) for share in (0.25, 0.5, 0.75))
         label = f"{look.name}: median change over nights, band: middle half of them"
         ax.plot(middle.index, middle, color=look.colour, marker=look.marker, linestyle=look.line, label=label)
         ax.fill_between(middle.index, low, high, color=look.colour, alpha=0.18, linewidth=0)
         levels.append(f"{coarsest.median():.3g}")
     coarsest_s = statistics.seconds_per_prediction.max()
     title = f"{NAMES[name]}\n{' and '.join(levels)} at {coarsest_s:g} s"
+    title += f", {n_left_out} nights without it" if n_left_out else ""
     seconds_axis(ax).set(title=title, ylabel="change")
     return ax

@@ -21,7 +21,6 @@ STYLE = {
     "axes.spines.right": False,
     "lines.linewidth": 1.2,
     "lines.markersize": 4,
-    "svg.hashsalt": "anysleep",  # the same figure gives the same file
 }
 """For `plt.rcParams.update`, before the first figure: texts of 7 and 8 points on a page."""
 
@@ -57,7 +56,6 @@ PUBLISHED = {
 """Published values: grey, and hollow markers large enough to be seen around ours."""
 
 MADE_BY = {
-    "04_evaluate/all/intervals": "04_evaluate (montages: all)",
     "04_evaluate/drawn/channel_study": "04_evaluate with montages: drawn (variant draws)",
     "04_evaluate/pairs/channel_study": "04_evaluate with montages: pairs (variant pairs)",
     "04_evaluate/cost": "04_evaluate with numbers in cost_channels",

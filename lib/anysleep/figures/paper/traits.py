@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from anysleep.analysis.paper.collected import Tables, average_trained
-from anysleep.analysis.paper.measured import DOD, TRAITS
+from anysleep.analysis.paper.measured import DOD, TRAITS, nearest_first
 from anysleep.figures.paper.style import (
     PAGE_IN,
     PUBLISHED,
@@ -31,7 +31,7 @@ def plot_traits(tables: Tables, published: pd.DataFrame) -> Figure:
     """
     if TABLE not in tables:
         return note_missing(TABLE, HEIGHT_IN)
-    summary = tables[TABLE]
+    summary = nearest_first(tables[TABLE])
     panels = summary[["trait", "datasets", "measure"]].drop_duplicates()
     panels = panels.sort_values("trait", key=lambda names: names.map(ORDER.index), kind="stable")
     n_columns = min(3, len(panels))
