@@ -155,7 +155,8 @@ def channel_curve(counts: pd.DataFrame, group_by: str, n_bootstrap: int, seed: i
 def pair_table(counts: pd.DataFrame) -> pd.DataFrame:
     """MF1 by the two sites of a montage; one channel alone, or one given twice, is a pair with itself.
 
-    The mean over a recording's montages of these sites (several EOG channels share one), then over recordings. For
+    The mean over a recording's montages of these sites (two EOG channels share one: each alone and both together are
+    EOG with EOG), then over recordings. For
     U-Sleep the first site is the one given as EEG; otherwise the order does not matter and each pair has one row.
     Columns checkpoint, network, first, second, n_recordings, mf1.
     """

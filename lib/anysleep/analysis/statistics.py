@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from anysleep.analysis.predictions import Predictions
+from anysleep.progress import progress
 from anysleep.stages import EPOCH_S, N2, N_STAGES, REM, STAGES, UNSCORED, WAKE
 
 STATISTICS = {
@@ -122,7 +123,8 @@ def statistics_table(predictions: Predictions, nights: pd.DataFrame) -> pd.DataF
     Columns dataset, recording, predictions_per_epoch, seconds_per_prediction, then those of `STATISTICS`.
     """
     rows = []
-    for night in predictions.of(nights).itertuples():
+    wanted = predictions.of(nights)
+    for night in progress(wanted.itertuples(), "statistics", len(wanted)):
         for r in predictions.resolutions:
             named = {"dataset": night.dataset, "recording": night.recording, "predictions_per_epoch": r}
             statistics = sleep_statistics(predictions.hypnogram(night.dataset, night.recording, r), r)

@@ -35,7 +35,7 @@ def plot_channel_draws(curve: pd.DataFrame, ax: Axes) -> Axes:
 def plot_pair_matrix(
     pairs: pd.DataFrame, ax: Axes, sites: Sequence[str] = (), limits: tuple[float | None, float | None] = (None, None)
 ) -> Axes:
-    """MF1 of every pair of sites, as from `pair_table` of one checkpoint; the diagonal is one channel alone.
+    """MF1 of every pair of sites, as from `pair_table` of one checkpoint; the diagonal is one site alone.
 
     U-Sleep's rows are the site given as EEG. `sites` orders rows and columns; by default they come as in the table.
     `limits` are the MF1 of the darkest and the brightest colour; by default the extremes.
