@@ -20,7 +20,8 @@ PANEL_IN = 3.0
 def plot_channel_pairs(tables: Tables) -> Figure:
     """A matrix for each network (means over trained networks); below, two p-values of their difference, if tested.
 
-    The diagonal is one site alone; where it has two channels, also both together. U-Sleep is told which channel is the EEG, so its matrix is ordered.
+    The diagonal is one site alone; where it has two channels, also both together. U-Sleep is told which channel is the
+    EEG, so its matrix is ordered.
     """
     if STUDY not in tables:
         return note_missing(STUDY, PANEL_IN)
