@@ -71,9 +71,8 @@ def _text(row: tuple) -> str:
 
 
 def _keys(table: pd.DataFrame) -> list[tuple[str, str]]:
-    """Group and data set of each row; means last in their group."""
-    keys = list(zip(table.group, table.dataset, strict=True))
-    return keys
+    """Group and data set of each row."""
+    return list(zip(table.group, table.dataset, strict=True))
 
 
 def _name_groups(rows: list[tuple[str, str]], ax: Axes) -> None:
