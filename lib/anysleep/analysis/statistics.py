@@ -151,6 +151,7 @@ def change_from_coarsest(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, 
     night = [column for column in ("trained", "dataset", "recording") if column in table]
     lacks = table[name].isna().groupby([table[column] for column in night]).transform("any")
     wide = table[~lacks].pivot(index=night, columns="seconds_per_prediction", values=name)
+    wide = wide.reindex(columns=sorted(table.seconds_per_prediction.unique()))  # also where no night is left
     coarsest = wide[wide.columns.max()]
     return wide.sub(coarsest, axis=0), coarsest
 

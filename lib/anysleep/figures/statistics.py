@@ -42,9 +42,9 @@ def plot_statistic(table: pd.DataFrame, name: str, ax: Axes) -> Axes:
         changes.columns, changes.quantile(0.25), changes.quantile(0.75), color=COLOUR, alpha=0.2, linewidth=0
     )
     ax.plot(changes.columns, changes.median(), color=COLOUR, marker="o", markersize=4)
-    title = f"{CHANGING[name]}\nmedian {coarsest.median():.3g} {unit} at {changes.columns.max():g} s"
-    title += f", {len(changes)} of {n_nights} nights" if len(changes) < n_nights else ""
-    ax.set_title(title, loc="left", fontsize="medium")
+    level = f"median {coarsest.median():.3g} {unit} at {changes.columns.max():g} s" if len(changes) else "not defined"
+    part = f", {len(changes)} of {n_nights} nights" if len(changes) < n_nights else ""
+    ax.set_title(f"{CHANGING[name]}\n{level}{part}", loc="left", fontsize="medium")
     ax.set_xscale("log", base=2)
     ax.set_xticks(changes.columns, [f"{seconds:.2g}" for seconds in changes.columns], fontsize="small", rotation=45)
     ax.minorticks_off()
