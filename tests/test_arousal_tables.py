@@ -1,5 +1,8 @@
 """Tables of arousals over a toy cohort, each number against a plain count, another function, or by hand."""
 
+import json
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,7 +19,9 @@ from anysleep.analysis.arousals.tables import (
     index_agreement,
     index_table,
     nights_to_score,
+    predictable,
     score_table,
+    scored_seconds,
     slip_table,
     stage_seconds,
     stage_share_table,
@@ -98,7 +103,7 @@ def cohort():
 @pytest.fixture(scope="module")
 def tables(cohort):
     archive, predictions, recordings = cohort
-    nights = nights_to_score(archive, predictions, recordings)
+    nights, _ = nights_to_score(archive, predictions, recordings)
     expert, events = expert_table(archive, nights), event_table(predictions, nights)
     return nights, expert, events, count_table(nights, expert, events, predictions.resolutions, "anysleep")
 
@@ -106,10 +111,12 @@ def tables(cohort):
 def test_nights_need_expert_arousals_and_predictions(cohort):
     archive, predictions, recordings = cohort
     more = pd.concat([recordings, pd.DataFrame({"dataset": ["d"], "recording": ["new"], "subject": ["n"]})])
-    assert nights_to_score(archive, predictions, more).recording.tolist() == ["a1", "a2", "b", "c"]
+    nights, n_unscored = nights_to_score(archive, predictions, more)
+    assert nights.recording.tolist() == ["a1", "a2", "b", "c"] and n_unscored == 1
+    assert nights_to_score(archive, predictions, recordings)[1] == 0
     with pytest.raises(ValueError, match="no recording of e, only of d"):
         nights_to_score(archive, predictions, recordings, ["e"])
-    with pytest.raises(ValueError, match="none of 4 recordings has expert arousals"):
+    with pytest.raises(ValueError, match="nobody scored arousals in any of 4 recordings"):
         nights_to_score(ToyArchive({}), predictions, recordings)
 
 
@@ -117,6 +124,40 @@ def test_events_are_those_of_every_night(tables):
     _, expert, events, _ = tables
     assert len(expert) == 7 and events.predictions_per_epoch.unique().tolist() == [30]
     assert events[events.recording == "a1"][["onset_s", "end_s"]].to_numpy().tolist() == [[60, 66], [104, 112]]
+
+
+def marked_twice():
+    """One night of N2 with a pause from 120 s to 180 s, in which the expert marked much, some of it twice."""
+    marks = [[130, 140], [60, 66], [60, 66], [60, 67], [175, 185], [120, 130], [590, 600], [60, 66]]
+    archive = ToyArchive({("d", "a"): np.array(marks, dtype=float)}, {("d", "a"): asleep_but(1)})
+    stages = {r: {("d", "a"): asleep_but(r, (60, 66))} for r in (1, 30)}
+    for r, nights in stages.items():
+        nights["d", "a"][120 * r // 30 : 180 * r // 30] = UNSCORED
+    nights = pd.DataFrame({"dataset": ["d"], "recording": ["a"], "subject": ["a"]})
+    return archive, ToyPredictions(stages), nights
+
+
+def test_an_event_that_was_marked_several_times_is_one():
+    archive, _, nights = marked_twice()
+    expert = expert_table(archive, nights)
+    spans = [[60, 66], [60, 67], [120, 130], [130, 140], [175, 185], [590, 600]]
+    assert expert[["onset_s", "end_s"]].to_numpy().tolist() == spans
+    assert expert.n_marks.tolist() == [3, 1, 1, 1, 1, 1]
+    none = expert_table(ToyArchive({("d", "a"): np.empty((0, 2))}), nights)
+    assert len(none) == 0 and none.n_marks.sum() == 0
+
+
+def test_an_event_in_a_pause_is_not_missed():
+    archive, predictions, nights = marked_twice()
+    expert = predictable(expert_table(archive, nights), predictions)
+    assert expert.onset_s.tolist() == [60, 60, 175, 590]
+    counts = count_table(nights, expert, event_table(predictions, nights), (1, 30), "anysleep")
+    fine = headline(counts[counts.predictions_per_epoch == 30]).iloc[0]
+    assert (fine.n_expert, fine.true_positives, fine.false_negatives) == (4, 1, 3)
+    index = index_table(archive, predictions, counts)
+    assert (index.expert_per_h * index.expert_sleep_h).tolist() == pytest.approx([4, 4])
+    nothing = expert_table(ToyArchive({("d", "a"): np.empty((0, 2))}), nights)
+    assert len(predictable(nothing, predictions)) == 0
 
 
 def test_counts_by_hand(tables):
@@ -217,6 +258,9 @@ def test_seconds_of_stages_equal_a_count_of_hundredths(r):
     counted = np.bincount(np.repeat(stages, 3000 // r)[inside], minlength=10)[:5] / 100
     assert stage_seconds(stages, r, spans) == pytest.approx(counted)
     assert stage_seconds(stages, r, np.empty((0, 2))).tolist() == [0] * 5
+    of_each = [stage_seconds(stages, r, span[np.newaxis]).sum() for span in spans]
+    assert scored_seconds(stages, r, spans) == pytest.approx(of_each)
+    assert scored_seconds(np.full(EPOCHS * r, UNSCORED), r, spans).tolist() == [0] * 12
 
 
 def test_stage_shares_by_hand(cohort, tables):
@@ -228,12 +272,42 @@ def test_stage_shares_by_hand(cohort, tables):
     assert (shares.low <= shares.share).all() and (shares.share <= shares.high).all()
 
 
-def excerpt(cohort, tables, start_s, logits=None):
+def check_cell(root):
+    notebook = json.loads((root / "notebooks" / "06_arousals.ipynb").read_text())
+    return next("".join(cell["source"]) for cell in notebook["cells"] if "add up" in "".join(cell["source"]))
+
+
+def test_shares_of_events_without_a_scored_prediction_are_unknown_and_not_checked(cohort, tables, root, capsys):
+    nights, expert, _, counts = tables
+    fine = {key: cohort[1].hypnogram(*key, 30) for key in zip(nights.dataset, nights.recording, strict=True)}
+    coarse = {key: np.full(EPOCHS, UNSCORED) for key in fine}
+    shares = stage_share_table(ToyPredictions({1: coarse, 30: fine}), nights, expert, **BOOTSTRAP)
+    assert shares[shares.predictions_per_epoch == 1].share.isna().all()
+    names = {"counts": counts, "nights": nights, "shares": shares, "np": np}
+    exec(check_cell(root), dict(names))
+    assert "shares sum to one at 1 of 2 resolutions" in capsys.readouterr().out
+    with pytest.raises(AssertionError):
+        exec(check_cell(root), names | {"shares": shares.assign(share=shares.share * 1.01)})
+
+
+def test_06_says_that_the_best_of_several_resolutions_looks_better_than_it_is(root):
+    text = (root / "notebooks" / "06_arousals.ipynb").read_text()
+    assert "Of several resolutions the best one looks better than it is" in text
+    assert "best of {len(staged.resolutions)} resolutions" in text and "n_resolutions=" in text
+
+
+def test_the_threshold_of_the_headline_has_one_home(root):
+    library = root / "lib" / "anysleep"
+    homes = [p for p in library.rglob("*.py") if re.search(r"^(HEADLINE_IOU|IOU_ABOVE) =", p.read_text(), re.M)]
+    assert [path.name for path in homes] == ["events.py"]
+
+
+def excerpt(cohort, tables, start_s, logits=None, r=30):
     archive, predictions, _ = cohort
     stages = {r: {("d", "a1"): predictions.hypnogram("d", "a1", r)} for r in (1, 30)}
     _, expert, events, _ = tables
     spans = {name: rows[rows.recording == "a1"] for name, rows in (("expert", expert), ("predicted", events))}
-    return excerpt_tables(archive, ToyPredictions(stages, logits), "d", "a1", start_s, spans)
+    return excerpt_tables(archive, ToyPredictions(stages, logits), "d", "a1", start_s, spans, r)
 
 
 def test_an_excerpt_begins_where_asked_and_holds_what_reaches_into_it(cohort, tables):
@@ -250,14 +324,24 @@ def test_an_excerpt_begins_where_asked_and_holds_what_reaches_into_it(cohort, ta
         ["predicted", 104],
     ]
     stages = found["excerpt_stages"]
-    assert stages.onset_s.iloc[0] == 60 and stages.end_s.iloc[-1] == 390 and stages[PROBABILITIES].isna().all(axis=None)
+    assert stages.onset_s.iloc[0] == 64 and stages.end_s.iloc[-1] == 365 and stages[PROBABILITIES].isna().all(axis=None)
     assert found["excerpt_spectrogram"].second.between(64.5, 364.5).all()
 
 
-def test_an_excerpt_shows_the_resolution_that_has_logits_as_probabilities(cohort, tables):
-    logits = np.log(np.tile([0.5, 0.2, 0.1, 0.1, 0.1], (EPOCHS, 1)))
-    stages = excerpt(cohort, tables, 0, {1: logits})["excerpt_stages"]
+def test_the_predicted_events_of_an_excerpt_are_runs_of_wake_in_its_stages(cohort, tables):
+    found = excerpt(cohort, tables, 30)
+    stages, events = found["excerpt_stages"], found["excerpt_events"]
+    predicted = events[events.source == "predicted"]
+    awake = stages[stages.stage == "Wake"]
+    runs = awake.groupby((awake.onset_s.diff() > 1).cumsum()).agg({"onset_s": "min", "end_s": "max"})
+    assert runs.to_numpy().tolist() == predicted[["onset_s", "end_s"]].to_numpy().tolist() == [[60, 66], [104, 112]]
+
+
+def test_an_excerpt_has_probabilities_where_its_own_resolution_has_logits(cohort, tables):
+    logits = {1: np.log(np.tile([0.5, 0.2, 0.1, 0.1, 0.1], (EPOCHS, 1)))}
+    stages = excerpt(cohort, tables, 0, logits, r=1)["excerpt_stages"]
     assert stages[PROBABILITIES].to_numpy() == pytest.approx(np.tile([0.5, 0.2, 0.1, 0.1, 0.1], (10, 1)))
+    assert excerpt(cohort, tables, 0, logits)["excerpt_stages"][PROBABILITIES].isna().all(axis=None)
 
 
 def test_an_excerpt_may_be_cut_by_the_end_of_the_night_but_not_begin_after_it(cohort, tables):

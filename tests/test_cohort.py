@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from test_archive import recipe
-from test_recordings import signal, stage, write_edf
+from test_recordings import signal, stage, write_discontinuous, write_edf
 
 from anysleep.data import cohort
 from anysleep.data.archive import Archive
@@ -253,8 +253,6 @@ def test_a_night_of_any_rate_may_be_cut_around_sleep(tmp_path, rate_hz):
 
 
 def test_gaps_are_kept_as_time_and_marked(tmp_path, folder):
-    from test_recordings import write_discontinuous
-
     write_discontinuous(folder / "p09-night1.edf", onsets_s=[*range(45), *range(100, 160)])
     prepare(folder, tmp_path)
     with Archive(tmp_path / "archive.h5") as archive:
@@ -262,6 +260,56 @@ def test_gaps_are_kept_as_time_and_marked(tmp_path, folder):
         signal = archive.signals("lab", "p09-night1", ["C3-M2"])[0]
         assert np.all(signal[46 * 64 : 99 * 64] == 0) and signal.std() > 0.1
         assert archive.recordings().set_index("recording").n_epochs["p09-night1"] == 5
+
+
+def arousals_of(folder, tmp_path, used=LAB):
+    """What the archive and the table say of every night's arousals."""
+    table, _ = prepare(folder, tmp_path, used)
+    with Archive(tmp_path / "archive.h5") as archive:
+        stored = [archive.arousals("lab", recording) for recording in table.recording]
+    stored = [spans if spans is None else spans.tolist() for spans in stored]
+    return stored, table.n_arousals.tolist(), " ".join(table.notes)
+
+
+def test_a_night_that_nobody_scored_for_arousals_has_none_to_compare_with(tmp_path):
+    channels = [signal("EEG C3-M2", 100, seconds=95), signal("EOG E1-M2", 64, seconds=95)]
+    stages = [stage(0, 60, "W"), stage(60, 30, "N2")]
+    arousal, at_the_end = edfio.EdfAnnotation(40, 5, "EEG arousal"), edfio.EdfAnnotation(92, 3, "EEG arousal")
+    nights = {
+        "scored": [*stages, arousal],
+        "only-in-the-part-cut-off": [*stages, at_the_end],
+        "stages-only": stages,
+        "other-events": [*stages, edfio.EdfAnnotation(40, 5, "apnea")],
+        "moment": [*stages, edfio.EdfAnnotation(40, None, "EEG arousal")],
+        "unlabelled": [],
+    }
+    (tmp_path / "in").mkdir()
+    for number, notes in enumerate(nights.values(), start=1):
+        write_edf(tmp_path / "in" / f"p0{number}-night1.edf", channels, notes)
+    stored, counted, said = arousals_of(tmp_path / "in", tmp_path)
+    assert dict(zip(nights, stored, strict=True)) == dict.fromkeys(nights) | {
+        "scored": [[40, 45]],
+        "only-in-the-part-cut-off": [],
+    }
+    assert counted[:2] == [1, 0] and np.isnan(counted[2:]).all()
+    assert said.count("1 arousals have no duration and are left out") == 1
+
+
+def test_labels_that_cannot_hold_arousals_say_nothing_of_them(folder, tmp_path):
+    for night in sorted(folder.iterdir()):
+        night.with_name(f"{night.stem}_stages.txt").write_text("W\nW\nN2\n")
+    (folder / "p03-night1_stages.txt").unlink()
+    labels = {"reader": "text", "file": "{stem}_stages.txt", "codes": {"W": "Wake", "N2": "N2"}}
+    stored, counted, _ = arousals_of(folder, tmp_path, recipe(participants=None, labels=labels))
+    assert stored == [None] * 3 and counted == [None] * 3
+
+
+def test_synthetic_nights_are_scored_for_arousals_even_where_there_is_none(tmp_path):
+    channels = [signal("EEG C3-M2", 100, seconds=95), signal("EOG E1-M2", 64, seconds=95)]
+    edfio.Edf(
+        channels, annotations=[stage(0, 90, "W")], recording=edfio.Recording(equipment_code="anysleep-synthetic")
+    ).write(tmp_path / "p01-night1.edf")
+    assert arousals_of(tmp_path, tmp_path / "out")[:2] == ([[]], [0])
 
 
 def test_what_concerns_many_nights_is_printed(folder, tmp_path, capsys):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from toy_labels import DIGITS, FAST, START, hypnogram_of, read, recording, write
 
 from anysleep.data import BadRecording
-from anysleep.data.labels import LABEL_READERS, STANDARD_CODES, label_files, with_scoring
+from anysleep.data.labels import LABEL_READERS, STANDARD_CODES, arousals_scored, label_files, with_scoring
 from anysleep.data.labels.mass import mass_trim_s
 from anysleep.published import read_table
 
@@ -190,6 +190,34 @@ def test_mass_has_stages_in_one_file_and_arousals_in_another(tmp_path):
     assert night.arousals.tolist() == [[41, 46], [41, 46]]
     assert "arousal EEG O1-LER" in night.annotations.description.tolist()
     assert scoring.events.description.str.contains("PLMS").sum() == 1
+
+
+def is_scored(scoring, codes=STANDARD_CODES):
+    return arousals_scored(with_scoring(recording(150, start_time=START), scoring, codes=codes), scoring)
+
+
+def test_a_night_of_mass_is_scored_for_arousals_where_its_annotations_hold_one(tmp_path):
+    base = write_edf(tmp_path / "01-03-0001 Base.edf", (0, 30, "Sleep stage W"), (30, 30, "Sleep stage 2"))
+    assert not is_scored(read("mass", base, STANDARD_CODES))
+    beside, spindle = tmp_path / "01-03-0001 Annotations.edf", (50, 2, mass_event("EEG C3-CLE", "Spindle"))
+    write_edf(beside, spindle)
+    assert not is_scored(read("mass", base, STANDARD_CODES))
+    write_edf(beside, spindle, (55, 4, mass_event("EEG C3-CLE")))
+    assert is_scored(read("mass", base, STANDARD_CODES))
+
+
+def test_a_night_of_the_nsrr_is_scored_for_arousals_where_its_file_lists_one(tmp_path):
+    events = [("Stages|Stages", "Wake|0", 0, 60), ("Respiratory|Respiratory", "Hypopnea|Hypopnea", 70, 20)]
+    assert not is_scored(read("nsrr", write(tmp_path / "a-nsrr.xml", nsrr(*events))), NSRR_CODES)
+    events.append(("Arousals|Arousals", "Arousal|Arousal ()", 40, 5))
+    assert is_scored(read("nsrr", write(tmp_path / "a-nsrr.xml", nsrr(*events))), NSRR_CODES)
+
+
+def test_an_arousal_file_of_physionet_says_that_there_is_none(tmp_path):
+    path = write_arousal(tmp_path, [(0, "N2"), (5, "(resp_hypopnea"), (20, "resp_hypopnea)"), (60, "W")])
+    assert is_scored(read("physionet", path), {"N2": 2, "W": 0})
+    other = path.rename(path.with_suffix(".st"))
+    assert not is_scored(read("physionet", other), {"N2": 2, "W": 0})
 
 
 def test_the_trim_of_a_mass_recording_is_published():

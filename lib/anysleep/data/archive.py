@@ -6,7 +6,8 @@
     /<dataset>/<recording>/PSG/<channel>      float32 (T,), whole epochs
     /<dataset>/<recording>/hypnogram          int8 (E,), optional
     /<dataset>/<recording>/class_to_index/<0..4>  int (n,), the epochs of each stage
-    /<dataset>/<recording>/arousals           float64 (n, 2), onset and end in s, optional
+    /<dataset>/<recording>/arousals           float64 (n, 2), onset and end in s, only where somebody scored them:
+                                              n is 0 where there was none
     /<dataset>/<recording>/gaps               float64 (n, 2), pauses of the recorder, optional
     /<dataset>/<recording>/quality            the montage doctor's table as JSON, optional
 
@@ -239,7 +240,7 @@ class Archive:
         return np.where((hypnogram >= 0) & (hypnogram < N_STAGES), hypnogram, UNSCORED).astype(np.int8)
 
     def arousals(self, dataset: str, recording: str) -> np.ndarray | None:
-        """float64 (n, 2), onset and end in s; None where the recording has none."""
+        """float64 (n, 2), onset and end in s, n = 0 where the expert saw none; None where nobody scored arousals."""
         night = self._group(dataset, recording)
         return night["arousals"][:] if "arousals" in night else None
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from anysleep.data.archive import NightWriter
 from anysleep.data.channels import parse_channel, stored_name
-from anysleep.data.labels import LABEL_READERS, label_files, with_scoring
+from anysleep.data.labels import LABEL_READERS, Scoring, arousals_scored, label_files, with_scoring
 from anysleep.data.labels.mass import mass_trim_s
 from anysleep.data.preprocessing import preprocess
 from anysleep.data.quality import COLUMNS, ChannelDoctor, verdict_of_night
@@ -23,7 +23,7 @@ from anysleep.data.recording import Recording, first_of
 from anysleep.files import sha256_of
 from anysleep.stages import EPOCH_S, UNSCORED, WAKE
 
-PREPARATION_VERSION = 3
+PREPARATION_VERSION = 4
 """Counts up whenever the same files and recipe would give other numbers, so that old nights are made anew."""
 
 WITH_COMPANIONS = (".vhdr", ".set", ".hea", ".fif", ".gz")
@@ -63,7 +63,8 @@ class NightFacts:
     """What was not plain."""
     n_epochs: int
     n_scored: int
-    n_arousals: int
+    n_arousals: int | None
+    """None where nobody scored arousals, which is something else than none."""
     duration_s: float
     dropped_s: float
     """Signal that is not in the archive: the last partial epoch, and what the recipe cuts off."""
@@ -113,7 +114,8 @@ def prepare_night(job: NightJob, source: str, path: Path) -> NightFacts:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         recorded = read_signals(job.file)
-        night = cut_to_sleep(label(trim(recorded, job.recipe, recording), job), job.recipe.minutes_around_sleep)
+        labelled, scoring = label(trim(recorded, job.recipe, recording), job)
+        night = cut_to_sleep(labelled, job.recipe.minutes_around_sleep)
         if night.n_epochs == 0:
             raise BadRecording("too_short", f"{night.duration_s:g} s are less than one epoch of {EPOCH_S} s")
         eeg, eog = wanted_channels(night, job.recipe)
@@ -123,14 +125,16 @@ def prepare_night(job: NightJob, source: str, path: Path) -> NightFacts:
             if night.hypnogram is not None:
                 writer.add_hypnogram(night.hypnogram)
             stored = night.cut(0, night.n_epochs * EPOCH_S)
-            writer.add_spans("arousals", stored.arousals)
+            arousals, scored = stored.arousals, arousals_scored(labelled, scoring)
+            if scored:
+                writer.add_spans("arousals", arousals)
             writer.add_spans("gaps", stored.gaps_s)
             facts = NightFacts(
                 duration_s=recorded.duration_s,
                 n_epochs=night.n_epochs,
                 dropped_s=recorded.duration_s - night.n_epochs * EPOCH_S,
                 n_scored=0 if night.hypnogram is None else int((night.hypnogram != UNSCORED).sum()),
-                n_arousals=len(stored.arousals),
+                n_arousals=len(arousals) if scored else None,
                 gaps_s=float(np.diff(night.gaps_s).sum()),
                 verdict=verdict,
                 advice=advice,
@@ -151,11 +155,14 @@ def trim(night: Recording, recipe: Recipe, recording: str) -> Recording:
     return night.cut(mass_trim_s(recipe.dataset, recording), night.duration_s)
 
 
-def label(night: Recording, job: NightJob) -> Recording:
-    """The night with the labels that the recipe names, on its own time base; labels that are missing are said."""
+def label(night: Recording, job: NightJob) -> tuple[Recording, Scoring | None]:
+    """The night with the labels that the recipe names, on its own time base; labels that are missing are said.
+
+    And what the label file says; None where there is none.
+    """
     labels = job.recipe.labels
     if labels is None:
-        return night
+        return night, None
     rules = {"codes": labels.stage_of, "offset_s": labels.offset_s, "length": labels.length, "unknown": labels.unknown}
     if labels.reader == OWN_LABELS:
         scored = with_scoring(night, None, **rules)
@@ -163,16 +170,16 @@ def label(night: Recording, job: NightJob) -> Recording:
             warnings.warn(
                 "no annotation of the file is a stage in the recipe's codes: the night is unscored", stacklevel=2
             )
-        return scored
+        return scored, None
     if job.label_file is None:
         warnings.warn(f"no label file {labels.file!r}: the night is unscored", stacklevel=2)
-        return night
+        return night, None
     scoring = LABEL_READERS[labels.reader](job.label_file, codes=labels.stage_of, epoch_s=labels.epoch_s)
     if scoring.stages.empty:
         raise BadRecording(
             "label_code", f"nothing in the label file is a stage; known are {', '.join(labels.stage_of)}"
         )
-    return with_scoring(night, scoring, **rules)
+    return with_scoring(night, scoring, **rules), scoring
 
 
 def cut_to_sleep(night: Recording, minutes: float | None) -> Recording:

@@ -9,6 +9,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullLocator, PercentFormatter
 
 from anysleep.analysis.arousals.events import (
+    HEADLINE_IOU,
     LONGEST_S,
     SHORTEST_S,
     SLEEP_BEFORE_S,
@@ -30,7 +31,6 @@ SLIP_STYLES = {
     "many_to_one": {"color": "#CC79A7", "linewidth": 1.5, "linestyle": "--", "label": "many-to-one"},
     "as_published": {"color": "#009E73", "linewidth": 1.5, "linestyle": ":", "label": "as published (with the slip)"},
 }
-HEADLINE_IOU = 0.2
 BAR = 0.6
 
 

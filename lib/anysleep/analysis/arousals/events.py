@@ -20,6 +20,8 @@ SLEEP_BEFORE_S = 10
 """How long there is no Wake before an arousal."""
 LARGEST_GAP_SHARE = (1, 10)
 """Largest gap inside a merged event as a share of its duration: numerator and denominator."""
+HEADLINE_IOU = 0.2
+"""The threshold of the published scores, which the headline has, too."""
 IOU_TOLERANCE = 1e-9
 """An IoU exceeds a threshold by more than this: else 3 s / 10 s may come out above 0.3 by rounding."""
 

@@ -13,8 +13,6 @@ from anysleep.data.archive import Archive
 from anysleep.stages import EPOCH_S, STAGES, UNSCORED
 
 EXCERPT_S = 300
-FINEST_SHOWN = 8
-"""Predictions per epoch of the stages shown, at most: finer ones would be a blur over five minutes."""
 WINDOW_S, STEP_S = 2, 0.5
 """Of the spectrogram: long enough for slow waves, short enough for an arousal."""
 MAX_HZ = 30
@@ -28,6 +26,7 @@ def excerpt_tables(
     recording: str,
     start_s: float,
     spans: Mapping[str, pd.DataFrame],
+    predictions_per_epoch: int,
 ) -> dict[str, pd.DataFrame]:
     """What happens in five minutes of a night, one table each; seconds count from the start of the recording.
 
@@ -36,7 +35,8 @@ def excerpt_tables(
     excerpt_spectrogram
         second, hz, db: power density of that channel in windows of 2 s.
     excerpt_stages
-        onset_s, end_s, stage and the probabilities p_wake ... p_rem, empty where 05 wrote no logits.
+        onset_s, end_s, stage and the probabilities p_wake ... p_rem, empty where 05 wrote no logits: the predictions
+        of this resolution, which should be that of the predicted events in `spans`, so that the two belong together.
     excerpt_events
         source, onset_s, end_s: the events of each table in `spans` (source -> onset_s, end_s of this night) that
         reach into the excerpt, uncut.
@@ -50,7 +50,7 @@ def excerpt_tables(
             {"second": start_s + np.arange(len(signal)) / rate_hz, "channel": channel, "value": signal}
         ),
         "excerpt_spectrogram": _spectrogram(signal, rate_hz, start_s),
-        "excerpt_stages": _stages(predictions, dataset, recording, start_s, end_s),
+        "excerpt_stages": _stages(predictions, dataset, recording, predictions_per_epoch, start_s, end_s),
         "excerpt_events": _events(spans, start_s, end_s),
     }
 
@@ -90,9 +90,10 @@ def _spectrogram(signal: np.ndarray, rate_hz: int, start_s: float) -> pd.DataFra
     return pd.DataFrame({"second": second_of_cell.ravel(), "hz": hz_of_cell.ravel(), "db": db.ravel()})
 
 
-def _stages(predictions: Predictions, dataset: str, recording: str, start_s: float, end_s: float) -> pd.DataFrame:
-    r, logits = _shown_resolution(predictions, dataset, recording)
-    hypnogram = predictions.hypnogram(dataset, recording, r)
+def _stages(
+    predictions: Predictions, dataset: str, recording: str, r: int, start_s: float, end_s: float
+) -> pd.DataFrame:
+    hypnogram, logits = predictions.hypnogram(dataset, recording, r), predictions.logits(dataset, recording, r)
     first, last = int(start_s * r // EPOCH_S), min(int(np.ceil(end_s * r / EPOCH_S)), len(hypnogram))
     onset_s = np.arange(first, last) * EPOCH_S / r
     names = dict(enumerate(STAGES)) | {UNSCORED: "unscored"}
@@ -101,19 +102,6 @@ def _stages(predictions: Predictions, dataset: str, recording: str, start_s: flo
     hypnodensity = none if logits is None else softmax(logits[first:last], axis=1)
     table = pd.DataFrame({"onset_s": onset_s, "end_s": onset_s + EPOCH_S / r, "stage": stages})
     return pd.concat([table, pd.DataFrame(hypnodensity, columns=PROBABILITIES)], axis=1)
-
-
-def _shown_resolution(predictions: Predictions, dataset: str, recording: str) -> tuple[int, np.ndarray | None]:
-    """The finest resolution of at most 8 that has logits, and these; without any, the finest of at most 8, and None.
-
-    The coarsest where all are finer.
-    """
-    shown = [r for r in predictions.resolutions if r <= FINEST_SHOWN] or [predictions.resolutions[0]]
-    for r in reversed(shown):
-        logits = predictions.logits(dataset, recording, r)
-        if logits is not None:
-            return r, logits
-    return shown[-1], None
 
 
 def _events(spans: Mapping[str, pd.DataFrame], start_s: float, end_s: float) -> pd.DataFrame:

@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from anysleep.analysis.arousals.events import detect_arousals, match_arousals, score_arousals
+from anysleep.analysis.arousals.events import (
+    HEADLINE_IOU,
+    detect_arousals,
+    match_arousals,
+    runs_of,
+    score_arousals,
+)
 from anysleep.analysis.intervals import bootstrap_ratios
 from anysleep.analysis.levels import persons_of
 from anysleep.analysis.predictions import Predictions
@@ -19,8 +25,6 @@ from anysleep.stages import EPOCH_S, N1, N_STAGES, REM, STAGES
 
 THRESHOLDS = tuple(np.arange(11) / 10)
 """The IoU that a match has to exceed."""
-HEADLINE_IOU = 0.2
-"""The threshold of the published scores."""
 HEADLINE_MATCHING = "one_to_one"
 AS_PUBLISHED = "as_published"
 """Many-to-one, but at every threshold with the false negatives of threshold 0, as published by mistake."""
@@ -34,9 +38,10 @@ POINT = ["network", "predictions_per_epoch", "seconds_per_prediction"]
 
 def nights_to_score(
     archive: Archive, predictions: Predictions, recordings: pd.DataFrame, datasets: Sequence[str] = ()
-) -> pd.DataFrame:
-    """The rows of `recordings` that have expert arousals, be they none all night, and predictions; index from 0.
+) -> tuple[pd.DataFrame, int]:
+    """The rows of `recordings` whose arousals an expert scored and that have predictions; index from 0.
 
+    A night in which the expert saw none is among them, one that nobody scored is not; the second value counts those.
     `datasets` are those to score, by default all. ValueError where no recording is left.
     """
     unknown = sorted(set(datasets) - set(recordings.dataset))
@@ -45,15 +50,38 @@ def nights_to_score(
     asked = recordings[recordings.dataset.isin(datasets)] if datasets else recordings
     known = [archive.arousals(row.dataset, row.recording) is not None for row in asked.itertuples()]
     if not any(known):
-        raise ValueError(f"none of {len(asked)} recordings has expert arousals; see `arousals` of the labels in 01")
-    return predictions.of(asked[known]).reset_index(drop=True)
+        raise ValueError(
+            f"nobody scored arousals in any of {len(asked)} recordings; n_arousals in recordings.csv of 01 says where "
+            "somebody did"
+        )
+    return predictions.of(asked[known]).reset_index(drop=True), len(asked) - sum(known)
 
 
 def expert_table(archive: Archive, nights: pd.DataFrame) -> pd.DataFrame:
-    """The experts' arousals: columns dataset, recording, onset_s, end_s."""
-    return _span_table(
-        [({name: row[name] for name in NIGHT}, archive.arousals(*row[NIGHT])) for _, row in nights.iterrows()], NIGHT
-    )
+    """The experts' arousals, in order of time: columns dataset, recording, onset_s, end_s, n_marks.
+
+    One that was marked several times, from the same second to the same second, is one event: MASS has such marks on
+    two channels. `n_marks` says how often.
+    """
+    found = []
+    for row in nights.itertuples():
+        spans, n_marks = np.unique(archive.arousals(row.dataset, row.recording), axis=0, return_counts=True)
+        found.append(({"dataset": row.dataset, "recording": row.recording, "n_marks": n_marks}, spans))
+    return _span_table(found, NIGHT, ["n_marks"])
+
+
+def predictable(expert: pd.DataFrame, predictions: Predictions) -> pd.DataFrame:
+    """The expert events without those that lie wholly in unscored predictions: there was nothing to find them in.
+
+    That is where the recorder paused, or beyond the end of the predictions. The finest resolution, which comes closest
+    to the pause, decides for all, so that all are scored on the same events.
+    """
+    finest = predictions.resolutions[-1]
+    parts = [
+        rows[scored_seconds(predictions.hypnogram(*night, finest), finest, rows[SPAN].to_numpy(dtype=float)) > 0]
+        for night, rows in expert.groupby(NIGHT, sort=False)
+    ]
+    return pd.concat(parts, ignore_index=True) if parts else expert
 
 
 def event_table(predictions: Predictions, nights: pd.DataFrame) -> pd.DataFrame:
@@ -264,6 +292,13 @@ def stage_seconds(hypnogram: np.ndarray, predictions_per_epoch: int, spans_s: np
     return seconds
 
 
+def scored_seconds(hypnogram: np.ndarray, predictions_per_epoch: int, spans_s: np.ndarray) -> np.ndarray:
+    """Seconds with a predicted stage inside each of the spans (n, 2) in s: float64 (n,)."""
+    start_s, until_s = runs_of((hypnogram >= 0) & (hypnogram < N_STAGES)).T * EPOCH_S / predictions_per_epoch
+    inside_s = np.minimum(spans_s[:, 1:], until_s) - np.maximum(spans_s[:, :1], start_s)
+    return inside_s.clip(min=0).sum(axis=1)
+
+
 def _disjoint(spans: np.ndarray) -> np.ndarray:
     """Spans that cover the same time (n, 2), in order, without overlap; some may be of length 0."""
     spans = spans[np.argsort(spans[:, 0])]
@@ -288,11 +323,13 @@ def _by_key(table: pd.DataFrame, key: list[str]) -> dict[tuple, np.ndarray]:
     return {name: rows[SPAN].to_numpy(dtype=float) for name, rows in table.groupby(key)}
 
 
-def _span_table(named_spans: Sequence[tuple[dict[str, object], np.ndarray]], columns: Sequence[str]) -> pd.DataFrame:
-    """A row an event, from names and events (n, 2)."""
+def _span_table(
+    named_spans: Sequence[tuple[dict[str, object], np.ndarray]], before: Sequence[str], after: Sequence[str] = ()
+) -> pd.DataFrame:
+    """A row an event, from names and events (n, 2); columns `before` and `after` onset and end."""
     tables = [pd.DataFrame(spans, columns=SPAN).assign(**names) for names, spans in named_spans if len(spans)]
-    empty = pd.DataFrame(columns=[*columns, *SPAN])
-    return pd.concat(tables, ignore_index=True)[[*columns, *SPAN]] if tables else empty
+    columns = [*before, *SPAN, *after]
+    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
 
 
 def _as_published(counts: tuple[np.ndarray, np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

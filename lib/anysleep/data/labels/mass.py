@@ -25,7 +25,8 @@ def read_mass(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: fl
     """Stages of the Base file, and the events of the Annotations file where it lies beside.
 
     Micro-arousals become 'arousal EEG C4-LER'; those of channels that are no EEG are left out, with a warning. The same
-    arousal on several channels stays as often as it was scored. `epoch_s` is not used: the file has onsets.
+    arousal on several channels stays as often as it was scored. The Annotations file lists spindles and other events,
+    too, so a night without any arousal counts as not scored. `epoch_s` is not used: the file has onsets.
     BadRecording where a file is missing or damaged, or one of two files has no clock time.
     """
     scoring = read_edf_scoring(path, codes)

@@ -18,8 +18,9 @@ def read_nsrr(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: fl
     """Stages by their whole concept ('Stage 1 sleep|1'), other events by the second half of it ('Arousal ()').
 
     Times count from the first sample of the EDF, so the file's clock time does not matter. The first half would call a
-    respiratory event an arousal ('Respiratory effort related arousal|RERA'). `codes` and `epoch_s` are not used: the
-    file says what a stage is and how long it lasts. BadRecording where it is no whole file of this form.
+    respiratory event an arousal ('Respiratory effort related arousal|RERA'). Of a night without any arousal the file
+    does not say whether somebody looked for them. `codes` and `epoch_s` are not used: the file says what a stage is and
+    how long it lasts. BadRecording where it is no whole file of this form.
     """
     text = "\n".join(read_lines(path))
     try:

@@ -26,8 +26,9 @@ def read_physionet(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_
     """Stages, and events from '(arousal_rera' to 'arousal_rera)' and the like, named without brackets.
 
     A stage lasts until the next; the last one to the end of the signals, where the header file (.hea) beside says when
-    that is. `codes` and `epoch_s` are not used: every text without a bracket is a stage. BadRecording where the file is
-    damaged, or neither it nor the header gives the sampling rate.
+    that is. A file called '.arousal' is there to list arousals: none in it means none. `codes` and `epoch_s` are not
+    used: every text without a bracket is a stage. BadRecording where the file is damaged, or neither it nor the header
+    gives the sampling rate.
     """
     notes, end_s = _read_notes(path)
     stages = [note for note in notes if not _is_bracket(note[1])]
@@ -35,7 +36,8 @@ def read_physionet(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_
         raise bad_labels(path, "there is no stage in the file")
     ends_s = [*(onset_s for onset_s, _ in stages[1:]), end_s]
     rows = [(onset_s, until_s - onset_s, text) for (onset_s, text), until_s in zip(stages, ends_s, strict=True)]
-    return Scoring(annotation_table(rows), annotation_table(_events([n for n in notes if _is_bracket(n[1])])))
+    events = annotation_table(_events([note for note in notes if _is_bracket(note[1])]))
+    return Scoring(annotation_table(rows), events, lists_arousals=path.suffix.lower() == ".arousal")
 
 
 def _read_notes(path: Path) -> tuple[list[Note], float]:

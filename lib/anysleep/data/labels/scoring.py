@@ -29,7 +29,13 @@ which is said."""
 
 @dataclass(frozen=True)
 class Scoring:
-    """What a label reader returns."""
+    """What a label reader returns.
+
+    Whether anybody scored arousals, the events alone need not tell: a night without any may be one where nobody looked.
+    So arousals count as scored (`arousals_scored`) where the night's source lists at least one that lasts, or is there
+    to list them (`lists_arousals`). A list of stages, or of events of several kinds with no arousal in a whole night,
+    does not say so. That may leave out a rare night in which somebody looked and saw none, but invents no such night.
+    """
 
     stages: pd.DataFrame
     """Columns onset_s, duration_s (NaN: until the next), description (the label as written), by onset."""
@@ -39,6 +45,8 @@ class Scoring:
     """Clock time of second 0; None where the labels count from the first sample of the signals."""
     epoch_s: float | None = None
     """Set for a plain list of labels, one for every so many seconds: it should then be as long as the signals."""
+    lists_arousals: bool = False
+    """True where the file is there to list arousals, so that none in it means that there was none."""
 
 
 def scoring_of_list(labels: Sequence[str], epoch_s: float) -> Scoring:
@@ -54,6 +62,17 @@ def scoring_of_annotations(annotations: pd.DataFrame, codes: Mapping[str, int] =
         "sleep stage"
     )
     return Scoring(annotations[is_stage].reset_index(drop=True), annotations[~is_stage].reset_index(drop=True))
+
+
+def arousals_scored(night: Recording, scoring: Scoring | None = None) -> bool:
+    """Whether somebody scored the arousals of a night, so that none means none; the rule is that of `Scoring`.
+
+    `night` carries all its annotations, `scoring` is what a label file said. Synthetic nights know their arousals.
+    """
+    if night.synthetic or (scoring is not None and scoring.lists_arousals):
+        return True
+    lasting = night.annotations[night.annotations.duration_s > 0]
+    return bool(lasting.description.str.contains("arousal", case=False).any())
 
 
 def with_scoring(
