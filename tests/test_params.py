@@ -178,3 +178,13 @@ def test_the_run_folder_follows_from_the_files(root):
 def test_a_wrong_member_of_a_group_is_explained(root, name, message):
     with pytest.raises(ParameterError, match=message):
         checked_parameters("03_train", [root / "params" / "demo" / "03_train.yaml"], {name: 1.0})
+
+
+def test_a_variant_without_its_base_is_refused(root):
+    base = root / "params" / "paper" / "07_traits.yaml"
+    variant = base.with_name("07_traits.sex.yaml")
+    with pytest.raises(
+        ParameterError, match=r"07_traits.sex.yaml holds only what differs.*params/paper/07_traits.yaml"
+    ):
+        checked_parameters("07_traits", [variant], {})
+    assert checked_parameters("07_traits", [base, variant], {})[0].trait == "sex"

@@ -128,6 +128,12 @@ def checked_parameters(
     Where neither files nor overrides name a `run_dir`, it follows from the files: params/<profile>/<notebook>.yaml and
     <notebook>.<variant>.yaml lead to outputs/<profile>/<notebook>.<variant>.
     """
+    for path in map(project_path, files):
+        base = path.with_name(f"{notebook}.yaml")
+        if path.stem.startswith(f"{notebook}.") and base.is_file() and base not in map(project_path, files):
+            raise ParameterError(
+                f"{path.name} holds only what differs from {base.name}; name {short_path(base)} before it"
+            )
     defaults = notebook_defaults(project_path("notebooks") / f"{notebook}.ipynb")
     given = merge_parameters(files, overrides, defaults)
     variants = [path.stem.removeprefix(notebook) for path in files if path.stem.split(".")[0] == notebook]

@@ -47,7 +47,7 @@ def plot_runs_to_event(ax: Axes) -> Axes:
     stages = np.full(45, N2)
     for start, end in ((11, 13), (24, 29), (30, 35)):
         stages[start:end] = WAKE
-    rows = {"predictions\n(N2, Wake)": 2, "runs of Wake": 1, "arousal": 0}
+    rows = {"predictions:\nN2 blue,\nWake orange": 2, "runs of Wake": 1, "arousal": 0}
     for second, stage in enumerate(stages):
         _bar(ax, second, second + 1, 2, STAGE_COLOURS[stage], edgecolor="white")
     for start, end in runs_of(stages == WAKE):
@@ -93,7 +93,7 @@ def plot_iou(expert_s: float, predicted: tuple[float, float], ax: Axes) -> Axes:
 def plot_arousal_scores(scores: pd.DataFrame, ax: Axes) -> Axes:
     """Precision, recall and F1 at IoU > 0.2 against seconds per prediction, from 06's table of scores.
 
-    Bands are the intervals; the thin dashed line is the many-to-one F1.
+    Bands are the intervals; crosses are the many-to-one F1.
     """
     at = scores[scores.iou_above == HEADLINE_IOU].sort_values("seconds_per_prediction")
     one = at[at.matching == "one_to_one"]
@@ -102,7 +102,7 @@ def plot_arousal_scores(scores: pd.DataFrame, ax: Axes) -> Axes:
         ax.fill_between(rows.seconds_per_prediction, rows.low, rows.high, color=style["color"], alpha=0.15, linewidth=0)
         ax.plot(rows.seconds_per_prediction, rows.estimate, markersize=4, **style)
     many = at[(at.matching == "many_to_one") & (at.measure == "f1")]
-    style = {"color": "black", "linewidth": 0.8, "linestyle": "--", "label": "F1, many-to-one"}
+    style = {"color": "#CC79A7", "linewidth": 0.8, "linestyle": "--", "marker": "x", "label": "F1, many-to-one"}
     ax.plot(many.seconds_per_prediction, many.estimate, **style)
     seconds_axis(at.seconds_per_prediction, ax)
     ax.set(ylim=(0, 1.02), ylabel=f"score at IoU > {HEADLINE_IOU}")
@@ -144,7 +144,7 @@ def plot_arousal_errors(errors: pd.DataFrame, ax: Axes) -> Axes:
         ax.errorbar(rows.seconds_per_prediction * shift, rows.median_s, yerr=quartiles, **style)
     ax.axhline(0, color="0.6", linewidth=0.8, zorder=0)
     seconds_axis(errors.seconds_per_prediction, ax)
-    ax.set_ylabel("predicted less expert (s)")
+    ax.set_ylabel("predicted \N{MINUS SIGN} expert (s)")
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     return ax
 
@@ -172,7 +172,7 @@ def plot_arousal_index(index: pd.DataFrame, predictions_per_epoch: int) -> Figur
             right.axhline(height, color="black", linewidth=1, linestyle="-" if name == "bias" else "--")
             right.text(1.01, height, f"{name}\n{height:+.1f}", transform=right.get_yaxis_transform(), va="center")
     right.margins(y=0.2)
-    right.set(xlabel="mean of both, per hour of sleep", ylabel="predicted less expert")
+    right.set(xlabel="mean of both, per hour of sleep", ylabel="predicted \N{MINUS SIGN} expert, per hour of sleep")
     return figure
 
 
@@ -185,7 +185,7 @@ def plot_arousal_stage_shares(shares: pd.DataFrame, ax: Axes) -> Axes:
         below = below + table[stage].to_numpy()
     ax.set(xlim=(-0.6, len(table) - 0.4), ylim=(0, 1), xlabel="seconds per prediction")
     ax.set_xticks(places, [_seconds_text(EPOCH_S / r) for r in table.index], rotation=45 if len(table) > 6 else 0)
-    ax.set_ylabel("expert arousal time")
+    ax.set_ylabel("share of the experts' arousal time")
     ax.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     handles, labels = ax.get_legend_handles_labels()
     ax.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)

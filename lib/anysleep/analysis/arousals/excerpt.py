@@ -59,7 +59,8 @@ def night_to_show(nights: pd.DataFrame, recording: str) -> pd.Series:
     """The row of a recording, of several of that name the first; empty means the first of all. KeyError without one."""
     rows = nights[nights.recording == recording] if recording else nights
     if rows.empty:
-        raise KeyError(f"recording {recording!r} is not among those scored: {', '.join(nights.recording[:10])} ...")
+        scored = f"{', '.join(nights.recording[:10])}{' ...' if len(nights) > 10 else ''}"
+        raise KeyError(f"recording {recording!r} is not among those scored (another part of the split?): {scored}")
     return rows.iloc[0]
 
 

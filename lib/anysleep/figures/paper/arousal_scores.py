@@ -41,8 +41,7 @@ def plot_arousal_scores(tables: Tables, published: pd.DataFrame) -> Figure:
     draw_shares(of_one_network(tables[SHARES]), published, axes[0, 0])
     for ax, measure in zip(axes.flat[1:], ("precision", "recall", "f1"), strict=True):
         draw_scores(of_one_network(tables[SCORES]), published, measure, ax)
-    axes[0, 0].legend(loc="upper center", ncols=3, fontsize=6, columnspacing=1)
-    axes[0, 0].set_ylim(0, 1.25 * axes[0, 0].get_ylim()[1])
+    axes[0, 0].legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, fontsize=6, columnspacing=1)
     legend_below(figure, list(axes.flat[1:]), n_columns=3)
     return figure
 
