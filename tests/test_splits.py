@@ -17,6 +17,7 @@ from anysleep.data.splits import (
     split_k_folds,
     split_table,
     split_usleep,
+    unknown_names,
     write_split,
 )
 
@@ -181,6 +182,11 @@ def test_unknown_persons_cannot_be_split(nights, unknown):
     nights.loc[2, "subject"] = unknown
     with pytest.raises(ValueError, match=r"who the person is is unknown for lab/p001n0, .*group_by='recording'"):
         split_by_person(nights, 0.25, 0.25, 0)
+
+
+def test_a_name_is_known_where_something_is_written():
+    names = pd.Series(["p1", "", None, " \t", float("nan"), "0", 0, "nan"], index=list("abcdefgh"))
+    assert unknown_names(names)[lambda unknown: unknown].index.tolist() == ["b", "c", "d", "e"]
 
 
 def test_recordings_stand_for_persons_where_that_is_said(nights):

@@ -6,6 +6,7 @@ import sys
 import time
 from itertools import product
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -43,6 +44,8 @@ from anysleep.analysis.traits.study import (
     spread_of_ages,
     summary_table,
 )
+from anysleep.analysis.traits.transitions import block_borders
+from anysleep.figures.traits import plot_permutation, plot_trait_scores
 
 
 @pytest.fixture
@@ -223,6 +226,29 @@ def test_p_counts_shuffles_that_are_as_good():
     assert np.isnan(permutation_p(0.8, np.array([]), smaller_is_better=False))
 
 
+def test_a_p_value_stands_beside_the_score_that_it_tests(few_trees, tmp_path):
+    """One person left out at a time, so that the test has other folds than the mean."""
+    study, done = study_of(toy_nights(11, is_class=False), tmp_path, 0, 2, permuted=[2], n_shuffles=3)
+    errors = {job: root_mean_squared_error(shuffled_trait(study.nights, job.shuffle, 0), done[job]) for job in done}
+    table = summary_table(study, done, n_bootstrap=20).set_index("predictions_per_epoch")
+    score = np.mean([errors[Job(2, 10, i)] for i in range(2)])
+    assert table.test_folds[2] == 10 and table.tested_score[2] == pytest.approx(score)
+    assert table["mean"][2] == pytest.approx(np.mean([errors[Job(2, 0, i)] for i in range(2)])) != score
+    assert table.p[2] == np.mean([True, *(errors[Job(2, 10, i, shuffle=i)] <= score for i in range(3))])
+    assert table.loc[1, ["control", "p", "tested_score", "test_folds"]].isna().all()
+    ax = plot_trait_scores(table.reset_index(), plt.subplots()[1])
+    assert [text.xy for text in ax.texts] == [(15, pytest.approx(score))]
+    assert "what p belongs to: the mean with 10 folds" in ax.get_legend_handles_labels()[1]
+    ax = plot_permutation(np.array([9.0, 11]), 10, 7, "rmse", plt.subplots()[1])
+    assert ax.get_xlabel() == "error in years (RMSE), 7 folds"
+
+
+def test_shuffles_at_a_resolution_that_is_not_there_are_refused():
+    for n_shuffles in (0, 9):  # without shuffles there would still be no control
+        with pytest.raises(ValueError, match="shuffled at 8, 32 predictions an epoch, but there is only 1, 2;"):
+            Study(toy_nights(), 4, 1, [2, 32, 8], n_shuffles, seed=0)
+
+
 def test_every_recording_is_told_once_a_repetition(few_trees, tmp_path):
     nights = toy_nights(6)
     study, done = study_of(nights, tmp_path, n_folds=3)
@@ -295,6 +321,26 @@ def test_nights_that_cannot_be_used_are_counted():
         choose_nights(recordings(), counts, "age", [], "subject")
 
 
+@pytest.mark.parametrize("group_by", ["subject", "recording"])
+def test_a_person_has_one_sex_in_each_data_set_but_grows_older(group_by):
+    counts, people = {1: [np.ones((1, 80), int)] * 4}, recordings().assign(subject=["p1", "p1", "p2", "p1"])
+    for trait, classes in (("sex", ["F", "M"]), ("dataset", ["a", "b"])):
+        assert len(choose_nights(people, counts, trait, classes, group_by)[1]) == 4
+    assert choose_nights(people.assign(age=range(4)), counts, "age", [], group_by)[0].trait.tolist() == [0, 1, 2, 3]
+    people["sex"] = ["M", "F", "M", "M"]
+    with pytest.raises(ValueError, match=r"1 persons have several values of sex, such as a/p1 \(F and M\); correct"):
+        choose_nights(people, counts, "sex", ["F", "M"], group_by)
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+def test_nights_without_a_person_are_not_all_of_one(empty):
+    counts, people = {1: [np.ones((1, 80), int)] * 4}, recordings().assign(age=50, subject=["p1", empty, empty, None])
+    with pytest.raises(ValueError, match="who slept is unknown for 3 recordings, such as a/n2"):
+        choose_nights(people, counts, "age", [], "subject")
+    nights = choose_nights(people, counts, "age", [], "recording")[0]
+    assert nights.person.tolist() == ["a/p1", "a/n2", "a/n3", "b/n1"]
+
+
 def test_classes_are_told_apart_and_others_left_out():
     assert trait_of(recordings(), "sex", ["M", "F"]).tolist() == [1, 1, 0, 0]
     assert trait_of(recordings(), "dataset", ["a", "b"]).tolist() == [0, 0, 0, 1]
@@ -324,9 +370,19 @@ def test_a_table_that_leaves_open_whom_it_means_is_refused(tmp_path):
     path.write_text("recording,age\nn1,44\nn1,45\n")
     with pytest.raises(ValueError, match="several rows for n1"):
         read_participants(path)
-    path.write_text("recording,age\nn1,44\n,45\n")
-    with pytest.raises(ValueError, match="rows without recording; whom are they about"):
-        read_participants(path)
+    for empty in ("", " "):
+        path.write_text(f"recording,age\nn1,44\n{empty},45\n")
+        with pytest.raises(ValueError, match="rows without recording; whom are they about"):
+            read_participants(path)
+
+
+@pytest.mark.parametrize("n_asleep", [0, 1, 2, 181, 182, 400])
+def test_borders_tell_how_long_blocks_are(n_asleep):
+    epochs = list(range(7, 7 + n_asleep))[:-1]
+    blocks = [epochs[i : i + 180] for i in range(0, len(epochs), 180)]
+    borders = block_borders([0] * 7 + [2] * n_asleep + [0] * 5)
+    assert borders[:-1].tolist() == [block[0] for block in blocks]
+    assert np.diff(borders).tolist() == [len(block) for block in blocks]
 
 
 def test_a_data_set_that_is_not_there_is_an_error():

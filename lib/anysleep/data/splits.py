@@ -183,6 +183,11 @@ def split_table(recordings: pd.DataFrame, split: Split, group_by: GroupBy = "sub
     return counts.reindex(every, fill_value=0)
 
 
+def unknown_names(names: pd.Series) -> pd.Series:
+    """Which names are missing or empty text: bool (N,), with their index."""
+    return names.isna() | (names.astype(str).str.strip() == "")
+
+
 def _people(recordings: pd.DataFrame, group_by: GroupBy) -> pd.DataFrame:
     """Columns dataset, recording, person, in the order and with the index of `recordings`. ValueError where unknown."""
     if group_by not in get_args(GroupBy):
@@ -194,7 +199,7 @@ def _people(recordings: pd.DataFrame, group_by: GroupBy) -> pd.DataFrame:
     twice = people[people.duplicated(["dataset", "recording"])]
     if len(twice):
         raise ValueError(f"recordings occur twice in the table: {_few(_names(twice))}")
-    unknown = people[people.person.isna() | (people.person.astype(str).str.strip() == "")]
+    unknown = people[unknown_names(people.person)]
     if len(unknown):
         raise ValueError(
             f"who the person is is unknown for {_few(_names(unknown))}, so no split by person is safe; let the "

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from anysleep.analysis.traits.transitions import BLOCK_EPOCHS, TRIPLETS, find_triplets, sleep_epochs
+from anysleep.analysis.traits.transitions import TRIPLETS, block_borders, find_triplets
 from anysleep.stages import N3, REM, STAGE_COLOURS, STAGES, UNSCORED
 
 OURS, BASELINE, CONTROL = "#0072B2", "#666666", "#D55E00"
@@ -26,9 +26,9 @@ def plot_triplet_idea(stages: np.ndarray, hypnogram_per_epoch: np.ndarray) -> Fi
 
 
 def plot_triplet_counts(counts: dict[int, np.ndarray], n_hours: float, ax: Axes, n_shown: int = 15) -> Axes:
-    """The commonest triplets of a night in events an hour, a bar a resolution, from counts (blocks, 80) by resolution.
+    """The commonest triplets in events an hour, a bar a resolution, from counts (blocks, 80) by resolution.
 
-    `n_hours` is how long its sleep lasted.
+    `n_hours` is how long these blocks last together.
     """
     per_hour = pd.DataFrame({r: blocks.sum(axis=0) for r, blocks in counts.items()}, index=TRIPLETS) / n_hours
     shown = per_hour.loc[(per_hour / per_hour.max()).max(axis=1).nlargest(n_shown).index]
@@ -42,16 +42,23 @@ def plot_triplet_counts(counts: dict[int, np.ndarray], n_hours: float, ax: Axes,
 
 
 def plot_trait_scores(summary: pd.DataFrame, ax: Axes) -> Axes:
-    """Score against seconds per prediction, with interval, baseline and control, from `traits.summary_table`."""
+    """Score against seconds per prediction, with interval, baseline and control, from `traits.summary_table`.
+
+    A p-value stands at the score that it belongs to.
+    """
     rows = summary.sort_values("seconds_per_prediction")
     x = rows.seconds_per_prediction
     ax.fill_between(x, rows.low, rows.high, color=OURS, alpha=0.15, linewidth=4, label="95 % interval by person")
     ax.errorbar(x, rows["mean"], rows.sd, color=OURS, marker="o", capsize=3, label="forests, mean ± sd of repetitions")
     ax.axhline(rows.baseline.iloc[0], color=BASELINE, linestyle="--", label=_baseline_name(rows.measure.iloc[0]))
-    tested = rows[rows.control.notna()]
-    ax.plot(tested.seconds_per_prediction, tested.control, "x", color=CONTROL, label="control: persons shuffled")
-    for row in tested[tested.p.notna()].itertuples():
-        ax.annotate(f"p = {row.p:.2g}", (row.seconds_per_prediction, row.mean), (4, 8), textcoords="offset points")
+    ax.plot(x, rows.control, "x", color=CONTROL, label="control: persons shuffled")
+    tested = rows[rows.p.notna()]
+    if len(tested):
+        name = f"what p belongs to: the mean with {tested.test_folds.iloc[0]} folds"
+        ax.plot(tested.seconds_per_prediction, tested.tested_score, "D", color=OURS, fillstyle="none", label=name)
+    for row in tested.itertuples():
+        place = row.seconds_per_prediction, row.tested_score
+        ax.annotate(f"p = {row.p:.2g}", place, (0, 8), textcoords="offset points", ha="center")
     ax.set_xscale("log")
     ax.set_xticks(x, [f"{seconds:.3g}" for seconds in x], rotation=45)
     ax.minorticks_off()
@@ -84,13 +91,13 @@ def plot_told_traits(predictions: pd.DataFrame, ax: Axes, classes: Sequence[str]
     return ax
 
 
-def plot_permutation(shuffled: np.ndarray, score: float, measure: str, ax: Axes) -> Axes:
-    """Scores of shuffled traits (n,) and where the true one lies."""
+def plot_permutation(shuffled: np.ndarray, score: float, n_folds: int, measure: str, ax: Axes) -> Axes:
+    """Scores of shuffled traits (n,) and where the true one lies, all of so many folds."""
     ax.hist(
         shuffled, bins="auto", color="lightgrey", edgecolor="grey", label=f"{len(shuffled)} shuffles of the persons"
     )
     ax.axvline(score, color=OURS, linewidth=2, label="the trait as it is")
-    ax.set(xlabel=NAME_OF[measure], ylabel="shuffles")
+    ax.set(xlabel=f"{NAME_OF[measure]}, {n_folds} folds", ylabel="shuffles")
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
     return ax
 
@@ -131,8 +138,7 @@ def _draw_blocks(per_epoch: np.ndarray, ax: Axes) -> None:
     for stage in np.unique(per_epoch).tolist():
         where = np.flatnonzero(per_epoch == stage)
         ax.broken_barh([(start, 1) for start in where.tolist()], (0, 1), color=COLOUR_OF[stage], lw=0)
-    sleep = sleep_epochs(per_epoch)
-    borders = [*range(sleep.start, sleep.stop, BLOCK_EPOCHS), sleep.stop]
+    borders = block_borders(per_epoch).tolist()
     ax.vlines(borders, -0.1, 1.35, color="black", linewidth=1.2)
     for n, (begin, end) in enumerate(pairwise(borders), start=1):
         ax.text((begin + end) / 2, 1.1, f"block {n}", ha="center", va="bottom", fontsize=8)

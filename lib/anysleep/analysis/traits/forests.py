@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+# Private, as of scikit-learn 1.9.1; with another version, tests/test_traits.py tells whether they still fit.
 from sklearn.tree._criterion import MSE, Gini
 from sklearn.tree._splitter import BestSplitter
 from sklearn.tree._tree import DepthFirstTreeBuilder, Tree

@@ -11,6 +11,7 @@ from anysleep.analysis.predictions import Predictions
 from anysleep.analysis.traits.forests import Nights
 from anysleep.analysis.traits.transitions import count_triplets
 from anysleep.data.recipes import numeric_ages
+from anysleep.data.splits import unknown_names
 
 FACTS = ("subject", "age", "sex", "group")
 """What a table of participants may say of a recording."""
@@ -30,7 +31,7 @@ def read_participants(path: Path) -> pd.DataFrame:
             f"{path.name} has neither a column recording nor subject, only {', '.join(table)}; .csv is read "
             "with commas, .tsv with tabs"
         )
-    if table[_key(table)].isna().any(axis=None):
+    if table[_key(table)].apply(unknown_names).any(axis=None):
         raise ValueError(f"{path.name} has rows without {' or '.join(_key(table))}; whom are they about?")
     twice = table[table.duplicated(_key(table))]
     if len(twice):
@@ -117,7 +118,7 @@ def choose_nights(
     """The recordings that can be used: for the forests, as rows of `recordings`, and why others were left out.
 
     A person is a subject of a data set; where that is unknown and `group_by` is recording, every night is one.
-    ValueError where it is unknown otherwise, or no recording is left.
+    ValueError where it is unknown otherwise, nights of one person are of both classes, or no recording is left.
     """
     values = trait_of(recordings, trait, classes)
     has_sleep = np.array([len(blocks) > 0 for blocks in next(iter(counts.values()))], dtype=bool)
@@ -127,13 +128,16 @@ def choose_nights(
     kept = recordings[reasons == ""]
     if kept.empty:
         raise ValueError(f"no recording is left: {pd.Series(reasons).value_counts().to_dict()}")
-    person, recording = (kept.dataset + "/" + kept[name].astype(object) for name in ("subject", "recording"))
+    subject = kept.subject.astype(object).mask(unknown_names(kept.subject))
+    person, recording = (kept.dataset + "/" + names for names in (subject, kept.recording.astype(object)))
     if group_by == "subject" and person.isna().any():
         raise ValueError(
             f"who slept is unknown for {person.isna().sum()} recordings, such as {recording[person.isna()].iloc[0]}; "
             "name recipes or participants that tell it, or say group_by='recording'"
         )
     person = person.fillna(recording).to_numpy(dtype=str)
+    if classes:
+        _check_one_class(kept[trait], person, trait)
     nights = Nights(
         counts={
             r: [blocks for blocks, why in zip(of_r, reasons, strict=True) if not why] for r, of_r in counts.items()
@@ -144,6 +148,17 @@ def choose_nights(
         is_class=bool(classes),
     )
     return nights, kept, pd.Series(reasons[reasons != ""], dtype=str).value_counts()
+
+
+def _check_one_class(values: pd.Series, person: np.ndarray, trait: str) -> None:
+    """ValueError where nights of one person differ in what, unlike the age, is the same every night."""
+    of_persons = values.groupby(person).unique()
+    differing = of_persons[of_persons.map(len) > 1]
+    if len(differing):
+        raise ValueError(
+            f"{len(differing)} persons have several values of {trait}, such as {differing.index[0]} "
+            f"({' and '.join(sorted(differing.iloc[0]))}); correct the archive or the participants, a person has one"
+        )
 
 
 def _key(table: pd.DataFrame) -> list[str]:

@@ -30,9 +30,17 @@ class Study:
     n_folds: int
     n_repetitions: int
     permuted: Sequence[int]
-    """Resolutions with a negative control and a permutation test; those that are not there are left out."""
+    """Resolutions with a negative control and a permutation test."""
     n_shuffles: int
     seed: int
+
+    def __post_init__(self) -> None:
+        absent = sorted(set(self.permuted) - set(self.nights.counts))
+        if absent:
+            raise ValueError(
+                f"persons are to be shuffled at {', '.join(map(str, absent))} predictions an epoch, but there is only "
+                f"{', '.join(map(str, self.nights.counts))}; name some of these in permutation, or none"
+            )
 
     @property
     def measure(self) -> str:
@@ -49,7 +57,7 @@ class Study:
 
     @property
     def tested(self) -> list[int]:
-        """The resolutions in `permuted` that are there."""
+        """The resolutions in `permuted`, in the order of the counts."""
         return [r for r in self.nights.counts if r in self.permuted]
 
     @cached_property
@@ -191,8 +199,9 @@ def summary_table(study: Study, done: Done, n_bootstrap: int) -> pd.DataFrame:
 
     Columns measure, predictions_per_epoch, seconds_per_prediction, n_recordings, n_persons, n_repetitions, mean and sd
     over repetitions, low and high of the mean (persons drawn), sd_of_recordings and sd_of_persons (of the ages: the
-    RMSE of guessing their mean), baseline, gain over it (above 0 is better), control (the mean score with shuffled
-    persons) and p, the last two only where it was asked for.
+    RMSE of guessing their mean), baseline, gain over it (above 0 is better); and only where it was asked for, control
+    (the mean score with shuffled persons), p, and what p belongs to: tested_score, the mean with test_folds folds,
+    which is another number than mean where persons are otherwise left out one at a time.
     """
     sd_of_recordings, sd_of_persons = spread_of_ages(study.nights)
     nights, baseline = study.nights, baseline_score(study.nights)
@@ -210,7 +219,7 @@ def summary_table(study: Study, done: Done, n_bootstrap: int) -> pd.DataFrame:
             | {"baseline": baseline, "gain": better * (scores.mean() - baseline)}
             | _tests(study, r, done)
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).astype({"test_folds": "Int64"})
 
 
 def named(table: pd.DataFrame, **values: str) -> pd.DataFrame:
@@ -219,14 +228,16 @@ def named(table: pd.DataFrame, **values: str) -> pd.DataFrame:
 
 
 def _tests(study: Study, r: int, done: Done) -> dict[str, float]:
-    """Columns control and p of a resolution."""
+    """Columns control, p, tested_score and test_folds of a resolution."""
+    found = {"control": np.nan, "p": np.nan, "tested_score": np.nan, "test_folds": pd.NA}
     if r not in study.tested:
-        return {"control": np.nan, "p": np.nan}
-    control = control_score(study, r, done)
+        return found
+    found["control"] = control_score(study, r, done)
     if not study.n_shuffles:
-        return {"control": control, "p": np.nan}
-    observed, shuffled = (scores_of(study, jobs, done) for jobs in (study.observed(r), study.shuffles(r)))
-    return {"control": control, "p": permutation_p(observed.mean(), shuffled, not study.nights.is_class)}
+        return found
+    score, shuffled = scores_of(study, study.observed(r), done).mean(), scores_of(study, study.shuffles(r), done)
+    p = permutation_p(score, shuffled, not study.nights.is_class)
+    return found | {"p": p, "tested_score": score, "test_folds": study.test_folds}
 
 
 def _terms(truth: np.ndarray, predictions: np.ndarray, is_class: bool) -> np.ndarray:

@@ -63,6 +63,12 @@ def sleep_epochs(hypnogram_per_epoch: ArrayLike) -> slice:
     return slice(int(asleep[0]), int(asleep[-1])) if len(asleep) else slice(0, 0)
 
 
+def block_borders(hypnogram_per_epoch: ArrayLike) -> np.ndarray:
+    """The epochs where the blocks of a night's sleep begin and, last, where it ends: int (blocks + 1,)."""
+    sleep = sleep_epochs(hypnogram_per_epoch)
+    return np.append(np.arange(sleep.start, sleep.stop, BLOCK_EPOCHS), sleep.stop)
+
+
 def find_triplets(hypnogram: ArrayLike) -> np.ndarray:
     """Where triplets begin in stages (P,), whatever the block: int64 (n,), ascending."""
     return _starts(_checked(hypnogram, "hypnogram"))

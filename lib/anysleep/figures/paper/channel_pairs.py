@@ -37,6 +37,7 @@ def plot_channel_pairs(tables: Tables) -> Figure:
         plot_pair_matrix(rows, ax, sites=sites_of(rows), limits=limits)
     for ax in axes[0][len(networks) :]:
         ax.set_axis_off()
+        ax.text(0.5, 0.5, "no other network was scored", ha="center", color="0.3", transform=ax.transAxes)
     if n_rows == 2:
         draw_p_values(comparison, axes[1])
     for text in (text for ax in figure.axes for text in ax.texts):

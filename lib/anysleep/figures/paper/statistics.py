@@ -63,7 +63,7 @@ def plot_change(statistics: pd.DataFrame, name: str, ax: Axes) -> Axes:
         ax.fill_between(middle.index, low, high, color=look.colour, alpha=0.18, linewidth=0)
         levels.append(f"{coarsest.median():.3g}")
     coarsest_s = statistics.seconds_per_prediction.max()
-    title = f"{NAMES[name]}\n{' and '.join(levels)} at {coarsest_s:g} s"
+    title = f"{NAMES[name]}\nmedian {' and '.join(levels)} at {coarsest_s:g} s"
     title += f", {n_left_out} nights without it" if n_left_out else ""
     seconds_axis(ax).set(title=title, ylabel="change")
     return ax

@@ -103,11 +103,14 @@ def with_seconds(published: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_band(ax: Axes, rows: pd.DataFrame, value: str, look: Look, label: str) -> None:
-    """A line over seconds per prediction with the band between `low` and `high`."""
+    """A line over seconds per prediction with the band between `low` and `high`, the interval by person."""
     rows = rows.sort_values("seconds_per_prediction")
     x = rows.seconds_per_prediction
     ax.plot(x, rows[value], color=look.colour, marker=look.marker, linestyle=look.line, label=label)
-    ax.fill_between(x, rows.low.astype(float), rows.high.astype(float), color=look.colour, alpha=0.18, linewidth=0)
+    name = "95 % interval by person"
+    first = name not in ax.get_legend_handles_labels()[1]
+    style = {"color": look.colour, "alpha": 0.18, "linewidth": 0, "label": name if first else "_"}
+    ax.fill_between(x, rows.low.astype(float), rows.high.astype(float), **style)
 
 
 def legend_below(figure: Figure, axes: list[Axes], n_columns: int) -> None:

@@ -58,7 +58,7 @@ def draw_trait(rows: pd.DataFrame, published: pd.DataFrame, ax: Axes) -> Axes:
         look, line = look_of(network), line.sort_values("seconds_per_prediction")
         persons = "by person" if group_by == "subject" else "by recording"
         look = look if group_by == "subject" else look._replace(line=":")
-        draw_band(ax, line, "mean", look, f"{look.name}, left out {persons}")
+        draw_band(ax, line, "mean", look, f"{look.name}, folds {persons}")
         for tested in line.dropna(subset="p").itertuples():
             style = {"transform": ax.get_xaxis_transform(), "ha": "center", "fontsize": 6, "color": look.colour}
             y = 0.03 + 0.06 * i if measure == "rmse" else 0.94 - 0.06 * i  # away from the curve
