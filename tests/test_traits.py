@@ -13,7 +13,6 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.metrics import f1_score, root_mean_squared_error
 
-from anysleep.analysis.predictions import Predictions
 from anysleep.analysis.traits import forests
 from anysleep.analysis.traits.forests import (
     Job,
@@ -23,14 +22,6 @@ from anysleep.analysis.traits.forests import (
     make_folds,
     predict_blocks,
     shuffled_trait,
-)
-from anysleep.analysis.traits.participants import (
-    add_participants,
-    choose_nights,
-    count_nights,
-    of_datasets,
-    read_participants,
-    trait_of,
 )
 from anysleep.analysis.traits.repetitions import run_jobs
 from anysleep.analysis.traits.study import (
@@ -44,7 +35,6 @@ from anysleep.analysis.traits.study import (
     spread_of_ages,
     summary_table,
 )
-from anysleep.analysis.traits.transitions import block_borders
 from anysleep.figures.traits import plot_permutation, plot_trait_scores
 
 
@@ -301,122 +291,9 @@ def test_other_data_or_another_seed_are_other_results(few_trees, tmp_path):
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def recordings():
-    rows = [
-        ("a", "n1", "p1", 30.0, "F"),
-        ("a", "n2", "p1", 30.0, "F"),
-        ("a", "n3", "p2", None, "M"),
-        ("b", "n1", None, 50.0, "M"),
-    ]
-    return pd.DataFrame(rows, columns=["dataset", "recording", "subject", "age", "sex"])
-
-
-def test_nights_that_cannot_be_used_are_counted():
-    counts = {1: [np.ones((n, 80), int) for n in (2, 0, 1, 1)]}
-    nights, kept, left_out = choose_nights(recordings(), counts, "age", [], "recording")
-    assert nights.trait.tolist() == [30, 50] and nights.person.tolist() == ["a/p1", "b/n1"]
-    assert kept.recording.tolist() == ["n1", "n1"] and nights.group.tolist() == ["a/n1", "b/n1"]
-    assert left_out.to_dict() == {"no sleep": 1, "age unknown": 1}
-    with pytest.raises(ValueError, match="who slept is unknown for 1 recordings, such as b/n1"):
-        choose_nights(recordings(), counts, "age", [], "subject")
-
-
-@pytest.mark.parametrize("group_by", ["subject", "recording"])
-def test_a_person_has_one_sex_in_each_data_set_but_grows_older(group_by):
-    counts, people = {1: [np.ones((1, 80), int)] * 4}, recordings().assign(subject=["p1", "p1", "p2", "p1"])
-    for trait, classes in (("sex", ["F", "M"]), ("dataset", ["a", "b"])):
-        assert len(choose_nights(people, counts, trait, classes, group_by)[1]) == 4
-    assert choose_nights(people.assign(age=range(4)), counts, "age", [], group_by)[0].trait.tolist() == [0, 1, 2, 3]
-    people["sex"] = ["M", "F", "M", "M"]
-    with pytest.raises(ValueError, match=r"1 persons have several values of sex, such as a/p1 \(F and M\); correct"):
-        choose_nights(people, counts, "sex", ["F", "M"], group_by)
-
-
-@pytest.mark.parametrize("empty", ["", " "])
-def test_nights_without_a_person_are_not_all_of_one(empty):
-    counts, people = {1: [np.ones((1, 80), int)] * 4}, recordings().assign(age=50, subject=["p1", empty, empty, None])
-    with pytest.raises(ValueError, match="who slept is unknown for 3 recordings, such as a/n2"):
-        choose_nights(people, counts, "age", [], "subject")
-    nights = choose_nights(people, counts, "age", [], "recording")[0]
-    assert nights.person.tolist() == ["a/p1", "a/n2", "a/n3", "b/n1"]
-
-
-def test_classes_are_told_apart_and_others_left_out():
-    assert trait_of(recordings(), "sex", ["M", "F"]).tolist() == [1, 1, 0, 0]
-    assert trait_of(recordings(), "dataset", ["a", "b"]).tolist() == [0, 0, 0, 1]
-    with pytest.raises(ValueError, match="nobody's sex is X; there is F, M"):
-        trait_of(recordings(), "sex", ["F", "X"])
-
-
-def test_participants_win_and_unknown_ones_are_counted(tmp_path):
-    path = tmp_path / "people.tsv"
-    path.write_text("dataset\tsubject\tage\tsex\na\tp1\t44\t\na\tp2\told\tF\na\tp9\t1\tF\n")
-    with pytest.warns(UserWarning, match="1 ages are no numbers"):
-        table = read_participants(path)
-    with pytest.warns(UserWarning, match="1 of 3 rows of participants name nobody here, such as"):
-        people = add_participants(recordings(), table)
-    assert people.age.tolist()[:2] == [44, 44] and np.isnan(people.age[2]) and people.age[3] == 50
-    assert people.sex.tolist() == ["F", "F", "F", "M"]
-
-
-def test_a_table_that_leaves_open_whom_it_means_is_refused(tmp_path):
-    path = tmp_path / "people.csv"
-    path.write_text("recording,age\nn1,44\n")
-    with pytest.raises(ValueError, match="several data sets; add a column dataset"):
-        add_participants(recordings(), read_participants(path))
-    path.write_text("name,age\nn1,44\n")
-    with pytest.raises(ValueError, match="neither a column recording nor subject, only name, age"):
-        read_participants(path)
-    path.write_text("recording,age\nn1,44\nn1,45\n")
-    with pytest.raises(ValueError, match="several rows for n1"):
-        read_participants(path)
-    for empty in ("", " "):
-        path.write_text(f"recording,age\nn1,44\n{empty},45\n")
-        with pytest.raises(ValueError, match="rows without recording; whom are they about"):
-            read_participants(path)
-
-
-@pytest.mark.parametrize("n_asleep", [0, 1, 2, 181, 182, 400])
-def test_borders_tell_how_long_blocks_are(n_asleep):
-    epochs = list(range(7, 7 + n_asleep))[:-1]
-    blocks = [epochs[i : i + 180] for i in range(0, len(epochs), 180)]
-    borders = block_borders([0] * 7 + [2] * n_asleep + [0] * 5)
-    assert borders[:-1].tolist() == [block[0] for block in blocks]
-    assert np.diff(borders).tolist() == [len(block) for block in blocks]
-
-
-def test_a_data_set_that_is_not_there_is_an_error():
-    assert of_datasets(recordings(), []).equals(recordings())
-    with pytest.raises(ValueError, match="no recording of isruc_sg1, only of"):
-        of_datasets(recordings(), ["isruc_sg1"])
-
-
 def test_the_spread_of_ages_is_the_error_of_guessing_their_mean():
     nights = toy_nights(is_class=False)
     ages = pd.DataFrame({"person": nights.person, "age": nights.trait})
     of_persons = ages.groupby("person").age.mean()
     guess = [root_mean_squared_error(x, np.full(len(x), np.mean(x))) for x in (ages.age, of_persons)]
     assert spread_of_ages(nights) == pytest.approx(guess)
-
-
-def test_predictions_of_a_run_that_was_stopped_are_not_read(tmp_path):
-    (tmp_path / "r1").mkdir()
-    np.savez(tmp_path / "r1" / "predictions.npz", a_n1=np.zeros(4, dtype=np.int8))
-    (tmp_path / "params.yaml").write_text("run_id: a")
-    with pytest.raises(ValueError, match="of a run that was stopped; let 05_predict come to its end"):
-        Predictions(tmp_path)
-    (tmp_path / "result.json").write_text("{}")
-    (tmp_path / "provenance.json").write_text('{"inputs_sha256": {"checkpoint": "abc", "archive": "d"}}')
-    with Predictions(tmp_path) as staged:
-        assert staged.made_from == {"checkpoint": "abc"}
-
-
-def test_triplets_need_predictions_at_one_an_epoch(tmp_path):
-    for r in (1, 2):
-        (tmp_path / f"r{r}").mkdir()
-        np.savez(tmp_path / f"r{r}" / "predictions.npz", a_n1=np.repeat(np.int8([0, 1, 2, 1, 2, 0]), r))
-    with Predictions(tmp_path) as staged:
-        counts = count_nights(staged, staged.of(recordings()), [2, 1])
-        assert list(counts) == [2, 1] and [blocks.sum() for blocks in (*counts[1], *counts[2])] == [1, 0]
-        with pytest.raises(ValueError, match="no predictions at 8 an epoch, only at 1, 2"):
-            count_nights(staged, staged.of(recordings()), [8])

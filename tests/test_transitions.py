@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anysleep.analysis.traits.transitions import BLOCK_EPOCHS, TRIPLETS, count_triplets, find_triplets, sleep_epochs
+from anysleep.analysis.traits.transitions import (
+    BLOCK_EPOCHS,
+    TRIPLETS,
+    block_borders,
+    count_triplets,
+    find_triplets,
+    sleep_epochs,
+)
 
 
 def count_by_loop(hypnogram, r, per_epoch):
@@ -114,3 +121,12 @@ def test_counting_is_twenty_times_faster_than_a_loop():
         return time.process_time() - began
 
     assert seconds(count_by_loop) > 20 * min(seconds(count_triplets) for _ in range(3))
+
+
+@pytest.mark.parametrize("n_asleep", [0, 1, 2, 181, 182, 400])
+def test_borders_tell_how_long_blocks_are(n_asleep):
+    epochs = list(range(7, 7 + n_asleep))[:-1]
+    blocks = [epochs[i : i + 180] for i in range(0, len(epochs), 180)]
+    borders = block_borders([0] * 7 + [2] * n_asleep + [0] * 5)
+    assert borders[:-1].tolist() == [block[0] for block in blocks]
+    assert np.diff(borders).tolist() == [len(block) for block in blocks]

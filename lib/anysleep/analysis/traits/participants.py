@@ -16,6 +16,8 @@ from anysleep.data.splits import unknown_names
 FACTS = ("subject", "age", "sex", "group")
 """What a table of participants may say of a recording."""
 
+OLDEST = 125
+"""In years: who is older is a mistake."""
 Counts = dict[int, list[np.ndarray]]
 """Predictions per epoch -> triplet counts (blocks, 80) of every recording."""
 
@@ -23,7 +25,7 @@ Counts = dict[int, list[np.ndarray]]
 def read_participants(path: Path) -> pd.DataFrame:
     """A .csv or .tsv with a column recording or subject; optionally dataset; age, sex, group. All text but the age.
 
-    ValueError where there is no such column, an id is empty, or a row occurs twice.
+    ValueError where there is no such column, an id is empty, a row occurs twice, or an age is none.
     """
     table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str)
     if not {"recording", "subject"} & set(table):
@@ -38,6 +40,9 @@ def read_participants(path: Path) -> pd.DataFrame:
         raise ValueError(f"{path.name} has several rows for {', '.join(map(str, twice[_key(table)[-1]].head()))}")
     if "age" in table:
         table["age"] = numeric_ages(table.age)
+        impossible = table[(table.age < 0) | (table.age > OLDEST)]
+        if len(impossible):
+            raise ValueError(f"{path.name} has an age of {impossible.age.iloc[0]:g}; years are wanted")
     return table
 
 
@@ -53,9 +58,11 @@ def recordings_of(participants: pd.DataFrame) -> pd.DataFrame:
 
 
 def add_participants(recordings: pd.DataFrame, participants: pd.DataFrame) -> pd.DataFrame:
-    """The recordings with what the table says of them; it wins over what was known before.
+    """The recordings with what the table says of them.
 
-    A warning counts its rows that name nobody here. ValueError where it is not clear which data set is meant.
+    An age, sex or group that the table has for anybody is known from it alone: for whom it says nothing, it is unknown,
+    whatever was known before. A warning counts its rows that name nobody here. ValueError where it names nobody at all,
+    or it is not clear which data set is meant.
     """
     key = _key(participants)
     if "dataset" not in key and recordings.groupby(key[-1]).dataset.nunique().gt(1).any():
@@ -63,13 +70,16 @@ def add_participants(recordings: pd.DataFrame, participants: pd.DataFrame) -> pd
     says = participants.set_index(key)[[name for name in FACTS if name in participants and name not in key]]
     here = pd.MultiIndex.from_frame(recordings[key]) if len(key) > 1 else pd.Index(recordings[key[0]])
     unknown = int((~says.index.isin(here)).sum())
+    if unknown == len(says):
+        raise ValueError(f"participants names nobody here by {_key(participants)[-1]}, such as {says.index[0]}")
     if unknown:
         example = says.index[~says.index.isin(here)][0]
         message = f"{unknown} of {len(says)} rows of participants name nobody here, such as {example}"
         warnings.warn(message, stacklevel=2)
     found = says.reindex(here).set_axis(recordings.index)
-    known = {name: recordings[name] for name in says if name in recordings}
-    return recordings.assign(**{name: found[name].where(found[name].notna(), known.get(name, np.nan)) for name in says})
+    if "subject" in found:
+        found["subject"] = found.subject.where(found.subject.notna(), recordings.subject)
+    return recordings.assign(**found)
 
 
 def of_datasets(recordings: pd.DataFrame, datasets: Sequence[str]) -> pd.DataFrame:
