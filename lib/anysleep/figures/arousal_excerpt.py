@@ -74,6 +74,8 @@ def plot_excerpt_stages(table: pd.DataFrame, hypnogram_ax: Axes, hypnodensity_ax
     plot_hypnogram(codes.to_numpy(), times, hypnogram_ax).set_ylabel("predicted")
     if hypnodensity_ax is not None:
         plot_hypnodensity(table[PROBABILITIES].to_numpy(), times, hypnodensity_ax)
+        style = {"loc": "lower center", "bbox_to_anchor": (0.5, 0.94), "ncols": len(STAGES), "frameon": False}
+        hypnodensity_ax.legend(*hypnodensity_ax.get_legend_handles_labels(), fontsize="small", **style)
 
 
 def plot_excerpt_events(table: pd.DataFrame, ax: Axes) -> Axes:

@@ -58,15 +58,8 @@ def plot_runs_to_event(ax: Axes) -> Axes:
         ax.text((start + end) / 2, rows["arousal"], f"{end - start:g} s", ha="center", va="center", color="white")
     onset = events[0, 0]
     _span(ax, 13, onset, 0.5, f"at least {SLEEP_BEFORE_S} s")
-    ax.annotate("too short", (12, 0.68), (12, 0.25), ha="center", va="top", fontsize="small")
-    ax.annotate(
-        "gap of at most 10 %:\nthe two become one",
-        (29.5, 1.0),
-        (36, 1.0),
-        va="center",
-        fontsize="small",
-        arrowprops={"arrowstyle": "->"},
-    )
+    ax.text(10.7, 1, "too short", ha="right", va="center", fontsize="small")
+    ax.text(35.3, 1, "gap of at most 10 %:\nthe two become one", va="center", fontsize="small")
     ax.set(xlim=(0, 45), ylim=(-0.5, 2.5), yticks=list(rows.values()), yticklabels=list(rows), xlabel="seconds")
     ax.set_title(f"Wake becomes an arousal of {SHORTEST_S} to {LONGEST_S} s", loc="left", fontsize="medium")
     return _without_frame(ax)

@@ -36,6 +36,7 @@ def plot_triplet_counts(counts: dict[int, np.ndarray], n_hours: float, ax: Axes,
     shown.plot.barh(ax=ax, width=0.8, colormap="viridis")
     ax.set(xlabel="triplets an hour of sleep (linear up to 1, then logarithmic)", ylabel="")
     ax.set_xscale("symlog", linthresh=1)
+    ax.xaxis.set_major_formatter("{x:g}")
     ax.invert_yaxis()
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
     return ax
@@ -51,7 +52,8 @@ def plot_trait_scores(summary: pd.DataFrame, ax: Axes) -> Axes:
     ax.fill_between(x, rows.low, rows.high, color=OURS, alpha=0.15, linewidth=4, label="95 % interval by person")
     ax.errorbar(x, rows["mean"], rows.sd, color=OURS, marker="o", capsize=3, label="forests, mean ± sd of repetitions")
     ax.axhline(rows.baseline.iloc[0], color=BASELINE, linestyle="--", label=_baseline_name(rows.measure.iloc[0]))
-    ax.plot(x, rows.control, "x", color=CONTROL, label="control: persons shuffled")
+    if rows.control.notna().any():
+        ax.plot(x, rows.control, "x", color=CONTROL, markeredgewidth=2, zorder=4, label="control: persons shuffled")
     tested = rows[rows.p.notna()]
     if len(tested):
         name = f"what p belongs to: the mean with {tested.test_folds.iloc[0]} folds"

@@ -37,10 +37,7 @@ def plot_arousal_excerpt(tables: Tables) -> Figure:
     plot_excerpt_signal(signals, axes[1])
     sure = stages.filter(like="p_").notna().all(axis=None)
     plot_excerpt_stages(stages, axes[2], axes[3] if sure else None)
-    if sure:
-        names = axes[3].get_legend_handles_labels()
-        axes[3].legend(*names, loc="lower center", bbox_to_anchor=(0.5, 0.94), ncols=5, fontsize=6)
-    else:
+    if not sure:
         text = "no probabilities: run 05_predict with write_logits"
         axes[3].text(0.5, 0.5, text, transform=axes[3].transAxes, ha="center", va="center", color="0.3")
         axes[3].set(yticks=[])
