@@ -169,7 +169,7 @@ def test_traits_have_guess_control_interval_and_published_values(tables, publish
     summary = tables["07_traits/summary"]
     by_person = summary[(summary.trait == "age") & (summary.group_by == "subject")]
     ours = by_person.groupby("seconds_per_prediction")["mean"].mean()
-    assert lines["AnySleep, left out by person"].tolist() == [ours.index.tolist(), pytest.approx(ours.tolist())]
+    assert lines["AnySleep, folds by person"].tolist() == [ours.index.tolist(), pytest.approx(ours.tolist())]
     assert set(lines["guess"][1]) == {16.06}
     drawn = axes["age"].containers[0].lines[0].get_data()
     theirs = published[published.result == "age_rmse_isruc"][::-1]
