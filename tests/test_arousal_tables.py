@@ -353,5 +353,5 @@ def test_an_excerpt_may_be_cut_by_the_end_of_the_night_but_not_begin_after_it(co
 def test_the_night_of_the_close_up(tables):
     nights = tables[0]
     assert night_to_show(nights, "").recording == "a1" and night_to_show(nights, "b").subject == "b"
-    with pytest.raises(KeyError, match="'x' is not among those scored: a1, a2"):
+    with pytest.raises(KeyError, match=r"'x' is not among those scored .*: a1, a2"):
         night_to_show(nights, "x")
