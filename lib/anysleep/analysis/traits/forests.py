@@ -142,7 +142,8 @@ def grow_forest(blocks: np.ndarray, targets: np.ndarray, is_class: bool, setting
     """The trees of scikit-learn's RandomForestRegressor, or RandomForestClassifier with balanced class weights.
 
     The same trees from the same parts, in half the time: on data as small as these, scikit-learn mostly makes and
-    checks objects. Balanced means here, as in its forests, that blocks of the rarer class are drawn more often.
+    checks objects. Balanced means here, as in its forests, that blocks of the rarer class are drawn more often. (Before
+    1.9, which the study may have used, all were drawn alike and those of the rarer class weighed more in a tree.)
 
     Parameters
     ----------
