@@ -41,6 +41,7 @@ def test_07_tells_classes_of_persons_that_the_network_has_not_seen(root, tmp_pat
     told = read(tmp_path, "07_traits", "predictions").merge(people[["recording", "group"]])
     assert (told.truth == told.group).all() and set(told.prediction) <= {"control", "osa"}
     summary = read(tmp_path, "07_traits", "summary").set_index("predictions_per_epoch")
+    assert (summary.classes == "control or osa").all()
     for r, rows in told.groupby("predictions_per_epoch"):
         assert sorted(rows.recording) == nights[2:]
         score = f1_score(rows.truth, rows.prediction, average="macro", zero_division=1)

@@ -67,7 +67,9 @@ def draw_trait(rows: pd.DataFrame, published: pd.DataFrame, ax: Axes) -> Axes:
     ax.plot(line.seconds_per_prediction, line.baseline, color="black", linestyle="--", linewidth=0.8, label="guess")
     ax.plot(line.seconds_per_prediction, line.control, "kx", label="persons shuffled" if line.control.any() else "_")
     draw_published(published, trait, datasets, ax)
-    name = "OSA (DOD-O against DOD-H)" if trait == "dataset" and datasets == DOD else f"{trait}\n{datasets}"
+    classes = rows.classes.dropna() if "classes" in rows else ()
+    name = f"{trait}: {classes.iloc[0]}\n{datasets}" if len(classes) else f"{trait}\n{datasets}"
+    name = "OSA (DOD-O against DOD-H)" if trait == "dataset" and datasets == DOD else name
     ax.margins(y=0.18)
     seconds_axis(ax).set(ylabel=MEASURES[measure], title=name)
     return ax
