@@ -1,6 +1,7 @@
 """Run folders of a study that found just what was published: three training runs, 14 resolutions, all data sets."""
 
 import json
+import shutil
 from itertools import combinations
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from anysleep.analysis.paper.collected import find_runs, read_tables
 from anysleep.stages import PUBLISHED_RESOLUTIONS, STAGES
 
 NETWORKS = ("anysleep", "usleep", "anysleep_early_fusion", "anysleep_late_fusion")
@@ -263,3 +265,16 @@ def excerpt() -> dict[str, pd.DataFrame]:
         "excerpt_stages": stages,
         "excerpt_events": pd.DataFrame(events, columns=["source", "onset_s", "end_s"]),
     }
+
+
+def tables_of(folder):
+    runs, unusable = find_runs([f"{folder}/*"], leave_out=folder / "08_figures")
+    assert unusable.empty
+    return read_tables(runs)
+
+
+def copied(study, tmp_path, *patterns):
+    for pattern in patterns:
+        for path in study.glob(pattern):
+            shutil.copytree(path, tmp_path / "study" / path.name)
+    return tmp_path / "study"
