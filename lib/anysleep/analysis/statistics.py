@@ -9,8 +9,6 @@ predictions two rules are added here, which change nothing where every stage las
   these in a night without shorter bouts (`lasting_states`). Awakenings shorter than 30 s are counted by themselves.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 
@@ -53,22 +51,6 @@ YASA_NAMES = np.full(UNSCORED + 1, "UNS", dtype=object)
 YASA_NAMES[:N_STAGES] = [stage.upper() for stage in STAGES]
 
 
-@dataclass(frozen=True)
-class Bouts:
-    """Runs of equal values (B,), in their order."""
-
-    values: np.ndarray
-    starts: np.ndarray
-    """Index of the first prediction."""
-    ends: np.ndarray
-    """Index after the last prediction."""
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """In predictions."""
-        return self.ends - self.starts
-
-
 def sleep_statistics(hypnogram: np.ndarray, predictions_per_epoch: int = 1) -> pd.Series:
     """The statistics of `STATISTICS`, whose rules for fine predictions the module tells; UNS only where there is any.
 
@@ -105,15 +87,15 @@ def lasting_states(hypnogram: np.ndarray, predictions_per_epoch: int) -> np.ndar
     A shorter bout of sleep or Wake becomes sleep where sleep lies on both sides of it; unscored beside unscored and at
     the end, where nobody knows how it went on; and Wake elsewhere. Shorter REM is sleep but no REM.
     """
-    bouts = _bouts_of_states(hypnogram)
-    lasts = (bouts.lengths >= predictions_per_epoch) | (bouts.values == UNSCORED)
-    sides = np.concatenate([[WAKE], bouts.values[lasts], [UNSCORED]])
+    values, lengths = _bouts_of_states(hypnogram)
+    lasts = (lengths >= predictions_per_epoch) | (values == UNSCORED)
+    sides = np.concatenate([[WAKE], values[lasts], [UNSCORED]])
     n_before = np.cumsum(lasts) - lasts
     before, after = sides[n_before], sides[n_before + 1]
     filled = np.select([(before == UNSCORED) | (after == UNSCORED), before == after], [UNSCORED, before], WAKE)
-    states = np.repeat(np.where(lasts, bouts.values, filled), bouts.lengths)
-    rem = find_bouts(hypnogram == REM)
-    states[np.repeat(rem.values & (rem.lengths >= predictions_per_epoch), rem.lengths)] = REM
+    states = np.repeat(np.where(lasts, values, filled), lengths)
+    is_rem, lengths = find_bouts(hypnogram == REM)
+    states[np.repeat(is_rem & (lengths >= predictions_per_epoch), lengths)] = REM
     return states
 
 
@@ -162,11 +144,10 @@ def uncertainty(hypnodensity: np.ndarray) -> pd.Series:
     return pd.Series({"mean_confidence": hypnodensity.max(axis=1).mean(), "mean_entropy_bits": entropy_bits.mean()})
 
 
-def find_bouts(values: np.ndarray) -> Bouts:
-    """Runs of equal values of an array (P,)."""
-    borders = np.flatnonzero(values[1:] != values[:-1]) + 1
-    starts = np.concatenate([[0] if len(values) else [], borders]).astype(int)
-    return Bouts(values[starts], starts, np.append(starts[1:], [len(values)] if len(values) else []).astype(int))
+def find_bouts(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Runs of equal values of an array (P,), in their order: value and length of each, (B,)."""
+    starts = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
+    return values[starts], np.diff(np.append(starts, len(values)))
 
 
 def _statistics_by_yasa(hypnogram: np.ndarray, predictions_per_epoch: int) -> dict[str, float]:
@@ -176,7 +157,7 @@ def _statistics_by_yasa(hypnogram: np.ndarray, predictions_per_epoch: int) -> di
     return Hypnogram(YASA_NAMES[hypnogram], n_stages=N_STAGES, freq=freq).sleep_statistics()
 
 
-def _bouts_of_states(hypnogram: np.ndarray) -> Bouts:
+def _bouts_of_states(hypnogram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of Wake, unscored and, whatever the stage, sleep as N2."""
     return find_bouts(np.where((hypnogram == WAKE) | (hypnogram == UNSCORED), hypnogram, N2))
 
@@ -189,9 +170,9 @@ def _sleep_period(states: np.ndarray) -> slice:
 
 def _short_awakenings(hypnogram: np.ndarray, predictions_per_epoch: int) -> int:
     """Wake of less than 30 s, directly between sleep and sleep."""
-    bouts = _bouts_of_states(hypnogram)
-    short_wake = (bouts.values == WAKE) & (bouts.lengths < predictions_per_epoch)
-    return int(np.count_nonzero((bouts.values[:-2] == N2) & short_wake[1:-1] & (bouts.values[2:] == N2)))
+    values, lengths = _bouts_of_states(hypnogram)
+    short_wake = (values == WAKE) & (lengths < predictions_per_epoch)
+    return int(np.count_nonzero((values[:-2] == N2) & short_wake[1:-1] & (values[2:] == N2)))
 
 
 def _check(hypnogram: np.ndarray, predictions_per_epoch: int) -> None:
