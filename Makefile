@@ -1,10 +1,10 @@
-# make demo · test · lab · bench · effects: each sets up .venv first if it is missing or older than requirements.txt.
+# make demo · test · soak · lab · bench · effects: each sets up .venv first if it is missing or older than requirements.txt.
 # Windows has no make: README.md lists the same commands.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test lab bench effects clean
+.PHONY: demo test soak lab bench effects clean
 
 demo: $(READY)
 	$(BIN)/snakemake --cores 2 --config profile=demo --quiet rules --rerun-incomplete --nolock
@@ -13,7 +13,11 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -p no:randomly --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+# Ten times, each in another order: what is not the same each time is a fault.
+soak: $(READY)
+	for run in 1 2 3 4 5 6 7 8 9 10; do $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile || exit 1; done
 
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks
