@@ -17,7 +17,7 @@ from anysleep.data.labels.mass import mass_trim_s
 from anysleep.data.preprocessing import preprocess
 from anysleep.data.quality import COLUMNS, ChannelDoctor, verdict_of_night
 from anysleep.data.readers import read_signals
-from anysleep.data.reasons import BadRecording, without_names
+from anysleep.data.reasons import BadRecording, RecordingWarning, noted, without_names
 from anysleep.data.recipes import CONTENT_HASH, OWN_LABELS, Recipe, can_be_had, fill_in
 from anysleep.data.recording import Recording, first_of
 from anysleep.files import sha256_of
@@ -111,8 +111,7 @@ def prepare_night(job: NightJob, source: str, path: Path) -> NightFacts:
     `source` is the file's `source_sha256`. OSError or ValueError where the night cannot be used; nothing is left then.
     """
     recording = job.recording(source)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with noted() as notes:
         recorded = read_signals(job.file)
         labelled, scoring = label(trim(recorded, job.recipe, recording), job)
         night = cut_to_sleep(labelled, job.recipe.minutes_around_sleep)
@@ -141,7 +140,7 @@ def prepare_night(job: NightJob, source: str, path: Path) -> NightFacts:
                 eeg_channels=tuple(name for name in eeg if name not in left_out),
                 eog_channels=tuple(name for name in eog if name not in left_out),
                 left_out=_cell(_say_once(left_out, {**eeg, **eog}), job),
-                notes=_cell("; ".join(dict.fromkeys(str(warning.message) for warning in caught)), job),
+                notes=_cell("; ".join(notes), job),
             )
             prepared = {"key": key_of(job, source), "facts": asdict(facts)}
             writer.describe(quality, _attributes(night, job, source) | {"prepared": json.dumps(prepared)})
@@ -168,11 +167,13 @@ def label(night: Recording, job: NightJob) -> tuple[Recording, Scoring | None]:
         scored = with_scoring(night, None, **rules)
         if scored.hypnogram is None:
             warnings.warn(
-                "no annotation of the file is a stage in the recipe's codes: the night is unscored", stacklevel=2
+                "no annotation of the file is a stage in the recipe's codes: the night is unscored",
+                RecordingWarning,
+                stacklevel=2,
             )
         return scored, None
     if job.label_file is None:
-        warnings.warn(f"no label file {labels.file!r}: the night is unscored", stacklevel=2)
+        warnings.warn(f"no label file {labels.file!r}: the night is unscored", RecordingWarning, stacklevel=2)
         return night, None
     scoring = LABEL_READERS[labels.reader](job.label_file, codes=labels.stage_of, epoch_s=labels.epoch_s)
     if scoring.stages.empty:
@@ -188,7 +189,7 @@ def cut_to_sleep(night: Recording, minutes: float | None) -> Recording:
         return night
     asleep = [] if night.hypnogram is None else np.flatnonzero(~np.isin(night.hypnogram, (WAKE, UNSCORED))).tolist()
     if len(asleep) == 0:
-        warnings.warn("no epoch is scored as sleep, so nothing was cut around it", stacklevel=2)
+        warnings.warn("no epoch is scored as sleep, so nothing was cut around it", RecordingWarning, stacklevel=2)
         return night
     around = int(minutes * 60 // EPOCH_S)
     return night.cut(max(asleep[0] - around, 0) * EPOCH_S, (asleep[-1] + 1 + around) * EPOCH_S)
@@ -206,7 +207,11 @@ def wanted_channels(night: Recording, recipe: Recipe) -> tuple[dict[str, str], d
         of_type[name if names.count(name) == 1 else channel] = channel
     if by_type["unknown"]:
         unknown = first_of(list(by_type["unknown"]))
-        warnings.warn(f"names that do not tell EEG or EOG: {unknown}; say what they are in a recipe", stacklevel=2)
+        warnings.warn(
+            f"names that do not tell EEG or EOG: {unknown}; say what they are in a recipe",
+            RecordingWarning,
+            stacklevel=2,
+        )
     return by_type["EEG"], by_type["EOG"]
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -13,7 +12,7 @@ from anysleep.data.channels import STANDARD_TYPES, parse_channel
 from anysleep.data.measures import ODD_RATIO, PLAUSIBLE_UV, Measures, measure
 from anysleep.data.preprocessing import CLIP_IQR
 from anysleep.data.readers import read_recording
-from anysleep.data.reasons import BadRecording
+from anysleep.data.reasons import BadRecording, noted
 from anysleep.data.recording import Recording, position_of
 from anysleep.data.timebase import NO_GAPS
 from anysleep.stages import EPOCH_S
@@ -244,8 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m anysleep.data.quality", description="Advice on every channel.")
     parser.add_argument("file", help="recording in any format that can be read")
     file = parser.parse_args(arguments).file
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with noted() as notes:
         try:
             table = examine(read_recording(file, labels="lenient"))
         except (OSError, ValueError) as error:
@@ -253,8 +251,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 1
     verdict, reason = verdict_of_night(table)
     print(describe(table))
-    for warning in caught:
-        print(f"note: {warning.message}")
+    for note in notes:
+        print(f"note: {note}")
     counts = ", ".join(f"{(table.verdict == kind).sum()} to {kind}" for kind in ("use", "look", "drop"))
     print(f"{verdict}: {reason} (of {len(table)} channels: {counts})")
     return 0

@@ -1,6 +1,9 @@
-"""Why a recording cannot be used: one short code for tables, one sentence for people."""
+"""Why a recording cannot be used: one short code for tables, one sentence for people. And what is to be noted of it."""
 
 import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import shorten
 
@@ -78,6 +81,31 @@ class BadRecording(ValueError):
 
     def __reduce__(self) -> tuple:
         return type(self), (self.code, str(self))  # so that it comes back whole from another process
+
+
+class RecordingWarning(UserWarning):
+    """What is not plain about the recording that is read. The message says it, without the names of other files."""
+
+
+@contextmanager
+def noted() -> Iterator[list[str]]:
+    """Collect what `RecordingWarning` says within, each text once; every other warning goes where warnings go.
+
+    The others are no note on the recording: they come from anywhere in the process, and may name another's file.
+    """
+    notes: list[str] = []
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def note_or_show(message: Warning | str, category: type[Warning], *where: object) -> None:
+            if not issubclass(category, RecordingWarning):
+                show(message, category, *where)
+            elif str(message) not in notes:
+                notes.append(str(message))
+
+        warnings.simplefilter("always", RecordingWarning)
+        warnings.showwarning = note_or_show
+        yield notes
 
 
 def reason_of(error: BaseException) -> str:

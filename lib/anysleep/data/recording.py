@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from anysleep.data.reasons import BadRecording
+from anysleep.data.reasons import BadRecording, RecordingWarning
 from anysleep.data.timebase import NO_GAPS, whole_epochs
 from anysleep.stages import EPOCH_S
 
@@ -80,7 +80,9 @@ class Recording:
         rows = self.annotations[self.annotations.description.str.contains("arousal", case=False)]
         lasting = rows.duration_s > 0
         if not lasting.all():
-            warnings.warn(f"{(~lasting).sum()} arousals have no duration and are left out", stacklevel=2)
+            warnings.warn(
+                f"{(~lasting).sum()} arousals have no duration and are left out", RecordingWarning, stacklevel=2
+            )
         rows = rows[lasting]
         return np.column_stack([rows.onset_s, rows.onset_s + rows.duration_s]).astype(float)
 

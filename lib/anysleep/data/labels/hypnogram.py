@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from anysleep.data.reasons import BadRecording
+from anysleep.data.reasons import BadRecording, RecordingWarning
 from anysleep.data.timebase import whole_epochs
 from anysleep.stages import EPOCH_S, N1, N2, N3, REM, UNSCORED, WAKE
 
@@ -77,6 +77,7 @@ def hypnogram_from_stages(stages: pd.DataFrame, duration_s: float, codes: Mappin
             f"{mixed} of {len(hypnogram)} epochs of {EPOCH_S} s hold more than one stage, because the labels "
             "are shorter or do not lie on the recording's grid; each takes the stage that covers most of it, or none "
             "at a tie",
+            RecordingWarning,
             stacklevel=2,
         )
     return hypnogram

@@ -12,7 +12,7 @@ import pandas as pd
 from anysleep.data.labels.edf import read_edf_scoring
 from anysleep.data.labels.hypnogram import STANDARD_CODES
 from anysleep.data.labels.scoring import Scoring
-from anysleep.data.reasons import BadRecording
+from anysleep.data.reasons import BadRecording, RecordingWarning
 from anysleep.published import read_table
 from anysleep.stages import EPOCH_S
 
@@ -54,7 +54,11 @@ def _named(events: pd.DataFrame) -> pd.DataFrame:
     texts = [text if channel is None else f"arousal {channel}" for text, channel in pairs]
     elsewhere = np.array([channel is not None and not channel.startswith("EEG") for channel in channels], dtype=bool)
     if elsewhere.any():
-        warnings.warn(f"{elsewhere.sum()} micro-arousals are not of an EEG channel and are left out", stacklevel=3)
+        warnings.warn(
+            f"{elsewhere.sum()} micro-arousals are not of an EEG channel and are left out",
+            RecordingWarning,
+            stacklevel=3,
+        )
     return events.assign(description=texts)[~elsewhere].reset_index(drop=True)
 
 

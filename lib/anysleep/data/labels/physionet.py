@@ -11,6 +11,7 @@ import numpy as np
 from anysleep.data.labels.hypnogram import STANDARD_CODES
 from anysleep.data.labels.scoring import Scoring
 from anysleep.data.labels.text import bad_labels, read_bytes
+from anysleep.data.reasons import RecordingWarning
 from anysleep.data.recording import annotation_table
 from anysleep.stages import EPOCH_S
 
@@ -111,6 +112,7 @@ def _events(brackets: Sequence[Note]) -> list[tuple[float, float, str]]:
     if unmatched or endless:
         warnings.warn(
             f"{len(endless)} events have no end and {unmatched} ends no event; those without an end have no duration",
+            RecordingWarning,
             stacklevel=3,
         )
     return events + endless

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from anysleep.data.labels.hypnogram import STANDARD_CODES, codes_of, hypnogram_from_stages, is_known, quoted
-from anysleep.data.reasons import BadRecording
+from anysleep.data.reasons import BadRecording, RecordingWarning
 from anysleep.data.recording import ANNOTATION_COLUMNS, Recording, annotation_table
 from anysleep.data.timebase import epochs_in
 from anysleep.stages import EPOCH_S, UNSCORED
@@ -144,7 +144,7 @@ def _with_unknown(stages: pd.DataFrame, codes: Mapping[str, int], *, is_list: bo
         raise BadRecording("label_code", "the first line is no label but the second is: if it is a header, take it out")
     if unknown.any():
         labels = stages.description[unknown]
-        warnings.warn(f"{len(labels)} labels count as unscored: {quoted(labels)}", stacklevel=3)
+        warnings.warn(f"{len(labels)} labels count as unscored: {quoted(labels)}", RecordingWarning, stacklevel=3)
     return {**codes, **dict.fromkeys(stages.description[unknown], UNSCORED)}
 
 
@@ -192,7 +192,7 @@ def _fit(
     too_long, too_short = end_s - night.duration_s >= longest_rest_s, epoch_s and night.duration_s - end_s >= epoch_s
     if length == "trim_end":
         if too_long or too_short:
-            warnings.warn(f"{lengths}; both end where the shorter one ends (trim_end)", stacklevel=3)
+            warnings.warn(f"{lengths}; both end where the shorter one ends (trim_end)", RecordingWarning, stacklevel=3)
         return night.cut(0, end_s) if too_short else night
     if too_long or too_short:
         raise BadRecording("label_length", f"{lengths}; state the rule (length: trim_end or lights, or offset_s)")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from anysleep.data.labels.hypnogram import STANDARD_CODES
 from anysleep.data.labels.scoring import Scoring, scoring_of_list
-from anysleep.data.reasons import BadRecording
+from anysleep.data.reasons import BadRecording, RecordingWarning
 from anysleep.stages import EPOCH_S
 
 CONTROL_CHARACTERS = re.compile(rb"[\x00-\x08\x0e-\x1f]")
@@ -49,7 +49,7 @@ def read_lines(path: Path) -> list[str]:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
-        warnings.warn(f"{path.name} is not in UTF-8; it is read as Latin-1", stacklevel=3)
+        warnings.warn(f"{path.name} is not in UTF-8; it is read as Latin-1", RecordingWarning, stacklevel=3)
         text = raw.decode("latin-1")
     lines = text.rstrip().replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if lines == [""]:

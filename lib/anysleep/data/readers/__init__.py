@@ -22,7 +22,7 @@ from anysleep.data.readers.hdf5 import opened
 from anysleep.data.readers.mne_formats import read_brainvision, read_eeglab, read_fif
 from anysleep.data.readers.physionet import read_wfdb
 from anysleep.data.readers.utime import read_utime
-from anysleep.data.reasons import BadRecording, reason_of, without_names
+from anysleep.data.reasons import BadRecording, RecordingWarning, reason_of, without_names
 from anysleep.data.recording import Recording, Signals
 
 
@@ -115,7 +115,9 @@ def read_recording(
             if labels == "strict":
                 raise
             why = without_names(error, path, scoring_path)
-            warnings.warn(f"the labels cannot be used, so the recording counts as unscored: {why}", stacklevel=2)
+            warnings.warn(
+                f"the labels cannot be used, so the recording counts as unscored: {why}", RecordingWarning, stacklevel=2
+            )
             return replace(night, hypnogram=None)
     except ValueError as error:
         raise BadRecording(reason_of(error), f"{path}: {error}") from error

@@ -10,7 +10,7 @@ import numpy as np
 
 from anysleep.data.readers.edf_header import STILL_WRITING, Header, SignalHeader, parse_annotations, read_header
 from anysleep.data.readers.edf_runs import Runs, find_runs
-from anysleep.data.reasons import BadRecording
+from anysleep.data.reasons import BadRecording, RecordingWarning
 from anysleep.data.recording import Recording, Signals, annotation_table
 from anysleep.data.timebase import LONGEST_S
 from anysleep.data.units import known_unit, microvolts
@@ -73,7 +73,9 @@ def _signals(header: Header) -> list[tuple[int, SignalHeader]]:
             rate_hz = signal.samples / header.record_s
             raise BadRecording("time_base", f"the header gives channel {signal.label!r} {rate_hz:g} Hz")
         if signal.samples == 0:
-            warnings.warn(f"the header gives channel {signal.label!r} no samples: it is left out", stacklevel=4)
+            warnings.warn(
+                f"the header gives channel {signal.label!r} no samples: it is left out", RecordingWarning, stacklevel=4
+            )
     return [(i, signal) for i, signal in signals if signal.samples]
 
 
@@ -84,7 +86,9 @@ def _n_records(path: Path, header: Header, record_bytes: int) -> int:
     n_records = header.n_records
     whole, rest = divmod(path.stat().st_size - header.n_bytes, record_bytes)
     if n_records == STILL_WRITING:
-        warnings.warn(f"the header leaves the number of data records open; the file holds {whole}", stacklevel=4)
+        warnings.warn(
+            f"the header leaves the number of data records open; the file holds {whole}", RecordingWarning, stacklevel=4
+        )
         n_records, rest = whole, 0
     if n_records != whole or rest:
         raise BadRecording(
@@ -100,7 +104,11 @@ def _samples(data: _Data, index: int) -> np.ndarray:
     signal = data.header.signals[index]
     physical, digital = (high - low for low, high in (signal.physical_range, signal.digital_range))
     if physical == 0 or digital <= 0 or not np.isfinite(physical):
-        warnings.warn(f"the header gives channel {signal.label!r} an empty range: its samples are NaN", stacklevel=3)
+        warnings.warn(
+            f"the header gives channel {signal.label!r} an empty range: its samples are NaN",
+            RecordingWarning,
+            stacklevel=3,
+        )
         samples = np.full(data.n_records * signal.samples, np.nan, dtype=np.float32)
     else:
         gain = physical / digital

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anysleep.data.reasons import BadRecording
+from anysleep.data.reasons import BadRecording, RecordingWarning
 
 FIXED_BYTES = 256
 STILL_WRITING = -1
@@ -146,7 +146,7 @@ def _start_time(recording_id: str, legacy: str) -> datetime | None:
         day, month, year, hour, minute, second = (int(legacy[i : i + 2]) for i in (0, 3, 6, 8, 11, 14))
         start = datetime(year + (1900 if year >= 85 else 2000), month, day, hour, minute, second)
     except ValueError:
-        warnings.warn("the header holds no start time that can be read", stacklevel=5)
+        warnings.warn("the header holds no start time that can be read", RecordingWarning, stacklevel=5)
         return None
     stated = re.match(r"Startdate (\d\d-[A-Z]{3}-\d{4})\b", recording_id)
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anysleep.data.readers.edf_header import Header
-from anysleep.data.reasons import BadRecording
+from anysleep.data.reasons import BadRecording, RecordingWarning
 
 PAUSE_S = 1.5e-3
 """Records that begin this close to the end of the one before leave no gap: times are often rounded to 1 ms."""
@@ -95,7 +95,7 @@ def _check_drift(onsets_s: np.ndarray, firsts: np.ndarray, record_s: float) -> N
         )
         if drift_s[worst] > DRIFT_REFUSED_S:
             raise BadRecording("time_base", f"{message}; export the recording again with its true rate")
-        warnings.warn(f"{message}; annotations follow the latter", stacklevel=4)
+        warnings.warn(f"{message}; annotations follow the latter", RecordingWarning, stacklevel=4)
 
 
 def _off_ties(onset_s: float, rates_hz: Sequence[float]) -> float:
