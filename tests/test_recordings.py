@@ -333,14 +333,14 @@ def test_header_fields_that_must_be_whole_numbers_are(tmp_path):
             read_recording(path)
 
 
-def test_a_channel_without_a_scale_is_nan_and_a_missing_date_is_none(tmp_path):
+def test_a_channel_without_a_scale_is_nan_and_a_missing_clock_is_none(tmp_path):
     path = write_edf(tmp_path / "a.edf", [signal("EEG", 100, seconds=60), signal("AUX", 10, seconds=60)])
     header = bytearray(path.read_bytes())
     n_signals = 2
     for field, width in ((104, 8), (112, 8)):  # after label (16), transducer (80), dimension (8): physical min and max
         at = 256 + field * n_signals + width
         header[at : at + width] = b"0       "
-    header[168:176] = b" " * 8
+    header[176:184] = b" " * 8
     path.write_bytes(header)
     with pytest.warns(UserWarning, match="'AUX' an empty range|no start time"):
         night = read_recording(path)

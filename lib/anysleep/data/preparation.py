@@ -23,7 +23,7 @@ from anysleep.data.recording import Recording, first_of
 from anysleep.files import sha256_of
 from anysleep.stages import EPOCH_S, UNSCORED, WAKE
 
-PREPARATION_VERSION = 4
+PREPARATION_VERSION = 5
 """Counts up whenever the same files and recipe would give other numbers, so that old nights are made anew."""
 
 WITH_COMPANIONS = (".vhdr", ".set", ".hea", ".fif", ".gz")
@@ -162,7 +162,8 @@ def label(night: Recording, job: NightJob) -> tuple[Recording, Scoring | None]:
     labels = job.recipe.labels
     if labels is None:
         return night, None
-    rules = {"codes": labels.stage_of, "offset_s": labels.offset_s, "length": labels.length, "unknown": labels.unknown}
+    rules = {name: getattr(labels, name) for name in ("offset_s", "length", "unknown", "start")}
+    rules["codes"] = labels.stage_of
     if labels.reader == OWN_LABELS:
         scored = with_scoring(night, None, **rules)
         if scored.hypnogram is None:

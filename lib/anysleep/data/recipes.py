@@ -14,7 +14,7 @@ from zipfile import BadZipFile
 import pandas as pd
 from pydantic import AfterValidator, Field
 
-from anysleep.data.labels import LABEL_READERS, STANDARD_CODES, LengthRule, UnknownRule
+from anysleep.data.labels import LABEL_READERS, STANDARD_CODES, LengthRule, StartRule, UnknownRule
 from anysleep.data.reasons import CONTROL, BadRecording
 from anysleep.params import ParameterError, Strict, merge_parameters
 from anysleep.stages import STAGES, UNSCORED
@@ -70,6 +70,7 @@ class Labels(Strict):
     epoch_s: float = Field(default=30.0, description="Seconds a label stands for, in plain lists.", gt=0)
     offset_s: float = Field(default=0.0, description="Second of the recording at which the labels begin.")
     length: LengthRule = Field(default="equal", description="The rule where labels and signals differ in length.")
+    start: StartRule = Field(default="by_clock", description="Where labels with a clock of their own begin.")
     unknown: UnknownRule = Field(default="refuse", description="The rule for labels that are not in `codes`.")
 
     @cached_property

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from difflib import get_close_matches
 from functools import partial
 from math import ceil
@@ -16,6 +16,8 @@ from anysleep.data.reasons import BadRecording, RecordingWarning
 from anysleep.data.timebase import NO_GAPS, whole_epochs
 from anysleep.stages import EPOCH_S
 
+ANONYMOUS = date(1985, 1, 1)
+"""The date of a file that does not tell its own, as EDF+ prescribes."""
 ANNOTATION_COLUMNS = {"onset_s": float, "duration_s": float, "description": str}
 
 

@@ -14,6 +14,7 @@ from anysleep.data.labels.physionet import read_physionet
 from anysleep.data.labels.scoring import (
     LengthRule,
     Scoring,
+    StartRule,
     UnknownRule,
     arousals_scored,
     scoring_of_annotations,
@@ -48,6 +49,7 @@ __all__ = [
     "STANDARD_CODES",
     "LengthRule",
     "Scoring",
+    "StartRule",
     "UnknownRule",
     "arousals_scored",
     "hypnogram_from_stages",

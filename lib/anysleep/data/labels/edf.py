@@ -12,7 +12,7 @@ from anysleep.stages import EPOCH_S
 
 
 def read_edf_scoring(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: float = EPOCH_S) -> Scoring:
-    """The annotations, by the file's own clock. BadRecording where the file is missing or damaged.
+    """The annotations, by the clock in the file's header. BadRecording where the file is missing or damaged.
 
     `epoch_s` is not used: annotations have onsets.
     """
@@ -20,7 +20,8 @@ def read_edf_scoring(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoc
         night = read_edf(path)
     except (FileNotFoundError, ValueError) as error:
         raise bad_labels(path, str(error)) from error
-    return replace(scoring_of_annotations(night.annotations, codes), start_time=night.start_time)
+    scoring = scoring_of_annotations(night.annotations, codes)
+    return replace(scoring, start_time=night.start_time, clock_unread=night.start_time is None)
 
 
 def sleep_edf_scoring_beside(path: Path) -> Path | None:

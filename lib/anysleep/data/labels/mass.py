@@ -11,7 +11,7 @@ import pandas as pd
 
 from anysleep.data.labels.edf import read_edf_scoring
 from anysleep.data.labels.hypnogram import STANDARD_CODES
-from anysleep.data.labels.scoring import Scoring
+from anysleep.data.labels.scoring import Scoring, seconds_between
 from anysleep.data.reasons import BadRecording, RecordingWarning
 from anysleep.published import read_table
 from anysleep.stages import EPOCH_S
@@ -27,14 +27,14 @@ def read_mass(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: fl
     Micro-arousals become 'arousal EEG C4-LER'; those of channels that are no EEG are left out, with a warning. The same
     arousal on several channels stays as often as it was scored. The Annotations file lists spindles and other events,
     too, so a night without any arousal counts as not scored. `epoch_s` is not used: the file has onsets.
-    BadRecording where a file is missing or damaged, or one of two files has no clock time.
+    BadRecording where a file is missing or damaged, or only one of two has a clock that can be read.
     """
     scoring = read_edf_scoring(path, codes)
     for beside in mass_files(path)[1:]:
         more = read_edf_scoring(beside, codes)
-        if scoring.start_time is None or more.start_time is None:
+        if scoring.clock_unread != more.clock_unread:
             raise BadRecording("label_time", f"{path.name} and {beside.name} need clock times to be set side by side")
-        later_s = (more.start_time - scoring.start_time).total_seconds()
+        later_s = 0.0 if more.clock_unread else seconds_between(scoring.start_time, more.start_time)
         events = pd.concat([scoring.events, more.events.assign(onset_s=more.events.onset_s + later_s)])
         scoring = replace(scoring, events=events.sort_values("onset_s", ignore_index=True, kind="stable"))
     return replace(scoring, events=_named(scoring.events))

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, time
 from typing import Literal
 
 import numpy as np
@@ -11,15 +11,25 @@ import pandas as pd
 
 from anysleep.data.labels.hypnogram import STANDARD_CODES, codes_of, hypnogram_from_stages, is_known, quoted
 from anysleep.data.reasons import BadRecording, RecordingWarning
-from anysleep.data.recording import ANNOTATION_COLUMNS, Recording, annotation_table
-from anysleep.data.timebase import epochs_in
+from anysleep.data.recording import ANNOTATION_COLUMNS, ANONYMOUS, Recording, annotation_table
+from anysleep.data.timebase import LONGEST_S, epochs_in
 from anysleep.stages import EPOCH_S, UNSCORED
 
-TOLERANCE_S = 0.5
+TOLERANCE_S = 1.0
+"""Stages may begin by less before the first sample: clocks and onsets are often told in whole seconds."""
+DAY_S = 24 * 3600.0
+NO_CLOCK = datetime.combine(ANONYMOUS, time(0))
+"""What programs write that were told no clock: 01.01.85 00.00.00."""
+WITH_SIGNAL = "if they begin with the first sample, say `start: with_signal`"
 
 LengthRule = Literal["equal", "trim_end", "lights"]
 """What happens where labels and signals differ in length. `equal`: the night is refused. `trim_end`: both end where the
 shorter one ends. `lights`: the signals are cut to the time between lights off and on, which the labels must cover."""
+
+
+StartRule = Literal["by_clock", "with_signal"]
+"""Where labels begin that lie in a file with a clock of its own. `by_clock`: as the clocks of both files say; the night
+is refused where one cannot be read. `with_signal`: at the first sample of the signals."""
 
 
 UnknownRule = Literal["refuse", "unscored"]
@@ -42,7 +52,9 @@ class Scoring:
     events: pd.DataFrame = field(default_factory=lambda: annotation_table([]))
     """Anything else, in the same columns; arousals carry the word 'arousal' in their description."""
     start_time: datetime | None = None
-    """Clock time of second 0; None where the labels count from the first sample of the signals."""
+    """Clock time of second 0; None where the labels count from the first sample of the signals, or `clock_unread`."""
+    clock_unread: bool = False
+    """True where the labels lie by a clock of their own that cannot be read."""
     epoch_s: float | None = None
     """Set for a plain list of labels, one for every so many seconds: it should then be as long as the signals."""
     lists_arousals: bool = False
@@ -83,6 +95,7 @@ def with_scoring(
     offset_s: float = 0.0,
     length: LengthRule = "equal",
     unknown: UnknownRule = "refuse",
+    start: StartRule = "by_clock",
 ) -> Recording:
     """The night with a hypnogram, and the scoring as its annotations, on the time base of its signals.
 
@@ -100,18 +113,20 @@ def with_scoring(
         The rule for labels and signals of different length.
     unknown
         The rule for labels that are not in `codes`.
+    start
+        The rule for labels with a clock of their own.
 
     Raises
     ------
     BadRecording
-        A label that is not in `codes`, two at the same time, scored time before the first sample, or lengths that
-        differ without a rule; the message gives both.
+        A label that is not in `codes`, two at the same time, a clock that cannot be read, scored time before the first
+        sample, or lengths that differ without a rule; the message gives both.
     """
     if scoring is None:
         night, scoring = _own(night, codes, length)
     if length == "lights":
         night = _between_lights(night, scoring)
-    shift_s = offset_s + _clock_difference_s(night, scoring)
+    shift_s = offset_s + (_clock_difference_s(night, scoring) if start == "by_clock" else 0.0)
     tables = [night.annotations, *(t.assign(onset_s=t.onset_s + shift_s) for t in (scoring.stages, scoring.events))]
     annotations = pd.concat([table for table in tables if len(table)] or tables[:1])
     night = replace(night, annotations=annotations.sort_values("onset_s", ignore_index=True, kind="stable"))
@@ -148,12 +163,35 @@ def _with_unknown(stages: pd.DataFrame, codes: Mapping[str, int], *, is_list: bo
     return {**codes, **dict.fromkeys(stages.description[unknown], UNSCORED)}
 
 
+def seconds_between(earlier: datetime, later: datetime, duration_s: float = 0.0) -> float:
+    """By the full clocks; by the time of day, the shorter way round, where a date is one of an anonymous file.
+
+    Unless these dates, too, place `later` within the `duration_s` that begins with `earlier`. BadRecording where one
+    clock is the zero of files that were given none.
+    """
+    seconds = (later - earlier).total_seconds()
+    if not (_is_anonymous(earlier) or _is_anonymous(later)) or 0 <= seconds < duration_s:
+        return seconds
+    if (earlier == NO_CLOCK) != (later == NO_CLOCK):
+        raise BadRecording("label_time", f"of the clocks of labels and signals, one stands at zero; {WITH_SIGNAL}")
+    return (seconds + DAY_S / 2) % DAY_S - DAY_S / 2
+
+
+def _is_anonymous(clock: datetime) -> bool:
+    return 0 <= (clock.date() - ANONYMOUS).days * DAY_S <= LONGEST_S
+
+
 def _clock_difference_s(night: Recording, scoring: Scoring) -> float:
-    if scoring.start_time is None:
+    """Where second 0 of the labels lies in the recording, in s."""
+    ours, theirs = night.start_time, scoring.start_time
+    if theirs is None and not scoring.clock_unread:
         return 0.0
-    if night.start_time is None:
-        raise BadRecording("label_time", "the labels have a clock time, but the recording has none to align them with")
-    return (scoring.start_time - night.start_time).total_seconds()
+    if ours is None or theirs is None:
+        where = "label file" if theirs is None else "recording"
+        raise BadRecording("label_time", f"the {where} holds no clock to place the labels by; {WITH_SIGNAL}")
+    if not theirs.microsecond:  # a clock of whole seconds does not tell the fraction with which the signals began
+        ours = ours.replace(microsecond=0)
+    return seconds_between(ours, theirs, night.duration_s)
 
 
 def _between_lights(night: Recording, scoring: Scoring) -> Recording:
@@ -184,7 +222,7 @@ def _fit(
     start_s, end_s = counted.onset_s.min(), (counted.onset_s + counted.duration_s).max()
     lengths = f"the labels cover {start_s:g} s to {end_s:g} s ({end_s - start_s:g} s)"
     lengths = f"{lengths}, the signals last {night.duration_s:g} s"
-    if start_s < -TOLERANCE_S:
+    if start_s <= -TOLERANCE_S:
         raise BadRecording("label_time", f"stages are scored before the first sample: {lengths}; is offset_s right?")
     if start_s >= night.duration_s:
         raise BadRecording("label_time", f"no scored stage lies inside the recording: {lengths}")

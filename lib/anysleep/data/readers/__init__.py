@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from anysleep.data.labels import LengthRule, with_scoring
+from anysleep.data.labels import LengthRule, StartRule, with_scoring
 from anysleep.data.labels.edf import read_edf_scoring, sleep_edf_scoring_beside
 from anysleep.data.readers.dod import read_dod
 from anysleep.data.readers.edf import read_edf
@@ -76,6 +76,7 @@ def read_recording(
     hypnogram_path: str | Path | None = None,
     labels: Literal["strict", "lenient"] = "strict",
     length: LengthRule = "equal",
+    start: StartRule = "by_clock",
 ) -> Recording:
     """Read one night: every channel at its own rate, voltages in uV, annotations and hypnogram on one time base.
 
@@ -95,6 +96,8 @@ def read_recording(
         for staging, which needs none.
     length
         What happens where labels and signals differ in length.
+    start
+        Where the labels of a file of their own begin.
 
     Raises
     ------
@@ -110,7 +113,8 @@ def read_recording(
         scoring_path = None if hypnogram_path is None else Path(hypnogram_path)
         try:
             scoring_path = scoring_path or sleep_edf_scoring_beside(path)
-            return with_scoring(night, read_edf_scoring(scoring_path) if scoring_path else None, length=length)
+            scoring = read_edf_scoring(scoring_path) if scoring_path else None
+            return with_scoring(night, scoring, length=length, start=start)
         except ValueError as error:
             if labels == "strict":
                 raise

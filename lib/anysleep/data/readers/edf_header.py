@@ -9,12 +9,13 @@ import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, time
 from pathlib import Path
 
 import numpy as np
 
 from anysleep.data.reasons import BadRecording, RecordingWarning
+from anysleep.data.recording import ANONYMOUS
 
 FIXED_BYTES = 256
 STILL_WRITING = -1
@@ -140,19 +141,49 @@ def _signal(fields: dict[str, str]) -> SignalHeader:
 def _start_time(recording_id: str, legacy: str) -> datetime | None:
     """Clock time of the start; None, with a warning, where the header holds none.
 
-    The date of EDF+ ('Startdate 02-MAR-2002') goes before the old field, which has two digits for the year.
+    The date of EDF+ ('Startdate 02-MAR-2002') goes before the old field, which has two digits for the year. Where
+    neither can be read, the time of day still holds, with the date of anonymous files.
     """
-    try:
-        day, month, year, hour, minute, second = (int(legacy[i : i + 2]) for i in (0, 3, 6, 8, 11, 14))
-        start = datetime(year + (1900 if year >= 85 else 2000), month, day, hour, minute, second)
-    except ValueError:
+    day, clock = _stated_date(recording_id) or _date(legacy[:8]), _time(legacy[8:])
+    if clock is None or (day is None and clock == time(0)):  # zeros all over are no clock
         warnings.warn("the header holds no start time that can be read", RecordingWarning, stacklevel=5)
         return None
+    if day is None:
+        warnings.warn(
+            "the header holds no date that can be read: its time of day counts", RecordingWarning, stacklevel=5
+        )
+    return datetime.combine(day or ANONYMOUS, clock)
+
+
+def _stated_date(recording_id: str) -> date | None:
     stated = re.match(r"Startdate (\d\d-[A-Z]{3}-\d{4})\b", recording_id)
     try:
-        return datetime.combine(datetime.strptime(stated[1], "%d-%b-%Y").date(), start.time()) if stated else start
+        return datetime.strptime(stated[1], "%d-%b-%Y").date() if stated else None
     except ValueError:
-        return start
+        return None
+
+
+def _date(text: str) -> date | None:
+    try:
+        day, month, year = _three_numbers(text)
+        return date(year + (1900 if year >= 85 else 2000), month, day)
+    except ValueError:
+        return None
+
+
+def _time(text: str) -> time | None:
+    try:
+        return time(*_three_numbers(text))
+    except ValueError:
+        return None
+
+
+def _three_numbers(text: str) -> list[int]:
+    """Those of 02.03.02. ValueError for anything else."""
+    found = re.fullmatch(r" *(\d{1,2})\D(\d{1,2})\D(\d{1,2}) *", text, re.ASCII)
+    if found is None:
+        raise ValueError("no three numbers")
+    return [int(number) for number in found.groups()]
 
 
 def _integer(header: bytes, start: int, width: int, name: str, lowest: int = 0) -> int:
