@@ -219,6 +219,17 @@ def test_the_night_and_the_close_up_share_time_and_say_gaps_and_unscored_epochs(
     assert [text.get_text() for text in bottom.texts[:2]] == ["epoch 3: Wake", "epoch 4: N1"]
 
 
+@pytest.mark.parametrize("name", [r"EEG C3 $\q$", "$x^2$", r"\$1$", "a_{b}^c", "$", "F3\n{", "µ §"])
+def test_text_of_files_is_drawn_as_it_is(name):
+    signals = np.random.default_rng(0).standard_normal((2, 10 * EPOCH))
+    names, spectrogram = [name, "B"], night_spectrogram(signals[0], RATE_HZ)
+    figure = plot_overview(signals[:, :EPOCH], RATE_HZ, names, spectrogram, None, 0, [], title=name)
+    figure.canvas.draw()
+    bottom = axes_of(figure)[2]
+    assert [label.get_text() for label in bottom.get_yticklabels()] == names
+    assert not any(text.get_parse_math() for text in figure.findobj(plt.Text) if text.get_text())
+
+
 def span(patch):
     return patch.get_x(), patch.get_x() + patch.get_width()
 

@@ -1,4 +1,10 @@
-"""One figure a file: each takes arrays or tables and axes, and returns the axes."""
+"""One figure a file: each takes arrays or tables and axes, and returns the axes.
+
+Importing this turns matplotlib's reading of formulas off: names of channels and nights come from files, and a dollar in
+them is a dollar.
+"""
+
+import matplotlib.pyplot as plt
 
 from anysleep.figures.attention import plot_attention
 from anysleep.figures.calibration import plot_reliability, plot_review
@@ -12,6 +18,8 @@ from anysleep.figures.quality import plot_quality
 from anysleep.figures.reliance import plot_reliance
 from anysleep.figures.shares import plot_stage_shares
 from anysleep.figures.training import plot_history
+
+plt.rcParams["text.parse_math"] = False
 
 __all__ = [
     "night_spectrogram",
