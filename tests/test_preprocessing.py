@@ -50,6 +50,16 @@ def test_resampling_keeps_a_sine_in_time(rate_hz):
     assert np.abs(ours[inside] - ideal[inside]).max() < 0.01
 
 
+@pytest.mark.parametrize("target_hz", [64, 128])
+@pytest.mark.parametrize("rate_hz", [1e6 / 1953, 1e6 / 3906, 1e3 / 3, 1e6 / 8192, 100 * np.pi, 199.998])
+def test_no_rate_loses_a_sample_of_the_last_epoch(rate_hz, target_hz):
+    """However the rate is rounded to a fraction: so many seconds are so many samples."""
+    for n_samples in (round(rate_hz * 19530), round(rate_hz * 30)):  # 651 epochs, and one
+        signal = np.random.default_rng(0).standard_normal(n_samples).astype(np.float32)
+        expected = int(n_samples / rate_hz * target_hz + 1e-3)
+        assert preprocess(signal[None], rate_hz, target_hz).shape == (1, expected)
+
+
 def test_channels_may_have_rates_of_their_own():
     rng = np.random.default_rng(0)
     ours = preprocess([rng.standard_normal(30 * 100), rng.standard_normal(30 * 256)], [100, 256])

@@ -13,6 +13,9 @@ from anysleep.data.timebase import samples_in
 CLIP_IQR = 20.0
 """Signals end at this many interquartile ranges from the median (U-Sleep, methods: preprocessing)."""
 
+ROUNDING_S = 1e-6
+"""Durations are known to a microsecond, as in `whole_epochs`."""
+
 Order = Literal["scale_then_clip", "clip_then_scale"]
 
 
@@ -92,14 +95,15 @@ def _preprocess_channel(
 def resample(signal: np.ndarray, rate_hz: float, target_hz: float) -> np.ndarray:
     """Polyphase resampling of a (T,) signal by the exact ratio of the two rates; float64.
 
-    A fractional rate becomes the simplest fraction within a relative 1e-7, that is 4 ms in ten hours. The result holds
-    the samples that lie inside the recording.
+    A fractional rate becomes the simplest fraction within a relative 1e-7, that is 4 ms in ten hours. The length does
+    not: it is that of the whole duration, and where the fraction ends a sample too early, the last one is repeated.
     """
     if not (rate_hz > 0 and target_hz > 0 and np.isfinite([rate_hz, target_hz]).all()):
         raise ValueError(f"rates must be positive: rate_hz is {rate_hz}, target_hz is {target_hz}")
     ratio = _as_fraction(target_hz) / _as_fraction(rate_hz)
-    n_samples = len(signal) * ratio.numerator // ratio.denominator
-    return resample_poly(signal, ratio.numerator, ratio.denominator)[:n_samples]
+    n_samples = int((len(signal) / rate_hz + ROUNDING_S) * target_hz)
+    resampled = resample_poly(signal, ratio.numerator, ratio.denominator)[:n_samples]
+    return np.pad(resampled, (0, n_samples - len(resampled)), mode="edge")
 
 
 def _as_fraction(rate_hz: float) -> Fraction:
