@@ -336,6 +336,17 @@ def test_notebooks_are_committed_clean_and_follow_the_skeleton(root, notebook):
     assert not any("class " in cell.source or "def " in cell.source for cell in code)
 
 
+def test_answers_are_shut_and_print_nothing(root):
+    """JupyterLab shows hidden outputs again after Run All, so what a cell shows is shut itself."""
+    books = [nbformat.read(path, as_version=4) for path in (root / "notebooks").glob("*.ipynb")]
+    answers = [cell for book in books for cell in book.cells if "answer" in cell.metadata.get("tags", [])]
+    assert len(answers) == 5
+    for cell in answers:
+        *_, last = ast.parse(cell.source).body
+        assert last.value.func.id == "closed_answer" and "print(" not in cell.source
+        assert cell.metadata.jupyter == {"source_hidden": True}
+
+
 def test_papermill_shows_every_parameter(root):
     for notebook, params in NOTEBOOKS.items():
         path = root / "notebooks" / f"{notebook}.ipynb"

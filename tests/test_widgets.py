@@ -17,7 +17,7 @@ from anysleep.figures import (
     plot_stage_shares,
 )
 from anysleep.figures.cohort import channel_verdicts, count_ages, missing_channels
-from anysleep.widgets import explore, next_stage_change
+from anysleep.widgets import closed_answer, explore, next_stage_change
 
 RATE_HZ = 64
 EPOCH = 30 * RATE_HZ
@@ -274,3 +274,9 @@ def test_durations_are_in_hours_and_every_recording_is_in_a_bar():
 def test_nothing_to_show_is_said():
     figure = plot_each_dataset(pd.DataFrame({"dataset": []}), plot_stage_shares)
     assert figure.axes[0].texts[0].get_text() == "nothing to show"
+
+
+def test_an_answer_is_shut_until_it_is_opened():
+    shown = closed_answer("A < B", pd.DataFrame({"nights": [3]})).data
+    assert shown.startswith("<details><summary>Answer</summary><p>A &lt; B</p>") and "<td>3</td>" in shown
+    assert " open" not in shown.partition(">")[0]

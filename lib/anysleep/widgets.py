@@ -1,5 +1,6 @@
 """Notebook controls: thin skins over the functions that draw. Nothing here computes a result."""
 
+import html
 import io
 import os
 from collections.abc import Callable
@@ -9,7 +10,7 @@ import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import DisplayHandle, display
+from IPython.display import HTML, DisplayHandle, display
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -32,6 +33,12 @@ def next_stage_change(hypnogram: np.ndarray, epoch: int) -> int:
     changes = np.flatnonzero(np.diff(hypnogram)) + 1
     later = changes[changes > epoch]
     return int(later[0]) if later.size else epoch
+
+
+def closed_answer(text: str, table: pd.DataFrame | None = None) -> HTML:
+    """The answer to an exercise, shut until the reader opens it; JupyterLab shows hidden outputs after Run All."""
+    shown = "" if table is None else table.to_html()
+    return HTML(f"<details><summary>Answer</summary><p>{html.escape(text)}</p>{shown}</details>")
 
 
 class LiveFigure:
