@@ -1,5 +1,6 @@
 """Promises of `anysleep.data.synthetic`: reproducible files, recognisable stages, planted effects and no others."""
 
+import datetime
 import importlib.util
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pandas as pd
 import pytest
 from scipy import signal, stats
 
+from anysleep.data import read_recording
+from anysleep.data.cohort import prepare_archive
+from anysleep.data.recipes import read_recipe
 from anysleep.data.synthetic import (
     Person,
     draw_persons,
@@ -17,12 +21,13 @@ from anysleep.data.synthetic import (
     write_cohort,
 )
 from anysleep.data.synthetic.background import component_spectra, lean_weights, smooth_noise
-from anysleep.data.synthetic.cohort import AROUSAL_TEXT, STAGE_TEXTS
+from anysleep.data.synthetic.cohort import AROUSAL_TEXT, STAGE_TEXTS, write_edf
 from anysleep.data.synthetic.events import AROUSAL_S, cover, draw_arousals
+from anysleep.data.synthetic.faults import FAULTY_NIGHTS, pause_of
 from anysleep.data.synthetic.hypnogram import stage_path
 from anysleep.data.synthetic.persons import draw_traits
 from anysleep.data.synthetic.waveforms import SHAPES
-from anysleep.stages import N1, N2, N3, REM, WAKE
+from anysleep.stages import N1, N2, N3, REM, UNSCORED, WAKE
 
 RATE_HZ = 128
 F3, F4, C3, C4, O1, O2, E1, E2 = range(8)
@@ -296,6 +301,40 @@ def test_persons_differ_in_amplitude_and_frequency():
     assert np.std(np.log([t.slow_wave_uv for t in traits])) > 0.08
     ages = [p.age for p in draw_persons(40, seed=0)]
     assert stats.spearmanr(ages, [t.slow_wave_uv for t in traits])[0] < -0.4
+
+
+# --- faults -------------------------------------------------------------------------------------------------------
+
+
+def test_the_faults_of_a_cohort_are_found_and_its_other_nights_are_whole(tmp_path, root):
+    table = write_cohort(tmp_path / "cohort", n_persons=12, hours=0.5, seed=0, rate_hz=64, n_jobs=2, faults=True)
+    recipe = read_recipe(root / "params" / "datasets" / "synthetic.yaml")
+    rows, _ = prepare_archive([(recipe, tmp_path / "cohort")], tmp_path / "archive.h5", sampling_rate_hz=64)
+    rows = rows.set_index("recording")
+    found = {
+        "syn007-night1": rows.left_out["syn007-night1"].startswith(
+            "F4-M1: disconnected for 40 of 60 epochs, from 00:10 h"
+        ),
+        "syn009-night1": rows.left_out["syn009-night1"].startswith("O2-M1: not in the recording"),
+        "syn011-night2": rows.n_scored["syn011-night2"] == 0 and pd.isna(rows.n_arousals["syn011-night2"]),
+        "syn012-night1": rows.gaps_s["syn012-night1"] == 60 and rows.n_scored["syn012-night1"] == 58,
+    }
+    assert set(found) == set(FAULTY_NIGHTS) and all(found.values()), found
+    whole = rows.drop(index=list(FAULTY_NIGHTS))
+    assert set(whole.index) < set(table.recording) and (whole.n_scored == 60).all() and (whole.gaps_s == 0).all()
+    assert (whole.left_out == "").all() and whole.n_arousals.notna().all()
+
+
+def test_after_a_pause_signals_and_stages_keep_their_time(tmp_path):
+    person = draw_persons(12, seed=0)[11]
+    night = simulate_night(person, 1, hours=0.5, seed=0, rate_hz=64)
+    write_edf(night, tmp_path / "a.edf", datetime.datetime(2000, 1, 1, 22), pause_of(night))
+    read = read_recording(tmp_path / "a.edf")
+    assert read.gaps_s.tolist() == [[900, 960]] and (read.hypnogram[30:32] == UNSCORED).all()
+    kept = np.r_[0:30, 32:60]
+    assert (read.hypnogram[kept] == night.hypnogram[kept]).all()
+    samples = np.r_[0 : 900 * 64, 960 * 64 : 1800 * 64]
+    assert np.abs(read.signals[C3][samples] - night.signals_uv[C3][samples]).max() < 1000 / 2**16
 
 
 # --- mistakes -----------------------------------------------------------------------------------------------------

@@ -79,9 +79,10 @@ def scoring_of_annotations(annotations: pd.DataFrame, codes: Mapping[str, int] =
 def arousals_scored(night: Recording, scoring: Scoring | None = None) -> bool:
     """Whether somebody scored the arousals of a night, so that none means none; the rule is that of `Scoring`.
 
-    `night` carries all its annotations, `scoring` is what a label file said. Synthetic nights know their arousals.
+    `night` carries all its annotations, `scoring` is what a label file said. Synthetic nights know their arousals,
+    if anybody scored them at all.
     """
-    if night.synthetic or (scoring is not None and scoring.lists_arousals):
+    if (night.synthetic and len(night.annotations)) or (scoring is not None and scoring.lists_arousals):
         return True
     lasting = night.annotations[night.annotations.duration_s > 0]
     return bool(lasting.description.str.contains("arousal", case=False).any())

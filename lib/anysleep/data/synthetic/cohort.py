@@ -10,6 +10,7 @@ from pathlib import Path
 import edfio
 import pandas as pd
 
+from anysleep.data.synthetic.faults import cut_records, pause_of, with_fault
 from anysleep.data.synthetic.night import SyntheticNight, check_recording, simulate_night
 from anysleep.data.synthetic.persons import Person, draw_persons, person_rng
 from anysleep.files import written_whole
@@ -20,6 +21,7 @@ STAGE_TEXTS = ("Sleep stage W", "Sleep stage N1", "Sleep stage N2", "Sleep stage
 """EDF+ texts of the stages, by code."""
 AROUSAL_TEXT = "EEG arousal"
 PARTICIPANT_COLUMNS = ["subject", "age", "sex", "group", "n_nights"]
+NO_PAUSE = slice(0, 0)
 _EARLIEST_START = datetime.datetime(2000, 1, 1, 22, 0)
 
 
@@ -30,6 +32,7 @@ def write_cohort(
     seed: int = 0,
     rate_hz: int = 128,
     n_jobs: int = 1,
+    faults: bool = False,
 ) -> pd.DataFrame:
     """Simulate a cohort and write it: `<recording>.edf` for each night, and `participants.tsv`.
 
@@ -50,6 +53,9 @@ def write_cohort(
         Sampling rate of every channel.
     n_jobs
         Processes; the result does not depend on it.
+    faults
+        Whether the nights of `FAULTY_NIGHTS` have their fault: an electrode that came off, a channel that is missing,
+        no scoring, a pause of the recorder (EDF+D).
 
     Returns
     -------
@@ -68,7 +74,9 @@ def write_cohort(
     folder.mkdir(parents=True, exist_ok=True)
     _clear(folder)
     jobs = [
-        (folder, person, night, hours, seed, rate_hz) for person in persons for night in range(1, person.n_nights + 1)
+        (folder, person, night, hours, seed, rate_hz, faults)
+        for person in persons
+        for night in range(1, person.n_nights + 1)
     ]
     rows = list(_run(jobs, n_jobs))
     _write_participants(folder / "participants.tsv", persons)
@@ -101,10 +109,14 @@ def _run(jobs: list[tuple], n_jobs: int) -> Iterator[dict]:
 
 
 def _write_job(job: tuple) -> dict:
-    folder, person, night, hours, seed, rate_hz = job
+    folder, person, night, hours, seed, rate_hz, faults = job
     simulated = simulate_night(person, night, hours, seed, rate_hz)
     file = folder / f"{simulated.recording}.edf"
-    write_edf(simulated, file, start_time(person, night, seed))
+    start = start_time(person, night, seed)
+    if faults:
+        write_edf(with_fault(simulated), file, start, pause_of(simulated))
+    else:
+        write_edf(simulated, file, start)
     return {
         "recording": simulated.recording,
         "subject": person.subject,
@@ -121,8 +133,11 @@ def start_time(person: Person, night: int, seed: int) -> datetime.datetime:
     return _EARLIEST_START + datetime.timedelta(days=night - 1, minutes=minutes)
 
 
-def write_edf(night: SyntheticNight, file: Path, start: datetime.datetime) -> None:
-    """Write one night as EDF+ with stages and arousals as annotations; the file appears only when whole."""
+def write_edf(night: SyntheticNight, file: Path, start: datetime.datetime, pause: slice = NO_PAUSE) -> None:
+    """Write one night as EDF+ with stages and arousals as annotations; the file appears only when whole.
+
+    `pause` are seconds that the recorder missed, and whoever scored it: the file is EDF+D then.
+    """
     signals = [
         edfio.EdfSignal(
             samples,
@@ -148,6 +163,8 @@ def write_edf(night: SyntheticNight, file: Path, start: datetime.datetime) -> No
     )
     with written_whole(file) as temporary:
         edf.write(temporary)
+        if pause.start < pause.stop:
+            temporary.write_bytes(cut_records(temporary.read_bytes(), pause))
 
 
 def _annotations(night: SyntheticNight) -> Iterator[edfio.EdfAnnotation]:
