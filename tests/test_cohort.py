@@ -15,7 +15,7 @@ from test_recordings import signal, stage, write_discontinuous, write_edf
 
 from anysleep.data import cohort
 from anysleep.data.archive import Archive
-from anysleep.data.cohort import prepare_archive, quality_table, write_key
+from anysleep.data.cohort import NightsLost, prepare_archive, quality_table, write_key
 
 LAB = recipe(participants=None)
 
@@ -83,13 +83,103 @@ def test_what_changed_is_done_again(folder, tmp_path, calls):
     write_night(folder / "p02-night1.edf", "R")
     write_night(folder / "p04-night1.edf")
     (folder / "p01-night1.edf").unlink()
-    prepare(folder, tmp_path)
+    prepare(folder, tmp_path, drop_missing=True)
     assert calls() == ["p02-night1", "p04-night1"]
     with Archive(tmp_path / "archive.h5") as archive:
         assert archive.recordings().recording.tolist() == ["p02-night1", "p03-night1", "p04-night1"]
         assert archive.hypnogram("lab", "p02-night1").tolist() == [0, 0, 4]
     prepare(folder, tmp_path, recipe(participants=None, labels=None))
     assert len(calls()) == 3
+
+
+def _unreadable(folder, monkeypatch):
+    hashed = cohort.source_sha256
+
+    def failing(file):
+        if file.stem == "p02-night1":
+            raise OSError(5, "Input/output error", str(file))
+        return hashed(file)
+
+    monkeypatch.setattr(cohort, "source_sha256", failing)
+    return [(LAB, folder)]
+
+
+def _moved_away(folder, monkeypatch):
+    (folder / "p02-night1.edf").unlink()
+    return [(LAB, folder)]
+
+
+def _renamed(folder, monkeypatch):
+    (folder / "p02-night1.edf").rename(folder / "p12-night1.edf")
+    return [(LAB, folder)]
+
+
+def _no_longer_as_long_as_its_labels(folder, monkeypatch):
+    write_night(folder / "p02-night1.edf", "N2", seconds=20)
+    return [(LAB, folder)]
+
+
+def _another_data_set(folder, monkeypatch):
+    return [(recipe(participants=None, dataset="clinic"), folder)]
+
+
+@pytest.mark.parametrize(
+    ("change", "n_lost", "night"),
+    [
+        (_unreadable, 1, "lab/p02-night1 (unreadable)"),
+        (_moved_away, 1, "lab/p02-night1 (no file)"),
+        (_renamed, 1, "lab/p02-night1 (no file)"),
+        (_no_longer_as_long_as_its_labels, 1, "lab/p02-night1 (label_length)"),
+        (_another_data_set, 3, "lab/p01-night1 (no file), lab/p02-night1 (no file), lab/p03-night1 (no file)"),
+    ],
+)
+def test_no_night_leaves_the_archive_unless_it_may(change, n_lost, night, folder, tmp_path, monkeypatch):
+    prepare(folder, tmp_path)
+    path = tmp_path / "archive.h5"
+    before = path.read_bytes()
+    datasets = change(folder, monkeypatch)
+    with pytest.raises(NightsLost) as refused:
+        prepare_archive(datasets, path, sampling_rate_hz=64)
+    said = f"{n_lost} of the 3 nights in the archive could not go into it again: {night}. It stays as it is"
+    assert str(refused.value).startswith(said) and ".edf" not in str(refused.value)
+    assert "drop_missing" in str(refused.value) and len(refused.value.table)
+    assert path.read_bytes() == before
+    prepare_archive(datasets, path, sampling_rate_hz=64, drop_missing=True)
+    with Archive(path) as archive:
+        held = set(archive.recordings().dataset + "/" + archive.recordings().recording)
+    assert not held & {one.split()[0] for one in night.split(", ")}
+
+
+def test_a_folder_that_may_not_be_entered_stops_the_run(folder, tmp_path, monkeypatch):
+    (folder / "a patient").mkdir()
+    (folder / "p03-night1.edf").rename(folder / "a patient" / "p03-night1.edf")
+    prepare(folder, tmp_path)
+    before = content(tmp_path / "archive.h5")
+    scandir = os.scandir
+
+    def locked(path):
+        if "a patient" in str(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    with pytest.raises(OSError, match=r"a folder below cannot be read \(Permission denied\)") as error:
+        prepare(folder, tmp_path, drop_missing=True)
+    assert "patient" not in str(error.value) and content(tmp_path / "archive.h5") == before
+
+
+def test_half_a_night_or_an_empty_archive_is_made_anew(folder, tmp_path, calls, capfd):
+    night = tmp_path / ".archive_nights" / "lab" / "p02-night1.h5"
+    night.parent.mkdir(parents=True)
+    for half in (b"", b"\x89HDF\r\n\x1a\n", bytes(5000)):
+        night.parent.mkdir(parents=True, exist_ok=True)
+        night.write_bytes(half)
+        (tmp_path / "archive.h5").write_bytes(b"")
+        table, _ = prepare(folder, tmp_path)
+        assert len(calls()) == 3 and (table.status == "ok").all()
+        assert ("p02-night1.h5 cannot be read (OSError) and is made anew" in capfd.readouterr().out) == (half != b"")
+    with Archive(tmp_path / "archive.h5") as archive:
+        assert len(archive.recordings()) == 3
 
 
 def test_the_table_does_not_depend_on_the_number_of_processes(folder, tmp_path):

@@ -105,9 +105,9 @@ def die_at(moment: str, nth: int, folder: Path, checkpoint: Path, archive: Path)
         ("reading", 1, 0),
         ("staging", 3, 2),
         ("adding", 6, 0),  # the file of the first night is half written
-        ("fsync", 4, 3),  # that of the fourth is whole, but has no name yet
-        ("replace", 8, 3),
-        ("replace", 13, 5),  # some published files are there, others not
+        ("fsync", 7, 3),  # that of the fourth is whole, but has no name yet
+        ("replace", 4, 3),
+        ("replace", 8, 5),  # some published files are there, others not
         ("adding", 52, 5),  # all are staged, the published files are half written
     ],
 )
@@ -159,6 +159,31 @@ def test_what_was_made_from_something_else_is_made_anew(what, archive, checkpoin
     assert anew.items() <= kept.items()
     others = kept.keys() - anew.keys()  # nights are never deleted, what was published of others is
     assert len(others) == len(expected) and all(name.startswith("nights/") for name in others)
+
+
+def test_half_a_file_of_a_night_is_made_anew(archive, checkpoint, peace, tmp_path, counted, capsys):
+    copytree(peace, tmp_path / "run")
+    empty, half, *_ = done(tmp_path / "run")
+    empty.write_bytes(b"")
+    half.write_bytes(half.read_bytes()[:-100])
+    predict(tmp_path / "run", checkpoint, archive)
+    said = capsys.readouterr().out
+    assert said.count("is made anew") == 2 and "3 of 5 nights were done before" in said
+    assert counted["stage"].total() == 2 and written(tmp_path / "run") == written(peace)
+
+
+@pytest.mark.parametrize("n_devices", [1, 2])
+def test_an_archive_that_is_replaced_meanwhile_stops_the_run(n_devices, archive, checkpoint, tmp_path):
+    moving = tmp_path / "toy.h5"
+    moving.write_bytes(archive.read_bytes())
+    jobs = jobs_of_archive(load_checkpoint(checkpoint), moving)
+    (tmp_path / "new.h5").write_bytes(archive.read_bytes())
+    os.replace(tmp_path / "new.h5", moving)
+    run = Run(None, tmp_path / "run", "id")
+    with pytest.raises(RuntimeError, match=r"toy.h5 has been replaced or changed since the run began; run it again"):
+        write_predictions(run, checkpoint, jobs, [1], device="cpu", n_devices=n_devices)
+    assert not list((tmp_path / "run").glob("r*/*.npz"))
+    predict(tmp_path / "run", checkpoint, moving, resolutions=[1])
 
 
 def test_an_archive_may_grow_or_move(checkpoint, tmp_path, counted):
@@ -259,7 +284,7 @@ def test_the_size_is_foretold_and_a_full_disk_refused(archive, checkpoints, peac
         n_bytes = sum(array.nbytes for output in outputs for array in load(folder, output).values())
         wanted = Wanted("", tuple(RESOLUTIONS), write_logits=True)
         assert sum(map(wanted.n_bytes, jobs)) == n_bytes
-    eight_hours = ArchivedNight("", "", Path(), (), False, 960, ((0,),), "")
+    eight_hours = ArchivedNight("", "", Path(), (), False, 960, ((0,),), "", ())
     assert Wanted("", (3840,), write_logits=True).n_bytes(eight_hours) / 1e6 == pytest.approx(74 + 3.7, abs=0.3)
     counted["read"].clear()
     free = type("Usage", (), {"free": 100})

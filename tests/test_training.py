@@ -112,6 +112,16 @@ def test_a_state_of_another_training_is_not_used(archive, tmp_path):
         assert toy_training(archive, **settings, key="other").state.step == 0
 
 
+@pytest.mark.parametrize("n_bytes", [0, 1000])
+def test_half_a_state_is_moved_aside_and_the_training_starts_anew(n_bytes, archive, tmp_path):
+    settings = {"n_steps": 2, "state_file": tmp_path / "state.pt", "key": "one"}
+    whole = toy_training(archive, **settings).run()
+    settings["state_file"].write_bytes(settings["state_file"].read_bytes()[:n_bytes])
+    with pytest.warns(UserWarning, match="or the state is half a file: training starts anew"):
+        training = toy_training(archive, **settings)
+    assert training.run().history == whole.history and len(list(tmp_path.glob("other-*.pt"))) == 1
+
+
 def test_a_loss_that_is_no_number_ends_the_training(archive):
     network = toy_network()
     torch.nn.init.constant_(network.encoders[0].enc[0].weight, math.nan)

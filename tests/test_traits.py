@@ -277,7 +277,9 @@ def test_what_was_killed_goes_on_to_the_same_tables(root, tmp_path):
     n_done = len(list(tmp_path.glob("killed/[!.]*.npz")))
     study = Study(toy_nights(6, effect=0.2), 3, 6, [], 0, seed=5)
     assert 2 <= n_done < len(study.jobs)
-    next(iter(tmp_path.glob("killed/[!.]*.npz"))).write_bytes(b"PK damaged")
+    damaged, empty, *_ = tmp_path.glob("killed/[!.]*.npz")
+    damaged.write_bytes(b"PK damaged")
+    empty.write_bytes(b"")
     resumed, whole = (run_jobs(study.nights, study.jobs, 5, tmp_path / name, n_jobs=1) for name in ("killed", "whole"))
     pd.testing.assert_frame_equal(score_table(study, resumed), score_table(study, whole))
 

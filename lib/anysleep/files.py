@@ -3,24 +3,61 @@
 import hashlib
 import os
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
 
 
 @contextmanager
 def written_whole(path: str | Path) -> Iterator[Path]:
-    """A temporary name beside `path` to write to; it becomes `path` when the block ends without an error."""
+    """A temporary name beside `path` to write to; it becomes `path` when the block ends without an error.
+
+    Content and name are on the disk before the block is left, so a power failure leaves the old file or the new one.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")  # keeps the suffix, which some writers go by
     try:
         yield temporary
+        with temporary.open("r+b") as written:
+            os.fsync(written.fileno())
         os.replace(temporary, path)
+        _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk, where the system can do that: Windows and some network disks cannot."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def is_written(path: Path) -> bool:
+    """Whether there is a file with something in it: a power failure may leave one without."""
+    return path.is_file() and path.stat().st_size > 0
+
+
+def read_if_whole(path: Path, read: Callable[[Path], T]) -> T | None:
+    """What `read` makes of a file that can be made anew; None where there is none, or, with a note, half of one."""
+    if not path.is_file():
+        return None
+    try:
+        return read(path)
+    except MemoryError:
+        raise
+    except Exception as error:  # of half a file, every library says something else
+        print(f"{path.name} cannot be read ({type(error).__name__}) and is made anew", flush=True)
+        return None
 
 
 def project_path(path: str | Path) -> Path:
@@ -58,10 +95,11 @@ class NpzWriter:
     """
 
     def __init__(self, path: str | Path):
-        self._whole = written_whole(path)
+        self._path, self._open = path, ExitStack()
 
     def __enter__(self) -> "NpzWriter":
-        self._zip = zipfile.ZipFile(self._whole.__enter__(), "w", zipfile.ZIP_STORED, allowZip64=True)
+        temporary = self._open.enter_context(written_whole(self._path))
+        self._zip = self._open.enter_context(zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED, allowZip64=True))
         return self
 
     def add(self, key: str, array: np.ndarray) -> None:
@@ -70,5 +108,4 @@ class NpzWriter:
             np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
 
     def __exit__(self, *error: object) -> None:
-        self._zip.close()
-        self._whole.__exit__(*error)
+        self._open.__exit__(*error)

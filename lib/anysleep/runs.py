@@ -30,7 +30,10 @@ from anysleep.params import NOTEBOOKS, ParameterError, Parameters, Train, merge_
 LAST_WORDS_S = 60
 """Seconds that a run has to save its state after SIGTERM."""
 STOPPED = "stopped; the same command goes on: a training from its saved state, 01, 05 and 07 after what is done"
-EXPLAINED = ("FileNotFoundError", "MemoryError", "OSError", "ParameterError", "PermissionError", "ValueError")
+EXPLAINED = (
+    *("FileNotFoundError", "MemoryError", "OSError", "ParameterError", "PermissionError", "ValueError"),
+    *("ArchiveReplaced", "NightsLost", "NothingUsable"),
+)
 """Errors whose message is written for the reader; of all others the whole traceback is shown."""
 TRACED_PACKAGES = (
     "anysleep",

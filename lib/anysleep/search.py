@@ -27,7 +27,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from pydantic import Field, FiniteFloat
 
 from anysleep import runs
-from anysleep.files import project_path, short_path, written_whole
+from anysleep.files import project_path, read_if_whole, short_path, written_whole
 from anysleep.params import (
     NOTEBOOKS,
     ParameterError,
@@ -258,9 +258,8 @@ def _table(search: Search) -> Path:
 
 
 def _read_trials(search: Search) -> pd.DataFrame:
-    if not _table(search).exists():
-        return pd.DataFrame(columns=["trial", "state", "score"])
-    return pd.read_csv(_table(search), dtype=str, keep_default_na=False)
+    trials = read_if_whole(_table(search), lambda path: pd.read_csv(path, dtype=str, keep_default_na=False))
+    return pd.DataFrame(columns=["trial", "state", "score"]) if trials is None else trials
 
 
 def _write_trials(search: Search, trials: pd.DataFrame) -> None:
@@ -273,20 +272,20 @@ def _refuse_another_search(search: Search) -> None:
     record = search.model_dump(mode="json", include={"ranges", "choices", "score", "direction", "seed"})
     record |= {"files and fixed": search.parameters({}, search.run_dir).run_id}
     path = search.run_dir / "search.yaml"
-    if _table(search).exists():
-        before = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if changed := [name for name in record if record[name] != before[name]]:
-            raise ParameterError(
-                f"the trials in {short_path(search.run_dir)} were made with other settings ({', '.join(changed)}); "
-                "choose another run_dir"
-            )
+    before = read_if_whole(path, lambda path: dict(yaml.safe_load(path.read_text(encoding="utf-8"))))
+    changed = [name for name in record if before and record[name] != before[name]]
+    if changed and _table(search).exists():
+        raise ParameterError(
+            f"the trials in {short_path(search.run_dir)} were made with other settings ({', '.join(changed)}); "
+            "choose another run_dir"
+        )
     with written_whole(path) as temporary:
         temporary.write_text(yaml.safe_dump(record, sort_keys=False), encoding="utf-8")
 
 
 def _holds_result(folder: Path, run_id: str) -> bool:
-    path = folder / "result.json"
-    return path.is_file() and json.loads(path.read_text(encoding="utf-8"))["run_id"] == run_id
+    result = read_if_whole(folder / "result.json", lambda path: json.loads(path.read_text(encoding="utf-8")))
+    return result is not None and result["run_id"] == run_id
 
 
 def _read_score(search: Search, folder: Path) -> float:

@@ -4,11 +4,13 @@ import json
 import sys
 from pathlib import Path
 
+from anysleep.files import is_written
+
 
 def summarise(folder: Path) -> str:
     """One paragraph a finished run below `folder`: its scores and where its files lie."""
     lines = [f"Made in {folder}:", ""]
-    for path in sorted(folder.glob("*/result.json")):
+    for path in filter(is_written, sorted(folder.glob("*/result.json"))):
         result = json.loads(path.read_text())
         scores = ", ".join(f"{name} {value}" for name, value in result["scores"].items())
         lines.append(f"  {path.parent.name:<16} {scores}")

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from anysleep.files import is_written
+
 UNKNOWN = "unknown"
 """The network of predictions that do not say it; the data sets of a training that does not."""
 
@@ -30,7 +32,7 @@ class Predictions:
         found = {int(path.parent.name[1:]): path for path in self.folder.glob("r[1-9]*/predictions.npz")}
         if not found:
             raise FileNotFoundError(f"no r<resolution>/predictions.npz in {folder}; has 05_predict been run?")
-        if not unfinished and (self.folder / "params.yaml").is_file() and not (self.folder / "result.json").is_file():
+        if not unfinished and (self.folder / "params.yaml").is_file() and not is_written(self.folder / "result.json"):
             raise ValueError(f"{folder} is of a run that was stopped; let 05_predict come to its end first")
         self._stages, self._logits = {}, {}
         for r, path in sorted(found.items()):

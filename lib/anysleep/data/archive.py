@@ -18,6 +18,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -27,7 +28,7 @@ import numpy as np
 import pandas as pd
 
 from anysleep.data.reasons import CONTROL
-from anysleep.files import written_whole
+from anysleep.files import is_written, written_whole
 from anysleep.stages import EPOCH_S, N_STAGES, PUBLISHED_RATE_HZ, UNSCORED
 
 FORMAT_VERSION = 1
@@ -48,16 +49,15 @@ class NightWriter:
             raise ValueError(f"{recording}: {n_epochs} epochs; at least one is needed")
         self._recording, self._n_epochs = recording, n_epochs
         self._samples_per_epoch = int(sampling_rate_hz * EPOCH_S)
-        self._whole = written_whole(path)
+        self._path, self._open = path, ExitStack()
 
     def __enter__(self) -> "NightWriter":
-        self._file = h5py.File(self._whole.__enter__(), "w")
-        self._group = self._file.create_group(self._recording)
+        file = self._open.enter_context(h5py.File(self._open.enter_context(written_whole(self._path)), "w"))
+        self._group = file.create_group(self._recording)
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._file.close()
-        self._whole.__exit__(*error)
+        self._open.__exit__(*error)
 
     def add_channel(self, name: str, signal: np.ndarray) -> None:
         """A preprocessed signal (T,). ValueError where it is not the night's whole epochs, or the name is none."""
@@ -86,16 +86,28 @@ class NightWriter:
         self._group.attrs.update(attributes)
 
 
-def read_prepared(path: Path, inside: str) -> dict[str, object] | None:
+def read_prepared(path: str | Path, inside: str) -> dict[str, object] | None:
     """What `prepare_night` noted of a night; None where file or night is missing or does not say it.
 
-    ValueError where the file is there but cannot be read.
+    OSError where the file is not HDF5.
     """
-    if not path.is_file():
+    if not is_written(Path(path)):
         return None
+    with h5py.File(path, "r") as file:
+        return _prepared(file[inside]) if inside in file else None
+
+
+def nights_held(path: Path) -> list[str]:
+    """The nights of an archive as `<dataset>/<recording>`; none where there is no file, or an empty one.
+
+    ValueError where it is not HDF5, or damaged.
+    """
+    if not is_written(path):
+        return []
     try:
         with h5py.File(path, "r") as file:
-            return json.loads(file[inside].attrs["prepared"]) if "prepared" in file.get(inside, file).attrs else None
+            groups = {dataset: nights for dataset, nights in file.items() if isinstance(nights, h5py.Group)}
+            return [f"{dataset}/{recording}" for dataset, nights in groups.items() for recording in nights]
     except OSError as error:
         raise ValueError(f"{path.name} is there already, but is no whole HDF5 file; move it away") from error
 
@@ -132,6 +144,16 @@ class DatasetFiles:
     """Whether the data set is kept whole for testing."""
 
 
+class ArchiveReplaced(RuntimeError):
+    """The file is another one than when the run began."""
+
+
+def identity_of(path: Path) -> tuple[int, ...]:
+    """Tells a file from one that is put in its place, or from itself after a change."""
+    status = path.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def fingerprint_of(path: str | Path) -> str:
     """`Archive.fingerprint` of a file."""
     with Archive(path) as archive:
@@ -141,10 +163,11 @@ def fingerprint_of(path: str | Path) -> str:
 class Archive:
     """An archive opened for reading; use as a context manager, in every process anew."""
 
-    def __init__(self, path: str | Path, *, trusted: bool = False):
+    def __init__(self, path: str | Path, *, trusted: bool = False, identity: tuple[int, ...] | None = None):
         """Open the file; `trusted` says that it has been opened before, so its links need not be checked again.
 
-        OSError where there is no such file, ValueError where it is not an archive.
+        OSError where there is no such file, ValueError where it is not an archive, ArchiveReplaced where it is not the
+        one of this `identity`.
         """
         self.path = Path(path)
         if not self.path.is_file():
@@ -153,6 +176,10 @@ class Archive:
             self._file = h5py.File(self.path, "r")
         except OSError as error:
             raise ValueError(f"{path}: not an HDF5 file, or damaged: {error}") from error
+        self.identity = identity_of(self.path)  # asked after it was opened, so it is of no later file
+        if identity not in (None, self.identity):
+            self.close()
+            raise ArchiveReplaced(f"{self.path.name} has been replaced or changed since the run began; run it again")
         if not trusted:
             _refuse_links_outside(self._file)  # takes a minute for 20,000 nights
         self.sampling_rate_hz = int(self._file.attrs.get("sampling_rate_hz", PUBLISHED_RATE_HZ))
@@ -239,6 +266,10 @@ class Archive:
         hypnogram = night["hypnogram"][:]
         return np.where((hypnogram >= 0) & (hypnogram < N_STAGES), hypnogram, UNSCORED).astype(np.int8)
 
+    def prepared(self, dataset: str, recording: str) -> dict[str, object] | None:
+        """What `prepare_night` noted of the night; None where the archive does not say it."""
+        return _prepared(self._group(dataset, recording))
+
     def arousals(self, dataset: str, recording: str) -> np.ndarray | None:
         """float64 (n, 2), onset and end in s, n = 0 where the expert saw none; None where nobody scored arousals."""
         night = self._group(dataset, recording)
@@ -281,6 +312,10 @@ class Archive:
         if path not in self._file:
             raise KeyError(f"{self.path} has no {path}")
         return self._file[path]
+
+
+def _prepared(night: h5py.Group) -> dict[str, object] | None:
+    return json.loads(night.attrs["prepared"]) if "prepared" in night.attrs else None
 
 
 def _check_name(name: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import filelock
 import pandas as pd
 
-from anysleep.data.archive import Archive, DatasetFiles, assemble_archive, read_prepared
+from anysleep.data.archive import Archive, DatasetFiles, assemble_archive, nights_held, read_prepared
 from anysleep.data.preparation import NightFacts, NightJob, key_of, prepare_night, source_sha256
 from anysleep.data.readers import read_recording
 from anysleep.data.reasons import BadRecording, reason_of, without_names
@@ -28,7 +28,7 @@ from anysleep.data.recipes import (
     read_participants,
 )
 from anysleep.data.recording import Recording
-from anysleep.files import written_whole
+from anysleep.files import read_if_whole, written_whole
 from anysleep.machine import n_cores
 from anysleep.progress import progress
 
@@ -71,8 +71,27 @@ class NothingUsable(ValueError):
         self.table = table
 
 
+class NightsLost(ValueError):
+    """An archive would lose nights; `table` has a row for each file, with its reason."""
+
+    def __init__(self, lost: Sequence[str], n_held: int, table: pd.DataFrame):
+        failed = table[table.status == "failed"]
+        codes = dict(zip(failed.dataset + "/" + failed.recording, failed.code, strict=True))
+        named = ", ".join(f"{night} ({codes.get(night, 'no file')})" for night in lost[:10])
+        super().__init__(
+            f"{len(lost)} of the {n_held} nights in the archive could not go into it again: {named}"
+            f"{', ...' if len(lost) > 10 else ''}. It stays as it is: mend what is wrong, or set drop_missing to true"
+        )
+        self.table = table
+
+
 def prepare_archive(
-    datasets: Sequence[tuple[Recipe, Path]], path: Path, *, sampling_rate_hz: int, n_jobs: int = 1
+    datasets: Sequence[tuple[Recipe, Path]],
+    path: Path,
+    *,
+    sampling_rate_hz: int,
+    n_jobs: int = 1,
+    drop_missing: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Prepare every recording of the data sets and assemble the archive at `path`.
 
@@ -89,6 +108,8 @@ def prepare_archive(
         Rate of the archive.
     n_jobs
         Processes, each of which holds one channel of one night in memory; 0 for one per core.
+    drop_missing
+        Whether the archive may lose nights that it held before.
 
     Returns
     -------
@@ -99,13 +120,18 @@ def prepare_archive(
     ------
     NothingUsable
         No recording can be used.
+    NightsLost
+        The archive held a night whose recording is gone, has failed or has another id now. It stays as it was.
+    OSError
+        A folder cannot be read.
     ValueError
         A folder, its recordings or its table of participants are missing, or another call is at work on the archive.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with filelock.FileLock(path.with_name(f".{path.name}.lock"), timeout=0):
-            return _prepare(datasets, path, sampling_rate_hz, min(n_jobs or n_cores(), MOST_PROCESSES))
+            n_jobs = min(n_jobs or n_cores(), MOST_PROCESSES)
+            return _prepare(datasets, path, sampling_rate_hz, n_jobs, drop_missing=drop_missing)
     except filelock.Timeout:
         raise ValueError(
             f"{path.name} is being written by another run; wait for it, or choose another run_dir"
@@ -142,7 +168,7 @@ def write_key(path: Path, key: pd.DataFrame) -> Path:
 
 
 def _prepare(
-    datasets: Sequence[tuple[Recipe, Path]], path: Path, sampling_rate_hz: int, n_jobs: int
+    datasets: Sequence[tuple[Recipe, Path]], path: Path, sampling_rate_hz: int, n_jobs: int, *, drop_missing: bool
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     names = pd.Series([recipe.dataset for recipe, _ in datasets])
     if names.duplicated().any():
@@ -151,6 +177,7 @@ def _prepare(
         )
     for left_over in path.parent.glob(f".*.{path.name}"):  # half an archive, of a run that was killed
         left_over.unlink()
+    held = nights_held(path)
     nights_dir = path.with_name(f".{path.stem}_nights")
     plans = [plan for recipe, folder in datasets for plan in plan_nights(recipe, folder, sampling_rate_hz)]
     jobs = [plan for plan in plans if isinstance(plan, NightJob)]
@@ -163,9 +190,15 @@ def _prepare(
     key = table[["number", "dataset", "recording"]].assign(file=[str(outcome.file) for outcome in outcomes])
     if (table.status != "ok").all():
         raise NothingUsable(table)
+    ready = table[table.status == "ok"]
+    lost = [night for night in held if night not in set(ready.dataset + "/" + ready.recording)]
+    if lost and not drop_missing:
+        raise NightsLost(lost, len(held), table)
     parts = [_dataset_files(recipe, [o for o in outcomes if o.dataset == recipe.dataset]) for recipe, _ in datasets]
     assemble_archive(path, parts, sampling_rate_hz)
     shutil.rmtree(nights_dir, ignore_errors=True)
+    if lost:
+        print(f"{len(lost)} nights that the archive held are dropped: {', '.join(lost[:10])}")
     for line in _what_to_know(table, datasets, reused=sum(outcome.reused for outcome in outcomes)):
         print(line)
     return table, key
@@ -221,11 +254,12 @@ def _prepare_or_reuse(job: NightJob, nights_dir: Path, archive: Path) -> Outcome
     """The work on one file, in a process of its own; every error becomes a reason."""
     recording = ""
     try:
+        recording = "" if job.is_named_by_content else job.recording("")  # so that a failed one is known, too
         source = source_sha256(job.file)
         recording = job.recording(source)
         dataset, night_file = job.recipe.dataset, nights_dir / job.recipe.dataset / f"{recording}.h5"
         for night in ((night_file, recording), (archive, f"{dataset}/{recording}")):
-            prepared = read_prepared(*night)
+            prepared = read_if_whole(night[0], partial(read_prepared, inside=night[1]))
             if prepared and prepared["key"] == key_of(job, source):
                 facts = NightFacts(**prepared["facts"])
                 return Outcome(job.file, dataset, recording, job.subject, facts=facts, night=night, reused=True)

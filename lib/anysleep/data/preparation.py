@@ -44,6 +44,11 @@ class NightJob:
     person: Mapping[str, str | float] = field(default_factory=dict)
     """Any of age, sex, group."""
 
+    @property
+    def is_named_by_content(self) -> bool:
+        """Whether the id is not known before the file is read."""
+        return f"{{{CONTENT_HASH}}}" in self.recipe.recording
+
     def recording(self, source: str) -> str:
         """The id in the archive; `source` is the SHA-256 of the file."""
         return fill_in(self.recipe.recording, {**self.names, CONTENT_HASH: source[:8]}, "recording")

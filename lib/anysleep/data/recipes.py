@@ -134,7 +134,7 @@ class Folder:
     """
 
     def __init__(self, path: Path):
-        """ValueError where there is no such folder."""
+        """ValueError where there is no such folder, OSError where it or one below cannot be read."""
         if not path.is_dir():
             raise ValueError(f"{path}: no such folder of recordings")
         self.path = path
@@ -161,8 +161,12 @@ class Folder:
 
     @staticmethod
     def _walk(path: Path) -> list[PurePosixPath]:
+        def refuse(error: OSError) -> None:
+            where = "it" if Path(error.filename) == path else "a folder below"  # whose name could be a patient's
+            raise OSError(f"{path}: {where} cannot be read ({error.strerror}); give the right to, or move it away")
+
         found, seen = [], set()
-        for folder, subfolders, files in os.walk(path, followlinks=True):
+        for folder, subfolders, files in os.walk(path, onerror=refuse, followlinks=True):
             status = os.stat(folder)
             if (status.st_dev, status.st_ino) in seen:
                 subfolders.clear()

@@ -24,6 +24,7 @@ class Prepare(Parameters):
     """01_prepare: recordings -> archive.h5."""
 
     notebook = "01_prepare"
+    execution_only = Parameters.execution_only | {"drop_missing"}
 
     datasets: dict[ProjectPath, ProjectPath] = Field(description="Recipe -> folder with its recordings.", min_length=1)
     synthetic_dir: OptionalPath = Field(description="Folder to write a synthetic cohort to first; empty for none.")
@@ -32,6 +33,7 @@ class Prepare(Parameters):
     synthetic_faults: bool = Field(description="Whether four nights of persons 7 to 12 are faulty.")
     sampling_rate_hz: int = Field(description="Rate of the archive in Hz.", gt=0)
     n_jobs: int = Field(description="Processes that prepare nights at the same time; 0 for one per core.", ge=0)
+    drop_missing: bool = Field(description="Let the archive lose nights it held; else that stops the run.")
     key_file: OptionalPath = Field(description="Table to write of recording id and file name; empty for none.")
     seed: int = Field(description="Seed of the synthetic cohort.", ge=0)
 

@@ -12,7 +12,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from anysleep.analysis.reliance import leave_one_out
-from anysleep.files import NpzWriter, sha256_of
+from anysleep.files import NpzWriter, read_if_whole, sha256_of
 from anysleep.inference import Precision, forecast_staging
 from anysleep.models import SleepNetwork, load_checkpoint
 from anysleep.prediction.jobs import Job
@@ -99,7 +99,7 @@ def _stage_missing(
     checkpoint: Path, wanted: Wanted, tasks: Sequence[Task], devices: Sequence[torch.device]
 ) -> dict[Path, Row]:
     """Stage the nights whose files are not there. Returns the rows of those that failed."""
-    missing = [(file, job) for file, job in tasks if not file.is_file()]
+    missing = [(file, job) for file, job in tasks if read_if_whole(file, _read_facts) is None]
     _check_room(tasks[0][0].parent, sum(wanted.n_bytes(job) for _, job in (*tasks, *missing)))
     print(f"{len(tasks) - len(missing)} of {len(tasks)} nights were done before", flush=True)
     if len(devices) == 1:  # several have their own processes, and a GPU may be for one process only

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from anysleep.data import preprocess, read_recording
-from anysleep.data.archive import Archive, read_prepared
+from anysleep.data.archive import Archive
 from anysleep.data.channels import check_eeg_before_eog
 from anysleep.data.labels.edf import sleep_edf_scoring_beside
 from anysleep.data.preparation import PREPARATION_VERSION, source_sha256
@@ -75,10 +75,16 @@ class Job(ABC):
 class ArchivedNight(Job):
     """A night of an archive."""
 
+    identity: tuple[int, ...]
+    """Of the archive when the run began, which is to be the same for all nights."""
+
     def read(self, model: SleepNetwork) -> Night:
-        """The night with all channels at once; for U-Sleep with every pair of EEG and EOG."""
+        """The night with all channels at once; for U-Sleep with every pair of EEG and EOG.
+
+        ArchiveReplaced where the archive is another one than when the run began.
+        """
         key = self.dataset, self.recording
-        with Archive(self.source, trusted=True) as archive:
+        with Archive(self.source, trusted=True, identity=self.identity) as archive:
             eeg, eog = _chosen(archive, *key, self.channels)
             missing = [name for name in self.channels if name not in (*eeg, *eog)]
             signals = archive.signals(*key, [*eeg, *eog, *missing])  # KeyError says which are missing
@@ -137,7 +143,7 @@ def jobs_of_archive(
             can_be_staged = eeg and eog if model.name == "usleep" else eeg or eog
             montages = default_montages(model, len(eeg), len(eog)) if can_be_staged else ()
             known = night.synthetic, night.n_epochs, tuple(montages), _fingerprint(archive, *key)
-            jobs.append(ArchivedNight(*key, path, tuple(channels), *known))
+            jobs.append(ArchivedNight(*key, path, tuple(channels), *known, archive.identity))
     if not jobs:
         raise ValueError(f"there is no night in {path.name}")
     return jobs
@@ -204,7 +210,7 @@ def _chosen(archive: Archive, dataset: str, recording: str, channels: Sequence[s
 
 def _fingerprint(archive: Archive, dataset: str, recording: str) -> str:
     """Tells an archived night from others: name, channels, labels, and its preparation or else the file's stamp."""
-    prepared = read_prepared(archive.path, f"{dataset}/{recording}")
+    prepared = archive.prepared(dataset, recording)
     made = prepared["key"] if prepared else _stamp(archive.path)
     hypnogram = archive.hypnogram(dataset, recording)
     labels = "" if hypnogram is None else hashlib.sha256(hypnogram.tobytes()).hexdigest()

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
@@ -14,10 +13,11 @@ import torch
 from anysleep.ahead import work_ahead
 from anysleep.analysis.reliance import channel_reliance, leave_one_out
 from anysleep.analysis.statistics import sleep_statistics, uncertainty
+from anysleep.data.archive import ArchiveReplaced
 from anysleep.data.reasons import without_names
 from anysleep.data.timebase import epochs_in
 from anysleep.evaluation import voted_hypnogram
-from anysleep.files import NpzWriter, sha256_of, written_whole
+from anysleep.files import NpzWriter, sha256_of
 from anysleep.inference import Precision, Staging, check_device, stage_montages
 from anysleep.models import SleepNetwork, load_checkpoint
 from anysleep.montages import Montage, published_key
@@ -71,7 +71,7 @@ def stage_nights(checkpoint: Path, wanted: Wanted, tasks: Sequence[Task], device
         try:
             night = reading.result()
             content = content_of(model, wanted, job.dataset, night)
-        except torch.AcceleratorError:  # the device is lost, and with it every night that would come
+        except (torch.AcceleratorError, ArchiveReplaced):  # no fault of the night, and of every one that would come
             raise
         except Exception as error:  # one night must not stop the others, whatever a library lets through
             check_device(device)
@@ -108,13 +108,10 @@ def content_of(model: SleepNetwork, wanted: Wanted, dataset: str, night: Night) 
 
 
 def write_night(file: Path, content: dict[str, np.ndarray]) -> None:
-    """Write a night's file, which after a power failure, too, is whole or not there."""
-    with written_whole(file) as temporary:
-        with NpzWriter(temporary) as npz:
-            for name, array in content.items():
-                npz.add(name, array)
-        with temporary.open("r+b") as written:
-            os.fsync(written.fileno())
+    """Write a night's file, whole or not at all."""
+    with NpzWriter(file) as npz:
+        for name, array in content.items():
+            npz.add(name, array)
 
 
 def without_gaps(hypnogram: np.ndarray, gaps_s: np.ndarray, predictions_per_epoch: int) -> np.ndarray:

@@ -87,7 +87,8 @@ class Training:
         fabric
             Device, precision and processes; by default one process on the CPU in float32.
         state_file, key
-            Where to save the state, and what it belongs to. One with another key is moved aside, with a warning.
+            Where to save the state, and what it belongs to. One with another key, or that is half a file, is moved
+            aside, with a warning.
         """
         self.fabric = fabric or Fabric(accelerator="cpu", devices=1, plugins=[LightningEnvironment()])
         self.network, self.valid_nights = network, valid_nights
@@ -109,8 +110,8 @@ class Training:
             known = load_state(state_file, key, **self.parts)
             if known is None and self.fabric.is_global_zero:
                 kept = state_file.replace(state_file.with_name(f"other-{state_file.stat().st_mtime_ns}.pt"))
-                changed = "parameters, split, archive or first weights have changed: training starts anew"
-                warnings.warn(f"{changed}; the earlier state is now {kept.name}", stacklevel=2)
+                changed = "parameters, split, archive or first weights have changed, or the state is half a file"
+                warnings.warn(f"{changed}: training starts anew; the earlier state is now {kept.name}", stacklevel=2)
             self.state = known or self.state
 
     def run(

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from anysleep.files import written_whole
+from anysleep.files import read_if_whole, written_whole
 from anysleep.models import SleepNetwork
 
 HasState = torch.nn.Module | torch.optim.Optimizer | torch.optim.lr_scheduler.LRScheduler
@@ -54,9 +54,12 @@ def save_state(path: Path, state: State, key: str, **parts: HasState) -> None:
 
 
 def load_state(path: Path, key: str | None = None, **parts: HasState) -> State | None:
-    """Read what `save_state` wrote into `parts`; None, and nothing changed, where it has another key than this one."""
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    if key is not None and content["key"] != key:
+    """Read what `save_state` wrote into `parts`.
+
+    None, and nothing changed, where it has another key than this one, or is half a file.
+    """
+    content = read_if_whole(path, lambda path: torch.load(path, map_location="cpu", weights_only=True))
+    if content is None or (key is not None and content["key"] != key):
         return None
     for name, part in parts.items():
         part.load_state_dict(content[name])

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from anysleep.files import project_path, short_path
+from anysleep.files import is_written, project_path, short_path
 
 Tables = Mapping[str, pd.DataFrame]
 """Name -> rows of all runs together; a table that no run has is missing."""
@@ -170,7 +170,7 @@ def average_trained(table: pd.DataFrame, by: Sequence[str], values: Sequence[str
 
 
 def _finished(folder: Path) -> bool:
-    return (folder / "result.json").is_file() and (folder / "params.yaml").is_file()
+    return is_written(folder / "result.json") and is_written(folder / "params.yaml")
 
 
 def _open_run(folder: Path) -> FinishedRun:

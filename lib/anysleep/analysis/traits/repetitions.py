@@ -5,14 +5,13 @@ import json
 from collections.abc import Collection
 from dataclasses import asdict, replace
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import sklearn
 from joblib import Parallel, delayed
 
 from anysleep.analysis.traits.forests import N_TREES, Job, Nights, check_folds, predict_job
-from anysleep.files import written_whole
+from anysleep.files import read_if_whole, written_whole
 from anysleep.machine import n_cores
 from anysleep.progress import progress
 
@@ -32,7 +31,7 @@ def run_jobs(nights: Nights, jobs: Collection[Job], seed: int, folder: Path, n_j
         check_folds(nights, n_folds)
     digests = {r: _digest(nights, r) for r in nights.counts}
     paths = {job: folder / f"{_name(job, seed, digests)}.npz" for job in sorted(set(jobs), key=_order)}
-    done = {job: predictions for job, path in paths.items() if (predictions := _read(path)) is not None}
+    done = {job: predictions for job, path in paths.items() if (predictions := read_if_whole(path, _read)) is not None}
     left = [job for job in paths if job not in done]
     if done:
         print(f"{len(done)} of {len(paths)} repetitions were done before")
@@ -60,12 +59,9 @@ def _compute(nights: Nights, job: Job, seed: int, path: Path) -> tuple[Job, np.n
     return job, predictions
 
 
-def _read(path: Path) -> np.ndarray | None:
-    try:
-        with np.load(path) as content:
-            return content["predictions"]
-    except (OSError, ValueError, KeyError, BadZipFile):
-        return None
+def _read(path: Path) -> np.ndarray:
+    with np.load(path) as content:
+        return content["predictions"]
 
 
 def _digest(nights: Nights, predictions_per_epoch: int) -> str:

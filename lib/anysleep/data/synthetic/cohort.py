@@ -13,7 +13,7 @@ import pandas as pd
 from anysleep.data.synthetic.faults import cut_records, pause_of, with_fault
 from anysleep.data.synthetic.night import SyntheticNight, check_recording, simulate_night
 from anysleep.data.synthetic.persons import Person, draw_persons, person_rng
-from anysleep.files import written_whole
+from anysleep.files import is_written, written_whole
 from anysleep.stages import EPOCH_S
 
 PHYSICAL_RANGE_UV = (-500, 500)
@@ -88,7 +88,7 @@ def _clear(folder: Path) -> None:
     nights = [file for file in folder.iterdir() if re.fullmatch(r"syn\d{3,}-night\d+\.edf", file.name)]
     participants = folder / "participants.tsv"
     foreign = sorted({file.name for file in folder.iterdir()} - {file.name for file in [*nights, participants]})
-    if participants.exists():
+    if is_written(participants):
         subjects = pd.read_csv(participants, sep="\t", dtype=str).get("subject", pd.Series(["no subject"]))
         foreign += [participants.name] if not subjects.str.fullmatch(r"syn\d{3,}").all() else []
     if foreign:
