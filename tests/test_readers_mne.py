@@ -20,6 +20,13 @@ from toy_formats import (
 )
 
 from anysleep.data import read_recording
+from anysleep.data.preparation import wanted_channels
+from anysleep.data.quality import examine
+from anysleep.data.recipes import Recipe
+
+BY_NAME = {"dataset": "a", "source": "", "files": ["*"], "name": ".", "recording": "{stem}", "subject": ""} | {
+    "channels": "by_name"
+}
 
 
 def test_a_truncated_fif_file_does_not_become_a_short_night(tmp_path):
@@ -46,6 +53,30 @@ def test_units_that_are_no_voltages_stay_and_triggers_are_no_channel(tmp_path):
 
 def test_fif_annotations_count_from_the_first_sample(tmp_path):
     assert read_recording(write_fif(tmp_path / "a_raw.fif")).arousals.tolist() == [[10, 17]]
+
+
+def test_types_of_channels_are_those_of_the_file(tmp_path):
+    assert read_recording(write_fif(tmp_path / "a_raw.fif")).types == ("EEG", "EOG", "other")
+    night = read_recording(write_eeglab(tmp_path / "a.set"))
+    assert len(night.types) == len(night.channels) and night.pick(night.channels[1:]).types == night.types[1:]
+    assert read_recording(write_brainvision(tmp_path / "a.vhdr")).types == ()
+
+
+def test_channels_tsv_of_bids_says_what_channels_are(tmp_path):
+    path, table = write_brainvision(tmp_path / "sub-01_eeg.vhdr"), tmp_path / "sub-01_channels.tsv"
+    table.write_text("name\ttype\tunits\nC3\tEOG\tuV\nEOG\tEEG\tuV\nTemp\tn/a\tn/a\n")
+    night = read_recording(path)
+    assert night.types == ("EOG", "EEG", "unknown") and night.files[-1] == table
+    assert examine(night).type.tolist() == ["EOG", "EEG", "other"]
+    assert wanted_channels(night, Recipe(**BY_NAME)) == ({"EOG": "EOG"}, {"C3": "C3"})
+    for content, message in (
+        ("name\nC3\n", "channels.tsv needs columns name and type; it has name"),
+        ("name\ttype\nX1\tEEG\n", "names no channel of the recording"),
+        ("name\ttype\nC3\n", "line 2 has 1 cells, the header 2"),
+    ):
+        table.write_text(content)
+        with pytest.raises(ValueError, match=message):
+            read_recording(path)
 
 
 def test_skips_of_a_fif_file_are_gaps(tmp_path):

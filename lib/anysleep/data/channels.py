@@ -30,22 +30,30 @@ _EYES = {name.lower(): name for name in ("E1", "E2", "LOC", "ROC")}
 _REFERENCES = {name.lower(): name for name in "A1 A2 M1 M2 PG1 PG2 CLE LER LE Avg Ref".split()}
 """Earlobes, mastoids, linked ears (CLE computed, LER with resistors) and the like; alone they name no channel."""
 _CODES = _SCALP | _EYES | _REFERENCES
+_ELECTRODES = _SCALP | _EYES
+_AGAINST = frozenset("m a x av ave avr average car lm linked mastoid mastoids ear ears mean common com nose".split())
+"""References in words or letters, such as 'C4-M' or 'C3-x'; they count after an electrode only."""
+_BESIDE_EEG = frozenset("l r left right sec second secondary pri prim primary ch channel".split())
+"""What may stand beside the word EEG or the name of a region."""
 
-_TYPE_OF_WORD: dict[str, ChannelType] = {
-    "eeg": "EEG",
-    **dict.fromkeys("eog leog reog eogl eogr heog veog eogh eogv eye lefteye righteye".split(), "EOG"),
-    **dict.fromkeys("emg chin submental mentalis masseter leg legs tib tibialis lat rat plm plml plmr".split(), "EMG"),
-    **dict.fromkeys("ecg ekg".split(), "ECG"),
-    **dict.fromkeys(
-        "flow airflow air nasal resp respiration effort thor thorax thoracic tho chest ribcage rip abd abdo abdomen "
-        "abdominal belt sum therm thermistor cannula cpap ptaf mask leak pres press pressure pleth ppg pulse pr hr "
-        "hrate heart rr spo sao ox oxstat oxstatus oximetry sat co etco tcco snore sound mic microphone audio pos "
-        "position bodypos body temp temperature light lux marker event status trigger trig off impedance imp quality "
-        "battery acc accelerometer activity movement actigraphy".split(),
-        "other",
+_TYPE_OF_WORD: dict[ChannelType, re.Pattern] = {
+    "EOG": re.compile(r"eog|ocul|^(l|r|left|right)?eyes?$|^aug(e|en)$|^auhor"),
+    "EMG": re.compile(
+        r"emg|chin|legs?|arms?$|^arm|hand|foot|feet|tib|^[lr]at$|plm|bein|gamba|pierna|jambe|kinn|^mento|masse|massa|^mass$|subm|mentalis|"
+        r"temporalis|frontalis|^ext|extens|flexor|scalen|^scm$|should|delto|biceps|gastroc|intercost|diaphr|musc"
     ),
+    "ECG": re.compile(r"ecg|ekg"),
+    "other": re.compile(
+        r"flow|fluss|flujo|^air|air$|nas[ao]|^p?nas$|atmung|schnarch|ronfl|ronqu|russa|oral|^mouth|breath|resp|effor|thor|torac|chest|^rib|rips?$|abd|addom|belt|^sum$|"
+        r"therm|termis|cannul|cpap|^[bei]pap$|ptaf|^nc?pt$|mask|leak|tidal|volum|^vol$|pres|pleth|^plet|plesm|ppg|puls|"
+        r"rate$|pulser|^d?hr$|^rr$|^pr$|heart|spo$|sao$|^sa$|sat$|^sato?$|satur|^ox|oxi|oxy|masimo|nonin|sentec|tosca|"
+        r"co$|^etc$|capno|snor|sound|^mic$|microph|audio|phono|^b?pos$|posit|posiz|^body|^temp$|temper|rectal|light|lux|"
+        r"mark|event|status|^stat$|trig|^off$|imped|^imp$|quality|batter|^acc|accel|gyro|activ|actig|movem|spare|unused|"
+        r"apn|hypop|arous|stage|hypno|gaze|pupil|track|video|clock|gsr|^eda$|dummy|empty"
+    ),
+    "EEG": re.compile(r"^eeg(sec|pri)?$|^[lr]?(occ(ip|ipital)?|cent(ral)?|front(al)?|pariet(al)?)$|^vertex$"),
 }
-"""Words that say what was recorded; digits after them ('Chin1', 'SpO2') do not matter."""
+"""Parts of words, in small letters and without digits, that say what was recorded: 'RLEGEMG', 'ChinL', 'Snoring'."""
 
 _EYE_SIDES = {
     **dict.fromkeys("l left lefteye leog eogl".split(), "left"),
@@ -53,6 +61,16 @@ _EYE_SIDES = {
     **dict.fromkeys("h horiz horizontal heog eogh".split(), "horizontal"),
     **dict.fromkeys("v vert vertic vertical veog eogv".split(), "vertical"),
 }
+
+
+_ANY = "|".join(sorted(_CODES, key=len, reverse=True))
+_JOINED = re.compile(_ANY)
+_JOINED_WHOLE = re.compile(f"({'|'.join(sorted(_ELECTRODES, key=len, reverse=True))})({_ANY})+")
+"""Names of electrodes without anything between them: 'fza2'."""
+_NUMBERED_CODES = [_[0] for code in _CODES if (_ := re.findall(r"^([a-z])(\d+)$", code))]
+_NUMBERED = re.compile(r"^(?:eeg[ _])?([abcefopt])(\d+)(?:[-:/_ ]\w+)?$")
+_LAST_PLACE = {area: max(int(n) for a, n in _NUMBERED_CODES if a == area) for area, _ in _NUMBERED_CODES}
+"""Area in small letters -> the highest number that an electrode has there."""
 
 
 @dataclass(frozen=True)
@@ -70,24 +88,63 @@ class ChannelName:
 def parse_channel(label: str) -> ChannelName:
     """Type, site and reference as the label states them: `parse_channel("EEG C3-M2")`, `"Lefteye"`, `"C3A2"`.
 
-    A word such as EEG, eye or flow says the type whatever stands beside it. Names of electrodes alone say it only where
-    every part of the label is one ('C3-M2', but not 'C3 foo'); those of references (A1, M1) do not. Where the parts
-    contradict each other ('EEG LOC', 'EEG1_Off'), or none says anything, the type is 'unknown'. The first electrode is
-    the site: 'E1-Fpz' is EOG.
+    A word such as chin, eye or flow says the type whatever stands beside it; the word EEG in front, which many
+    recorders put before everything, only where nothing else does ('EEG Chest', 'EEG E1'), and not before what is
+    unknown ('EEG X7', 'EEG 28'). Names of electrodes alone say it only where every part of the label is one ('C3-M2',
+    but not 'C3 foo'); those of references (A1, M1) do not. Where nothing says it, the type is 'unknown'. The first
+    electrode is the site: 'E1-Fpz' is EOG.
     """
-    tokens = re.findall(r"[a-z]+\d*", label.lower().replace(".", ""))
-    words = {token.rstrip("0123456789") for token in tokens}
-    types = {_TYPE_OF_WORD[word] for word in words & set(_TYPE_OF_WORD)}
-    if not types and not all(token in _CODES for token in tokens):
-        return ChannelName("unknown")
-    electrode = next((token for token in tokens if token in _SCALP or token in _EYES), None)
-    if electrode in _EYES:
-        types.add("EOG")
-    elif electrode and "EOG" not in types:  # beside the word EOG it is what the eye is measured against
-        types.add("EEG")
-    if len(types) == 1:
-        return _described(types.pop(), tokens)
-    return ChannelName("unknown" if not types or types & set(STANDARD_TYPES) else "other")
+    tokens = _tokens(label)
+    types = {kind for token in tokens if token not in _CODES for kind in _types_of(token)}
+    others = types - set(STANDARD_TYPES)
+    if others:  # nothing is staged from what may be a muscle, whatever electrode stands beside it
+        return ChannelName(others.pop() if len(others) == 1 else "other")
+    electrode = next((token for token in tokens if token in _ELECTRODES), None)
+    if "EOG" in types:
+        contradictory = "EEG" in types and _types_of(tokens[0]) != {"EEG"}
+        return ChannelName("unknown") if contradictory else _described("EOG", tokens)
+    if all(map(_is_known, tokens)) if "EEG" in types else electrode and _are_electrodes(tokens):
+        if electrode in _EYES:
+            return _described("EOG", tokens)
+        if electrode or not set(tokens) & set(_REFERENCES):  # 'EEG M1' is a reference
+            return _described("EEG", tokens)
+    return ChannelName("unknown")
+
+
+def parse_channels(labels: Sequence[str], stated: Sequence[str] = ()) -> list[ChannelName]:
+    """`parse_channel` of every label of a recording: its file's own types, and the company of the others, count first.
+
+    Parameters
+    ----------
+    labels
+        All of the recording.
+    stated
+        What the file says each is, '' where it does not: the type is that. Where it says EEG of every channel, as
+        converters do that know no better, a name that says something counts more.
+
+    Electrodes of a net are numbered on, beyond the 10-20 system: beside E3 or C17, E1 is no eye and C3 not central.
+    """
+    names = [parse_channel(label) for label in labels]
+    if any(re.fullmatch(r"eeg ?\d{2,}", label.strip().lower()) for label in labels):
+        names = [ChannelName("unknown") if name == ChannelName("EEG") else name for name in names]
+    numbered = [_NUMBERED.match(label.strip().lower()) for label in labels]
+    nets = {found[1] for found in numbered if found and int(found[2]) > _LAST_PLACE.get(found[1], 0)}
+    names = [ChannelName("unknown") if n and n[1] in nets else name for name, n in zip(names, numbered, strict=True)]
+    if not stated:
+        return names
+    by_default = set(stated) == {"EEG"}
+    return [_stated(name, kind, by_default) for name, kind in zip(names, stated, strict=True)]
+
+
+def channel_type(word: str) -> ChannelType:
+    """What BIDS, MNE and EEGLAB call a channel, as a type: 'VEOG' is EOG, 'resp' other.
+
+    Miscellaneous and empty words say nothing, but no recorder calls its EEG so: 'unknown'.
+    """
+    kind = word.strip().upper()
+    if kind in ("", "N/A", "MISC", "UNKNOWN", "OTHER", "AUX"):
+        return "unknown"
+    return next((known for known in ("EEG", "EOG", "EMG", "ECG") if kind in (known, f"H{known}", f"V{known}")), "other")
 
 
 def stored_name(label: str) -> str:
@@ -106,6 +163,49 @@ def check_eeg_before_eog(channels: Sequence[str]) -> None:
         raise ValueError(f"U-Sleep takes one EEG channel, then one EOG channel; given are {', '.join(channels)}")
 
 
+def _tokens(label: str) -> list[str]:
+    """The parts of a label in small letters: 'FZA2' is fz and a2, 'H.R.' is hr, 'E-1' is e1."""
+    text = re.sub(r"\b([a-z])\.(?=[a-z]\b)", r"\1", label.lower())
+    text = re.sub(r"\be[-_ ]([12])\b(?!\d)", r"e\1", text)
+    tokens = re.findall(r"[a-z]+\d*|\d{2,}", text.replace("_", " "))
+    return [
+        part for token in tokens for part in (_JOINED.findall(token) if _JOINED_WHOLE.fullmatch(token) else [token])
+    ]
+
+
+def _types_of(token: str) -> set[ChannelType]:
+    word = token.rstrip("0123456789")
+    return {kind for kind, pattern in _TYPE_OF_WORD.items() if pattern.search(word)}
+
+
+def _is_known(token: str) -> bool:
+    """Whether a part may stand beside the word EEG."""
+    word = token.rstrip("0123456789")
+    return token in _CODES or _is_reference(token) or word in _BESIDE_EEG or bool(_types_of(token))
+
+
+def _is_reference(token: str) -> bool:
+    """'a2', 'avg', 'm', and 'a22', as a second channel against A2 is called."""
+    return token in _REFERENCES or token in _AGAINST or token[:-1] in _REFERENCES
+
+
+def _are_electrodes(tokens: Sequence[str]) -> bool:
+    """References in letters count after an electrode only; a number after one tells copies apart ('ROC-01')."""
+    first = next(i for i, token in enumerate(tokens) if token in _ELECTRODES)
+    return all(token in _CODES for token in tokens[:first]) and all(
+        token in _CODES or _is_reference(token) or token.isdigit() for token in tokens[first:]
+    )
+
+
+def _stated(name: ChannelName, kind: str, by_default: bool) -> ChannelName:
+    """The name, where the file says what kind it is; 'unknown' there means that it is neither EEG nor EOG for sure."""
+    if not kind or kind == name.type or (by_default and name.type != "unknown"):
+        return name
+    if kind == "unknown" and name.type not in STANDARD_TYPES:
+        return name
+    return ChannelName(kind)
+
+
 def _described(channel_type: ChannelType, tokens: Sequence[str]) -> ChannelName:
     """Site and reference, now that the type is known."""
     if channel_type not in STANDARD_TYPES:
@@ -116,7 +216,8 @@ def _described(channel_type: ChannelType, tokens: Sequence[str]) -> ChannelName:
         return ChannelName(channel_type, electrodes[tokens[at]], _reference(tokens[at + 1 :]))
     if channel_type == "EEG":
         return ChannelName("EEG")
-    sides = [_EYE_SIDES[token] for token in tokens if token in _EYE_SIDES]
+    words = [token.rstrip("0123456789") for token in tokens]
+    sides = [_EYE_SIDES[word] for word in words if word in _EYE_SIDES]
     return ChannelName("EOG", " ".join(sides) or None, _reference(tokens))
 
 

@@ -11,19 +11,20 @@ import numpy as np
 import pandas as pd
 
 from anysleep.data.archive import NightWriter
-from anysleep.data.channels import parse_channel, stored_name
+from anysleep.data.channels import parse_channels, stored_name
 from anysleep.data.labels import LABEL_READERS, Scoring, arousals_scored, label_files, with_scoring
 from anysleep.data.labels.mass import mass_trim_s
 from anysleep.data.preprocessing import preprocess
 from anysleep.data.quality import COLUMNS, ChannelDoctor, verdict_of_night
 from anysleep.data.readers import read_signals
+from anysleep.data.readers.bids import channels_table
 from anysleep.data.reasons import BadRecording, RecordingWarning, noted, without_names
 from anysleep.data.recipes import CONTENT_HASH, OWN_LABELS, Recipe, can_be_had, fill_in
 from anysleep.data.recording import Recording, first_of
 from anysleep.files import sha256_of
 from anysleep.stages import EPOCH_S, UNSCORED, WAKE
 
-PREPARATION_VERSION = 5
+PREPARATION_VERSION = 6
 """Counts up whenever the same files and recipe would give other numbers, so that old nights are made anew."""
 
 WITH_COMPANIONS = (".vhdr", ".set", ".hea", ".fif", ".gz")
@@ -96,6 +97,7 @@ def key_of(job: NightJob, source: str) -> str:
         "version": PREPARATION_VERSION,
         "source": source,
         "labels": _sha256_of_all(label_files(job.recipe.labels.reader, job.label_file)) if job.label_file else None,
+        "types": sha256_of(table) if (table := channels_table(job.file)) else None,
         "recipe": job.recipe.model_dump(mode="json"),
         "sampling_rate_hz": job.sampling_rate_hz,
         "subject": job.subject,
@@ -208,8 +210,9 @@ def wanted_channels(night: Recording, recipe: Recipe) -> tuple[dict[str, str], d
         return {name: sources[name] for name in recipe.channels.eeg}, {n: sources[n] for n in recipe.channels.eog}
     names = [stored_name(channel) for channel in night.channels]
     by_type: dict[str, dict[str, str]] = {"EEG": {}, "EOG": {}, "unknown": {}}
-    for channel, name in zip(night.channels, names, strict=True):
-        of_type = by_type.get(parse_channel(channel).type, {})
+    kinds = parse_channels(night.channels, night.types)
+    for channel, name, kind in zip(night.channels, names, kinds, strict=True):
+        of_type = by_type.get(kind.type, {})
         of_type[name if names.count(name) == 1 else channel] = channel
     if by_type["unknown"]:
         unknown = first_of(list(by_type["unknown"]))

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from anysleep.data.channels import STANDARD_TYPES, parse_channel
+from anysleep.data.channels import STANDARD_TYPES, ChannelName, parse_channel, parse_channels
 from anysleep.data.measures import ODD_RATIO, PLAUSIBLE_UV, Measures, measure
 from anysleep.data.preprocessing import CLIP_IQR
 from anysleep.data.readers import read_recording
@@ -64,10 +64,19 @@ class ChannelDoctor:
         self._signatures: dict[tuple[float, int], dict[str, np.ndarray]] = {}  # by rate and length
 
     def examine(
-        self, channel: str, signal: np.ndarray, rate_hz: float, unit: str, gaps_s: np.ndarray = NO_GAPS
+        self,
+        channel: str,
+        signal: np.ndarray,
+        rate_hz: float,
+        unit: str,
+        gaps_s: np.ndarray = NO_GAPS,
+        name: ChannelName | None = None,
     ) -> dict[str, object]:
-        """A row of the quality table for one channel (T,), in the units of `Recording`: 'uV' for every voltage."""
-        name = parse_channel(channel)
+        """A row of the quality table for one channel (T,), in the units of `Recording`: 'uV' for every voltage.
+
+        `name` is what is known of the channel beside its label, by default `parse_channel`.
+        """
+        name = name or parse_channel(channel)
         name = replace(name, type=self._types.get(channel, name.type))
         signal = np.asarray(signal, dtype=np.float32)
         measures = measure(signal, rate_hz, gaps_s)
@@ -105,14 +114,14 @@ def examine(night: Recording, types: Mapping[str, str] | None = None) -> pd.Data
     Parameters
     ----------
     night
-        Samples inside its `gaps_s` are left out.
+        Samples inside its `gaps_s` are left out. Its `types` count before names.
     types
-        Channel -> 'EEG' or 'EOG', where the name does not say it or is wrong.
+        Channel -> 'EEG' or 'EOG', where the file and the name do not say it or are wrong.
 
     Returns
     -------
     One row a channel: channel, verdict ('use', 'look' or 'drop'), reason (what to do about it; empty for 'use'), type,
-    site, reference (`parse_channel`), rate_hz, unit, amplitude, offset, flat_share, clipped_share, line_noise_share,
+    site, reference (`parse_channels`), rate_hz, unit, amplitude, offset, flat_share, clipped_share, line_noise_share,
     line_noise_hz, n_epochs, disconnected_epochs (`Measures`), duplicate_of (an earlier channel).
 
     Raises
@@ -123,8 +132,9 @@ def examine(night: Recording, types: Mapping[str, str] | None = None) -> pd.Data
     doctor = ChannelDoctor(types)
     for channel in types or {}:
         position_of(channel, night.channels)
+    names = parse_channels(night.channels, night.types)
     rows = [
-        doctor.examine(channel, night.signals[i], night.rates_hz[i], night.units[i], night.gaps_s)
+        doctor.examine(channel, night.signals[i], night.rates_hz[i], night.units[i], night.gaps_s, names[i])
         for i, channel in enumerate(night.channels)
     ]
     for row in rows:

@@ -63,6 +63,8 @@ class Recording:
     """Set where the file's own stages are a plain list, one for every so many seconds, as long as the signals."""
     files: tuple[Path, ...] = ()
     """Every file the samples lie in, or that says how to read them; the one that was asked for is the first."""
+    types: tuple[str, ...] = ()
+    """What the file says each channel is, '' for nothing; empty where its format has no types."""
     synthetic: bool = False
     """True where the file says that it was simulated by `anysleep.data.synthetic`."""
 
@@ -121,6 +123,7 @@ class Recording:
             signals=Signals(loaders),
             rates_hz=tuple(self.rates_hz[i] for i in firsts),
             units=tuple(self.units[i] for i in firsts),
+            types=tuple(self.types[i] for i in firsts) if self.types else (),
         )
 
     def cut(self, start_s: float, end_s: float) -> "Recording":

@@ -16,6 +16,7 @@ import numpy as np
 
 from anysleep.data.labels import LengthRule, StartRule, with_scoring
 from anysleep.data.labels.edf import read_edf_scoring, sleep_edf_scoring_beside
+from anysleep.data.readers.bids import with_bids_types
 from anysleep.data.readers.dod import read_dod
 from anysleep.data.readers.edf import read_edf
 from anysleep.data.readers.hdf5 import opened
@@ -64,7 +65,7 @@ def read_signals(path: str | Path) -> Recording:
             "format", f"{path}: no reader for {path.suffix!r}; there are readers for {', '.join(READERS)}"
         )
     with _naming(path):
-        night = READERS[suffix](path)
+        night = with_bids_types(READERS[suffix](path), path)
     loaders = [partial(_samples, path, night, i) for i in range(len(night.channels))]
     return replace(night, signals=Signals(loaders), files=night.files or (path,))
 

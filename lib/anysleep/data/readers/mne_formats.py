@@ -14,6 +14,7 @@ import h5py
 import mne
 import numpy as np
 
+from anysleep.data.channels import channel_type
 from anysleep.data.reasons import BadRecording
 from anysleep.data.recording import Recording, Signals, annotation_table
 from anysleep.data.timebase import LONGEST_S, samples_in
@@ -64,6 +65,7 @@ def read_fif(path: Path) -> Recording:
     start_time = raw.info["meas_date"] and raw.info["meas_date"].replace(tzinfo=None)
     return Recording(
         **_channels(raw, open_raw, partial(_blanked, gaps_s, raw.info["sfreq"])),
+        types=_types(raw),
         duration_s=raw.n_times / raw.info["sfreq"],
         annotations=annotation_table(_annotations(raw)),
         start_time=start_time and start_time + timedelta(seconds=raw.first_time),
@@ -83,6 +85,7 @@ def read_eeglab(path: Path) -> Recording:
     raw = _opened(open_raw)
     return Recording(
         **_channels(raw, open_raw),
+        types=_types(raw),
         duration_s=raw.n_times / raw.info["sfreq"],
         annotations=annotation_table(_annotations(raw)),
         files=_files(path, raw),
@@ -168,6 +171,11 @@ def _channels(
         "rates_hz": (float(raw.info["sfreq"]),) * len(picks),
         "units": tuple(units),
     }
+
+
+def _types(raw: mne.io.BaseRaw) -> tuple[str, ...]:
+    """What FIF and EEGLAB say that their channels are; for BrainVision, which does not say it, MNE guesses."""
+    return tuple(channel_type(kind) for kind in raw.get_channel_types() if kind != "stim")
 
 
 def _unit(channel: dict) -> str:
