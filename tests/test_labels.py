@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from toy_labels import CODES, FAST, hypnogram_of, recording, text_scoring
 
 from anysleep.data import BadRecording
-from anysleep.data.labels import STANDARD_CODES, Scoring, hypnogram_from_stages, scoring_of_list, with_scoring
+from anysleep.data.labels import STANDARD_CODES, Scoring, hypnogram_from_stages, with_scoring
 from anysleep.data.recording import Recording, annotation_table
 
 
@@ -115,16 +115,6 @@ def test_a_recording_cut_on_its_grid_has_the_same_labels(stages_and_duration, fi
     assert whole.hypnogram.tolist() == hypnogram_from_stages(moved, whole.duration_s, CODES).tolist()
 
 
-def test_unknown_labels_count_as_unscored_only_where_that_is_the_rule():
-    scoring = scoring_of_list(["W", "N2", "??"], 30)
-    night = Recording(("EEG",), [np.zeros(1)], (100.0,), ("uV",), 90.0)
-    codes = {"W": 0, "N2": 2}
-    with pytest.raises(ValueError, match=r"unknown stage labels: '\?\?'"):
-        with_scoring(night, scoring, codes=codes)
-    with pytest.warns(UserWarning, match=r"1 labels count as unscored: '\?\?'"):
-        assert with_scoring(night, scoring, codes=codes, unknown="unscored").hypnogram.tolist() == [0, 2, 9]
-
-
 def own(*rows, duration_s=90.0, **changes):
     return Recording(("EEG",), [np.zeros(1)], (100.0,), ("uV",), duration_s, annotation_table(rows), **changes)
 
@@ -144,12 +134,6 @@ def test_an_own_plain_list_must_be_as_long_as_the_signals():
         with_scoring(own(*rows, labels_epoch_s=30.0), None)
     with pytest.raises(BadRecording, match=r"cover 0 s to 60 s \(60 s\), the signals last 30 s"):
         with_scoring(own(*rows, duration_s=30.0, labels_epoch_s=30.0), None)
-
-
-@pytest.mark.parametrize(("labels", "message"), [(["Night 1", "W"], "if it is a header"), (["a", "b"], "none of 2")])
-def test_counting_unknown_labels_as_unscored_hides_no_mistake(labels, message):
-    with pytest.raises(BadRecording, match=message):
-        with_scoring(own(duration_s=60.0), scoring_of_list(labels, 30), codes={"W": 0}, unknown="unscored")
 
 
 def test_long_unknown_labels_are_not_repeated():

@@ -9,6 +9,7 @@ from toy_labels import CODES, DIGITS, FAST, hypnogram_of, read, recording, text_
 
 from anysleep.data import BadRecording
 from anysleep.data.labels import with_scoring
+from anysleep.data.labels.bids import read_bids
 
 
 @pytest.mark.parametrize(
@@ -88,6 +89,37 @@ def test_the_stage_column_of_bids_holds_nothing_but_stages(tmp_path):
     assert scoring.events.description.tolist() == ["arousal"]
     with pytest.raises(BadRecording, match="unknown stage labels: 'N5'"):
         hypnogram_of(scoring, 60)
+
+
+BY_COLUMN = "onset\tduration\ttrial_type\tSchlafstadium\n0\t30\tepoch\tW\n3\t9\tarousal\tn/a\n30\t30\tepoch\t{0}\n"
+
+
+def test_the_stages_of_bids_may_stand_in_a_column_of_any_name(tmp_path):
+    path = write(tmp_path / "sub-1_events.tsv", BY_COLUMN.format("REM"))
+    scoring = read_bids(path, CODES, column="Schlafstadium")
+    assert hypnogram_of(scoring, 60) == [0, 4]
+    assert scoring.events.description.tolist() == ["arousal"]
+    unknown = read_bids(write(path, BY_COLUMN.format("N5")), CODES, column="Schlafstadium")
+    with pytest.raises(BadRecording, match="unknown stage labels: 'N5'"):
+        hypnogram_of(unknown, 60)
+    with pytest.raises(BadRecording, match="needed are onset, duration and sleep_stage"):
+        read_bids(path, CODES, column="sleep_stage")
+
+
+def test_naming_the_usual_column_of_bids_changes_nothing(tmp_path):
+    rows = "onset\tduration\ttrial_type\n0\t60\tW\n60\tn/a\tN2\n70.5\t4\tarousal\n"
+    path = write(tmp_path / "sub-1_events.tsv", rows)
+    scoring = read_bids(path, CODES, column="trial_type")
+    assert hypnogram_of(scoring, 90) == [0, 0, 2] and scoring.events.description.tolist() == ["arousal"]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r\r\n", b"\r"])
+def test_lines_end_as_any_program_ends_them(tmp_path, end):
+    rows = [b"onset\tduration\tstage", b"0\t30\tW", b"30\t30\tR"]
+    for reader, lines in (("bids", rows), ("text", [b"W", b"R"]), ("ids", [b"0,30,W", b"30,30,R"])):
+        path = tmp_path / f"{reader}.tsv"
+        path.write_bytes(b"".join(line + end for line in lines))
+        assert hypnogram_of(read(reader, path), 60) == [0, 4]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from dataset_nights import RECIPES, made, samples, write_edf
 from anysleep.data.archive import Archive
 from anysleep.data.cohort import prepare_archive
 from anysleep.data.reasons import BadRecording
-from anysleep.data.recipes import Folder, fill_in, find_beside, find_recordings, names_of, read_recipe
+from anysleep.data.recipes import Folder, Labels, fill_in, find_beside, find_recordings, names_of, read_recipe
 from anysleep.params import ParameterError
 
 
@@ -78,6 +78,24 @@ def test_a_bids_data_set_is_prepared_with_its_sessions_persons_and_stages(tmp_pa
     }  # fmt: skip
     assert nights.age.iloc[0] == 34 and np.isnan(nights.age.iloc[2]) and nights.sex.tolist() == ["F", "F", "M"]
     assert stages == [[0, 0, 2]] * 3
+
+
+def test_a_bids_recipe_names_the_column_of_the_stages(tmp_path):
+    write_bids(tmp_path)
+    for table in tmp_path.rglob("*_events.tsv"):
+        table.write_text(table.read_text().replace("trial_type", "sleep_stage"))
+    recipe = read_recipe(RECIPES / "bids.yaml")
+    named = recipe.model_copy(update={"labels": recipe.labels.model_copy(update={"column": "sleep_stage"})})
+    stages = []
+    for used in (recipe, named):
+        try:
+            table, _ = prepare_archive([(used, tmp_path)], tmp_path / "result" / "archive.h5", sampling_rate_hz=64)
+        except ValueError as error:
+            table = error.table
+        stages.append((table.code.unique().tolist(), table.n_scored.tolist()))
+    assert stages == [(["label_file"], [None] * 3), (["ok"], [3] * 3)]
+    with pytest.raises(ValueError, match=r"labels\.column belongs to the reader 'bids' alone"):
+        Labels(reader="text", file="a.txt", column="stage")
 
 
 def test_a_bids_data_set_need_not_tell_age_and_sex(tmp_path):

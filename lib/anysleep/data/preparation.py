@@ -183,7 +183,8 @@ def label(night: Recording, job: NightJob) -> tuple[Recording, Scoring | None]:
     if job.label_file is None:
         warnings.warn(f"no label file {labels.file!r}: the night is unscored", RecordingWarning, stacklevel=2)
         return night, None
-    scoring = LABEL_READERS[labels.reader](job.label_file, codes=labels.stage_of, epoch_s=labels.epoch_s)
+    how = {"codes": labels.stage_of, "epoch_s": labels.epoch_s} | ({"column": labels.column} if labels.column else {})
+    scoring = LABEL_READERS[labels.reader](job.label_file, **how)
     if scoring.stages.empty:
         raise BadRecording(
             "label_code", f"nothing in the label file is a stage; known are {', '.join(labels.stage_of)}"

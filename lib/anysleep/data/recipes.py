@@ -66,12 +66,13 @@ class Labels(Strict):
 
     reader: str = Field(description=f"'{OWN_LABELS}' for the recording's own file, or a label reader.")
     file: str = Field(default="", description="Pattern of the label file, with {stem}, {folder} and groups of `name`.")
-    codes: dict[str, StageName] = Field(default={}, description="Label -> stage; empty for the texts of EDF+.")
+    codes: dict[str, StageName] = Field(default={}, description="Label -> stage; standard names are known besides.")
+    column: str = Field(default="", description="Column of a BIDS table that holds the stages; empty for 'stage'.")
     epoch_s: float = Field(default=30.0, description="Seconds a label stands for, in plain lists.", gt=0)
     offset_s: float = Field(default=0.0, description="Second of the recording at which the labels begin.")
     length: LengthRule = Field(default="equal", description="The rule where labels and signals differ in length.")
     start: StartRule = Field(default="by_clock", description="Where labels with a clock of their own begin.")
-    unknown: UnknownRule = Field(default="refuse", description="The rule for labels that are not in `codes`.")
+    unknown: UnknownRule = Field(default="refuse", description="The rule for labels that nobody knows.")
 
     @cached_property
     def stage_of(self) -> dict[str, int]:
@@ -86,6 +87,8 @@ class Labels(Strict):
             raise ValueError(f"no label reader {self.reader!r}; there are {', '.join(known)}")
         if (self.reader == OWN_LABELS) != (self.file == ""):
             raise ValueError(f"labels.file belongs to every reader but '{OWN_LABELS}'")
+        if self.column and self.reader != "bids":
+            raise ValueError("labels.column belongs to the reader 'bids' alone")
 
 
 class Participants(Strict):

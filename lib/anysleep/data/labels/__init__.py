@@ -34,7 +34,7 @@ LABEL_READERS: dict[str, Callable[..., Scoring]] = {
     "mass": read_mass,
 }
 """Format -> reader, called as `reader(path, codes=codes, epoch_s=epoch_s)`: stage of every label; how long a label of a
-plain list lasts."""
+plain list lasts. That of 'bids' takes the `column` of the stages, too."""
 
 _FILES: dict[str, Callable[[Path], list[Path]]] = {"dod_scorers": scorer_files, "mass": mass_files}
 

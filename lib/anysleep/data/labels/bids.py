@@ -9,31 +9,34 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from anysleep.data.labels.hypnogram import STANDARD_CODES
+from anysleep.data.labels.hypnogram import STANDARD_CODES, STANDARD_NAMES
 from anysleep.data.labels.scoring import Scoring, scoring_of_annotations
 from anysleep.data.labels.text import bad_labels, read_lines
 from anysleep.data.reasons import BadRecording
 from anysleep.stages import EPOCH_S, UNSCORED
 
 STAGE_COLUMN = "stage"
-"""Whatever stands here is a stage; elsewhere only what `codes` names."""
-TEXT_COLUMNS = (STAGE_COLUMN, "trial_type", "description")
-"""What the event is: the first of these that a row does not leave empty."""
+"""Whatever stands here, or in the column that the recipe names, is a stage; elsewhere only what `codes` names."""
+EVENT_COLUMNS = ("trial_type", "description")
+"""What else the event is: the first of these that a row does not leave empty."""
 EMPTY = ("n/a", "N/A", "")
 
 
-def read_bids(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: float = EPOCH_S) -> Scoring:
-    """The rows that `codes` names, or that fill the column 'stage', as stages; all others as events.
+def read_bids(
+    path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: float = EPOCH_S, column: str = STAGE_COLUMN
+) -> Scoring:
+    """The rows that `codes` names, or that fill the `column` of stages, as stages; all others as events.
 
     A duration 'n/a' lasts until the next stage; a row without onset or text is left out. `epoch_s` is not used: the
     file has onsets. BadRecording where a column is missing, a time is no number, or no row is a stage.
     """
-    cells = _read_cells(path)
-    text = reduce(pd.Series.fillna, [cells[name] for name in TEXT_COLUMNS if name in cells])
+    cells = _read_cells(path, column)
+    text = reduce(pd.Series.fillna, [cells[name] for name in dict.fromkeys((column, *EVENT_COLUMNS)) if name in cells])
     onset_s, duration_s = (_seconds(path, cells[name]) for name in ("onset", "duration"))
     table = pd.DataFrame({"onset_s": onset_s, "duration_s": duration_s, "description": text})
     table = table.dropna(subset=["onset_s", "description"]).sort_values("onset_s", ignore_index=True, kind="stable")
-    in_stage_column = dict.fromkeys(cells[STAGE_COLUMN].dropna() if STAGE_COLUMN in cells else (), UNSCORED)
+    labels = cells[column].dropna() if column in cells and column not in EVENT_COLUMNS else ()
+    in_stage_column = {label: STANDARD_NAMES.get(label, UNSCORED) for label in labels}
     scoring = scoring_of_annotations(table, codes=in_stage_column | dict(codes))
     if scoring.stages.empty:
         kinds = ", ".join(map(repr, table.description.unique()[:5])) or "empty"
@@ -41,12 +44,13 @@ def read_bids(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: fl
     return scoring
 
 
-def _read_cells(path: Path) -> pd.DataFrame:
+def _read_cells(path: Path, column: str) -> pd.DataFrame:
     """All cells as text, NaN where one is empty or 'n/a'."""
     lines = read_lines(path)
     header = lines[0].split("\t")
-    if not {"onset", "duration"} <= set(header) or not set(TEXT_COLUMNS) & set(header):
-        needed = f"onset, duration and {' or '.join(TEXT_COLUMNS)}"
+    either = (column,) if column != STAGE_COLUMN else (STAGE_COLUMN, *EVENT_COLUMNS)
+    if not {"onset", "duration"} <= set(header) or not set(either) & set(header):
+        needed = f"onset, duration and {' or '.join(either)}"
         raise bad_labels(path, f"the columns are {', '.join(header)[:200]}; needed are {needed}")
     if len(lines) == 1:
         raise bad_labels(path, "there is no row below the header")

@@ -1,6 +1,7 @@
 """From timed stages to one stage for every epoch of 30 s."""
 
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -10,6 +11,7 @@ from anysleep.data.reasons import BadRecording, RecordingWarning
 from anysleep.data.timebase import whole_epochs
 from anysleep.stages import EPOCH_S, N1, N2, N3, REM, UNSCORED, WAKE
 
+PREFIXES = ("", "Sleep stage ", "Stage ")
 STANDARD_CODES = {
     "Sleep stage W": WAKE,
     "Sleep stage N1": N1,
@@ -25,6 +27,11 @@ STANDARD_CODES = {
 }
 """The standard texts of EDF+ and of Sleep-EDF."""
 
+NAMES = {"W": WAKE, "Wake": WAKE, "N1": N1, "N2": N2, "N3": N3, "R": REM, "REM": REM}
+"""Names that mean the same to everybody. Digits do not: in one list 4 is REM, in another it is N3."""
+STANDARD_NAMES = STANDARD_CODES | {f"{prefix}{name}": NAMES[name] for prefix in PREFIXES for name in NAMES}
+"""Known in every list of stages, in any case; `codes` win where they say otherwise."""
+
 LONGEST_QUOTED = 8
 
 STAGE_CODES = (WAKE, N1, N2, N3, REM, UNSCORED)
@@ -38,11 +45,11 @@ def hypnogram_from_stages(stages: pd.DataFrame, duration_s: float, codes: Mappin
     Parameters
     ----------
     stages
-        Columns onset_s, duration_s, description on the recording's time base; every description is in `codes`.
+        Columns onset_s, duration_s, description on the recording's time base; every description is known.
     duration_s
         Length of the recording.
     codes
-        Label, in any case -> stage 0-4 or 9.
+        Label, in any case -> stage 0-4 or 9; `STANDARD_NAMES` are known besides.
 
     Returns
     -------
@@ -84,33 +91,34 @@ def hypnogram_from_stages(stages: pd.DataFrame, duration_s: float, codes: Mappin
 
 
 def codes_of(stages: pd.DataFrame, codes: Mapping[str, int]) -> pd.Series:
-    """The stage of every row. BadRecording names the labels that are not in `codes`."""
-    unknown = stages[~is_known(stages, codes)]
+    """The stage of every row. BadRecording names the labels that are neither in `codes` nor standard names."""
+    code = known_codes(stages, STANDARD_NAMES | dict(codes))
+    unknown = stages[code.isna()]
     if len(unknown):
         raise BadRecording(
             "label_code",
             f"unknown stage labels: {quoted(unknown.description)} ({len(unknown)} in all, the first at "
-            f"{unknown.onset_s.iloc[0]:g} s); known are {', '.join(codes)}",
+            f"{unknown.onset_s.iloc[0]:g} s); known are {', '.join(codes)} and the standard names",
         )
-    known = {_plain(label): stage for label, stage in codes.items()}
-    return stages.description.str.strip().str.lower().map(known).astype(int)
+    return code.astype(int)
 
 
-def is_known(stages: pd.DataFrame, codes: Mapping[str, int]) -> pd.Series:
-    """bool: which rows carry a label of `codes`, in any case."""
-    return stages.description.str.strip().str.lower().isin({_plain(label) for label in codes})
+def known_codes(stages: pd.DataFrame, codes: Mapping[str, int]) -> pd.Series:
+    """The stage of every row by `codes`, in any case; NaN where the label is not there."""
+    return plain(stages).map({label.strip().lower(): stage for label, stage in codes.items()})
 
 
 def quoted(labels: Iterable[str]) -> str:
-    """Up to five different labels for a message. Long ones may hold a name or a date and are not repeated."""
-    short = [label if len(label.removeprefix("Sleep stage ")) <= LONGEST_QUOTED else None for label in labels]
-    different = sorted({label for label in short if label is not None})[:5]
-    texts = [repr(label) for label in different]
-    return ", ".join([*texts, *(["a longer text"] if None in short else [])])
+    """The five most frequent labels, with counts, for a message. Long ones may hold a name or a date: not repeated."""
+    short = Counter(label if len(label.removeprefix("Sleep stage ")) <= LONGEST_QUOTED else None for label in labels)
+    times = {label: f" ({n} times)" if n > 1 else "" for label, n in short.items()}
+    texts = [f"{label!r}{times[label]}" for label, _ in short.most_common() if label is not None]
+    return ", ".join([*texts[:5], *([f"a longer text{times[None]}"] if None in short else [])])
 
 
-def _plain(label: str) -> str:
-    return label.strip().lower()
+def plain(stages: pd.DataFrame) -> pd.Series:
+    """The labels in small letters, without blanks around."""
+    return stages.description.str.strip().str.lower()
 
 
 def _latest_before(ends_s: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Labels as a file holds them, and how they come onto the time base of a recording."""
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,7 +10,16 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from anysleep.data.labels.hypnogram import STANDARD_CODES, codes_of, hypnogram_from_stages, is_known, quoted
+from anysleep.data.labels.hypnogram import (
+    ROUNDING_S,
+    STANDARD_CODES,
+    STANDARD_NAMES,
+    codes_of,
+    hypnogram_from_stages,
+    known_codes,
+    plain,
+    quoted,
+)
 from anysleep.data.reasons import BadRecording, RecordingWarning
 from anysleep.data.recording import ANNOTATION_COLUMNS, ANONYMOUS, Recording, annotation_table
 from anysleep.data.timebase import LONGEST_S, epochs_in
@@ -33,8 +43,14 @@ is refused where one cannot be read. `with_signal`: at the first sample of the s
 
 
 UnknownRule = Literal["refuse", "unscored"]
-"""What happens to a label that is not in the codes. `refuse`: the night is refused. `unscored`: the label counts as 9,
-which is said."""
+"""What happens to a label that is neither in the codes nor a standard name. `refuse`: the night is refused. `unscored`:
+the label counts as 9, which is said; but the night is refused where such labels look like stages or like lines that are
+no label, or are more than `MOST_UNKNOWN` of what is scored."""
+MOST_UNKNOWN = 0.05
+LIKE_A_STAGE = re.compile(r"[a-z]{0,5}[ ._-]*[0-5](\.0*)?|.*(sleep|stage|stadium|stade|schlaf|n?rem\b|wak|wach).*")
+LIKE_A_COMMENT = re.compile(r"[#%;/*!].*|.*[\s:=].*")
+AMBIGUOUS = ("w", "wake", "r", "rem")
+"""Standard names that may also be events, such as rapid eye movements."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +85,33 @@ def scoring_of_list(labels: Sequence[str], epoch_s: float) -> Scoring:
 
 
 def scoring_of_annotations(annotations: pd.DataFrame, codes: Mapping[str, int] = STANDARD_CODES) -> Scoring:
-    """Annotations divided into stages, which `codes` names or which begin with 'Sleep stage', and other events."""
-    is_stage = is_known(annotations, codes) | annotations.description.str.strip().str.lower().str.startswith(
-        "sleep stage"
-    )
+    """Annotations divided into stages and other events.
+
+    Stages are what `codes` names and what begins with 'Sleep stage'. Where there are none, the standard names are, if
+    there is one among them that means nothing else ('N2', but not 'REM' or 'W' alone). Beside stages a standard name is
+    one, too, and that is said; but inside the time of another scored stage it is an event, such as an eye movement.
+    """
+    text = plain(annotations)
+    code, standard_code = known_codes(annotations, codes), known_codes(annotations, STANDARD_NAMES)
+    is_stage = code.notna() | text.str.startswith("sleep stage")
+    standard = standard_code.notna() & ~is_stage
+    if is_stage.any():
+        unscored = code.fillna(standard_code) == UNSCORED
+        standard &= ~_inside(annotations, annotations[is_stage & ~unscored])
+        if standard.any():
+            beside = quoted(annotations.description[standard])
+            warnings.warn(f"beside the other stages these count as stages: {beside}", RecordingWarning, stacklevel=2)
+    elif text[standard].isin(AMBIGUOUS).all():
+        standard &= False
+    is_stage |= standard
     return Scoring(annotations[is_stage].reset_index(drop=True), annotations[~is_stage].reset_index(drop=True))
+
+
+def _inside(annotations: pd.DataFrame, stages: pd.DataFrame) -> np.ndarray:
+    """bool (n,): which annotations begin while one of the stages lasts."""
+    stages = stages.sort_values("onset_s")
+    ends_s = np.maximum.accumulate([-np.inf, *(stages.onset_s + stages.duration_s.fillna(0))])
+    return ends_s[np.searchsorted(stages.onset_s, annotations.onset_s, side="right")] > annotations.onset_s + ROUNDING_S
 
 
 def arousals_scored(night: Recording, scoring: Scoring | None = None) -> bool:
@@ -135,6 +173,8 @@ def with_scoring(
         return night
     stages = scoring.stages.assign(onset_s=scoring.stages.onset_s + shift_s)
     stages["duration_s"] = _lasting_s(stages, night.duration_s)
+    if scoring.epoch_s is not None:
+        _refuse_epoch_numbers(stages)
     if unknown == "unscored":
         codes = _with_unknown(stages, codes, is_list=scoring.epoch_s is not None)
     night = _fit(night, stages, codes_of(stages, codes), scoring.epoch_s, length)
@@ -152,16 +192,33 @@ def _own(night: Recording, codes: Mapping[str, int], length: LengthRule) -> tupl
 
 
 def _with_unknown(stages: pd.DataFrame, codes: Mapping[str, int], *, is_list: bool) -> dict[str, int]:
-    """The codes, and 9 for every label they lack. BadRecording where that would hide a mistake."""
-    unknown = ~is_known(stages, codes)
-    if unknown.all():
-        raise BadRecording("label_code", f"none of {len(stages)} labels is known: {quoted(stages.description)}")
-    if is_list and unknown.iloc[0] and not unknown.iloc[1]:
-        raise BadRecording("label_code", "the first line is no label but the second is: if it is a header, take it out")
-    if unknown.any():
-        labels = stages.description[unknown]
-        warnings.warn(f"{len(labels)} labels count as unscored: {quoted(labels)}", RecordingWarning, stacklevel=3)
-    return {**codes, **dict.fromkeys(stages.description[unknown], UNSCORED)}
+    """The codes, and 9 for every label that nobody knows. BadRecording where that would hide a mistake."""
+    code = known_codes(stages, STANDARD_NAMES | dict(codes))
+    unknown = stages[code.isna()]
+    if unknown.empty:
+        return dict(codes)
+    if unknown.duration_s.sum() > MOST_UNKNOWN * stages.duration_s[code != UNSCORED].sum():
+        why = f"they are more than {MOST_UNKNOWN:.0%} of what is scored"
+    elif plain(unknown).str.fullmatch(LIKE_A_STAGE).any():
+        why = "they look like stages"
+    elif is_list and (code.isna().iloc[0] or plain(unknown).str.fullmatch(LIKE_A_COMMENT).any()):
+        why = "a line that is no label would shift all that follow"
+    else:
+        labels = quoted(unknown.description)
+        warnings.warn(f"{len(unknown)} labels count as unscored: {labels}", RecordingWarning, stacklevel=3)
+        return {**codes, **dict.fromkeys(unknown.description, UNSCORED)}
+    raise BadRecording(
+        "label_code",
+        f"{len(unknown)} of {len(stages)} labels are unknown: {quoted(unknown.description)}; {why}. Name all stages in "
+        "`codes`, and take out lines that are no label",
+    )
+
+
+def _refuse_epoch_numbers(stages: pd.DataFrame) -> None:
+    """BadRecording where a list counts up by one from its first line to its last."""
+    numbers = pd.to_numeric(stages.description, errors="coerce")
+    if len(numbers) >= 6 and (numbers.diff()[1:] == 1).all():
+        raise BadRecording("label_code", f"the {len(numbers)} labels count up by one: epoch numbers, but no stages")
 
 
 def seconds_between(earlier: datetime, later: datetime, duration_s: float = 0.0) -> float:

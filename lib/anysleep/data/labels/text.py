@@ -51,7 +51,7 @@ def read_lines(path: Path) -> list[str]:
     except UnicodeDecodeError:
         warnings.warn(f"{path.name} is not in UTF-8; it is read as Latin-1", RecordingWarning, stacklevel=3)
         text = raw.decode("latin-1")
-    lines = text.rstrip().replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = re.split(r"\r*\n|\r", text.rstrip())  # some programs end lines with \r\r\n
     if lines == [""]:
         raise bad_labels(path, "the file is empty")
     return lines
