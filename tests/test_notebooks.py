@@ -177,11 +177,15 @@ def test_05_stages_files_without_labels_and_goes_on_after_a_bad_one(tiny, tmp_pa
         "channels": ["EEG Cz"],  # nothing to leave out
         "predictions_per_epoch": [4],
         "name_by_file": True,
+        "key_file": str(tmp_path / "key.csv"),
     }
     execute("05_predict", [], given)
     nights = pd.read_csv(tmp_path / "run" / "nights.csv").set_index("recording")
     assert nights.status.to_dict() == {"good": "ok", "bad": "failed"}
     assert "not a whole EDF or BDF file" in nights.reason["bad"]
+    assert nights.number.to_dict() == {"bad": 1, "good": 2} and nights.hypnogram["good"] == "hypnograms/files_good.csv"
+    assert len(pd.read_csv(tmp_path / "run" / nights.hypnogram["good"])) == 3
+    assert pd.read_csv(tmp_path / "key.csv").file.tolist() == [str(path) for path in recordings]
     with np.load(tmp_path / "run" / "r4" / "predictions.npz") as stages:
         assert stages["files_good"].shape == (12,)
     with np.load(tmp_path / "run" / "r4" / "labels.npz") as labels:

@@ -30,6 +30,7 @@ from anysleep.prediction import jobs_of_archive, write_predictions
 from anysleep.prediction.jobs import ArchivedNight, Night
 from anysleep.prediction.nights import Wanted, stage_nights
 from anysleep.runs import Run
+from anysleep.stages import STAGES
 
 archive, counted = toy_predictions.archive, toy_predictions.counted
 checkpoints, checkpoint = toy_predictions.checkpoints, toy_predictions.checkpoint
@@ -68,6 +69,23 @@ def test_the_files_hold_what_the_network_says(archive, checkpoint, peace):
     assert list(load(peace, "r1/predictions")) == [f"toy_n{i}" for i in range(N_NIGHTS)]
     nights = pd.read_csv(peace / "nights.csv")
     assert nights.TIB.tolist() == [3, 3.5, 4, 3, 3.5] and (nights.n_channels == 3).all()
+
+
+def test_every_night_has_a_hypnogram_that_people_can_open(checkpoint, peace, archive, tmp_path):
+    nights = pd.read_csv(peace / "nights.csv")
+    assert nights.number.tolist() == [1, 2, 3, 4, 5] and nights.hypnogram[2] == "hypnograms/toy_n2.csv"
+    for night in nights.itertuples():
+        table = pd.read_csv(peace / night.hypnogram)
+        codes = table.stage.map({**{name: code for code, name in enumerate(STAGES)}, "unscored": 9})
+        assert codes.tolist() == load(peace, "r1/predictions")[f"toy_{night.recording}"].tolist()
+        assert table.onset_s.tolist() == [30.0 * i for i in range(len(table))] and (table.duration_s == 30).all()
+        logits = load(peace, "r1/logits/predictions")[f"toy#{night.recording}#F3&C3&E1"]
+        expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        assert np.abs(table.filter(like="p_").to_numpy() - expected).max() < 1e-4
+    copytree(peace, tmp_path / "run")
+    predict(tmp_path / "run", checkpoint, write_archive(tmp_path / "small.h5", 2))
+    left = sorted(path.name for path in (tmp_path / "run" / "hypnograms").iterdir())
+    assert left == ["toy_n0.csv", "toy_n1.csv"]
 
 
 def test_usleep_votes_over_pairs_and_keeps_the_logits_of_each(archive, checkpoints, tmp_path):
@@ -158,7 +176,7 @@ def test_what_was_made_from_something_else_is_made_anew(what, archive, checkpoin
     kept, anew = written(tmp_path / "run"), written(tmp_path / "anew")
     assert anew.items() <= kept.items()
     others = kept.keys() - anew.keys()  # nights are never deleted, what was published of others is
-    assert len(others) == len(expected) and all(name.startswith("nights/") for name in others)
+    assert len(others) == len(expected) and all(name.startswith("store/") for name in others)
 
 
 def test_half_a_file_of_a_night_is_made_anew(archive, checkpoint, peace, tmp_path, counted, capsys):
@@ -297,8 +315,8 @@ def test_the_size_is_foretold_and_a_full_disk_refused(archive, checkpoints, peac
 def test_a_resolution_that_cannot_be_or_a_second_run_stops_before_any_work(archive, checkpoint, tmp_path, counted):
     with pytest.raises(ValueError, match="predictions_per_epoch is 7; it must divide the 120 samples"):
         predict(tmp_path, checkpoint, archive, resolutions=[1, 7])
-    (tmp_path / "nights").mkdir()
-    with FileLock(tmp_path / "nights/.lock"), pytest.raises(ValueError, match="another run writes into this folder"):
+    (tmp_path / "store").mkdir()
+    with FileLock(tmp_path / "store/.lock"), pytest.raises(ValueError, match="another run writes into this folder"):
         predict(tmp_path, checkpoint, archive)
     assert not counted["read"]
 

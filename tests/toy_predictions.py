@@ -85,7 +85,7 @@ def counted(monkeypatch):
 
 
 def done(folder: Path) -> list[Path]:
-    return list((folder / "nights").glob("[!.]*.npz"))
+    return list((folder / "store").glob("[!.]*.npz"))
 
 
 def load(folder, output):

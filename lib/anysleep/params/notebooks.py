@@ -177,7 +177,7 @@ class Predict(Parameters):
     """05_predict: checkpoint + archive or files -> predictions."""
 
     notebook = "05_predict"
-    execution_only = Parameters.execution_only | {"n_devices"}
+    execution_only = Parameters.execution_only | {"n_devices", "key_file"}
 
     checkpoint: ProjectPath = Field(description="The checkpoint of 03_train, or a released one.")
     archive: OptionalPath = Field(description="Archive with the nights to stage; empty to read files.")
@@ -185,6 +185,7 @@ class Predict(Parameters):
     recordings: list[ProjectPath] = Field(description="Files to stage where archive is empty.")
     channels: list[str] = Field(description="Channels to use; empty for all, of files all that the doctor would use.")
     name_by_file: bool = Field(description="Call results after the file, whose name may tell who the patient is.")
+    key_file: OptionalPath = Field(description="Table to write of number, recording id and file name; empty for none.")
     predictions_per_epoch: list[int] = Field(description="Resolutions to write, in predictions in 30 s.", min_length=1)
     write_logits: bool = Field(description="Also write the logits (74 MB a night at 3840).")
     leave_one_out: bool = Field(description="Also stage without each channel in turn: does one carry the night?")
@@ -196,6 +197,8 @@ class Predict(Parameters):
         """ValueError where it is not clear what to stage."""
         if self.archive and self.recordings:
             raise ValueError("recordings and archive are both named; write archive= with nothing after the sign")
+        if self.key_file and self.archive:
+            raise ValueError("key_file is for recordings; the key of an archive is written by 01_prepare")
         if self.datasets and not self.archive:
             raise ValueError("datasets are named, but no archive that could hold them")
 

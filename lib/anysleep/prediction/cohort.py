@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
@@ -12,7 +12,8 @@ import torch
 from filelock import FileLock, Timeout
 
 from anysleep.analysis.reliance import leave_one_out
-from anysleep.files import NpzWriter, read_if_whole, sha256_of
+from anysleep.exports import hypnogram_table
+from anysleep.files import NpzWriter, read_if_whole, sha256_of, written_whole
 from anysleep.inference import Precision, forecast_staging
 from anysleep.models import SleepNetwork, load_checkpoint
 from anysleep.prediction.jobs import Job
@@ -21,6 +22,8 @@ from anysleep.prediction.workers import choose_devices, stage_on_many
 from anysleep.progress import progress
 from anysleep.runs import Run
 
+STORE = "store"
+"""Folder of the nights' files, one each, which no other notebook reads: what is there is not staged again."""
 PUBLISHED = ("r*/predictions.npz", "r*/labels.npz", "r*/logits/predictions.npz")
 
 
@@ -41,7 +44,9 @@ def write_predictions(
     Keys are `<dataset>_<recording>` for labels and stages (int8, majority over montages), and
     `<dataset>#<recording>#<channel>&<channel>...` (U-Sleep `#<eeg>#<eog>`) for logits, float32 (P, 5).
 
-    Each night is written to the run's folder `nights` as soon as it is staged. Called again, after it was stopped or
+    `hypnograms/<dataset>_<recording>.csv` is every night at 30 s, see `hypnogram_table`.
+
+    Each night is written to the run's folder `store` as soon as it is staged. Called again, after it was stopped or
     because nights have failed or were added, this stages only nights that are not there, or whose source, channels,
     checkpoint, resolutions or precision have changed. However often it was stopped, the results are the same, on the
     same devices. Files of nights are never deleted.
@@ -51,8 +56,9 @@ def write_predictions(
     Tables by name:
 
     nights
-        A row a night: network, dataset, recording, status, reason, n_channels, mean_confidence, mean_entropy_bits, and
-        the sleep statistics, all at 30 s. A night that fails is a row with the reason.
+        A row a night: number (in `jobs`, from 1), hypnogram (the file), network, dataset, recording, status, reason,
+        n_channels, mean_confidence, mean_entropy_bits, and the sleep statistics, all at 30 s. A night that fails is a
+        row with the reason.
     attention
         A row a night, montage, attention module and channel: the weight, which sums to one over channels.
     reliance
@@ -70,16 +76,22 @@ def write_predictions(
     _check_wanted(network, resolutions, leave_one_out=leave_one_out)
     _refuse_twins(f"{job.dataset}_{job.recording}" for job in jobs)
     wanted = Wanted(sha256_of(checkpoint), tuple(dict.fromkeys(resolutions)), write_logits, leave_one_out, precision)
-    tasks = [(run.folder / "nights" / f"{wanted.key(job)}.npz", job) for job in jobs]
+    tasks = [(run.folder / STORE / f"{wanted.key(job)}.npz", job) for job in jobs]
     with _only_run(run.folder):
         failed = _stage_missing(checkpoint, wanted, tasks, devices)
         facts = [{"row": failed[file]} if file in failed else _read_facts(file) for file, _ in tasks]
         _mark_twins([night["row"] for night in facts])
-        nights = pd.DataFrame([{"network": network.name} | night["row"] for night in facts])
+        rows = [night["row"] for night in facts]
+        nights = pd.DataFrame(
+            {"number": i, "hypnogram": hypnogram_file(row), "network": network.name} | row
+            for i, row in enumerate(rows, 1)
+        )
         is_ok = nights.status == "ok"
         if not is_ok.any():
             raise RuntimeError(f"no night could be staged, so nothing is published; the first: {nights.reason[0]}")
-        _publish([file for (file, _), ok in zip(tasks, is_ok, strict=True) if ok], wanted.outputs(), run)
+        staged = [file for (file, _), ok in zip(tasks, is_ok, strict=True) if ok]
+        _publish(staged, wanted.outputs(), run)
+        _write_hypnograms(dict(zip(nights.hypnogram[is_ok], staged, strict=True)), run.folder)
     counted = [night for night, ok in zip(facts, is_ok, strict=True) if ok]  # of twins the first only
     details = ["attention", *(["reliance"] if leave_one_out else [])]
     return {"nights": nights} | {
@@ -153,6 +165,24 @@ def _publish(files: Sequence[Path], outputs: Sequence[str], run: Run) -> None:
                         published[output].add(key, night[name])
 
 
+def hypnogram_file(row: Row) -> str:
+    """Where a night's hypnogram lies, below the run's folder; empty where it has none."""
+    return f"hypnograms/{row['dataset']}_{row['recording']}.csv" if row["status"] == "ok" else ""
+
+
+def _write_hypnograms(stored: Mapping[str, Path], folder: Path) -> None:
+    """Write every night's hypnogram as a table; `stored` says which file of the store it comes from.
+
+    Those that an earlier run left are removed, as in `_publish`.
+    """
+    for old in folder.glob("hypnograms/*.csv"):
+        if old.relative_to(folder).as_posix() not in stored:
+            old.unlink()
+    for name, file in stored.items():
+        with np.load(file) as night, written_whole(folder / name) as temporary:
+            hypnogram_table(night["hypnogram"], night["hypnodensity"], 1, None).to_csv(temporary, index=False)
+
+
 def _refuse_twins(keys: Iterable[str]) -> None:
     """ValueError where two nights would have the same key."""
     numbers: dict[str, int] = {}
@@ -187,10 +217,10 @@ def _check_room(folder: Path, n_bytes: int) -> None:
 @contextmanager
 def _only_run(folder: Path) -> Iterator[None]:
     """Wipe away what a run that was killed has left half-written. ValueError where another run is at work here."""
-    (folder / "nights").mkdir(parents=True, exist_ok=True)
+    (folder / STORE).mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / "nights/.lock", timeout=0):
-            for pattern in ("nights/.*.npz", "r*/.*.npz", "r*/logits/.*.npz"):
+        with FileLock(folder / STORE / ".lock", timeout=0):
+            for pattern in (f"{STORE}/.*.npz", "r*/.*.npz", "r*/logits/.*.npz", "hypnograms/.*.csv"):
                 for half_written in folder.glob(pattern):
                     half_written.unlink()
             yield

@@ -24,8 +24,8 @@ from anysleep.montages import Montage, published_key
 from anysleep.prediction.jobs import Job, Night
 from anysleep.stages import EPOCH_S, UNSCORED
 
-PREDICTION_VERSION = 2
-"""Counts up whenever the same night and network would give other numbers, so that old results are made anew."""
+PREDICTION_VERSION = 3
+"""Counts up whenever the same night and network would give other content, so that old results are made anew."""
 
 Stagings = dict[Montage, Staging]
 Row = dict[str, object]
@@ -87,14 +87,20 @@ def stage_nights(checkpoint: Path, wanted: Wanted, tasks: Sequence[Task], device
 
 
 def content_of(model: SleepNetwork, wanted: Wanted, dataset: str, night: Night) -> dict[str, np.ndarray]:
-    """Stage a night. Returns what its file holds: `<published file>:<key>` -> array, and facts as JSON."""
+    """Stage a night. Returns what its file holds.
+
+    `<published file>:<key>` -> array, facts as JSON, and at 30 s the `hypnogram` (E,) and `hypnodensity` (E, 5).
+    """
     stagings = night.stage(model, sorted({1, *wanted.resolutions}), wanted.precision)
+    hypnogram = without_gaps(voted_hypnogram(stagings, 1), night.gaps_s, 1)
+    hypnodensity = np.mean([staging.hypnodensity(1) for staging in stagings.values()], axis=0)
     row = {"dataset": dataset, "recording": night.recording, "status": "ok", "reason": ""}
-    row |= _statistics(stagings, night.gaps_s)
+    row |= {"n_channels": len({name for montage in stagings for name in montage})}
+    row |= uncertainty(hypnodensity).to_dict() | sleep_statistics(hypnogram).to_dict()
     facts = {"row": row, "attention": list(_attention_rows(dataset, night.recording, stagings))}
     if wanted.leave_one_out:
         facts["reliance"] = _reliance_rows(model, dataset, night, wanted.precision)
-    content = {"facts": np.array(json.dumps(facts))}
+    content = {"facts": np.array(json.dumps(facts)), "hypnogram": hypnogram, "hypnodensity": hypnodensity}
     key = f"{dataset}_{night.recording}"
     for r in wanted.resolutions:
         content[f"r{r}/predictions:{key}"] = without_gaps(voted_hypnogram(stagings, r), night.gaps_s, r)
@@ -118,14 +124,6 @@ def without_gaps(hypnogram: np.ndarray, gaps_s: np.ndarray, predictions_per_epoc
     """The stages (P,), 9 where the recorder paused: there is nothing to stage."""
     paused = epochs_in(gaps_s, len(hypnogram), EPOCH_S / predictions_per_epoch)
     return np.where(paused, UNSCORED, hypnogram).astype(np.int8)
-
-
-def _statistics(stagings: Stagings, gaps_s: np.ndarray) -> Row:
-    """All at 30 s."""
-    mean_hypnodensity = np.mean([staging.hypnodensity(1) for staging in stagings.values()], axis=0)
-    facts = {"n_channels": len({name for montage in stagings for name in montage})}
-    hypnogram = without_gaps(voted_hypnogram(stagings, 1), gaps_s, 1)
-    return facts | uncertainty(mean_hypnodensity).to_dict() | sleep_statistics(hypnogram).to_dict()
 
 
 def _attention_rows(dataset: str, recording: str, stagings: Stagings) -> Iterator[Row]:
