@@ -69,9 +69,41 @@ def test_what_participants_tell_is_known_from_them_alone(tmp_path):
         table = read_participants(path)
     with pytest.warns(UserWarning, match="1 of 3 rows of participants name nobody here, such as"):
         people = add_participants(recordings(), table)
-    assert people.age.tolist()[:2] == [44, 44] and people.age[2:].isna().all()  # "old", and not in the table
-    assert people.sex.tolist()[2] == "F" and people.sex[[0, 1, 3]].isna().all()
-    assert people.subject.equals(recordings().subject)
+    assert people.recording.tolist() == ["n1", "n2", "n3"]  # the fourth is not in the table
+    assert people.age.tolist()[:2] == [44, 44] and people.age[2:].isna().all()  # "old"
+    assert people.sex.tolist()[2] == "F" and people.sex[[0, 1]].isna().all()
+    assert people.subject.tolist() == ["p1", "p1", "p2"]
+
+
+def test_who_is_not_in_the_table_is_left_out_with_a_count(tmp_path):
+    path = tmp_path / "people.csv"
+    path.write_text("dataset,recording,Group\na,n1,x\nb,n1,y\n")
+    with pytest.warns(UserWarning, match="2 of 4 recordings are not in participants and are left out"):
+        people = add_participants(recordings().assign(group="archive"), read_participants(path, "group"))
+    assert people[["dataset", "recording", "group"]].to_numpy().tolist() == [["a", "n1", "x"], ["b", "n1", "y"]]
+
+
+@pytest.mark.parametrize("column", ["Age", " age", "AGE ", "a g e"])
+def test_names_of_columns_count_without_case_and_blanks(tmp_path, column):
+    path = tmp_path / "people.csv"
+    path.write_text(f"Subject,{column}\np1,44\n")
+    assert read_participants(path, "age").to_dict("records") == [{"subject": "p1", "age": 44}]
+
+
+@pytest.mark.parametrize("column", ["Ages", "aeg", "age_years", "Age (years)", "agee"])
+def test_a_column_that_is_nearly_one_is_not_ignored(tmp_path, column):
+    path = tmp_path / "people.csv"
+    path.write_text(f"subject,{column}\np1,44\n")
+    with pytest.raises(ValueError, match=r"no column age; did you mean .*Rename it to age"):
+        read_participants(path)
+
+
+def test_the_trait_must_stand_in_the_table(tmp_path):
+    path = tmp_path / "people.csv"
+    path.write_text("subject,diagnosis\np1,OSA\n")
+    with pytest.raises(ValueError, match="no column group, only subject, diagnosis; what is to be told must stand"):
+        read_participants(path, "group")
+    assert len(read_participants(path, "dataset")) == 1
 
 
 def test_a_table_that_leaves_open_whom_it_means_is_refused(tmp_path):

@@ -9,13 +9,13 @@ from functools import cached_property
 from glob import escape
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
-from zipfile import BadZipFile
 
 import pandas as pd
 from pydantic import AfterValidator, Field
 
 from anysleep.data.labels import LABEL_READERS, STANDARD_CODES, LengthRule, StartRule, UnknownRule
 from anysleep.data.reasons import CONTROL, BadRecording
+from anysleep.data.tables import numeric_ages, read_table, refuse_near_misses, rename_columns
 from anysleep.params import ParameterError, Strict, merge_parameters
 from anysleep.stages import STAGES, UNSCORED
 
@@ -98,8 +98,15 @@ class Participants(Strict):
     required: bool = Field(default=True, description="False: a data set without the table is prepared all the same.")
     key: Literal["subject", "recording"] = Field(default="subject", description="What a row belongs to.")
     columns: dict[Literal["key", "subject", "age", "sex", "group"], str] = Field(
-        description="Ours -> the table's name; `subject` where the table alone knows the person or family."
+        description="Ours -> the table's name, whatever its case and blanks; `subject` where it alone knows the person."
     )
+    header_row: int = Field(default=1, description="Line of the names of the columns, counted from 1.", ge=1)
+    key_pattern: Pattern = Field(default="", description="Expression on the key; group 1 is the one here.")
+
+    def model_post_init(self, _: object) -> None:
+        """ValueError where the pattern has no group."""
+        if self.key_pattern and not re.compile(self.key_pattern).groups:
+            raise ValueError(f"participants.key_pattern {self.key_pattern!r} has no group in parentheses: the key here")
 
 
 class Recipe(Strict):
@@ -248,18 +255,15 @@ def read_participants(recipe: Participants, folder: Folder) -> pd.DataFrame | No
             raise ValueError(absent)
         warnings.warn(f"{absent}: ages and sexes are unknown", stacklevel=2)
         return None
-    try:
-        if path.suffix == ".xlsx":
-            table = pd.read_excel(path, dtype=str)
-        else:
-            table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str)
-    except (ValueError, KeyError, BadZipFile) as error:
-        raise ValueError(f"{path.name} cannot be read as a table in UTF-8: {error}") from error
-    table = _our_columns(table, recipe.columns, path)
+    table = _our_columns(read_table(path, recipe.header_row), recipe.columns, path)
+    if recipe.key_pattern:
+        table = _rows_of_keys(table, recipe.key_pattern, path)
+    if "age" in table:
+        table["age"] = numeric_ages(table.age, path.name)
     twice = table.key[table.key.duplicated()].unique()
     if len(twice):
         raise ValueError(f"{path.name} has several rows for {', '.join(map(str, twice[:5]))}")
-    return table.assign(age=numeric_ages(table.age)) if "age" in table else table
+    return table
 
 
 def identify(recordings: pd.DataFrame, recipes: Sequence[Recipe]) -> pd.DataFrame:
@@ -281,24 +285,32 @@ def identify(recordings: pd.DataFrame, recipes: Sequence[Recipe]) -> pd.DataFram
 
 def _our_columns(table: pd.DataFrame, columns: Mapping[str, str], path: Path) -> pd.DataFrame:
     """The columns under our names; what a person is known by must be there, the others may be missing."""
-    there = {ours: theirs for ours, theirs in columns.items() if theirs in table}
-    absent = [ours for ours in columns if ours not in there]
+    there = ", ".join(table)
+    table = rename_columns(table, columns, path.name)
+    absent = [ours for ours in columns if ours not in table]
+    refuse_near_misses([c for c in table if c not in columns], [columns[ours] for ours in absent], path.name)
     if absent:
         theirs = ", ".join(columns[ours] for ours in absent)
-        message = f"{path.name} has no column {theirs}, only {', '.join(map(str, table))}"
+        message = f"{path.name} has no column {theirs}, only {there}"
         if "key" in absent or "subject" in absent:
             raise ValueError(message)
         warnings.warn(f"{message}: unknown for everybody: {', '.join(absent)}", stacklevel=3)
-    return table[list(there.values())].set_axis(list(there), axis=1)
+    return table[[ours for ours in columns if ours in table]]
 
 
-def numeric_ages(ages: pd.Series) -> pd.Series:
-    """NaN, with a warning, where an age is no number: it must not change those of the others into text."""
-    numbers = pd.to_numeric(ages, errors="coerce").astype(float)
-    wrong = ages[numbers.isna() & ages.notna()]
-    if len(wrong):
-        warnings.warn(f"{len(wrong)} ages are no numbers and count as unknown, such as {wrong.iloc[0]!r}", stacklevel=3)
-    return numbers
+def _rows_of_keys(table: pd.DataFrame, pattern: str, path: Path) -> pd.DataFrame:
+    """A row for each key, group 1 of the pattern; what only one of its rows says holds for all.
+
+    A warning counts rows whose key does not match, such as a legend. ValueError where two rows contradict each other.
+    """
+    keys = table.key.str.extract(f"^(?:{pattern})$", expand=True)[0]
+    if keys.isna().any():
+        warnings.warn(f"{path.name}: {keys.isna().sum()} rows do not match {pattern!r} and are left out", stacklevel=3)
+    rows = table.assign(key=keys).dropna(subset="key").groupby("key", sort=False)
+    differing = rows.nunique().gt(1).any(axis=1)
+    if differing.any():
+        raise ValueError(f"{path.name} has several rows for {', '.join(differing.index[differing][:5])} that differ")
+    return rows.first().reset_index()
 
 
 def _is_name(text: str) -> bool:

@@ -56,22 +56,26 @@ def read_table(path: Path, header_row: int = 1) -> pd.DataFrame:
 
 
 def rename_columns(table: pd.DataFrame, names: Mapping[str, str], file: str) -> pd.DataFrame:
-    """The columns under our names, ours -> the table's without case and blanks, as far as they are there.
+    """The table with columns under our names: ours -> the table's without case and blanks, as far as they are there.
 
-    ValueError where two columns have one name, or a name is not there but nearly.
+    ValueError where two columns have one name.
     """
-    theirs = {ours: _spelt(name) for ours, name in names.items()}
-    found = {ours: [column for column in table if _spelt(column) == name] for ours, name in theirs.items()}
+    found = {ours: [column for column in table if _spelt(column) == _spelt(name)] for ours, name in names.items()}
     for ours, columns in found.items():
-        near = [] if columns else near_columns(names[ours], [c for c in table if _spelt(c) not in theirs.values()])
         if len(columns) > 1:
             raise ValueError(f"{file} has {len(columns)} columns {names[ours]}: {', '.join(columns)}; leave one")
+    return table.rename(columns={columns[0]: ours for ours, columns in found.items() if columns})
+
+
+def refuse_near_misses(columns: Collection[str], absent: Collection[str], file: str) -> None:
+    """ValueError where a column that is not there may be one of those that are, misspelt: it must not be ignored."""
+    for name in absent:
+        near = near_columns(name, columns)
         if near:
             raise ValueError(
-                f"{file} has no column {names[ours]}; did you mean {' or '.join(map(repr, near))}? Rename it, or call "
-                "it something else if it is something else"
+                f"{file} has no column {name}; did you mean {' or '.join(map(repr, near))}? Rename it to {name}, or to "
+                "something else if it is something else"
             )
-    return table.rename(columns={columns[0]: ours for ours, columns in found.items() if columns})
 
 
 def near_columns(name: str, columns: Collection[str]) -> list[str]:
@@ -111,13 +115,13 @@ def _excel_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         if isinstance(error, OSError) and error.filename:
             raise
         raise ValueError(
-            f"{path.name} is no Excel file of today: save it as .xlsx, or call it .csv if it is one"
+            f"{path.name} cannot be read as a table of Excel: save it as .xlsx; if it is text, call it .csv"
         ) from error
     yield from enumerate(sheet.fillna("").astype(str).to_numpy().tolist(), start=1)
 
 
 def _text_rows(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """Line number and cells of each row; the number is that of its last line, where a cell in quotes holds several."""
+    """Line number and cells of each row."""
     content = path.read_bytes()
     for begin, what in _OTHER_FILES.items():
         if content.startswith(begin):
@@ -128,11 +132,13 @@ def _text_rows(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
         line = content[: error.start].count(b"\n") + 1
         raise ValueError(f"{path.name} is not UTF-8 (line {line}): save it as CSV UTF-8") from error
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    number = 1
     try:
         for cells in rows:
-            yield rows.line_num, cells
+            yield number, cells
+            number = rows.line_num + 1  # a cell in quotes may hold several lines
     except csv.Error as error:
-        raise ValueError(f"{path.name}: line {rows.line_num} is broken ({error}); is a quote left open?") from error
+        raise ValueError(f"{path.name}: line {number} is broken ({error}); is a quote left open?") from error
 
 
 def _check_separator(path: Path, header: list[str], separator: str) -> None:

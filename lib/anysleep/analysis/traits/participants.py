@@ -10,40 +10,41 @@ import pandas as pd
 from anysleep.analysis.predictions import Predictions
 from anysleep.analysis.traits.forests import Nights
 from anysleep.analysis.traits.transitions import count_triplets
-from anysleep.data.recipes import numeric_ages
 from anysleep.data.splits import unknown_names
+from anysleep.data.tables import numeric_ages, read_table, refuse_near_misses, rename_columns
 
 FACTS = ("subject", "age", "sex", "group")
 """What a table of participants may say of a recording."""
 
-OLDEST = 125
-"""In years: who is older is a mistake."""
+WHO = ("recording", "subject")
+"""What a row may be about."""
+
 Counts = dict[int, list[np.ndarray]]
 """Predictions per epoch -> triplet counts (blocks, 80) of every recording."""
 
 
-def read_participants(path: Path) -> pd.DataFrame:
-    """A .csv or .tsv with a column recording or subject; optionally dataset; age, sex, group. All text but the age.
+def read_participants(path: Path, trait: str = "") -> pd.DataFrame:
+    """A table (`tables.read_table`) with a column recording or subject; optionally dataset; age, sex, group.
 
-    ValueError where there is no such column, an id is empty, a row occurs twice, or an age is none.
+    All text but the age. Names of columns count without case and blanks. ValueError where no column says whom a row is
+    about, or none the trait, a name is nearly one of these, an id is empty, a row occurs twice, or an age is none.
     """
-    table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str)
-    if not {"recording", "subject"} & set(table):
+    known = list(dict.fromkeys(["dataset", *WHO, *FACTS]))
+    table = rename_columns(read_table(path), dict(zip(known, known, strict=True)), path.name)
+    absent = [name for name in known if name not in table and (name not in WHO or not set(WHO) & set(table))]
+    refuse_near_misses([name for name in table if name not in known], absent, path.name)
+    if not set(WHO) & set(table):
+        raise ValueError(f"{path.name} has neither a column recording nor subject, only {', '.join(table)}")
+    if trait in FACTS and trait not in table:
         raise ValueError(
-            f"{path.name} has neither a column recording nor subject, only {', '.join(table)}; .csv is read "
-            "with commas, .tsv with tabs"
+            f"{path.name} has no column {trait}, only {', '.join(table)}; what is to be told must stand in the table"
         )
     if table[_key(table)].apply(unknown_names).any(axis=None):
         raise ValueError(f"{path.name} has rows without {' or '.join(_key(table))}; whom are they about?")
     twice = table[table.duplicated(_key(table))]
     if len(twice):
         raise ValueError(f"{path.name} has several rows for {', '.join(map(str, twice[_key(table)[-1]].head()))}")
-    if "age" in table:
-        table["age"] = numeric_ages(table.age)
-        impossible = table[(table.age < 0) | (table.age > OLDEST)]
-        if len(impossible):
-            raise ValueError(f"{path.name} has an age of {impossible.age.iloc[0]:g}; years are wanted")
-    return table
+    return table.assign(age=numeric_ages(table.age, path.name)) if "age" in table else table
 
 
 def recordings_of(participants: pd.DataFrame) -> pd.DataFrame:
@@ -58,11 +59,12 @@ def recordings_of(participants: pd.DataFrame) -> pd.DataFrame:
 
 
 def add_participants(recordings: pd.DataFrame, participants: pd.DataFrame) -> pd.DataFrame:
-    """The recordings with what the table says of them.
+    """The recordings that the table names, with what it says of them.
 
-    An age, sex or group that the table has for anybody is known from it alone: for whom it says nothing, it is unknown,
-    whatever was known before. A warning counts its rows that name nobody here. ValueError where it names nobody at all,
-    or it is not clear which data set is meant.
+    It is the truth: who is not in it is left out, and an age, sex or group that it has for anybody is known from it
+    alone: for whom it says nothing, it is unknown, whatever was known before. Warnings count the recordings that it
+    does not name, and its rows that name nobody here. ValueError where it names nobody at all, or it is not clear which
+    data set is meant.
     """
     key = _key(participants)
     if "dataset" not in key and recordings.groupby(key[-1]).dataset.nunique().gt(1).any():
@@ -79,7 +81,11 @@ def add_participants(recordings: pd.DataFrame, participants: pd.DataFrame) -> pd
     found = says.reindex(here).set_axis(recordings.index)
     if "subject" in found:
         found["subject"] = found.subject.where(found.subject.notna(), recordings.subject)
-    return recordings.assign(**found)
+    named = here.isin(says.index)
+    if not named.all():
+        message = f"{(~named).sum()} of {len(named)} recordings are not in participants and are left out"
+        warnings.warn(message, stacklevel=2)
+    return recordings.assign(**found)[named].reset_index(drop=True)
 
 
 def of_datasets(recordings: pd.DataFrame, datasets: Sequence[str]) -> pd.DataFrame:
