@@ -28,6 +28,7 @@ from anysleep.analysis.traits.study import (
     Study,
     baseline_score,
     bootstrap_score,
+    headline,
     permutation_p,
     prediction_table,
     score_table,
@@ -299,3 +300,33 @@ def test_the_spread_of_ages_is_the_error_of_guessing_their_mean():
     of_persons = ages.groupby("person").age.mean()
     guess = [root_mean_squared_error(x, np.full(len(x), np.mean(x))) for x in (ages.age, of_persons)]
     assert spread_of_ages(nights) == pytest.approx(guess)
+
+
+ROW = {"measure": "mf1", "mean": 0.71234, "low": 0.6, "high": 0.8, "baseline": 0.49, "gain": 0.22234, "p": np.nan}
+
+
+@pytest.mark.parametrize(
+    ("differs", "shown"),
+    [
+        ({}, "better than the baseline"),
+        ({"low": 0.48}, "not told apart from chance"),
+        ({"low": np.nan, "high": np.nan}, "not told apart from chance"),
+        ({"p": 0.2}, "not told apart from chance"),
+        ({"p": 0.01}, "better than the baseline"),
+        ({"low": 0.1, "high": 0.3, "gain": -0.2}, "worse than the baseline"),
+        ({"measure": "rmse", "low": 5.0, "high": 9.0, "baseline": 8.5, "gain": 1.0}, "not told apart from chance"),
+        ({"measure": "rmse", "low": 5.0, "high": 8.0, "baseline": 8.5, "gain": 1.0}, "better than the baseline"),
+    ],
+)
+def test_the_headline_says_chance_where_interval_or_p_do(differs, shown):
+    row = ROW | differs
+    found = headline(pd.Series(row))
+    assert found["shown"] == shown and found[row["measure"]] == 0.7123
+    assert ("low" in found) == np.isfinite(row["low"]) and ("p" in found) == np.isfinite(row["p"])
+
+
+def test_the_headline_is_of_the_resolution_named_first_not_of_the_best():
+    counts = {r: [np.ones((1, 80), int)] * 4 for r in (1, 8, 32)}
+    nights = Nights(counts, np.arange(4.0), np.array(list("abcd")), np.array(list("abcd")), is_class=False)
+    plan = {"n_folds": 2, "n_repetitions": 1, "n_shuffles": 0, "seed": 0}
+    assert [Study(nights, permuted=named, **plan).chosen for named in ([32, 1], [8], [])] == [32, 8, 1]

@@ -50,7 +50,11 @@ def test_07_tells_classes_of_persons_that_the_network_has_not_seen(root, tmp_pat
     tests = summary[["control", "p", "tested_score", "test_folds"]]
     assert tests.loc[1].isna().all() and tests.loc[8].notna().all()
     assert 4 * tests.p[8] in (1, 2, 3, 4) and tests.test_folds[8] == 3  # three persons of each class
-    outputs = json.loads((tmp_path / "07_traits" / "result.json").read_text())["outputs"]
+    result = json.loads((tmp_path / "07_traits" / "result.json").read_text())
+    outputs, headline = result["outputs"], result["scores"]
+    assert headline["predictions_per_epoch"] == 8  # the first in permutation, whichever scores best
+    assert headline["mf1"] == pytest.approx(summary["mean"][8], abs=1e-4) and headline["p"] == round(tests.p[8], 4)
+    assert headline["shown"] == "not told apart from chance"  # p is at least 1/4
     assert "figures/permutation_8.svg" in outputs and "scorers.csv" not in outputs
     assert "the first block of lab/p2n1: 0.75 hours" in printed(tmp_path / "07_traits")  # 90 epochs of 30 s
     assert "DOD-O" not in printed(tmp_path / "07_traits")

@@ -224,7 +224,7 @@ class Arousals(Parameters):
 class Permutation(Strict):
     """The same with the trait shuffled among persons."""
 
-    resolutions: list[Positive] = Field(description="Resolutions with a control, chosen before any result is known.")
+    resolutions: list[Positive] = Field(description="With a control; chosen beforehand, the headline's first.")
     n_shuffles: int = Field(description="Shuffles for a p-value at each of these; 0 for none.", ge=0)
 
 
@@ -237,7 +237,7 @@ class Traits(Parameters):
     predictions: OptionalPath = Field(description="Run folder of 05_predict; empty for the hypnograms of `scorers`.")
     scorers: OptionalPath = Field(description="Public scorer files of the Dreem Open Datasets, instead of predictions.")
     archive: OptionalPath = Field(description="Archive that tells persons and traits; empty where participants do.")
-    participants: OptionalPath = Field(description="Table of persons and traits, as .csv or .tsv; empty for none.")
+    participants: OptionalPath = Field(description="Table of persons and traits, the truth where it is named.")
     datasets: list[str] = Field(description="Data sets to read; empty for all.")
     recipes: list[ProjectPath] = Field(description="Recipes that tell the persons of an archive that does not.")
     group_by: GroupBy = Field(description="Whose nights never stand on both sides of a fold: subject, as they should.")

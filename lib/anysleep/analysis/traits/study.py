@@ -18,6 +18,9 @@ from anysleep.stages import EPOCH_S
 PERMUTATION_FOLDS = 10
 """Folds of the permutation test where persons are otherwise left out one at a time, which would take too long."""
 
+ALPHA = 0.05
+"""A larger p is called chance."""
+
 Done = Mapping[Job, np.ndarray]
 """Predictions (R,) of every job, as `repetitions.run_jobs` returns them."""
 
@@ -59,6 +62,11 @@ class Study:
     def tested(self) -> list[int]:
         """The resolutions in `permuted`, in the order of the counts."""
         return [r for r in self.nights.counts if r in self.permuted]
+
+    @property
+    def chosen(self) -> int:
+        """The resolution of the headline, chosen before the results: the first in `permuted`, else the coarsest."""
+        return self.permuted[0] if self.permuted else min(self.nights.counts)
 
     @cached_property
     def test_folds(self) -> int:
@@ -220,6 +228,20 @@ def summary_table(study: Study, done: Done, n_bootstrap: int) -> pd.DataFrame:
             | _tests(study, r, done)
         )
     return pd.DataFrame(rows).astype({"test_folds": "Int64"})
+
+
+def headline(row: pd.Series) -> dict[str, float | str]:
+    """A row of the summary as scores of the run: the measure, its 95 % interval, the baseline, and what they show.
+
+    Only where the interval leaves the baseline out, and p, if there is one, is at most 0.05, it says more than 'not
+    told apart from chance'.
+    """
+    beyond = row.low > row.baseline or row.high < row.baseline  # NaN is beyond nothing
+    verdict = "better than the baseline" if row.gain > 0 else "worse than the baseline"
+    found = {row.measure: row["mean"], "low": row.low, "high": row.high, "baseline": row.baseline}
+    found |= {} if pd.isna(row.p) else {"p": row.p}
+    scores = {name: round(float(value), 4) for name, value in found.items() if not pd.isna(value)}
+    return scores | {"shown": verdict if beyond and not row.p > ALPHA else "not told apart from chance"}
 
 
 def named(table: pd.DataFrame, **values: str) -> pd.DataFrame:
