@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import h5py
+import psutil
 import pytest
 import torch
 import yaml
@@ -128,6 +129,19 @@ def test_a_run_of_two_processes_starts_them_and_goes_on(run_folder):
     assert 7 <= load_state(folder / STATE).step < 15
     run_to_the_end(folder)
     assert_same(load_state(folder / STATE), load_state(folder.parent / "peace" / STATE))
+
+
+def test_the_processes_of_one_machine_listen_on_the_loopback_only(run_folder):
+    """Whoever reaches torch's store may write into it, so nobody else may."""
+    compute = {"precision": "32", "compile": False, "n_devices": 2}
+    process = start(run_folder("many", compute=compute, n_steps=100_000))
+    next(line for line in process.stdout if line.startswith("step 7 "))
+    everyone = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    listening = [c.laddr.ip for one in everyone for c in one.net_connections() if c.status == psutil.CONN_LISTEN]
+    process.send_signal(signal.SIGTERM)
+    process.stdout.read()
+    process.wait(timeout=60)
+    assert len(everyone) == 3 and listening and set(listening) == {"127.0.0.1"}
 
 
 def test_a_dry_run_says_what_would_be_trained(root, archive, tmp_path, capsys):

@@ -8,7 +8,9 @@ TensorBoard's logs. So a notebook that was stopped goes on where it was, and man
 import ctypes
 import os
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,10 +18,17 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import yaml
 from filelock import FileLock, Timeout
 from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments import LightningEnvironment, SLURMEnvironment, TorchElasticEnvironment
+from lightning_fabric.plugins.environments import (
+    ClusterEnvironment,
+    LightningEnvironment,
+    SLURMEnvironment,
+    TorchElasticEnvironment,
+)
+from torch.distributed import TCPStore, init_process_group
 from tqdm.auto import tqdm
 
 from anysleep.data.archive import Archive
@@ -38,6 +47,7 @@ STOPPED = 128 + signal.SIGTERM
 SAID_STOPPED = "stopped:"
 """How the last line begins then; torchrun has an exit status of its own."""
 STATE, HISTORY = "training/state.pt", "training/history.csv"
+MEETING = "training/processes-"
 
 
 def follow(folder: Path, on_validation: Callable[[pd.DataFrame], None] = lambda history: None) -> State:
@@ -84,6 +94,8 @@ def follow(folder: Path, on_validation: Callable[[pd.DataFrame], None] = lambda 
 def forget(folder: Path) -> None:
     """Delete the state of a training whose result is safe elsewhere, so that the next run of the folder starts anew."""
     (folder / STATE).unlink(missing_ok=True)
+    for left in folder.glob(f"{MEETING}*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def main(folder: Path, *, one_of_many: bool = False) -> int:
@@ -92,7 +104,7 @@ def main(folder: Path, *, one_of_many: bool = False) -> int:
     content = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
     params = Train(**{name: value for name, value in content.items() if name != "run_id"})
     if params.compute.n_devices > 1 and not one_of_many:
-        return _start_many(params.compute.n_devices, ["-m", "anysleep.training", str(folder), "--one-of-many"])
+        return _start_many(folder, params.compute.n_devices)
     fabric = make_fabric(params)
     stop_asked = _notice_sigterm(fabric.is_global_zero)
     (folder / "training").mkdir(exist_ok=True)
@@ -120,6 +132,8 @@ def make_fabric(params: Train) -> Fabric:
     elif n_devices > 1:
         environment, n_machines = SLURMEnvironment(), int(os.environ["SLURM_NNODES"])
     device = choose_device(params.device).type
+    if n_devices > 1 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":  # a torchrun of one's own has one
+        _meet(environment, "127.0.0.1" if n_machines == 1 else environment.main_address, device)
     fabric = Fabric(
         accelerator={"cuda": "gpu"}.get(device, device),
         devices=n_devices // n_machines,
@@ -132,6 +146,17 @@ def make_fabric(params: Train) -> Fabric:
     if fabric.world_size != n_devices:
         raise ValueError(f"compute.n_devices is {n_devices}, but {fabric.world_size} processes were started")
     return fabric
+
+
+def _meet(environment: ClusterEnvironment, address: str, device: str) -> None:
+    """Let the processes of a training find each other through the first one, at this address only.
+
+    By itself torch would listen on all addresses of the machine, and whoever reaches the port may write there.
+    """
+    rank, n_ranks, port = environment.global_rank(), environment.world_size(), environment.main_port
+    listening = {"master_listen_fd": socket.create_server((address, port)).detach()} if rank == 0 else {}
+    store = TCPStore(address, port, n_ranks, rank == 0, **listening)
+    init_process_group("nccl" if device == "cuda" else "gloo", store=store, rank=rank, world_size=n_ranks)
 
 
 def set_up(params: Train, folder: Path, fabric: Fabric) -> Training:
@@ -165,11 +190,18 @@ def set_up(params: Train, folder: Path, fabric: Fabric) -> Training:
     )
 
 
-def _start_many(n_devices: int, arguments: list[str]) -> int:
-    """Run Python with these arguments as many times: by srun where Slurm has given several tasks, else by torchrun."""
+def _start_many(folder: Path, n_devices: int) -> int:
+    """Start as many processes: by srun where Slurm has given several tasks, else by torchrun."""
+    arguments = ["-m", "anysleep.training", str(folder), "--one-of-many"]
     n_tasks = int(os.environ.get("SLURM_NTASKS", 1))
     if n_tasks == 1:
-        torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n_devices}"]
+        meeting = _meeting_place(folder)
+        os.environ |= {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}  # see `_meet`
+        loopback = "lo0" if sys.platform == "darwin" else "lo"
+        os.environ |= {"GLOO_SOCKET_IFNAME": loopback, "NCCL_SOCKET_IFNAME": loopback}
+        torchrun = ["-m", "torch.distributed.run", f"--nproc-per-node={n_devices}", "--local-addr=127.0.0.1"]
+        torchrun += ["--rdzv-backend=c10d", "--rdzv-conf=store_type=file", f"--rdzv-endpoint={meeting / 'agents'}"]
+        torchrun += [f"--log-dir={meeting}"]
         os.execv(sys.executable, [sys.executable, *torchrun, *arguments])
     if n_tasks != n_devices:
         raise ValueError(f"compute.n_devices is {n_devices}, but Slurm has given {n_tasks} tasks")
@@ -179,6 +211,16 @@ def _start_many(n_devices: int, arguments: list[str]) -> int:
     cores = os.environ.get("SLURM_CPUS_PER_TASK")  # which srun no longer takes over from the job by itself
     env = os.environ | ({"SRUN_CPUS_PER_TASK": cores} if cores else {})
     return subprocess.run(["srun", sys.executable, *arguments], env=env).returncode
+
+
+def _meeting_place(folder: Path) -> Path:
+    """An empty folder for torchrun's own files, which it leaves behind; those of earlier trainings go."""
+    for left in folder.glob(f"{MEETING}*"):
+        if not psutil.pid_exists(int(left.name.rpartition("-")[2])):
+            shutil.rmtree(left, ignore_errors=True)
+    meeting = folder / f"{MEETING}{os.getpid()}"
+    meeting.mkdir(parents=True)
+    return meeting
 
 
 @contextmanager
