@@ -61,6 +61,14 @@ def test_signals_and_labels_come_out_as_they_went_in(prepared, recordings):
         assert archive.hypnogram("lab", "p01-night2") is None
 
 
+def test_an_interquartile_range_is_known_in_microvolts(prepared, recordings):
+    night = read_recording(recordings / "p01-night1.edf")
+    expected = [np.subtract(*np.percentile(samples, [75, 25])) for samples in night.signals]
+    with Archive(prepared[0]) as archive:
+        assert archive.iqr_uv("lab", "p01-night1", ["C3-M2", "E1-M2"]) == pytest.approx(expected, rel=0.02)
+        assert np.isnan(archive.iqr_uv("lab", "p01-night1", ["C4-M1"])).all()
+
+
 def test_a_row_a_file_says_what_happened(prepared):
     rows = prepared[1].set_index("recording")
     assert rows.status.to_dict() == {

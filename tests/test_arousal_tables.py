@@ -51,6 +51,9 @@ class ToyArchive:
     def channels_of(self, dataset, recording):
         return ["F3-M2", "C3-M2"], []
 
+    def iqr_uv(self, dataset, recording, channels):
+        return np.full(len(channels), 25.0)
+
     def signals(self, dataset, recording, channels, start_epoch, n_epochs):
         noise = np.random.default_rng(0).standard_normal((1, EPOCHS * 30 * RATE_HZ)).astype(np.float32)
         return noise[:, start_epoch * 30 * RATE_HZ :][:, : n_epochs * 30 * RATE_HZ]
@@ -316,6 +319,7 @@ def test_an_excerpt_begins_where_asked_and_holds_what_reaches_into_it(cohort, ta
     shown = found["excerpt_signals"]
     assert shown.second.iloc[[0, -1]].tolist() == [64.5, 364.25] and set(shown.channel) == {"C3-M2"}
     assert (shown.value == signal[258 : 258 + 1200]).all()
+    assert shown.microvolts.to_numpy() == pytest.approx(25 * shown.value.to_numpy())
     events = found["excerpt_events"]
     assert events[["source", "onset_s"]].to_numpy().tolist() == [
         ["expert", 60],

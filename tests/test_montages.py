@@ -110,6 +110,13 @@ def test_draws_are_uniform_over_nights_then_over_their_channels():
     assert chisquare(drawn, expected).pvalue > 0.001
 
 
+def test_the_same_nights_are_drawn_at_every_point():
+    plan = plan_montages(BOTH, "drawn", n_eeg=[0, 1, 3], n_eog=[0, 1], n_draws=7, seed=1)
+    nights = plan.groupby(["n_eeg", "n_eog"]).apply(lambda rows: rows.groupby("recording").n_draws.sum().to_dict())
+    assert len(nights) == 5 and all(of_point == nights.iloc[0] for of_point in nights)
+    assert sum(nights.iloc[0].values()) == 7
+
+
 def test_draws_follow_from_the_seed_and_not_from_order_or_other_points():
     settings = {"n_eeg": [0, 1, 2], "n_eog": [0, 1], "n_draws": 50, "seed": 3}
     plan = plan_montages(BOTH, "drawn", **settings)

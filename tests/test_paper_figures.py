@@ -14,9 +14,10 @@ from published_study import Study
 from anysleep.analysis.paper.collected import find_runs, read_tables
 from anysleep.analysis.paper.ledger import ledger, mf1_table
 from anysleep.figures import paper
+from anysleep.figures.looks import NETWORKS
 from anysleep.figures.paper.channel_numbers import format_p
 from anysleep.figures.paper.statistics import one_run_each
-from anysleep.figures.paper.style import NETWORKS, PAGE_IN
+from anysleep.figures.paper.style import PAGE_IN
 from anysleep.published.results import read_results
 
 DRAWN = {
@@ -113,7 +114,14 @@ def test_both_p_values_stand_under_their_number_of_channels(tables, published):
     below = {(text.get_position()[0], text.get_text()) for text in figure.axes[1].texts}
     assert {(n, f"0.0{n}") for n in range(1, 7)} <= below and (6, "<0.001") in below
     alone = {name: table for name, table in tables.items() if not name.endswith("comparison")}
-    assert "One network" in texts_of(paper.plot_channel_numbers(alone, published))
+    assert len(paper.plot_channel_numbers(alone, published).axes) == 1
+
+
+def test_no_published_curve_stands_beside_nights_of_other_data_sets(tables, published):
+    counts = tables["04_evaluate/drawn/counts"].assign(dataset="synthetic")
+    ax = paper.plot_channel_numbers(tables | {"04_evaluate/drawn/counts": counts}, published).axes[0]
+    assert not [name for name in lines_of(ax) if name.startswith("published")]
+    assert "nothing is published of these nights" in ax.get_title(loc="left")
 
 
 @pytest.mark.parametrize(("p", "text"), [(0.04567, "0.046"), (0.000999, "<0.001"), (1.0, "1"), (np.nan, "-")])

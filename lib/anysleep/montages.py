@@ -56,7 +56,8 @@ def plan_montages(
     channels
         Names as `find_channels` understands them.
     n_draws
-        Draws at each point: a night, then its channels, all uniformly. 0 takes every combination of every night.
+        Draws at each point: a night, then its channels, all uniformly; the nights are the same at every point, so that
+        points differ in channels alone. 0 takes every combination of every night.
     seed
         Of the draws.
 
@@ -158,6 +159,7 @@ def _drawn(nights: pd.DataFrame, points: Sequence[tuple[int, int]], n_draws: int
         have = ", ".join(sorted({f"{len(eeg)} + {len(eog)}" for eeg, eog in typed}))
         raise ValueError(f"no night has {most[0]} EEG + {most[1]} EOG channels; the nights have {have}")
     drawn: list[Counter[Montage]] = [Counter() for _ in typed]
+    nights_drawn = np.random.default_rng(seed).choice(enough, n_draws).tolist()
     for n, m in points:
         if n_draws == 0:
             for i in enough:
@@ -165,8 +167,7 @@ def _drawn(nights: pd.DataFrame, points: Sequence[tuple[int, int]], n_draws: int
                     eeg + eog for eeg, eog in product(combinations(typed[i][0], n), combinations(typed[i][1], m))
                 )
         rng = np.random.default_rng([seed, n, m])  # of its own, so that no point depends on the others
-        for _ in range(n_draws):
-            i = enough[rng.integers(len(enough))]
+        for i in nights_drawn:
             drawn[i][_draw(rng, typed[i][0], n) + _draw(rng, typed[i][1], m)] += 1
     return drawn
 

@@ -11,7 +11,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from IPython.display import HTML, DisplayHandle, display
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -47,8 +46,8 @@ class LiveFigure:
     live = LiveFigure(plot_history, figsize=(6, 3.5)); live.draw(table)
     """
 
-    def __init__(self, plot: Callable[[pd.DataFrame, Axes], Axes], **figure_settings: object):
-        """`plot` draws a table into axes; the settings are those of a matplotlib figure."""
+    def __init__(self, plot: Callable[[pd.DataFrame, Figure], Figure], **figure_settings: object):
+        """`plot` draws a table into a figure; the settings are those of a matplotlib figure."""
         self.plot, self.figure_settings = plot, figure_settings
         self.place: DisplayHandle | None = None
 
@@ -57,7 +56,7 @@ class LiveFigure:
         if "JPY_SESSION_NAME" not in os.environ:
             return
         figure = Figure(layout="constrained", **self.figure_settings)
-        self.plot(table, figure.subplots())
+        self.plot(table, figure)
         if self.place is None:
             self.place = display(figure, display_id=True)
         else:
@@ -148,6 +147,7 @@ class Explorer(ipywidgets.VBox):
             start_s=epoch * EPOCH_S,
             gaps_s=self._gaps_s,
             title=f"{recording} ({dataset} data)",
+            iqr_uv=self._archive.iqr_uv(*night, channels),
         )
         self.picture.value = _png(self.figure)
 

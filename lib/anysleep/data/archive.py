@@ -287,6 +287,14 @@ class Archive:
             return None
         return pd.DataFrame(json.loads(night["quality"][()]))
 
+    def iqr_uv(self, dataset: str, recording: str, channels: Sequence[str]) -> np.ndarray:
+        """float (C,): the interquartile range of each channel in microvolts, to about a percent; NaN where unknown."""
+        table = self.quality(dataset, recording)
+        if table is None or "iqr" not in table:
+            return np.full(len(channels), np.nan)
+        known = table[table.unit == "uV"].set_index("channel").iqr
+        return known.reindex(list(channels)).to_numpy(float)
+
     def signals(
         self, dataset: str, recording: str, channels: Sequence[str], start_epoch: int = 0, n_epochs: int | None = None
     ) -> np.ndarray:

@@ -46,8 +46,9 @@ SIGNATURE_SAMPLES = 4096
 """Remembered of each channel to find it again under another name."""
 
 COLUMNS = (
-    "channel", "verdict", "reason", "type", "site", "reference", "rate_hz", "unit", "amplitude", "offset", "flat_share",
-    "clipped_share", "line_noise_share", "line_noise_hz", "n_epochs", "disconnected_epochs", "duplicate_of",
+    "channel", "verdict", "reason", "type", "site", "reference", "rate_hz", "unit", "amplitude", "iqr", "offset",
+    "flat_share", "clipped_share", "line_noise_share", "line_noise_hz", "n_epochs", "disconnected_epochs",
+    "duplicate_of",
 )  # fmt: skip
 """Of the quality table; see `examine`."""
 
@@ -121,8 +122,9 @@ def examine(night: Recording, types: Mapping[str, str] | None = None) -> pd.Data
     Returns
     -------
     One row a channel: channel, verdict ('use', 'look' or 'drop'), reason (what to do about it; empty for 'use'), type,
-    site, reference (`parse_channels`), rate_hz, unit, amplitude, offset, flat_share, clipped_share, line_noise_share,
-    line_noise_hz, n_epochs, disconnected_epochs (`Measures`), duplicate_of (an earlier channel).
+    site, reference (`parse_channels`), rate_hz, unit, amplitude, iqr, offset, flat_share,
+    clipped_share, line_noise_share, line_noise_hz, n_epochs, disconnected_epochs (`Measures`), duplicate_of
+    (an earlier channel).
 
     Raises
     ------

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from anysleep.analysis.arousals.excerpt import PROBABILITIES
 from anysleep.figures.arousals import EXPERT_COLOUR, PREDICTED_COLOUR
 from anysleep.figures.hypnodensity import plot_hypnodensity, plot_hypnogram
+from anysleep.figures.night import POLARITY
 from anysleep.stages import STAGES, UNSCORED
 
 SOURCES = {"expert": EXPERT_COLOUR, "predicted": PREDICTED_COLOUR}
@@ -61,9 +62,11 @@ def plot_excerpt_spectrogram(table: pd.DataFrame, ax: Axes) -> Axes:
 
 
 def plot_excerpt_signal(table: pd.DataFrame, ax: Axes) -> Axes:
-    """One channel from columns second, channel, value."""
-    ax.plot(table.second, table.value, color="black", linewidth=0.4)
-    ax.set_ylabel(f"{table.channel.iloc[0]} (IQR)")
+    """One channel, negative up, from columns second, channel, and microvolts or, where these are unknown, value."""
+    known = "microvolts" in table and table.microvolts.notna().all()
+    ax.plot(table.second, table.microvolts if known else table.value, color="black", linewidth=0.4)
+    ax.set_ylabel(f"{table.channel.iloc[0]} ({'µV' if known else 'IQR'})\n{POLARITY}")
+    ax.invert_yaxis()
     return ax
 
 
@@ -75,7 +78,8 @@ def plot_excerpt_stages(table: pd.DataFrame, hypnogram_ax: Axes, hypnodensity_ax
     if hypnodensity_ax is not None:
         plot_hypnodensity(table[PROBABILITIES].to_numpy(), times, hypnodensity_ax)
         style = {"loc": "lower center", "bbox_to_anchor": (0.5, 0.94), "ncols": len(STAGES), "frameon": False}
-        hypnodensity_ax.legend(*hypnodensity_ax.get_legend_handles_labels(), fontsize="small", **style)
+        handles, labels = hypnodensity_ax.get_legend_handles_labels()
+        hypnodensity_ax.legend(handles[::-1], labels[::-1], fontsize="small", **style)
 
 
 def plot_excerpt_events(table: pd.DataFrame, ax: Axes) -> Axes:

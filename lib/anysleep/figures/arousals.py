@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import NullLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 from anysleep.analysis.arousals.events import (
     HEADLINE_IOU,
@@ -17,6 +17,8 @@ from anysleep.analysis.arousals.events import (
     iou_matrix,
     runs_of,
 )
+from anysleep.figures.hypnodensity import DEEP_FIRST
+from anysleep.figures.looks import resolution_colours, seconds_axis, seconds_text
 from anysleep.stages import EPOCH_S, N2, STAGE_COLOURS, STAGES, WAKE
 
 EXPERT_COLOUR, PREDICTED_COLOUR = "#0072B2", "#D55E00"
@@ -106,10 +108,9 @@ def plot_arousal_scores(scores: pd.DataFrame, ax: Axes) -> Axes:
 def plot_f1_by_threshold(scores: pd.DataFrame, ax: Axes) -> Axes:
     """One-to-one F1 against the threshold of the IoU, a line a resolution, darker where finer."""
     f1 = scores[(scores.matching == "one_to_one") & (scores.measure == "f1")]
-    lines = f1.groupby("predictions_per_epoch")
-    colours = plt.colormaps["viridis_r"](np.linspace(0.1, 1, len(lines)))
-    for (r, line), colour in zip(lines, colours, strict=True):
-        ax.plot(line.iou_above, line.estimate, color=colour, marker=".", label=_seconds_text(EPOCH_S / r))
+    colours = resolution_colours(f1.predictions_per_epoch)
+    for r, line in f1.groupby("predictions_per_epoch"):
+        ax.plot(line.iou_above, line.estimate, color=colours[r], marker=".", label=seconds_text(EPOCH_S / r))
     ax.axvline(HEADLINE_IOU, color="0.7", linestyle=":", zorder=0)
     ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="IoU that a match must exceed", ylabel="F1, one-to-one")
     ax.legend(title="s per prediction", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize="small")
@@ -133,12 +134,13 @@ def plot_arousal_errors(errors: pd.DataFrame, ax: Axes) -> Axes:
     for edge, (colour, marker, shift) in styles.items():
         rows = errors[errors.edge == edge].dropna()
         quartiles = np.abs(rows[["q25_s", "q75_s"]].to_numpy().T - rows.median_s.to_numpy())
-        style = {"color": colour, "marker": marker, "linestyle": "none", "capsize": 3, "label": edge}
+        style = {"color": colour, "marker": marker, "linestyle": "none", "capsize": 3, "label": f"arousal {edge}"}
         ax.errorbar(rows.seconds_per_prediction * shift, rows.median_s, yerr=quartiles, **style)
     ax.axhline(0, color="0.6", linewidth=0.8, zorder=0)
     seconds_axis(errors.seconds_per_prediction, ax)
     ax.set_ylabel("predicted \N{MINUS SIGN} expert (s)")
-    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    ax.legend(title="median; bars: quartiles", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    ax.set_title("borders of matched arousals: late above 0, early below", loc="left", fontsize="medium")
     return ax
 
 
@@ -152,8 +154,13 @@ def plot_arousal_index(index: pd.DataFrame, predictions_per_epoch: int) -> Figur
     left.scatter(nights.expert_per_h, nights.predicted_per_h, **style)
     highest = 1.08 * max([1, *nights.expert_per_h, *nights.predicted_per_h])
     left.plot([0, highest], [0, highest], color="0.6", linestyle=":", linewidth=1)
-    left.set(xlim=(0, highest), ylim=(0, highest), aspect="equal", xlabel="expert, per hour of sleep")
-    left.set_ylabel("predicted, per hour of sleep")
+    left.set(xlim=(0, highest), ylim=(0, highest), aspect="equal", xlabel="expert's arousals per hour of sleep")
+    left.set_ylabel("predicted arousals per hour of sleep")
+    left.set_title(
+        f"arousal index with a prediction every {seconds_text(EPOCH_S / predictions_per_epoch)} s, a point a night",
+        loc="left",
+        fontsize="medium",
+    )
 
     difference = nights.predicted_per_h - nights.expert_per_h
     right.scatter((nights.predicted_per_h + nights.expert_per_h) / 2, difference, **style)
@@ -165,38 +172,28 @@ def plot_arousal_index(index: pd.DataFrame, predictions_per_epoch: int) -> Figur
             right.axhline(height, color="black", linewidth=1, linestyle="-" if name == "bias" else "--")
             right.text(1.01, height, f"{name}\n{height:+.1f}", transform=right.get_yaxis_transform(), va="center")
     right.margins(y=0.2)
-    right.set(xlabel="mean of both, per hour of sleep", ylabel="predicted \N{MINUS SIGN} expert, per hour of sleep")
+    right.set(xlabel="mean of both indices (1/h)", ylabel="predicted \N{MINUS SIGN} expert index (1/h)")
+    right.set_title("difference against mean (Bland-Altman)", loc="left", fontsize="medium")
     return figure
 
 
 def plot_arousal_stage_shares(shares: pd.DataFrame, ax: Axes) -> Axes:
-    """Stages predicted inside expert arousals, from 06's table: a stacked bar a resolution, the coarsest first."""
+    """Stages predicted inside expert arousals, from 06's table: a stacked bar a resolution, the coarsest first.
+
+    Stages lie above each other as in a hypnodensity.
+    """
     table = shares.pivot(index="predictions_per_epoch", columns="stage", values="share")[list(STAGES)]
     places, below = np.arange(len(table)), np.zeros(len(table))
-    for stage, colour in zip(STAGES, STAGE_COLOURS, strict=True):
-        ax.bar(places, table[stage], bottom=below, color=colour, label=stage, width=0.8)
-        below = below + table[stage].to_numpy()
+    for name, colour in ((STAGES[stage], STAGE_COLOURS[stage]) for stage in DEEP_FIRST):
+        ax.bar(places, table[name], bottom=below, color=colour, label=name, width=0.8)
+        below = below + table[name].to_numpy()
     ax.set(xlim=(-0.6, len(table) - 0.4), ylim=(0, 1), xlabel="seconds per prediction")
-    ax.set_xticks(places, [_seconds_text(EPOCH_S / r) for r in table.index], rotation=45 if len(table) > 6 else 0)
+    ax.set_xticks(places, [seconds_text(EPOCH_S / r) for r in table.index], rotation=45 if len(table) > 6 else 0)
     ax.set_ylabel("share of the experts' arousal time")
     ax.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     handles, labels = ax.get_legend_handles_labels()
     ax.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     return ax
-
-
-def seconds_axis(seconds: pd.Series, ax: Axes) -> Axes:
-    """Seconds per prediction on a logarithmic axis, the coarsest on the left, each with its tick."""
-    values = sorted(set(seconds))
-    ax.set_xscale("log")
-    ax.set_xticks(values, [_seconds_text(value) for value in values], rotation=45 if len(values) > 6 else 0)
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.set(xlim=(1.3 * values[-1], values[0] / 1.3), xlabel="seconds per prediction")
-    return ax
-
-
-def _seconds_text(seconds: float) -> str:
-    return f"{seconds:.2g}"
 
 
 def _bar(ax: Axes, start: float, end: float, row: float, colour: str, **style: object) -> None:

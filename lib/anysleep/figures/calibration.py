@@ -30,8 +30,9 @@ def plot_reliability(tables: Mapping[str, pd.DataFrame], ax: Axes) -> Axes:
         ax.plot([], [], color=colour, linewidth=1, marker=marker, markersize=5, label=name)
         area = LARGEST_MARKER * table.n / table.n.max()
         ax.scatter(table.confidence, table.accuracy, s=area, color=colour, marker=marker, alpha=0.6, linewidths=0)
-    ax.set(xlim=(0, 1.03), ylim=(0, 1.03), xlabel="confidence (marker area: epochs)", ylabel="accuracy", aspect="equal")
-    ax.legend(title="expected calibration error", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    ax.set(xlim=(0, 1.03), ylim=(0, 1.03), xlabel="confidence (marker area: epochs)", ylabel="accuracy")
+    ax.set_box_aspect(1)
+    ax.legend(title="expected calibration error", loc="upper left", frameon=False)
     return ax
 
 
@@ -48,5 +49,6 @@ def plot_review(table: pd.DataFrame, ax: Axes) -> Axes:
         ax.plot([0, 1], [accuracy, 1], color=COLOURS[1], linestyle=":", linewidth=1, label="accuracy, random review")
     ax.xaxis.set_major_formatter(PercentFormatter(xmax=1))
     ax.set(xlim=(0, 1), ylim=(None, 1.01), xlabel="least certain epochs reviewed", ylabel="score")
+    ax.set_box_aspect(1)
     ax.legend(loc="lower right", frameon=False)
     return ax

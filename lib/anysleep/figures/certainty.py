@@ -9,12 +9,7 @@ from anysleep.figures.calibration import plot_reliability, plot_review
 
 def plot_certainty(reliability: pd.DataFrame, review: pd.DataFrame) -> Figure:
     """Accuracy against confidence, and scores against the share of epochs reviewed, as from `calibrate`."""
-    if reliability.empty:
-        figure, ax = plt.subplots(figsize=(7, 0.4), layout="constrained")
-        ax.text(0, 0.5, "Several montages a night: choose all or named to see how far probabilities hold.", va="center")
-        ax.set_axis_off()
-        return figure
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 5), layout="constrained")
     plot_reliability(dict(list(reliability.groupby("probabilities"))), left)
     plot_review(review, right)
     return figure

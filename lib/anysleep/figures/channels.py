@@ -17,7 +17,7 @@ LINES = ("-", "--", ":")
 def plot_channel_draws(curve: pd.DataFrame, ax: Axes) -> Axes:
     """MF1 against the number of EEG channels, a line for every checkpoint and number of EOG channels.
 
-    `curve` has columns checkpoint, n_eeg, n_eog, mf1, low, high, as from `channel_curve`.
+    `curve` has columns checkpoint, n_eeg, n_eog, n_recordings, mf1, low, high, as from `channel_curve`.
     """
     checkpoints, n_eogs = list(curve.checkpoint.unique()), sorted(curve.n_eog.unique(), reverse=True)
     for (checkpoint, n_eog), line in curve.groupby(["checkpoint", "n_eog"], sort=False):
@@ -28,6 +28,10 @@ def plot_channel_draws(curve: pd.DataFrame, ax: Axes) -> Axes:
         ax.plot(line.n_eeg + shift, line.mf1, color=colour, linestyle=style, marker="o", markersize=4, label=name)
         ax.vlines(line.n_eeg + shift, line.low, line.high, color=colour, linewidth=0.8)
     ax.set(xlabel="EEG channels", ylabel="MF1, mean over recordings", xticks=sorted(curve.n_eeg.unique()))
+    n_nights = sorted(curve.n_recordings.unique())
+    nights = f"the same {n_nights[0]} nights" if len(n_nights) == 1 else f"{n_nights[0]} to {n_nights[-1]} nights"
+    title = f"{nights} at every point; bars: 95 % interval by person"
+    ax.set_title(title, loc="left", fontsize="medium")
     ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 

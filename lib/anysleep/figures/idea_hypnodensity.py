@@ -5,9 +5,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from anysleep.figures.hypnodensity import DEPTH, plot_hypnodensity
+from anysleep.figures.hypnodensity import DEEP_FIRST, plot_hypnodensity
 from anysleep.inference import softmax
-from anysleep.stages import EPOCH_S, N_STAGES, STAGE_COLOURS, STAGES
+from anysleep.stages import EPOCH_S, STAGE_COLOURS, STAGES
 
 N_EPOCHS = 20
 ONE, FEW = slice(4, 5), slice(3, 8)
@@ -53,6 +53,7 @@ def _plot_bars(hypnodensity: np.ndarray, minutes: np.ndarray, ax: Axes) -> Axes:
 
 def _segments(probabilities: np.ndarray) -> dict[int, tuple[float, float]]:
     """Stage -> where its part of the bar begins, and its height."""
-    order = sorted(range(N_STAGES), key=DEPTH.get, reverse=True)
-    tops = np.cumsum(probabilities[order])
-    return {stage: (top - probabilities[stage], probabilities[stage]) for stage, top in zip(order, tops, strict=True)}
+    tops = np.cumsum(probabilities[list(DEEP_FIRST)])
+    return {
+        stage: (top - probabilities[stage], probabilities[stage]) for stage, top in zip(DEEP_FIRST, tops, strict=True)
+    }

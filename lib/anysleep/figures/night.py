@@ -1,8 +1,10 @@
 """One recording: the whole night as hypnogram and spectrogram, and a few seconds of all channels."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
+import matplotlib.dates as mdates
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,12 +12,14 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from scipy.signal import welch
 
-from anysleep.figures.hypnodensity import DEPTH, hours_axis, plot_hypnogram, prediction_times
-from anysleep.stages import EPOCH_S, N_STAGES, STAGE_COLOURS, STAGES, UNSCORED
+from anysleep.figures.hypnodensity import ALIGNED, plot_hypnogram, prediction_times, time_axis
+from anysleep.stages import EPOCH_S, STAGE_COLOURS, STAGES, UNSCORED
 
 SPECTROGRAM_MAX_HZ = 30
 SPACING_IQR = 6
 """Distance between two channels, in interquartile ranges."""
+POLARITY = "negative up"
+"""As electroencephalographers draw: a K-complex begins with a peak."""
 WINDOW_COLOUR = "#D55E00"
 """Vermilion of Okabe and Ito's palette, which no stage has."""
 UNSCORED_STYLE = {"facecolor": "none", "edgecolor": "0.7", "hatch": "////", "linewidth": 0}
@@ -47,10 +51,17 @@ def night_spectrogram(signal: np.ndarray, rate_hz: float) -> Spectrogram:
     return Spectrogram(hz[hz <= SPECTROGRAM_MAX_HZ], decibels)
 
 
-def plot_night(signal: np.ndarray, rate_hz: float, hypnogram: np.ndarray | None, title: str = "") -> Figure:
-    """Hypnogram (E,) over the spectrogram of one channel (T,) on the same hours."""
-    figure, (top, bottom) = plt.subplots(2, 1, figsize=(10, 4), sharex=True, layout="constrained")
-    _plot_whole_night(night_spectrogram(signal, rate_hz), hypnogram, top, bottom)
+def plot_night(
+    signal: np.ndarray,
+    rate_hz: float,
+    hypnogram: np.ndarray | None,
+    title: str = "",
+    start_time: datetime | None = None,
+) -> Figure:
+    """Hypnogram (E,) over the spectrogram of one channel (T,), on the time axis of `plot_staging`."""
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(10, 4), sharex=True, gridspec_kw=ALIGNED)
+    beside = figure.add_axes([ALIGNED["right"] + 0.01, 0.11, 0.01, 0.35])
+    _plot_whole_night(night_spectrogram(signal, rate_hz), hypnogram, top, bottom, start_time, beside)
     top.set_title(title, loc="left", fontsize="medium")
     return figure
 
@@ -64,6 +75,7 @@ def plot_overview(
     start_s: float,
     gaps_s: ArrayLike = (),
     title: str = "",
+    iqr_uv: np.ndarray | None = None,
 ) -> Figure:
     """The whole night as hypnogram and spectrogram, and below it a window of all channels.
 
@@ -85,6 +97,8 @@ def plot_overview(
         (n, 2) pauses of the recorder, start and end in s.
     title
         What is shown, in words.
+    iqr_uv
+        (C,) see `plot_signals`.
     """
     close_up_inches = 0.8 + 0.35 * len(channels)
     figure = plt.figure(figsize=(10, 4 + close_up_inches), layout="constrained")
@@ -94,9 +108,9 @@ def plot_overview(
     top.tick_params(labelbottom=False)
 
     _plot_whole_night(spectrogram, hypnogram, top, middle)
-    plot_signals(signals, rate_hz, channels, bottom, start_s)
+    plot_signals(signals, rate_hz, channels, bottom, start_s, iqr_uv)
+    bottom.set_xlabel("seconds since the start of the recording")
     _label_epochs(hypnogram, start_s, signals.shape[1] / rate_hz, bottom)
-    _draw_scale(bottom)
     for ax, unit_s in ((top, 3600), (middle, 3600), (bottom, 1)):
         _shade(np.reshape(gaps_s, (-1, 2)) / unit_s, ax, label="recorder paused", **GAP_STYLE)
     for ax in (top, middle):
@@ -108,15 +122,19 @@ def plot_overview(
     return figure
 
 
-def plot_spectrogram(spectrogram: Spectrogram, ax: Axes) -> Axes:
-    """Power in dB, a column an epoch, over hours."""
+def plot_spectrogram(
+    spectrogram: Spectrogram, ax: Axes, start_time: datetime | None = None, colour_axes: Axes | None = None
+) -> Axes:
+    """Power in dB, a column an epoch, over clock time or hours; the colour bar goes into axes of its own, if given."""
     hz, decibels = spectrogram
     known = decibels[np.isfinite(decibels)]
     lowest, highest = np.percentile(known, [5, 99]) if known.size else (None, None)
-    extent = (0, decibels.shape[1] * EPOCH_S / 3600, hz[0], hz[-1])
+    ends = prediction_times(decibels.shape[1], EPOCH_S, start_time)[[0, -1]]
+    extent = (*(ends if start_time is None else mdates.date2num(ends)), hz[0], hz[-1])
     style = {"aspect": "auto", "origin": "lower", "cmap": "viridis", "interpolation": "nearest"}
     image = ax.imshow(decibels, extent=extent, vmin=lowest, vmax=highest, **style)
-    ax.figure.colorbar(image, ax=ax, label="power (dB)", pad=0.01)
+    place = {"ax": ax, "pad": 0.01} if colour_axes is None else {"cax": colour_axes}
+    ax.figure.colorbar(image, label="power (dB)", **place)
     ax.set_ylabel("frequency (Hz)")
     return ax
 
@@ -127,31 +145,45 @@ def plot_signals(
     channels: Sequence[str],
     ax: Axes,
     start_s: float = 0,
-    spacing: float = SPACING_IQR,
+    iqr_uv: np.ndarray | None = None,
 ) -> Axes:
-    """Channels (C, T), in interquartile ranges, one above the other."""
+    """Channels (C, T), in interquartile ranges, one above the other, negative up, with a bar for their scale.
+
+    They are drawn in microvolts where `iqr_uv` (C,), how many an interquartile range has, is known for all of them.
+    """
+    known = iqr_uv is not None and np.isfinite(iqr_uv).all()
+    if known:
+        signals, bar = signals * np.reshape(iqr_uv, (-1, 1)), _round_number(SPACING_IQR * float(np.median(iqr_uv)))
+    else:
+        bar = SPACING_IQR
     seconds = start_s + np.arange(signals.shape[1]) / rate_hz
-    offsets = -spacing * np.arange(len(signals))
+    offsets = bar * np.arange(len(signals))
     ax.plot(seconds, signals.T + offsets, color="black", linewidth=0.5)
-    ax.set(yticks=offsets, yticklabels=channels, xlabel="seconds since start", ylim=(offsets[-1] - spacing, spacing))
+    ax.set(yticks=offsets, yticklabels=channels, xlabel="seconds", ylim=(offsets[-1] + bar, -bar), ylabel=POLARITY)
     ax.margins(x=0)
+    _draw_scale(bar, f"{bar:g} µV" if known else f"{bar:g} inter-\nquartile\nranges", ax)
     return ax
 
 
-def _plot_whole_night(spectrogram: Spectrogram, hypnogram: np.ndarray | None, top: Axes, bottom: Axes) -> None:
+def _plot_whole_night(
+    spectrogram: Spectrogram,
+    hypnogram: np.ndarray | None,
+    top: Axes,
+    bottom: Axes,
+    start_time: datetime | None = None,
+    colour_axes: Axes | None = None,
+) -> None:
     """Hypnogram (E,), every stage in its colour, over the spectrogram."""
-    top.set_xlim(0, spectrogram.decibels.shape[1] * EPOCH_S / 3600)
+    top.set_xlim(*prediction_times(spectrogram.decibels.shape[1], EPOCH_S, start_time)[[0, -1]])
     if hypnogram is None:
         top.text(0.5, 0.5, "no hypnogram", transform=top.transAxes, ha="center", va="center")
         top.set_yticks([])
     else:
-        times = prediction_times(len(hypnogram), EPOCH_S, None)
-        plot_hypnogram(hypnogram, times, top, color="0.5")
-        for stage in range(N_STAGES):
-            starts, ends = times[_spans(hypnogram == stage)].T
-            top.hlines(np.full(len(starts), DEPTH[stage]), starts, ends, colors=STAGE_COLOURS[stage], linewidth=4)
-        _shade(times[_spans(hypnogram == UNSCORED)], top, label="unscored", **UNSCORED_STYLE)
-    hours_axis(plot_spectrogram(spectrogram, bottom))
+        times = prediction_times(len(hypnogram), EPOCH_S, start_time)
+        plot_hypnogram(hypnogram, times, top)
+        numbers = times if start_time is None else mdates.date2num(times)
+        _shade(numbers[_spans(hypnogram == UNSCORED)], top, label="unscored", **UNSCORED_STYLE)
+    time_axis(plot_spectrogram(spectrogram, bottom, start_time, colour_axes), start_time)
 
 
 def _label_epochs(hypnogram: np.ndarray | None, start_s: float, duration_s: float, ax: Axes) -> None:
@@ -166,13 +198,19 @@ def _label_epochs(hypnogram: np.ndarray | None, start_s: float, duration_s: floa
         ax.axvline(epoch * EPOCH_S, color="0.6", linewidth=0.8, linestyle=":")
 
 
-def _draw_scale(ax: Axes) -> None:
+def _draw_scale(height: float, text: str, ax: Axes) -> None:
     """A bar right of the first channel that says how large the signals are."""
     beside = ax.get_yaxis_transform()
-    ax.plot([1.01, 1.01], [-SPACING_IQR / 2, SPACING_IQR / 2], color="black", transform=beside, clip_on=False)
-    text = f"{SPACING_IQR} inter-\nquartile\nranges"
-    # Out of the layout, so that it stands below the colour bar and not between it and its axes.
-    ax.text(1.02, 0, text, transform=beside, va="center", fontsize="small", linespacing=1, in_layout=False)
+    ax.plot([1.01, 1.01], [-height / 2, height / 2], color="black", transform=beside, clip_on=False)
+    ax.text(1.02, 0, text, transform=beside, va="center", fontsize="small", linespacing=1)
+
+
+def _round_number(value: float) -> float:
+    """The largest of 1, 2, 5, 10, 20, 50 ... that is not above a positive value."""
+    if not value > 0:
+        return 1.0
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(power * max(step for step in (1, 2, 5) if step * power <= value))
 
 
 def _spans(inside: np.ndarray) -> np.ndarray:

@@ -2,11 +2,12 @@
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
 
 from anysleep.figures.quality import VERDICT_COLOURS
 
 
-def plot_reliance(table: pd.DataFrame, ax: Axes) -> Axes:
+def plot_reliance(table: pd.DataFrame, ax: Axes, title: str = "") -> Axes:
     """Bars of the epochs that change without each channel, red where flagged, and dots of its mean attention.
 
     `table` is that of `anysleep.analysis.reliance.channel_reliance`.
@@ -15,7 +16,10 @@ def plot_reliance(table: pd.DataFrame, ax: Axes) -> Axes:
     ax.barh(table.channel, table.changed_share, color=colours, label="epochs that change without it")
     ax.plot(table.mean_attention, table.channel, "o", color="black", label="mean attention")
     ax.axvline(1 / len(table), color="black", linewidth=0.8, linestyle=":", label="equal attention")
-    ax.set(xlabel="share", xlim=(0, 1))
+    largest = table[["changed_share", "mean_attention"]].max().max()
+    ax.set(xlabel="share of epochs, share of attention", xlim=(0, min(1.15 * max(largest, 1 / len(table)), 1)))
+    ax.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
     ax.invert_yaxis()
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
+    ax.set_title(title, loc="left", fontsize="medium")
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     return ax

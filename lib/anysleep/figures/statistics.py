@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from anysleep.analysis.statistics import STATISTICS, change_from_coarsest
+from anysleep.figures.looks import seconds_axis
 
 CHANGING = {
     "TST": "total sleep time",
@@ -16,6 +17,10 @@ CHANGING = {
     "%N1": "share of N1",
 }
 """The statistics that are drawn."""
+SUBJECT = (
+    "Change from the coarsest resolution: median, and the middle half of the nights.\n"
+    "An awakening below 30 s is any run of Wake in sleep: where the predictions flicker, nobody need have woken."
+)
 COLOUR = "#0072B2"
 
 
@@ -29,6 +34,7 @@ def plot_statistics(table: pd.DataFrame) -> Figure:
         plot_statistic(table, name, ax)
     for ax in axes[1]:
         ax.set_xlabel("seconds per prediction")
+    figure.suptitle(SUBJECT, x=0.01, ha="left", fontsize="medium")
     return figure
 
 
@@ -45,10 +51,5 @@ def plot_statistic(table: pd.DataFrame, name: str, ax: Axes) -> Axes:
     level = f"median {coarsest.median():.3g} {unit} at {changes.columns.max():g} s" if len(changes) else "not defined"
     part = f", {len(changes)} of {n_nights} nights" if len(changes) < n_nights else ""
     ax.set_title(f"{CHANGING[name]}\n{level}{part}", loc="left", fontsize="medium")
-    ax.set_xscale("log", base=2)
-    ax.set_xticks(changes.columns, [f"{seconds:.2g}" for seconds in changes.columns], fontsize="small", rotation=45)
-    ax.minorticks_off()
-    ax.set_ylabel(f"change ({unit})")
-    if not ax.xaxis_inverted():
-        ax.invert_xaxis()  # from coarse to fine
+    seconds_axis(table.seconds_per_prediction, ax).set(xlabel="", ylabel=f"change ({unit})")
     return ax

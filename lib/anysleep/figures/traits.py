@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from anysleep.analysis.traits.transitions import TRIPLETS, block_borders, find_triplets
-from anysleep.stages import N3, REM, STAGE_COLOURS, STAGES, UNSCORED
+from anysleep.figures.looks import resolution_colours, seconds_axis, seconds_text
+from anysleep.stages import EPOCH_S, N3, REM, STAGE_COLOURS, STAGES, UNSCORED
 
 OURS, BASELINE, CONTROL = "#0072B2", "#666666", "#D55E00"
 COLOUR_OF = dict(enumerate(STAGE_COLOURS)) | {UNSCORED: "white"}
@@ -25,20 +26,24 @@ def plot_triplet_idea(stages: np.ndarray, hypnogram_per_epoch: np.ndarray) -> Fi
     return figure
 
 
-def plot_triplet_counts(counts: dict[int, np.ndarray], n_hours: float, ax: Axes, n_shown: int = 15) -> Axes:
-    """The commonest triplets in events an hour, a bar a resolution, from counts (blocks, 80) by resolution.
+def plot_triplet_counts(counts: dict[int, np.ndarray], n_hours: float, ax: Axes, n_shown: int = 10) -> Axes:
+    """The commonest triplets in events an hour, a dot a resolution, from counts (blocks, 80) by resolution.
 
     `n_hours` is how long these blocks last together.
     """
     per_hour = pd.DataFrame({r: blocks.sum(axis=0) for r, blocks in counts.items()}, index=TRIPLETS) / n_hours
-    shown = per_hour.loc[(per_hour / per_hour.max()).max(axis=1).nlargest(n_shown).index]
-    shown = shown.rename(index=triplet_name, columns=lambda r: f"{30 / r:.3g} s a prediction")
-    shown.plot.barh(ax=ax, width=0.8, colormap="viridis")
-    ax.set(xlabel="triplets an hour of sleep (linear up to 1, then logarithmic)", ylabel="")
-    ax.set_xscale("symlog", linthresh=1)
+    shown = per_hour.loc[(per_hour / per_hour.max()).max(axis=1).nlargest(n_shown).index].rename(index=triplet_name)
+    for r, colour in resolution_colours(counts).items():
+        some = shown[r][shown[r] > 0]
+        ax.plot(
+            some, some.index, "o", color=colour, markeredgecolor="0.3", markersize=8, label=seconds_text(EPOCH_S / r)
+        )
+    ax.set_yticks(range(len(shown)), shown.index)  # in this order, also those that a resolution lacks
+    ax.set(xlabel="triplets an hour of sleep (no dot: none)", xscale="log", ylim=(len(shown) - 0.5, -0.5))
     ax.xaxis.set_major_formatter("{x:g}")
-    ax.invert_yaxis()
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
+    ax.grid(axis="y", color="0.9")
+    ax.set_axisbelow(True)
+    ax.legend(title="s per prediction", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     return ax
 
 
@@ -49,7 +54,11 @@ def plot_trait_scores(summary: pd.DataFrame, ax: Axes) -> Axes:
     """
     rows = summary.sort_values("seconds_per_prediction")
     x = rows.seconds_per_prediction
-    ax.fill_between(x, rows.low, rows.high, color=OURS, alpha=0.15, linewidth=4, label="95 % interval by person")
+    interval = {"color": OURS, "alpha": 0.15, "label": "95 % interval by person"}
+    if len(rows) > 1:
+        ax.fill_between(x, rows.low, rows.high, linewidth=0, **interval)
+    else:
+        ax.vlines(x, rows.low, rows.high, linewidth=8, **interval)
     ax.errorbar(x, rows["mean"], rows.sd, color=OURS, marker="o", capsize=3, label="forests, mean ± sd of repetitions")
     ax.axhline(rows.baseline.iloc[0], color=BASELINE, linestyle="--", label=_baseline_name(rows.measure.iloc[0]))
     if rows.control.notna().any():
@@ -61,11 +70,8 @@ def plot_trait_scores(summary: pd.DataFrame, ax: Axes) -> Axes:
     for row in tested.itertuples():
         place = row.seconds_per_prediction, row.tested_score
         ax.annotate(f"p = {row.p:.2g}", place, (0, 8), textcoords="offset points", ha="center")
-    ax.set_xscale("log")
-    ax.set_xticks(x, [f"{seconds:.3g}" for seconds in x], rotation=45)
-    ax.minorticks_off()
-    ax.invert_xaxis()
-    ax.set(xlabel="seconds per prediction", ylabel=NAME_OF[rows.measure.iloc[0]])
+    seconds_axis(x, ax)
+    ax.set(ylabel=NAME_OF[rows.measure.iloc[0]])
     ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return ax
 

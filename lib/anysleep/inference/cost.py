@@ -21,7 +21,7 @@ from anysleep.stages import EPOCH_S
 N_EPOCHS = {"cuda": 960}
 """Epochs that are staged to measure: a night of 8 h on a GPU, 8 minutes elsewhere."""
 FEW_EPOCHS = 16
-N_TIMES = 3
+N_TIMES = 5
 PAIR = 2
 """Channels that U-Sleep reads, however many there are."""
 
@@ -57,7 +57,7 @@ def cost_table(
 def measure_pass(
     network: SleepNetwork, n_channels: int, n_epochs: int, precision: Precision = "32"
 ) -> dict[str, float]:
-    """Hours of noise that are staged, seconds of the fastest of three passes, and `peak_memory_mb`."""
+    """Hours of noise that are staged, seconds of the fastest of five passes, and `peak_memory_mb`."""
     shape = n_channels, n_epochs * network.samples_per_epoch
     noise = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
     memory_mb = peak_memory_mb(network, noise, precision)  # and warms up

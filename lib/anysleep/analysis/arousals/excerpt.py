@@ -31,7 +31,8 @@ def excerpt_tables(
     """What happens in five minutes of a night, one table each; seconds count from the start of the recording.
 
     excerpt_signals
-        second, channel, value: one EEG channel, a central one where there is one, in interquartile ranges.
+        second, channel, value, microvolts: one EEG channel, a central one where there is one, in interquartile ranges
+        and, where the archive knows how many they have (else empty), in microvolts.
     excerpt_spectrogram
         second, hz, db: power density of that channel in windows of 2 s.
     excerpt_stages
@@ -45,9 +46,11 @@ def excerpt_tables(
     """
     channel, rate_hz, signal = _signal(archive, dataset, recording, start_s)
     end_s = start_s + len(signal) / rate_hz
+    seconds = start_s + np.arange(len(signal)) / rate_hz
+    microvolts = signal * archive.iqr_uv(dataset, recording, [channel])[0]
     return {
         "excerpt_signals": pd.DataFrame(
-            {"second": start_s + np.arange(len(signal)) / rate_hz, "channel": channel, "value": signal}
+            {"second": seconds, "channel": channel, "value": signal, "microvolts": microvolts}
         ),
         "excerpt_spectrogram": _spectrogram(signal, rate_hz, start_s),
         "excerpt_stages": _stages(predictions, dataset, recording, predictions_per_epoch, start_s, end_s),

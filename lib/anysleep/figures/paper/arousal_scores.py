@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 from anysleep.analysis.arousals.events import HEADLINE_IOU
 from anysleep.analysis.paper.collected import Tables, average_trained
 from anysleep.analysis.paper.measured import MASS
+from anysleep.figures.hypnodensity import DEEP_FIRST
+from anysleep.figures.looks import Look, look_of
 from anysleep.figures.paper.style import (
     PAGE_IN,
     PUBLISHED,
-    Look,
     draw_band,
     legend_below,
-    look_of,
     note_missing,
     seconds_axis,
     with_seconds,
@@ -58,7 +58,8 @@ def draw_shares(shares: pd.DataFrame, published: pd.DataFrame, ax: Axes) -> Axes
     """A line for each stage."""
     means = average_trained(shares, ["stage", "seconds_per_prediction"], ["share", "low", "high"])
     rows = with_seconds(published[published.result == "stage_share_of_arousal_time"])
-    for stage, colour, marker in zip(STAGES, STAGE_COLOURS, MARKERS, strict=True):
+    for code, marker in zip(DEEP_FIRST[::-1], MARKERS, strict=True):
+        stage, colour = STAGES[code], STAGE_COLOURS[code]
         colour = DARKER_N1 if stage == "N1" else colour
         draw_band(ax, means[means.stage == stage], "share", Look(stage, colour, marker, "-"), stage)
         if shares.datasets.iloc[0] == MASS:

@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 
 from anysleep.analysis.paper.collected import Tables
 from anysleep.data.channels import parse_channel
-from anysleep.figures.paper.style import PAGE_IN, look_of, note_missing
+from anysleep.figures.looks import look_of
+from anysleep.figures.paper.style import PAGE_IN, note_missing
 
 TABLE = "05_predict/attention"
 HEIGHT_IN = 3.2

@@ -6,30 +6,38 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from anysleep.analysis.paper.collected import Tables, average_trained
-from anysleep.figures.paper.style import PAGE_IN, PUBLISHED, look_of, note_missing
+from anysleep.analysis.paper.measured import MANY_CHANNELS
+from anysleep.figures.looks import look_of
+from anysleep.figures.paper.style import PAGE_IN, PUBLISHED, note_missing
 
-STUDY, COMPARISON = "04_evaluate/drawn/channel_study", "04_evaluate/drawn/comparison"
+STUDY, COMPARISON, COUNTS = (f"04_evaluate/drawn/{name}" for name in ("channel_study", "comparison", "counts"))
 HEIGHT_IN = 4.2
 
 
 def plot_channel_numbers(tables: Tables, published: pd.DataFrame) -> Figure:
-    """AnySleep with and without EOG and U-Sleep's vote, published values in grey; below, p-values of two networks.
+    """AnySleep with and without EOG and U-Sleep's vote; below, p-values where two networks were compared.
 
-    Lines are means over trained networks, bars 95 % intervals by person (means of the networks' bounds).
+    Lines are means over trained networks, bars 95 % intervals by person (means of the networks' bounds). The published
+    values stand in grey beside those of the published data sets only: nights of others may be easier or harder.
     """
     if STUDY not in tables:
         return note_missing(STUDY, HEIGHT_IN)
     curve = average_trained(tables[STUDY], ["network", "n_eeg", "n_eog"], ["mf1", "low", "high"])
-    figure, (ax, below) = plt.subplots(
-        2, 1, figsize=(PAGE_IN, HEIGHT_IN), height_ratios=[3.2, 1], sharex=True, layout="constrained"
-    )
-    draw_curves(curve, published, ax)
-    write_p_values(tables.get(COMPARISON, pd.DataFrame()), below)
+    comparison, names = tables.get(COMPARISON, pd.DataFrame()), list(tables[COUNTS].dataset.unique())
+    heights = [3.2] if comparison.empty else [3.2, 1]
+    figure, axes = plt.subplots(
+        len(heights), 1, figsize=(PAGE_IN, sum(heights)), height_ratios=heights, sharex=True, squeeze=False,
+        layout="constrained",
+    )  # fmt: skip
+    ax, comparable = axes[0, 0], set(names) <= MANY_CHANNELS
+    draw_curves(curve, published if comparable else published.iloc[:0], ax)
+    if len(heights) > 1:
+        write_p_values(comparison, axes[1, 0])
     numbers = sorted(curve.n_eeg.unique())
     ax.set(ylabel="MF1, mean over recordings", xticks=numbers, xlim=(numbers[0] - 0.4, numbers[-1] + 0.4))
-    names = list(tables["04_evaluate/drawn/counts"].dataset.unique())
     ours = ", ".join(names) if len(names) <= 3 else f"{len(names)} data sets"
-    ax.set_title(f"ours: {ours}; published: 12 data sets")
+    theirs = "published: 12 data sets" if comparable else "nothing is published of these nights"
+    ax.set_title(f"ours: {ours}; {theirs}")
     ax.tick_params(labelbottom=True)
     ax.set_xlabel("EEG channels")
     return figure
@@ -59,9 +67,6 @@ def draw_curves(curve: pd.DataFrame, published: pd.DataFrame, ax: Axes) -> Axes:
 def write_p_values(comparison: pd.DataFrame, ax: Axes) -> Axes:
     """Under each number of EEG channels with an EOG channel, the difference and its two p-values."""
     ax.set_axis_off()
-    if comparison.empty:
-        ax.text(0, 0.5, "One network: no difference to test.", transform=ax.transAxes, va="center", color="0.3")
-        return ax
     pair = comparison.iloc[0]
     rows = comparison[(comparison["run"] == pair.run) & (comparison["first"] == pair["first"])]
     rows = rows[(rows.second == pair.second) & (rows.n_eog == 1)]

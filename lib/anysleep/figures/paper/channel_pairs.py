@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from anysleep.analysis.paper.collected import Tables, average_trained
 from anysleep.figures.channels import plot_pair_matrix
-from anysleep.figures.paper.style import PAGE_IN, look_of, note_missing
+from anysleep.figures.looks import look_of
+from anysleep.figures.paper.style import PAGE_IN, note_missing
 
 STUDY, COMPARISON = "04_evaluate/pairs/channel_study", "04_evaluate/pairs/comparison"
 SITES = ("EOG", "F3", "F4", "C3", "C4", "O1", "O2")
@@ -28,16 +29,15 @@ def plot_channel_pairs(tables: Tables) -> Figure:
     pairs = average_trained(tables[STUDY], ["network", "first", "second"], ["mf1"])
     comparison, networks = tables.get(COMPARISON, pd.DataFrame()), list(pairs.network.unique())
     n_rows = 1 if comparison.empty else 2
-    figure, axes = plt.subplots(
-        n_rows, max(2, len(networks)), figsize=(PAGE_IN, PANEL_IN * n_rows), squeeze=False, layout="constrained"
-    )
+    n_columns = max(n_rows, len(networks))
+    size = (min(PAGE_IN, (PANEL_IN + 0.6) * n_columns), PANEL_IN * n_rows)
+    figure, axes = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False, layout="constrained")
     limits = (pairs.mf1.min(), pairs.mf1.max())  # comparable colours
     for ax, network in zip(axes[0], networks, strict=False):
         rows = pairs[pairs.network == network].assign(checkpoint=look_of(network).name)
         plot_pair_matrix(rows, ax, sites=sites_of(rows), limits=limits)
     for ax in axes[0][len(networks) :]:
         ax.set_axis_off()
-        ax.text(0.5, 0.5, "no other network was scored", ha="center", color="0.3", transform=ax.transAxes)
     if n_rows == 2:
         draw_p_values(comparison, axes[1])
     for text in (text for ax in figure.axes for text in ax.texts):

@@ -5,7 +5,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from anysleep.figures.paper.style import NETWORKS, PAGE_IN, PUBLISHED, look_of
+from anysleep.figures.looks import NETWORKS, look_of
+from anysleep.figures.paper.style import PAGE_IN, PUBLISHED
 
 GROUPS = ("in distribution", "held out", "not published")
 ROW_IN = 0.21

@@ -1,12 +1,13 @@
-"""What the figures of a page share: sizes, colours and markers, and how published values look."""
-
-from typing import NamedTuple
+"""What the figures of a page share: sizes, and how published values look."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
+
+from anysleep.figures.looks import Look
 
 STYLE = {
     "font.size": 8,
@@ -27,23 +28,6 @@ STYLE = {
 COLUMN_IN, PAGE_IN = 3.5, 7.0
 """Widths of a figure, in inches."""
 
-
-class Look(NamedTuple):
-    """How a network is drawn and called."""
-
-    name: str
-    colour: str
-    marker: str
-    line: str
-
-
-NETWORKS = {
-    "anysleep": Look("AnySleep", "#0072B2", "o", "-"),
-    "usleep": Look("U-Sleep", "#D55E00", "s", "--"),
-    "anysleep_early_fusion": Look("early fusion", "#009E73", "^", "-."),
-    "anysleep_late_fusion": Look("late fusion", "#CC79A7", "D", ":"),
-}
-"""Okabe and Ito's palette, safe for colour-blind readers; markers and lines differ, too."""
 
 PUBLISHED = {
     "color": "0.4",
@@ -69,11 +53,6 @@ MADE_BY = {
 """Which notebook writes a table."""
 
 
-def look_of(network: str) -> Look:
-    """How to draw a network; black where it is none of the four."""
-    return NETWORKS.get(network, Look(network, "black", "x", "-"))
-
-
 def note_missing(table: str, height_in: float, width_in: float = PAGE_IN) -> Figure:
     """A figure's place, with a sentence on the run that would fill it."""
     figure, ax = plt.subplots(figsize=(width_in, height_in), layout="constrained")
@@ -86,13 +65,13 @@ def note_missing(table: str, height_in: float, width_in: float = PAGE_IN) -> Fig
 
 
 def seconds_axis(ax: Axes) -> Axes:
-    """Seconds per prediction along x, from an epoch to one sample: finer to the right."""
-    ticks = [0.01, 0.1, 1, 10, 30]
+    """Seconds per prediction along x, from the coarsest that is drawn to the finest, on the right."""
+    finest, coarsest = sorted(ax.dataLim.intervalx) if np.isfinite(ax.dataLim.intervalx).all() else (0.01, 30)
+    ticks = [tick for tick in (0.01, 0.1, 1, 10, 30) if finest / 1.3 <= tick <= coarsest * 1.3]
     ax.set_xscale("log")
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.set(
-        xlabel="seconds per prediction", xticks=ticks, xticklabels=[f"{tick:g}" for tick in ticks], xlim=(36, 0.0065)
-    )
+    ax.set(xticks=ticks, xticklabels=[f"{tick:g}" for tick in ticks], xlim=(coarsest * 1.3, finest / 1.3))
+    ax.set_xlabel("seconds per prediction")
     return ax
 
 

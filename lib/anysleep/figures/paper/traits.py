@@ -7,12 +7,12 @@ from matplotlib.figure import Figure
 
 from anysleep.analysis.paper.collected import Tables, average_trained
 from anysleep.analysis.paper.measured import DOD, TRAITS, nearest_first
+from anysleep.figures.looks import look_of
 from anysleep.figures.paper.style import (
     PAGE_IN,
     PUBLISHED,
     draw_band,
     legend_below,
-    look_of,
     note_missing,
     seconds_axis,
     with_seconds,

@@ -1,0 +1,54 @@
+"""How networks and resolutions look in every figure."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
+
+
+class Look(NamedTuple):
+    """How a network is drawn and called."""
+
+    name: str
+    colour: str
+    marker: str
+    line: str
+
+
+NETWORKS = {
+    "anysleep": Look("AnySleep", "#0072B2", "o", "-"),
+    "usleep": Look("U-Sleep", "#D55E00", "s", "--"),
+    "anysleep_early_fusion": Look("early fusion", "#009E73", "^", "-."),
+    "anysleep_late_fusion": Look("late fusion", "#CC79A7", "D", ":"),
+}
+"""Okabe and Ito's palette, safe for colour-blind readers; markers and lines differ, too."""
+
+
+def look_of(network: str) -> Look:
+    """How to draw a network; black where it is none of the four."""
+    return NETWORKS.get(network, Look(network, "black", "x", "-"))
+
+
+def resolution_colours(resolutions: Iterable[int]) -> dict[int, tuple]:
+    """A colour for each number of predictions in an epoch: light is coarse, dark is fine."""
+    ordered = sorted(set(resolutions))
+    shades = [i / max(len(ordered) - 1, 1) for i in range(len(ordered))]
+    return {r: plt.colormaps["viridis_r"](0.1 + 0.9 * shade) for r, shade in zip(ordered, shades, strict=True)}
+
+
+def seconds_text(seconds: float) -> str:
+    """Seconds per prediction, as on every axis and in every legend: three digits at most."""
+    return f"{seconds:.3g}"
+
+
+def seconds_axis(seconds: Iterable[float], ax: Axes) -> Axes:
+    """Seconds per prediction on a logarithmic axis, the coarsest on the left, each with its tick."""
+    values = sorted(set(seconds))
+    ax.set_xscale("log")
+    ax.set_xticks(values, [seconds_text(value) for value in values], rotation=45 if len(values) > 6 else 0)
+    ax.xaxis.set_minor_locator(NullLocator())
+    limits = (1.3 * values[-1], values[0] / 1.3) if values else (36, 0.0065)
+    ax.set(xlim=limits, xlabel="seconds per prediction")
+    return ax
