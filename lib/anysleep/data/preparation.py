@@ -14,6 +14,7 @@ from anysleep.data.archive import NightWriter
 from anysleep.data.channels import parse_channels, stored_name
 from anysleep.data.labels import LABEL_READERS, Scoring, arousals_scored, label_files, with_scoring
 from anysleep.data.labels.mass import mass_trim_s
+from anysleep.data.labels.scoring import refuse_unread
 from anysleep.data.preprocessing import preprocess
 from anysleep.data.quality import COLUMNS, ChannelDoctor, verdict_of_night
 from anysleep.data.readers import read_signals
@@ -120,6 +121,7 @@ def prepare_night(job: NightJob, source: str, path: Path) -> NightFacts:
     recording = job.recording(source)
     with noted() as notes:
         recorded = read_signals(job.file)
+        refuse_unread(recorded.unread)  # also where no labels are read: an arousal would be missing
         labelled, scoring = label(trim(recorded, job.recipe, recording), job)
         night = cut_to_sleep(labelled, job.recipe.minutes_around_sleep)
         if night.n_epochs == 0:

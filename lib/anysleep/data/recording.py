@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from functools import partial
 from math import ceil
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,15 @@ class Signals(Sequence[np.ndarray]):
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return (load() for load in self._loaders)
+
+
+class Unread(NamedTuple):
+    """An annotation that breaks the rules of its format."""
+
+    place: str
+    """Where in the file it stands."""
+    texts: tuple[str, ...] | None
+    """What it is about, nothing for mere blanks; None where that cannot be told."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,8 @@ class Recording:
     """Every file the samples lie in, or that says how to read them; the one that was asked for is the first."""
     types: tuple[str, ...] = ()
     """What the file says each channel is, '' for nothing; empty where its format has no types."""
+    unread: tuple[Unread, ...] = ()
+    """What cannot be read, and so is missing among the annotations."""
     synthetic: bool = False
     """True where the file says that it was simulated by `anysleep.data.synthetic`."""
 

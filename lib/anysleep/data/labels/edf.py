@@ -21,7 +21,8 @@ def read_edf_scoring(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoc
     except (FileNotFoundError, ValueError) as error:
         raise bad_labels(path, str(error)) from error
     scoring = scoring_of_annotations(night.annotations, codes)
-    return replace(scoring, start_time=night.start_time, clock_unread=night.start_time is None)
+    clock = {"start_time": night.start_time, "clock_unread": night.start_time is None}
+    return replace(scoring, unread=night.unread, **clock)
 
 
 def sleep_edf_scoring_beside(path: Path) -> Path | None:

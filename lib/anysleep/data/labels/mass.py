@@ -36,7 +36,8 @@ def read_mass(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: fl
             raise BadRecording("label_time", f"{path.name} and {beside.name} need clock times to be set side by side")
         later_s = 0.0 if more.clock_unread else seconds_between(scoring.start_time, more.start_time)
         events = pd.concat([scoring.events, more.events.assign(onset_s=more.events.onset_s + later_s)])
-        scoring = replace(scoring, events=events.sort_values("onset_s", ignore_index=True, kind="stable"))
+        events = events.sort_values("onset_s", ignore_index=True, kind="stable")
+        scoring = replace(scoring, events=events, unread=scoring.unread + more.unread)
     return replace(scoring, events=_named(scoring.events))
 
 

@@ -10,6 +10,7 @@ from defusedxml.ElementTree import fromstring
 from anysleep.data.labels.hypnogram import STANDARD_CODES
 from anysleep.data.labels.scoring import Scoring
 from anysleep.data.labels.text import bad_labels, read_lines, seconds
+from anysleep.data.reasons import BadRecording
 from anysleep.data.recording import annotation_table
 from anysleep.stages import EPOCH_S
 
@@ -33,9 +34,9 @@ def read_nsrr(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: fl
             path, f"there are no PSGAnnotation/ScoredEvents in <{root.tag}>; is there a '...-nsrr.xml' of it?"
         )
     stages, others = [], []
-    for event in events:
+    for number, event in enumerate(events, start=1):
         kind, concept = _text(event, "EventType"), _text(event, "EventConcept")
-        timed = _seconds(event, "Start", path), _seconds(event, "Duration", path)
+        timed = [_seconds(event, tag, f"{path.name}: ScoredEvent {number}") for tag in ("Start", "Duration")]
         if kind.startswith("Stages"):
             stages.append((*timed, concept))
         else:
@@ -49,13 +50,14 @@ def _event_name(kind: str, concept: str) -> str:
     return f"arousal: {name}" if kind.startswith("Arousals") and "arousal" not in name.lower() else name
 
 
-def _seconds(event: Element, tag: str, path: Path) -> float:
+def _seconds(event: Element, tag: str, where: str) -> float:
     text = _text(event, tag)
     try:
         return seconds(text) if text or tag == "Start" else np.nan
     except ValueError:
         concept = _text(event, "EventConcept")
-        raise bad_labels(path, f"{tag} of an event {concept!r} is {text!r}; expected seconds") from None
+        message = f"{where}: {tag} of an event {concept!r} is {text!r}; expected seconds"
+        raise BadRecording("label_file", message) from None
 
 
 def _text(event: Element, tag: str) -> str:

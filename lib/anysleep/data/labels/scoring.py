@@ -21,7 +21,7 @@ from anysleep.data.labels.hypnogram import (
     quoted,
 )
 from anysleep.data.reasons import BadRecording, RecordingWarning
-from anysleep.data.recording import ANNOTATION_COLUMNS, ANONYMOUS, Recording, annotation_table
+from anysleep.data.recording import ANNOTATION_COLUMNS, ANONYMOUS, Recording, Unread, annotation_table
 from anysleep.data.timebase import LONGEST_S, epochs_in
 from anysleep.stages import EPOCH_S, UNSCORED
 
@@ -67,6 +67,8 @@ class Scoring:
     """Columns onset_s, duration_s (NaN: until the next), description (the label as written), by onset."""
     events: pd.DataFrame = field(default_factory=lambda: annotation_table([]))
     """Anything else, in the same columns; arousals carry the word 'arousal' in their description."""
+    unread: tuple[Unread, ...] = ()
+    """What cannot be read and so is missing above."""
     start_time: datetime | None = None
     """Clock time of second 0; None where the labels count from the first sample of the signals, or `clock_unread`."""
     clock_unread: bool = False
@@ -105,6 +107,30 @@ def scoring_of_annotations(annotations: pd.DataFrame, codes: Mapping[str, int] =
         standard &= False
     is_stage |= standard
     return Scoring(annotations[is_stage].reset_index(drop=True), annotations[~is_stage].reset_index(drop=True))
+
+
+def refuse_unread(unread: Sequence[Unread]) -> None:
+    """BadRecording that names the first place, where there is one: what is missing may be a stage or an arousal."""
+    if unread:
+        raise BadRecording("damaged", said_unread(unread))
+
+
+def said_unread(unread: Sequence[Unread]) -> str:
+    """How many annotations cannot be read, and where the first one is."""
+    return f"{len(unread)} annotations cannot be read, the first in {unread[0].place}"
+
+
+def without_unread(night: Recording, scoring: Scoring | None) -> tuple[Recording, Scoring | None]:
+    """Both as if there were nothing that cannot be read, which is said. BadRecording where a stage may be among it."""
+    unread = night.unread + (scoring.unread if scoring else ())
+    if unread:
+        warnings.warn(f"{said_unread(unread)}: left out", RecordingWarning, stacklevel=3)
+    texts = [one.texts for one in (scoring or night).unread]
+    named = annotation_table([(0, 0, text) for several in texts for text in several or ()])
+    is_stage = known_codes(named, STANDARD_NAMES).notna() | plain(named).str.startswith("sleep stage")
+    if None in texts or is_stage.any():
+        raise BadRecording("damaged", f"{said_unread(unread)}, and a stage may be among them")
+    return replace(night, unread=()), scoring and replace(scoring, unread=())
 
 
 def _inside(annotations: pd.DataFrame, stages: pd.DataFrame) -> np.ndarray:
@@ -158,9 +184,10 @@ def with_scoring(
     Raises
     ------
     BadRecording
-        A label that is not in `codes`, two at the same time, a clock that cannot be read, scored time before the first
-        sample, or lengths that differ without a rule; the message gives both.
+        An annotation that cannot be read, a label that nobody knows, two at the same time, a clock that cannot be read,
+        scored time before the first sample, or lengths that differ without a rule; the message gives both.
     """
+    refuse_unread(night.unread + (scoring.unread if scoring else ()))
     if scoring is None:
         night, scoring = _own(night, codes, length)
     if length == "lights":

@@ -16,6 +16,7 @@ import numpy as np
 
 from anysleep.data.labels import LengthRule, StartRule, with_scoring
 from anysleep.data.labels.edf import read_edf_scoring, sleep_edf_scoring_beside
+from anysleep.data.labels.scoring import without_unread
 from anysleep.data.readers.bids import with_bids_types
 from anysleep.data.readers.dod import read_dod
 from anysleep.data.readers.edf import read_edf
@@ -94,7 +95,7 @@ def read_recording(
         their names (`SC4001E0-PSG.edf`, `SC4001EC-Hypnogram.edf`). Other label formats: see the recipes.
     labels
         `strict`: stages that cannot be read or aligned stop the reading. `lenient`: they are left out with a warning,
-        for staging, which needs none.
+        for staging, which needs none; so is an event that cannot be read.
     length
         What happens where labels and signals differ in length.
     start
@@ -115,6 +116,8 @@ def read_recording(
         try:
             scoring_path = scoring_path or sleep_edf_scoring_beside(path)
             scoring = read_edf_scoring(scoring_path) if scoring_path else None
+            if labels == "lenient":
+                night, scoring = without_unread(night, scoring)
             return with_scoring(night, scoring, length=length, start=start)
         except ValueError as error:
             if labels == "strict":

@@ -41,7 +41,7 @@ def read_edf(path: Path) -> Recording:
     offsets = np.cumsum([0, *(signal.samples * header.sample_bytes for signal in header.signals)])
     data = _Data(path, header, _n_records(path, header, int(offsets[-1])), offsets)
     texts = [_bytes(data, i) for i, signal in enumerate(header.signals) if signal.holds_annotations]
-    onsets_s, annotations = parse_annotations(texts)
+    onsets_s, annotations, unread = parse_annotations(texts)
     first_s = float(onsets_s[0]) if len(onsets_s) else 0.0  # a fraction of a second after the header's start time
     if not abs(first_s) < LONGEST_S:
         raise BadRecording("time_base", f"the first data record begins {first_s:g} s after the start of the file")
@@ -58,6 +58,7 @@ def read_edf(path: Path) -> Recording:
         duration_s=duration_s,
         annotations=annotation_table([(onset - first_s, duration, text) for onset, duration, text in annotations]),
         start_time=header.start_time and header.start_time + timedelta(seconds=first_s),
+        unread=tuple(unread),
         gaps_s=runs.gaps_s,
         synthetic="anysleep-synthetic" in header.recording_id,
     )

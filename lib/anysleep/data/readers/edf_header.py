@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from anysleep.data.reasons import BadRecording, RecordingWarning
-from anysleep.data.recording import ANONYMOUS
+from anysleep.data.recording import ANONYMOUS, Unread
 
 FIXED_BYTES = 256
 STILL_WRITING = -1
@@ -76,25 +76,40 @@ def read_header(path: Path) -> Header:
             raise BadRecording("damaged", f"not a whole EDF or BDF file: {error}") from error
 
 
-def parse_annotations(records: Sequence[np.ndarray]) -> tuple[np.ndarray, list[Annotation]]:
-    """When each data record begins, in s, and every annotation.
+def parse_annotations(records: Sequence[np.ndarray]) -> tuple[np.ndarray, list[Annotation], list[Unread]]:
+    """When each data record begins, in s, every annotation, and what cannot be read.
 
     `records` holds the bytes of each annotation signal, uint8 (records, bytes a record). No signal, no times.
+    BadRecording where a record does not say when it begins.
     """
-    onsets_s, annotations = [], []
+    onsets_s, annotations, unread = [], [], []
     for number, signal in enumerate(records):
-        raw, width = signal.tobytes(), signal.shape[1]
-        for start in range(0, len(raw), max(width, 1)):
-            lists = [TIMED_LIST.match(part) for part in raw[start : start + width].split(b"\x00") if part]
-            if None in lists or not (lists or number):
-                raise BadRecording("damaged", f"data record {len(onsets_s)} holds annotations that cannot be read")
+        raw, width = signal.tobytes(), max(signal.shape[1], 1)
+        for record, start in enumerate(range(0, len(raw), width)):
+            parts = list(re.finditer(rb"[^\x00]+", raw[start : start + width]))
+            lists = [TIMED_LIST.match(part[0]) for part in parts]
             if number == 0:  # the first list of each record says when the record begins
+                if not lists or lists[0] is None:
+                    raise BadRecording("damaged", f"data record {record} begins with annotations that cannot be read")
                 onsets_s.append(float(lists[0][1]))
-            for found in lists:
-                duration_s = float(found[2]) if found[2] else np.nan
-                texts = [_text(text) for text in found[3].split(b"\x14") if text]
-                annotations += [(float(found[1]), duration_s, text) for text in texts]
-    return np.array(onsets_s), annotations
+            for part, found in zip(parts, lists, strict=True):
+                if found is None:
+                    place = f"data record {record}, byte {part.start()} of its annotations"
+                    unread.append(Unread(place, _said(part[0])))
+                else:
+                    duration_s = float(found[2]) if found[2] else np.nan
+                    annotations += [(float(found[1]), duration_s, text) for text in _texts(found[3])]
+    return np.array(onsets_s), annotations, unread
+
+
+def _texts(raw: bytes) -> list[str]:
+    return [text for text in map(_text, raw.split(b"\x14")) if text.strip()]
+
+
+def _said(part: bytes) -> tuple[str, ...] | None:
+    """The texts of a list whose times cannot be read; None where even they cannot be told from the times."""
+    times, mark, texts = part.partition(b"\x14")
+    return tuple(_texts(texts)) if mark or not times.strip() else None
 
 
 def _parse(fixed: bytes, rest: bytes) -> Header:
