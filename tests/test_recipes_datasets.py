@@ -11,8 +11,10 @@ from dataset_nights import NIGHTS, RECIPES, night_samples
 
 from anysleep.data.archive import Archive
 from anysleep.data.cohort import prepare_archive
+from anysleep.data.preparation import wanted_channels
 from anysleep.data.preprocessing import preprocess
-from anysleep.data.recipes import fill_in, names_of, read_recipe
+from anysleep.data.recipes import Folder, Participants, fill_in, names_of, read_participants, read_recipe
+from anysleep.data.recording import Recording
 
 
 @pytest.fixture(scope="module", params=list(NIGHTS))
@@ -147,6 +149,76 @@ def test_the_file_of_every_published_id_gets_that_id_and_the_same_person(publish
         for id in ids:
             first, _, last = id.partition("_")
             file = FILES[dataset].format(id=id, first=first, last=last)
+            file = file.replace("chat-nonrandomized", "chat-baseline-nonrandomized")
             names = names_of(recipe, PurePosixPath(f"{file}.edf"))
             assert fill_in(recipe.recording, names, "recording") == id
             assert names.get("person", id) == re.fullmatch(recipe.archive_subject, id)[1]
+
+
+HEADERS = {
+    "mros": ("C3-A2 C4-A1 LOC ROC ECG L", {"C3-M2": "C3-A2", "C4-M1": "C4-A1", "E1-M2": "LOC", "E2-M1": "ROC"}),
+    "chat": ("C3 m2 M1 C4 E1 E2", {"C3-M2": "C3 - m2", "C4-M1": "C4 - M1", "E1-M2": "E1 - m2", "F3-M2": "F3-M2"}),
+    "hpap": ("C3 C4 A1 A2 E-1 E-2", {"C3-M2": "C3 - A2", "E1-M2": "E-1 - A2", "E1": "E-1", "E2": "E-2"}),
+    "shhs": ("EEG EEG_(sec) EOG(L) EOG(R)", {"C4-A1": "EEG", "C3-A2": "EEG_(sec)", "EOG(L)-PG1": "EOG(L)"}),
+    "isruc-sg1": ("F3 C3 O1 F4 C4 O2 LOC ROC", {"F3-M2": "F3", "O2-M1": "O2", "E1-M2": "LOC", "E2-M1": "ROC"}),
+    "isruc-sg3": ("F3/A2 c3-a2 E1_M2", {"F3-M2": "F3/A2", "C3-M2": "c3-a2", "E1-M2": "E1_M2"}),
+    "cfs": ("C3 C4 M1 M2 LOC ROC", {"C3-A2": "C3 - M2", "LOC-A2": "LOC - M2", "ROC-A1": "ROC - M1"}),
+    "sof": ("C3-A2 C4-A1 LOC-A2 ROC-A1", {"C3-A2": "C3-A2", "LOC-A2": "LOC-A2"}),
+    "svuh": ("Lefteye RightEye C3A2 C4A1", {"C3-A2": "C3A2", "EOG(L)": "Lefteye"}),
+    "mesa": ("EEG1 EEG2 EEG3 EOG-L EOG-R", {"Fz-Cz": "EEG1", "C4-M1": "EEG3", "E1-FPz": "EOG-L"}),
+}
+"""Channels as real files have them (`_(` for a blank before a bracket), and what is made of them."""
+
+
+@pytest.mark.parametrize("dataset", list(HEADERS))
+def test_every_stored_channel_is_found_in_the_spellings_of_real_files(dataset):
+    present, expected = HEADERS[dataset]
+    present = [name.replace("_(", " (") for name in present.split()]
+    sources = read_recipe(RECIPES / f"{dataset}.yaml").channels.sources(present)
+    assert {name: sources[name] for name in expected} == {n: s.replace("_(", " (") for n, s in expected.items()}
+
+
+def test_a_spelling_that_two_channels_have_is_nobody_s():
+    channels = read_recipe(RECIPES / "mesa.yaml").channels
+    assert channels.sources(["eeg-1", "EEG 1"])["Fz-Cz"] == "EEG1"  # not there: which is meant is not clear
+    assert channels.sources(["eeg-1", "EEG1"])["Fz-Cz"] == "EEG1"
+
+
+def test_an_electrode_alone_is_stored_for_a_derivation_only_with_a_note():
+    night = Recording(("C3-A2", "LOC"), [], (1.0, 1.0), ("uV", "uV"), 0.0)
+    with pytest.warns(UserWarning, match=r"as recorded, whatever their reference is: E1-M2 \(LOC\)$"):
+        eeg, eog = wanted_channels(night, read_recipe(RECIPES / "mros.yaml"))
+    assert eeg["C3-M2"] == "C3-A2" and eog["E1-M2"] == "LOC"
+
+
+def isruc_table(folder, subgroup, rows):
+    lines = [
+        ["ISRUC-SLEEP", *[None] * 3],
+        ["Details", *[None] * 3],
+        [None] * 4,
+        ["Subject", "Age", "Sex", "Diagnosis"],
+        *rows,
+    ]
+    pd.DataFrame(lines).to_excel(folder / f"Details_subgroup_{subgroup}_Submission.xlsx", index=False, header=False)
+
+
+def test_the_tables_of_isruc_are_read_as_published(tmp_path):
+    isruc_table(tmp_path, "I", [[1, 64, "M", "OSA"], [2, "?", "F", None], [10, 31, "F", "x"]])
+    isruc_table(tmp_path, "II", [["1_Rec.1", 50, "M", "a"], ["1_Rec.2", None, None, "b"], ["2_Rec.1", 33, "F", "c"]])
+    with pytest.warns(UserWarning, match=r"1 ages are no numbers and count as unknown, such as '\?'"):
+        first = read_participants(read_recipe(RECIPES / "isruc-sg1.yaml").participants, Folder(tmp_path))
+    assert first.fillna(-1).to_numpy().tolist() == [["1", 64.0, "M"], ["2", -1, "F"], ["10", 31.0, "F"]]
+    second = read_participants(read_recipe(RECIPES / "isruc-sg2.yaml").participants, Folder(tmp_path))
+    assert second.to_numpy().tolist() == [["1", 50.0, "M"], ["2", 33.0, "F"]]
+
+
+def test_rows_of_one_person_must_agree_and_a_legend_is_left_out_with_a_count(tmp_path):
+    recipe = read_recipe(RECIPES / "isruc-sg2.yaml").participants
+    isruc_table(tmp_path, "II", [["1_Rec.1", 50, "M", "a"], ["1_Rec.2", 51, None, "b"], ["M: male", None, None, None]])
+    with (
+        pytest.warns(UserWarning, match="1 rows do not match"),
+        pytest.raises(ValueError, match="several rows for 1"),
+    ):
+        read_participants(recipe, Folder(tmp_path))
+    with pytest.raises(ValueError, match=r"key_pattern .* has no group"):
+        Participants(file="a.csv", key_pattern=r"\d+", columns={"key": "id"})

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from anysleep.data.archive import NightWriter
-from anysleep.data.channels import parse_channels, stored_name
+from anysleep.data.channels import parse_channel, parse_channels, stored_name
 from anysleep.data.labels import LABEL_READERS, Scoring, arousals_scored, label_files, with_scoring
 from anysleep.data.labels.mass import mass_trim_s
 from anysleep.data.labels.scoring import refuse_unread
@@ -210,6 +210,9 @@ def wanted_channels(night: Recording, recipe: Recipe) -> tuple[dict[str, str], d
     """EEG and EOG to store: name in the archive -> name or difference in the file."""
     if recipe.channels != "by_name":
         sources = recipe.channels.sources(night.channels)
+        alone = [f"{name} ({source})" for name, source in sources.items() if _lacks_reference(name, source, night)]
+        if alone:
+            warnings.warn(f"as recorded, whatever their reference is: {', '.join(alone)}", stacklevel=2)
         return {name: sources[name] for name in recipe.channels.eeg}, {n: sources[n] for n in recipe.channels.eog}
     names = [stored_name(channel) for channel in night.channels]
     by_type: dict[str, dict[str, str]] = {"EEG": {}, "EOG": {}, "unknown": {}}
@@ -225,6 +228,12 @@ def wanted_channels(night: Recording, recipe: Recipe) -> tuple[dict[str, str], d
             stacklevel=2,
         )
     return by_type["EEG"], by_type["EOG"]
+
+
+def _lacks_reference(name: str, source: str, night: Recording) -> bool:
+    """Whether a derivation is to be made of one electrode alone."""
+    there, electrode = source in night.channels, parse_channel(source)
+    return there and "-" in name and electrode.site is not None and electrode.reference is None and source != name
 
 
 def _write_channels(

@@ -48,16 +48,21 @@ Pattern = Annotated[str, AfterValidator(_check_pattern)]
 
 
 class Channels(Strict):
-    """Stored name -> what the file calls it, or the difference of two (`C3 - M2`); of several, the first there is."""
+    """Stored name -> what the file calls it, or the difference of two (`C3 - M2`); of several, the first there is.
+
+    Of names only letters and digits count, whatever their case, where exactly one channel has them: `EEG(sec)` is also
+    `EEG sec`, and `E1-M2` `E-1/m2`.
+    """
 
     eeg: dict[str, str | list[str]] = Field(description="EEG channels to store, in this order.")
     eog: dict[str, str | list[str]] = Field(default={}, description="EOG channels to store, in this order.")
 
     def sources(self, present: Sequence[str]) -> dict[str, str]:
-        """Stored name -> the expression for a recording with these channels; the first where none is there."""
+        """Stored name -> the expression in the spelling of these channels; the first as it is where none is there."""
         options = {name: [o] if isinstance(o, str) else o for name, o in (self.eeg | self.eog).items()}
         return {
-            name: next((o for o in several if can_be_had(o, present)), several[0]) for name, several in options.items()
+            name: next(filter(None, (_respelt(o, present) for o in several)), several[0])
+            for name, several in options.items()
         }
 
 
@@ -256,10 +261,10 @@ def read_participants(recipe: Participants, folder: Folder) -> pd.DataFrame | No
         warnings.warn(f"{absent}: ages and sexes are unknown", stacklevel=2)
         return None
     table = _our_columns(read_table(path, recipe.header_row), recipe.columns, path)
+    if "age" in table:
+        table = table.assign(age=numeric_ages(table.age, path.name))
     if recipe.key_pattern:
         table = _rows_of_keys(table, recipe.key_pattern, path)
-    if "age" in table:
-        table["age"] = numeric_ages(table.age, path.name)
     twice = table.key[table.key.duplicated()].unique()
     if len(twice):
         raise ValueError(f"{path.name} has several rows for {', '.join(map(str, twice[:5]))}")
@@ -331,3 +336,22 @@ def _filled(template: str, names: Mapping[str, str], field: str) -> str:
 def can_be_had(expression: str, present: Sequence[str]) -> bool:
     """Whether a recording with these channels has what a recipe calls `C4` or `C3 - M2`."""
     return expression in present or all(name.strip() in present for name in expression.split(" - ", 1))
+
+
+def _respelt(expression: str, present: Sequence[str]) -> str | None:
+    """The expression as a recording with these channels spells it; None where it cannot be had."""
+    names = [expression] if expression in present else expression.split(" - ", 1)
+    spelt = [_spelling(name.strip(), present) for name in names]
+    return None if None in spelt else " - ".join(spelt)
+
+
+def _spelling(name: str, present: Sequence[str]) -> str | None:
+    """The channel of this name, or the only one with its letters and digits."""
+    if name in present:
+        return name
+    alike = [channel for channel in present if _letters(channel) == _letters(name)]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
