@@ -54,7 +54,7 @@ def stage_recording(
     resolutions
         Predictions per epoch; each must divide the samples of an epoch.
     precision
-        Of what flows through the network. bfloat16 is faster on GPUs, and on CPUs that have units for it.
+        Of what flows through the network. docs/benchmarks.md says where bfloat16 is faster.
 
     Raises
     ------

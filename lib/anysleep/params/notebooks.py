@@ -159,7 +159,7 @@ class Evaluate(Parameters):
     vote: Literal["majority", "mean"] = Field(description="How pairs of U-Sleep decide: votes, or mean probability.")
     n_bootstrap: int = Field(description="How often persons are drawn for an interval.", ge=1)
     cost_channels: list[Positive] = Field(description="Numbers of channels to measure the cost of; empty for none.")
-    precision: Precision = Field(description="32, or bf16: faster on GPUs, and on CPUs with units for it.")
+    precision: Precision = Field(description="32, or bf16; docs/benchmarks.md says where that is faster.")
     device: Device = Field(description="Where to compute; auto means CUDA, else MPS, else CPU.")
     seed: int = Field(description="Seed of drawn channels, tied votes and intervals.", ge=0)
 
@@ -189,7 +189,7 @@ class Predict(Parameters):
     predictions_per_epoch: list[int] = Field(description="Resolutions to write, in predictions in 30 s.", min_length=1)
     write_logits: bool = Field(description="Also write the logits (74 MB a night at 3840).")
     leave_one_out: bool = Field(description="Also stage without each channel in turn: does one carry the night?")
-    precision: Precision = Field(description="32, or bf16: faster on GPUs, and on CPUs with units for it.")
+    precision: Precision = Field(description="32, or bf16; docs/benchmarks.md says where that is faster.")
     device: Device = Field(description="Where to compute; auto means CUDA, else MPS, else CPU.")
     n_devices: int = Field(description="GPUs that share the nights, each with a process of its own.", ge=1)
 
@@ -285,7 +285,7 @@ class StageOneNight(Parameters):
     name_by_file: bool = Field(description="Call results after the file, whose name may tell who the patient is.")
     checkpoint: ProjectPath = Field(description="The checkpoint of 03_train, or a released one.")
     predictions_per_epoch: int = Field(description="Resolution, in predictions in 30 s.", ge=1)
-    precision: Precision = Field(description="32, or bf16: faster on GPUs, and on CPUs with units for it.")
+    precision: Precision = Field(description="32, or bf16; docs/benchmarks.md says where that is faster.")
     device: Device = Field(description="Where to compute; auto means CUDA, else MPS, else CPU.")
 
 
