@@ -13,14 +13,35 @@ The profile paper evaluates the released weights on the published split, data/us
 
 import os
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
-import yaml
+from snakemake.cli import parse_config
 
-PROFILE = config.get("profile", "demo")
+from anysleep.files import project_path, short_path
+from anysleep.params import NOTEBOOKS, ParameterError, checked_parameters
+
+
+def is_of_notebook(file):
+    """Whether a parameter file is of a notebook; data sets and searches have files in params/, too."""
+    return file.stem.split(".")[0] in NOTEBOOKS
+
+
+def profile_named(given):
+    """The folder of params/ that `--config profile=` means; snakemake has made a number of 2024_01 by now."""
+    there = sorted(path.name for path in Path("params").iterdir() if any(map(is_of_notebook, path.glob("*.yaml"))))
+    means = [name for name in there if repr(parse_config([f"profile={name}"])["profile"]) == repr(given)]
+    if len(means) != 1:
+        hint = f"which of {', '.join(means)} is meant is not clear; rename one" if means else f"there are {', '.join(there)}"
+        sys.exit(f"profile is {given!r}, but a profile is a folder in params/; {hint}")
+    if set("{}\n") & set(means[0]):
+        sys.exit(f"profile is {given!r}; braces in the name of the folder mean something else here, rename it")
+    return means[0]
+
+
+PROFILE = profile_named(config.get("profile", "demo"))
 OUT = f"outputs/{PROFILE}"
-TRAINED = ("checkpoint.pth", "split.yaml", "result.json")
 LIBRARY = sorted(str(path) for path in Path("lib/anysleep").rglob("*.py"))
 
 NETWORKS = {"anysleep": "", "usleep": ".usleep", "anysleep-early-fusion": ".early_fusion", "anysleep-late-fusion": ".late_fusion"}
@@ -42,7 +63,7 @@ KNOWN = {
 """Notebook -> variants that belong to the graph where the profile has their files."""
 WEIGHTS = config.get("weights", "released")
 if WEIGHTS not in ("released", "trained"):
-    raise ValueError(f"weights is {WEIGHTS!r}; choose released or trained")
+    sys.exit(f"weights is {WEIGHTS!r}; choose released or trained")
 RUNS = KNOWN.keys() - ({"03_train"} if PROFILE == "paper" and WEIGHTS == "released" else set())
 """Notebooks to run: with the released weights nothing is trained."""
 ALONE = ("02_inspect", "06_arousals", "08_figures")
@@ -55,23 +76,41 @@ def files(notebook, variant=""):
     return [f"params/{PROFILE}/{notebook}{part}.yaml" for part in parts]
 
 
-def settings(notebook, variant=""):
-    """The merged parameters of a run."""
-    merged = {}
-    for file in files(notebook, variant):
-        with open(file) as content:
-            merged |= yaml.safe_load(content)
-    return merged
-
-
 def variants(notebook):
     """The variants of which the profile has all files."""
     return [variant for variant in KNOWN[notebook] if all(map(os.path.exists, files(notebook, variant)))]
 
 
+def settings(notebook, variant):
+    """The parameters of a run, checked before anything starts."""
+    try:
+        params, _ = checked_parameters(notebook, [Path(file) for file in files(notebook, variant)], {})
+    except (ParameterError, OSError) as error:
+        sys.exit(f"params/{PROFILE}, {notebook}{variant}: {error}")
+    if params.run_dir != project_path(f"{OUT}/{notebook}{variant}"):
+        sys.exit(f"{notebook}{variant}: run_dir is {short_path(params.run_dir)}, not {OUT}/{notebook}{variant}")
+    return params.plain()
+
+
+SETTINGS = {(notebook, variant): settings(notebook, variant) for notebook in RUNS for variant in variants(notebook)}
+"""Every run of the graph -> its parameters."""
+KEPT = {"01_prepare": ["archive.h5"], "03_train": ["checkpoint.pth", "split.yaml"]}
+"""Notebook -> what others read of it. Snakemake deletes an output before it runs the rule again, and where that fails; so
+it knows of every run the small result.json only, and a run replaces its other files when the new ones are whole."""
+
+
+def is_whole(notebook, variant):
+    """Whether nothing of a run that others read was deleted by hand."""
+    return all(Path(OUT, f"{notebook}{variant}", name).exists() for name in KEPT.get(notebook, []))
+
+
+for lost in [Path(OUT, f"{run[0]}{run[1]}") for run in SETTINGS if not is_whole(*run)]:
+    (lost / "result.json").unlink(missing_ok=True)  # so the run is to be done again
+
+
 def results(notebooks):
     """The last file of every run of these notebooks."""
-    return [f"{OUT}/{notebook}{variant}/result.json" for notebook in notebooks for variant in variants(notebook)]
+    return [f"{OUT}/{notebook}{variant}/result.json" for notebook, variant in SETTINGS if notebook in notebooks]
 
 
 def sources(notebook, variant=""):
@@ -85,21 +124,24 @@ def sources(notebook, variant=""):
 
 
 def earlier(notebook, variant=""):
-    """What a run reads of other runs: every file of this profile that its parameters name."""
+    """What a run reads of this profile: the results of other runs, and weights."""
     if notebook == "08_figures":
         return results(RUNS - {"08_figures", "02_inspect", "stage_one_night"})
-    given = settings(notebook, variant)
+    given = SETTINGS[notebook, variant]
     nested = [value for group in given.values() if isinstance(group, dict) for value in group.values()]
     listed = [value for values in given.values() if isinstance(values, list) for value in values]
-    named = [str(value) for value in (*given.values(), *nested, *listed)]
-    folders = [f"{given['predictions']}/result.json"] if given.get("predictions") else []
-    return [name for name in named if name.startswith(OUT) and name.endswith((".h5", ".pth", ".yaml"))] + folders
+    named = [Path(value) for value in (*given.values(), *nested, *listed) if str(value).startswith(f"{OUT}/")]
+    made = {Path(OUT, f"{made_by}{of}"): f"{OUT}/{made_by}{of}/result.json" for made_by, of in SETTINGS}
+    results_of = [made[folder] for path in named for folder in (path, path.parent) if folder in made]
+    others = [str(path) for path in named if path.parent not in made and path.suffix in (".h5", ".pth", ".yaml")]
+    return [result for result in results_of if result != f"{OUT}/{notebook}{variant}/result.json"] + others
 
 
 def run(notebook, variant=""):
     """The command that validates the parameters and runs the notebook into its folder."""
     replace_shell = "" if os.name == "nt" else "exec "  # so that a signal reaches the run itself
-    return f"{replace_shell}{shlex.quote(sys.executable)} -m anysleep.runs {notebook} {' '.join(files(notebook, variant))}"
+    words = [sys.executable, "-m", "anysleep.runs", notebook, *files(notebook, variant), "--end-with-parent"]
+    return replace_shell + shlex.join(words)
 
 
 def weights(wildcards):
@@ -107,7 +149,7 @@ def weights(wildcards):
     if WEIGHTS == "released":
         return []
     network, number = wildcards.name.rsplit("-run", 1)
-    return f"{OUT}/03_train{NETWORKS[network]}{SEEDS[int(number) - 1]}/checkpoint.pth"
+    return f"{OUT}/03_train{NETWORKS[network]}{SEEDS[int(number) - 1]}/result.json"
 
 
 def runs_of(wildcards):
@@ -122,22 +164,22 @@ wildcard_constraints:
 
 rule all:
     input:
-        f"{OUT}/01_prepare/archive.h5",
         results(RUNS),
 
 
 rule prepare:
     input:
         sources("01_prepare"),
-        lambda wildcards: list(settings("01_prepare")["datasets"]),  # the recipes
+        list(SETTINGS.get(("01_prepare", ""), {"datasets": []})["datasets"]),  # the recipes
     output:
-        archive=f"{OUT}/01_prepare/archive.h5",
-        result=f"{OUT}/01_prepare/result.json",
+        f"{OUT}/01_prepare/result.json",
     log:
         f"{OUT}/01_prepare/notebook.ipynb",
     threads: 2
+    params:
+        command=run("01_prepare"),
     shell:
-        run("01_prepare")
+        "{params.command}"
 
 
 rule train:
@@ -145,7 +187,7 @@ rule train:
         lambda wildcards: sources("03_train", wildcards.variant),
         lambda wildcards: earlier("03_train", wildcards.variant),
     output:
-        [f"{OUT}/03_train{{variant}}/{file}" for file in TRAINED],
+        f"{OUT}/03_train{{variant}}/result.json",
     log:
         f"{OUT}/03_train{{variant}}/notebook.ipynb",
     threads: 2
@@ -164,7 +206,7 @@ rule weights:
         f"{OUT}/weights/{{name}}.pth",
     run:
         if input:
-            shell("cp {input} {output}")
+            shutil.copy(Path(input[0]).with_name("checkpoint.pth"), output[0])
         else:
             from anysleep.models import fetch_checkpoint
 
@@ -173,11 +215,12 @@ rule weights:
 
 rule split:
     input:
-        config.get("split", "data/usleep_split.yaml") if WEIGHTS == "released" else f"{OUT}/03_train/split.yaml",
+        str(config.get("split", "data/usleep_split.yaml")) if WEIGHTS == "released" else f"{OUT}/03_train/result.json",
     output:
         f"{OUT}/weights/split.yaml",
-    shell:
-        "cp {input} {output}"
+    run:
+        file = Path(input[0])
+        shutil.copy(file.with_name("split.yaml") if file.name == "result.json" else file, output[0])
 
 
 rule notebook:

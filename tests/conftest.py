@@ -40,3 +40,12 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("no ../shared beside the project: the full parity numbers and real recordings are not tested")
     return folder
+
+
+@pytest.fixture
+def project(root, tmp_path):
+    """A workbook with the notebooks and the library of this one, and no profile yet."""
+    (tmp_path / "params").mkdir()
+    for name in ("Snakefile", "profiles", "lib", "notebooks", "params/datasets"):
+        (tmp_path / name).symlink_to(root / name)
+    return tmp_path

@@ -5,8 +5,36 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 from anysleep.params import NOTEBOOKS, merge_parameters
+
+COHORT = {
+    "datasets": {"params/datasets/synthetic.yaml": "outputs/cohort"},
+    "synthetic_dir": "outputs/cohort",
+    "n_synthetic_persons": 1,
+    "synthetic_hours": 0.5,
+}
+
+
+def add_profile(project, name, **notebooks):
+    """A profile with these parameters of 01_prepare, 03_train, ..."""
+    folder = project / "params" / name
+    folder.mkdir()
+    for notebook, given in notebooks.items():
+        (folder / f"{notebook}.yaml").write_text(yaml.safe_dump(given))
+
+
+def snakemake(project, *words) -> subprocess.Popen:
+    """README's command."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *words]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.Popen(command, cwd=project, text=True, **streams, start_new_session=True)
+
+
+def said(process) -> tuple[int, str]:
+    text, _ = process.communicate()
+    return process.returncode, text
 
 
 def test_snakemake_and_the_parameters_agree_on_paths(root):
@@ -38,3 +66,28 @@ def test_the_graph_of_a_profile_is_whole(root, profile, n_jobs):
     assert done.returncode == 0, done.stderr
     counts = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout.rpartition("Job stats:")[2], re.MULTILINE))
     assert {rule: int(n) for rule, n in counts.items()} == n_jobs | {"all": 1, "total": sum(n_jobs.values()) + 1}
+
+
+@pytest.mark.parametrize("profile", ["my lab", "2024_01", "007", "1e3", "yes", "it's", "x$(touch PWNED)"])
+def test_a_profile_is_called_as_its_folder_is(project, profile):
+    add_profile(project, profile, **{"01_prepare": COHORT, "02_inspect": {"archive": f"outputs/{profile}/a.h5"}})
+    (project / "outputs" / profile).mkdir(parents=True)
+    (project / "outputs" / profile / "a.h5").touch()
+    status, text = said(snakemake(project, "--dry-run", "--printshellcmds", "--config", f"profile={profile}"))
+    assert status == 0, text
+    assert f"outputs/{profile}/01_prepare/result.json" in text
+    assert not (project / "PWNED").exists()
+
+
+@pytest.mark.parametrize("profile", ["nowhere", "../params/good", "..", "datasets", "7", "$(touch PWNED)"])
+def test_what_is_no_profile_is_refused_in_a_sentence(project, profile):
+    add_profile(project, "good", **{"01_prepare": COHORT})
+    status, text = said(snakemake(project, "--config", f"profile={profile}"))
+    assert status == 1 and "a profile is a folder in params/; there are good" in text
+    assert "Traceback" not in text and not (project / "PWNED").exists()
+
+
+def test_a_profile_needs_no_01_prepare(project):
+    add_profile(project, "later", **{"02_inspect": {"archive": "data/theirs.h5"}})
+    status, text = said(snakemake(project, "--dry-run", "--config", "profile=later"))
+    assert status == 0 and "outputs/later/02_inspect/result.json" in text

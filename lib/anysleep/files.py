@@ -65,7 +65,9 @@ def project_path(path: str | Path) -> Path:
 
     So the same parameters work in JupyterLab, which works in `notebooks/`, and on the command line.
     """
-    return (_root() / Path(path).expanduser()).resolve()
+    with suppress(RuntimeError):  # a name such as ~a.edf, where ~a is no user
+        path = Path(path).expanduser()
+    return (_root() / path).resolve()
 
 
 def short_path(path: Path) -> str:

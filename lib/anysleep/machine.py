@@ -3,6 +3,9 @@
 import ctypes
 import os
 import sys
+import threading
+import time
+from collections.abc import Callable
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Names of settings in malloc.h of the GNU C library."""
@@ -12,6 +15,18 @@ LARGEST_INT = 2**31 - 1
 def n_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def end_with_parent(end: Callable[[], object] = lambda: os._exit(1)) -> None:
+    """Let this process end when the one that started it was killed and cannot end it any more."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        end()
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def keep_freed_memory() -> bool:

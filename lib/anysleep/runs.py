@@ -5,12 +5,16 @@ run folder, and lets papermill execute the notebook; `--dry-run` only checks. In
 same folder; plain papermill and JupyterLab need nothing else. A run has succeeded when its folder holds `result.json`.
 """
 
+import builtins
 import importlib.metadata
 import json
+import os
 import platform
+import re
 import signal
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,19 +26,32 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import psutil
 import yaml
+from filelock import FileLock, Timeout
 from IPython.display import Image
 
 from anysleep.files import project_path, sha256_of, short_path, written_whole
-from anysleep.params import NOTEBOOKS, ParameterError, Parameters, Train, merge_parameters, notebook_defaults
+from anysleep.machine import end_with_parent
+from anysleep.params import (
+    NOTEBOOKS,
+    Parameters,
+    Train,
+    checked_parameters,
+    missing_file,
+    read_words,
+    refuse_missing_inputs,
+)
 
 LAST_WORDS_S = 60
 """Seconds that a run has to save its state after SIGTERM."""
 STOPPED = "stopped; the same command goes on: a training from its saved state, 01, 05 and 07 after what is done"
-EXPLAINED = (
-    *("FileNotFoundError", "MemoryError", "OSError", "ParameterError", "PermissionError", "ValueError"),
-    *("ArchiveReplaced", "NightsLost", "NothingUsable"),
-)
-"""Errors whose message is written for the reader; of all others the whole traceback is shown."""
+EXPLAINED = (ValueError, OSError, MemoryError, RuntimeError)
+"""Python's errors whose message, raised in the workbook, is written for the reader."""
+LONGEST_MESSAGE = 1000
+"""Characters of it that are shown."""
+WAIT_S = 10
+"""How long a run waits for its folder: one that was killed takes a moment to end."""
+END_WITH_PARENT = "--end-with-parent"
+"""Flag for a caller, such as snakemake, after whose death the run shall end as well."""
 TRACED_PACKAGES = (
     "anysleep",
     "torch",
@@ -60,6 +77,8 @@ class Run:
     inputs: dict[str, str] = field(default_factory=dict)
     learned_from: dict[str, list[str]] = field(default_factory=dict)
     """Role of a checkpoint -> data sets that its network was trained on, where it says so."""
+    lock: FileLock | None = None
+    """Keeps other runs out of the folder until `finish`."""
 
     def reads(self, role: str, path: Path, digest: Callable[[Path], str] = sha256_of) -> Path:
         """Note an input by its role and SHA-256 (its name could tell who the patient is); returns the path.
@@ -68,7 +87,7 @@ class Run:
         file is missing.
         """
         if not path.is_file():
-            raise FileNotFoundError(f"{role}: no file {path}; has the notebook before this one been run?")
+            raise FileNotFoundError(missing_file(role, path))
         self.inputs[role] = digest(path)
         return path
 
@@ -109,58 +128,64 @@ class Run:
         for name, content in (("provenance.json", provenance), ("result.json", result)):
             with written_whole(self.folder / name) as temporary:
                 temporary.write_text(json.dumps(content, indent=2) + "\n")
+        if self.lock:
+            self.lock.release(force=True)
         sizes_kb = [(self.folder / name).stat().st_size / 1e3 for name in self.outputs]
         return pd.DataFrame({"file": self.outputs, "kB": sizes_kb}).round(1)
 
 
 def start_run(params: Parameters) -> Run:
-    """Open the run folder `params.run_dir`, write params.yaml, and take away the result of an earlier run."""
+    """Open the run folder `params.run_dir`, write params.yaml, and take away the result of an earlier run.
+
+    The folder is this process's alone until the run is finished. ValueError where another run is at work in it.
+    """
     folder = params.run_dir
     folder.mkdir(parents=True, exist_ok=True)
+    lock = lock_folder(folder)
+    content = {"run_id": params.run_id} | params.plain()
+    if changed := _differences(folder / "params.yaml", content):
+        print(f"replaces the results of another run in {short_path(folder)}; different: {changed}")
     (folder / "result.json").unlink(missing_ok=True)
     with written_whole(folder / "params.yaml") as temporary:
-        temporary.write_text(yaml.safe_dump({"run_id": params.run_id} | params.plain(), sort_keys=False))
-    return Run(params, folder, params.run_id)
+        temporary.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return Run(params, folder, params.run_id, lock=lock)
 
 
-def checked_parameters(
-    notebook: str, files: list[Path], overrides: dict[str, object]
-) -> tuple[Parameters, dict[str, object]]:
-    """The parameters of a run, and those of them that differ from the notebook's own cell. ParameterError where wrong.
+def lock_folder(folder: Path) -> FileLock:
+    """Keep other processes out of a run folder; the system ends this with the process, however that ends.
 
-    Where neither files nor overrides name a `run_dir`, it follows from the files: params/<profile>/<notebook>.yaml and
-    <notebook>.<variant>.yaml lead to outputs/<profile>/<notebook>.<variant>.
+    The same process may lock again. ValueError where another one holds the folder for longer than `WAIT_S`.
     """
-    for path in map(project_path, files):
-        base = path.with_name(f"{notebook}.yaml")
-        if path.stem.startswith(f"{notebook}.") and base.is_file() and base not in map(project_path, files):
-            raise ParameterError(
-                f"{path.name} holds only what differs from {base.name}; name {short_path(base)} before it"
-            )
-    defaults = notebook_defaults(project_path("notebooks") / f"{notebook}.ipynb")
-    given = merge_parameters(files, overrides, defaults)
-    variants = [path.stem.removeprefix(notebook) for path in files if path.stem.split(".")[0] == notebook]
-    if "run_dir" not in given and variants:
-        given["run_dir"] = f"outputs/{project_path(files[0]).parent.name}/{notebook}{''.join(variants)}"
-    return NOTEBOOKS[notebook](**(defaults | given)), given
+    lock = FileLock(folder / ".lock", is_singleton=True)
+    try:
+        lock.acquire(timeout=WAIT_S)
+    except Timeout:
+        raise ValueError(
+            f"another run is at work in {short_path(folder)}; wait for it, shut down the kernel of a notebook that has "
+            "stopped half-way, or choose another run_dir"
+        ) from None
+    return lock
 
 
 def execute(notebook: str, files: list[Path], overrides: dict[str, object]) -> Path:
     """Validate, then run a notebook through papermill into its run folder; returns the folder.
 
-    ParameterError before any work where a parameter is wrong; RuntimeError where the notebook ended without a result.
+    ParameterError, FileNotFoundError or ValueError before any work where a parameter is wrong, an input is missing, or
+    another run is at work in the folder; RuntimeError, of two lines, where the notebook ended without a result.
     """
     import papermill  # heavy, and not needed inside notebooks
+    from nbclient.exceptions import DeadKernelError
 
-    source = project_path("notebooks") / f"{notebook}.ipynb"
     params, given = checked_parameters(notebook, files, overrides)
+    refuse_missing_inputs(params)
     folder = params.run_dir
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "result.json").unlink(missing_ok=True)
+    lock_folder(folder).release()  # for the kernel, which holds it from `start_run` on
+    executed = f"The cell and what called what: {short_path(folder)}/notebook.ipynb"
     try:
         papermill.execute_notebook(
-            source,
-            folder / "notebook.ipynb",
+            _as_typed(project_path("notebooks") / f"{notebook}.ipynb"),
+            _as_typed(folder / "notebook.ipynb"),
             parameters=given,
             cwd=project_path("."),
             progress_bar=False,
@@ -168,10 +193,13 @@ def execute(notebook: str, files: list[Path], overrides: dict[str, object]) -> P
             stderr_file=sys.stderr,
         )
     except papermill.PapermillExecutionError as error:
-        story = f"{error.ename}: {error.evalue}" if error.ename in EXPLAINED else str(error)
-        raise RuntimeError(f"{story}\nThe cell and what called what: {short_path(folder)}/notebook.ipynb") from None
+        if error.ename == "KeyboardInterrupt":
+            raise KeyboardInterrupt from None
+        raise RuntimeError(f"{_story(error.ename, error.evalue, error.traceback)}\n{executed}") from None
+    except DeadKernelError:
+        raise RuntimeError(f"the kernel died; was there enough memory?\n{executed}") from None
     if not (folder / "result.json").is_file():
-        raise RuntimeError(f"{notebook} ended without {folder / 'result.json'}; read {folder / 'notebook.ipynb'}")
+        raise RuntimeError(f"{notebook} ended without {short_path(folder)}/result.json\n{executed}")
     return folder
 
 
@@ -181,22 +209,20 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m anysleep.runs <notebook> [<yaml> ...] [name=value ...] [--dry-run]")
         print(f"notebooks: {', '.join(NOTEBOOKS)}")
         return 2
-    notebook, *rest = arguments
-    only_check = "--dry-run" in rest
-    words = [word for word in rest if word != "--dry-run"]
-    files = [Path(word) for word in words if "=" not in word]
-    overrides = {
-        name: yaml.safe_load(value) for name, _, value in (word.partition("=") for word in words if "=" in word)
-    }
+    notebook, *words = arguments
+    flags = {word for word in words if word in ("--dry-run", END_WITH_PARENT)}
     signal.signal(signal.SIGTERM, pass_on)
+    if END_WITH_PARENT in flags:
+        end_with_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
     try:
-        if only_check:
+        files, overrides = read_words([word for word in words if word not in flags], NOTEBOOKS[notebook])
+        if "--dry-run" in flags:
             return _dry_run(checked_parameters(notebook, files, overrides)[0])
         folder = execute(notebook, files, overrides)
     except KeyboardInterrupt:
         print(f"{notebook}: {STOPPED}", file=sys.stderr)
         return 130
-    except (ParameterError, OSError) as error:  # OSError: a YAML file that is not there
+    except (ValueError, OSError) as error:
         print(f"{notebook}: {error}", file=sys.stderr)
         return 2
     except RuntimeError as error:
@@ -209,16 +235,16 @@ def main(arguments: list[str]) -> int:
 def _dry_run(params: Parameters) -> int:
     """Say what a run would do; returns the exit status."""
     print(f"{params.notebook}: the parameters are valid; the run would write to {short_path(params.run_dir)}")
-    if isinstance(params, Train):
-        from anysleep.training import dry_run  # slow to import
+    try:
+        refuse_missing_inputs(params)
+        if isinstance(params, Train):
+            from anysleep.training import dry_run  # slow to import
 
-        try:
-            findings = dry_run(params)
-        except (ValueError, OSError, MemoryError) as error:
-            print(f"{params.notebook} cannot start: {error}", file=sys.stderr)
-            return 1
-        for name, finding in findings.items():
-            print(f"  {name + ':':<16}{finding}")
+            for name, finding in dry_run(params).items():
+                print(f"  {name + ':':<16}{finding}")
+    except (ValueError, OSError, MemoryError) as error:
+        print(f"{params.notebook} cannot start: {error}", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -232,6 +258,43 @@ def pass_on(signum: int, frame: object) -> None:
     psutil.wait_procs(started, timeout=LAST_WORDS_S)
     print(STOPPED, file=sys.stderr, flush=True)
     sys.exit(128 + signum)
+
+
+def _story(name: str, message: str, traceback: list[str]) -> str:
+    """An error of the notebook in a line or two. What another library says does not stand alone: who called it is said.
+
+    Errors raised by the workbook are written for the reader, all but those of Python itself that only a slip raises.
+    """
+    plain = re.sub(r"\x1b\[[\d;]*m", "", "\n".join(traceback))
+    frames = re.findall(r"^(?:File (.+?):(\d+), in ([\w.<>]+)|Cell In)", plain, re.MULTILINE)
+    here = Path(__file__).parent
+    own = [Path(file).expanduser().is_relative_to(here) if file else True for file, _, _ in frames]
+    said = textwrap.shorten(message, LONGEST_MESSAGE, placeholder=" ...")
+    python_s = getattr(builtins, name, None)
+    if (not own or own[-1]) and (python_s is None or issubclass(python_s, EXPLAINED)):
+        return f"{name}: {said}"
+    places = [
+        (Path(file).name, line, function) for (file, line, function), ours in zip(frames, own, strict=True) if ours
+    ]
+    file, line, function = places[-1] if places else ("", "", "")
+    where = f"{function} ({file}, line {line})" if file.strip() else "a cell"
+    return f"unexpected {name} in {where}: {said}"
+
+
+def _as_typed(path: Path) -> str:
+    """The path for papermill, which fills in what stands in braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def _differences(file: Path, content: dict[str, object]) -> str:
+    """Names of the parameters in which the run that params.yaml tells of differs from this one, in what decides."""
+    if not file.is_file():
+        return ""
+    before = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    if before.get("run_id") == content["run_id"]:
+        return ""
+    names = [name for name in content if name != "run_id" and before.get(name) != content[name]]
+    return ", ".join(names) or "the notebook"
 
 
 def _git_commit() -> str | None:

@@ -36,6 +36,7 @@ from anysleep.params import (
     Strict,
     merge_parameters,
     notebook_defaults,
+    read_words,
 )
 
 N_SHOWN = 5
@@ -183,10 +184,10 @@ def main(arguments: list[str]) -> int:
     file, *rest = arguments
     signal.signal(signal.SIGTERM, runs.pass_on)
     try:
-        overrides = {name: yaml.safe_load(value) for name, _, value in (word.partition("=") for word in rest)}
-        search = Search(**merge_parameters([file], overrides, {"fixed": {}, "ranges": {}, "choices": {}}))
+        files, overrides = read_words(rest, Search)
+        search = Search(**merge_parameters([file, *files], overrides, {"fixed": {}, "ranges": {}, "choices": {}}))
         trials = run_search(search)
-    except (ParameterError, OSError) as error:  # OSError: a file that is not there
+    except (ValueError, OSError) as error:
         print(f"search: {error}", file=sys.stderr)
         return 2
     except RuntimeError as error:
@@ -300,9 +301,9 @@ def _read_score(search: Search, folder: Path) -> float:
 
 
 def _reason(error: RuntimeError) -> str:
-    """The last exception that the text names, below its traceback; its last line where it names none."""
+    """The last exception that the text names; its first line where it names none."""
     text = str(error).strip()
-    return (re.findall(r"\w+(?:Error|Exception): .+", text) or text.splitlines() or [type(error).__name__])[-1]
+    return (re.findall(r"\w+(?:Error|Exception): .+", text) or text.splitlines()[:1] or [type(error).__name__])[-1]
 
 
 def _describe(search: Search, row: Mapping[str, str]) -> str:

@@ -1,9 +1,6 @@
 """From folders of recordings to an archive: nights in parallel, what is done stays done, and no file stops the rest."""
 
-import os
 import shutil
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -29,7 +26,7 @@ from anysleep.data.recipes import (
 )
 from anysleep.data.recording import Recording
 from anysleep.files import read_if_whole, written_whole
-from anysleep.machine import n_cores
+from anysleep.machine import end_with_parent, n_cores
 from anysleep.progress import progress
 
 MOST_PROCESSES = 61
@@ -278,7 +275,7 @@ def _outcomes(work: Callable[[NightJob], Outcome], jobs: Sequence[NightJob], n_j
         queue, at_once = (suspects, 1) if alone else (waiting, n_jobs)
         running: dict[Future[Outcome], NightJob] = {}
         try:
-            with ProcessPoolExecutor(at_once, initializer=_end_with_parent) as pool:
+            with ProcessPoolExecutor(at_once, initializer=end_with_parent) as pool:
                 while queue or running:
                     while queue and len(running) < at_once:
                         job = queue[-1]
@@ -296,18 +293,6 @@ def _outcomes(work: Callable[[NightJob], Outcome], jobs: Sequence[NightJob], n_j
                 continue
             reason = "the process that read it died: out of memory, or a fault in a library"
             yield Outcome(job.file, job.recipe.dataset, code="crashed", reason=reason)
-
-
-def _end_with_parent() -> None:
-    """Let this process end when the one that started it was killed and cannot end it any more."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _refuse_duplicates(outcomes: list[Outcome]) -> list[Outcome]:

@@ -1,4 +1,4 @@
-"""Parameters: what they are (`checked`), and which each notebook has (`notebooks`).
+"""Parameters: what they are (`checked`), which each notebook has (`notebooks`), and where they come from (`given`).
 
 Defaults live in one place, the notebook's parameters cell; the classes say what is allowed and what it means.
 """
@@ -14,6 +14,7 @@ from anysleep.params.checked import (
     merge_parameters,
     notebook_defaults,
 )
+from anysleep.params.given import checked_parameters, missing_file, read_words, refuse_missing_inputs
 from anysleep.params.notebooks import (
     NOTEBOOKS,
     Arousals,
@@ -49,6 +50,10 @@ __all__ = [
     "Strict",
     "Train",
     "Traits",
+    "checked_parameters",
     "merge_parameters",
+    "missing_file",
     "notebook_defaults",
+    "read_words",
+    "refuse_missing_inputs",
 ]

@@ -115,15 +115,28 @@ def merge_parameters(
     """
     merged: dict[str, object] = {}
     for path in files:
-        content = yaml.safe_load(project_path(path).read_text(encoding="utf-8")) or {}
-        if not isinstance(content, dict):
-            raise ParameterError(f"{path}: expected lines of `name: value`")
-        merged |= content
+        merged |= _read_yaml(path)
     for name, value in overrides.items():
         group, _, member = name.partition(".")
         members = merged.get(group, (defaults or {}).get(group))
         merged |= {group: members | {member: value}} if isinstance(members, dict) and member else {name: value}
     return merged
+
+
+def _read_yaml(path: str | Path) -> dict[str, object]:
+    """The lines of a parameter file. ParameterError where it cannot be read as such."""
+    try:
+        content = yaml.safe_load(project_path(path).read_text(encoding="utf-8")) or {}
+    except UnicodeDecodeError:
+        raise ParameterError(f"{path}: not UTF-8 text; save it as UTF-8") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2024-13-01
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or error
+        raise ParameterError(f"{path}{where} cannot be read as YAML: {problem}; put texts into quotes") from None
+    if not isinstance(content, dict):
+        raise ParameterError(f"{path}: expected lines of `name: value`")
+    return content
 
 
 def _assigned_names(cell: str) -> set[str]:
@@ -147,7 +160,7 @@ def _explain(error: ValidationError, cls: type[Strict]) -> str:
         elif problem["type"] == "value_error":  # from a part of a recipe, which names itself
             lines.append(f"{name}: {problem['msg'].removeprefix('Value error, ')}".removeprefix(": "))
         else:
-            hints = {"string_type": "; put it in quotes"}
+            hints = dict.fromkeys(("string_type", "path_type"), "; put it in quotes")
             if isinstance(problem["input"], str):
                 hints["float_type"] = "; YAML takes 1e-3 for text, write 1.0e-3"
             hint = hints.get(problem["type"], "")

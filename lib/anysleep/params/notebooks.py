@@ -1,8 +1,8 @@
 """The parameters of every notebook, one class each: what is allowed, and what it means."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from anysleep.params.checked import (
     Architecture,
@@ -173,6 +173,14 @@ class Evaluate(Parameters):
             raise ValueError("montages is 'drawn', but draws.n_eeg or n_eog is empty; say how many, 0 for none")
 
 
+def _as_list(value: object) -> object:
+    return [text for text in [value] if text] if isinstance(value, str) else value
+
+
+Recordings = Annotated[list[ProjectPath], BeforeValidator(_as_list)]
+"""Files, folders or patterns; a text alone is a list of one, an empty one of none."""
+
+
 class Predict(Parameters):
     """05_predict: checkpoint + archive or files -> predictions."""
 
@@ -182,7 +190,7 @@ class Predict(Parameters):
     checkpoint: ProjectPath = Field(description="The checkpoint of 03_train, or a released one.")
     archive: OptionalPath = Field(description="Archive with the nights to stage; empty to read files.")
     datasets: list[str] = Field(description="Data sets of the archive to stage; empty for all.")
-    recordings: list[ProjectPath] = Field(description="Files to stage where archive is empty.")
+    recordings: Recordings = Field(description="Where archive is empty: files, folders or patterns, one or a list.")
     channels: list[str] = Field(description="Channels to use; empty for all, of files all that the doctor would use.")
     name_by_file: bool = Field(description="Call results after the file, whose name may tell who the patient is.")
     key_file: OptionalPath = Field(description="Table to write of number, recording id and file name; empty for none.")

@@ -4,6 +4,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ from anysleep.data.channels import check_eeg_before_eog
 from anysleep.data.labels.edf import sleep_edf_scoring_beside
 from anysleep.data.preparation import PREPARATION_VERSION, source_sha256
 from anysleep.data.quality import examine, usable_channels, verdict_of_night
-from anysleep.data.readers import read_signals
+from anysleep.data.readers import READERS, read_signals
 from anysleep.data.recording import Recording
+from anysleep.files import short_path
 from anysleep.inference import Precision, Staging, default_montages, stage_montages
 from anysleep.models import SleepNetwork
 from anysleep.montages import Montage
@@ -152,18 +154,38 @@ def jobs_of_archive(
 def jobs_of_files(
     model: SleepNetwork, files: Sequence[Path], channels: Sequence[str], *, name_by_file: bool = False
 ) -> list[Job]:
-    """A job a file, of which only the header is read. None named means all channels that the doctor says to use.
+    """A job a file of `recordings_among`, of which only the header is read. No channel means all the doctor would use.
 
     Results are called after the files only where `name_by_file` says so, or the recording is synthetic; after their
     numbers where the header cannot be read. ValueError where there is no file, or U-Sleep is not told its two channels.
     """
     if not files:
         raise ValueError("there is nothing to stage: name an archive or recordings")
+    files = recordings_among(files)
     if model.name == "usleep":
         check_eeg_before_eog(channels)
     return [
         _job_of_file(file, number, tuple(channels), keep=name_by_file) for number, file in enumerate(files, start=1)
     ]
+
+
+def recordings_among(paths: Sequence[Path]) -> list[Path]:
+    """Files as they are; of a folder and all below it, the files that have a reader; what a pattern (*, ?, []) matches.
+
+    ValueError where a folder or pattern has none.
+    """
+    found: list[Path] = []
+    for path in paths:
+        is_pattern = not path.exists() and bool(set("*?[") & set(str(path)))
+        files = [path]
+        if path.is_dir():
+            files = [file for file in path.rglob("*") if file.name.lower().endswith(tuple(READERS))]
+        elif is_pattern:
+            files = [Path(name) for name in glob(str(path), recursive=True)]
+        if not files:
+            raise ValueError(f"recordings: no recording is found by {short_path(path)}")
+        found += sorted(files)
+    return list(dict.fromkeys(found))
 
 
 def result_name(file: Path, *, keep: bool) -> str:

@@ -14,6 +14,7 @@ from anysleep.data.synthetic.faults import cut_records, pause_of, with_fault
 from anysleep.data.synthetic.night import SyntheticNight, check_recording, simulate_night
 from anysleep.data.synthetic.persons import Person, draw_persons, person_rng
 from anysleep.files import is_written, written_whole
+from anysleep.machine import end_with_parent
 from anysleep.stages import EPOCH_S
 
 PHYSICAL_RANGE_UV = (-500, 500)
@@ -104,7 +105,7 @@ def _run(jobs: list[tuple], n_jobs: int) -> Iterator[dict]:
     if n_jobs == 1:
         yield from map(_write_job, jobs)
         return
-    with ProcessPoolExecutor(max_workers=min(n_jobs, len(jobs))) as pool:
+    with ProcessPoolExecutor(min(n_jobs, len(jobs)), initializer=end_with_parent) as pool:
         yield from pool.map(_write_job, jobs)
 
 

@@ -1,0 +1,67 @@
+"""What a run has made stays until something whole takes its place: after a slip, a failure, a kill."""
+
+import os
+import re
+import time
+
+import pytest
+from test_snakefile import COHORT, add_profile, said, snakemake
+
+
+@pytest.fixture
+def finished(project):
+    """A profile in which 01 and 03 have finished; what they wrote stands for weeks of work."""
+    data = {"archive": "outputs/mine/01_prepare/archive.h5"}
+    add_profile(project, "mine", **{"01_prepare": COHORT, "03_train": data})
+    for name in ("01_prepare/archive.h5", "03_train/checkpoint.pth", "03_train/split.yaml"):
+        path = project / "outputs/mine" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"weeks of work: {name}")
+    for notebook in ("01_prepare", "03_train"):
+        (project / "outputs/mine" / notebook / "result.json").write_text("{}")
+    return project
+
+
+def contents(project):
+    return {path.name: path.read_text() for path in (project / "outputs/mine").glob("*/[acrs]*.*")}
+
+
+def test_a_misspelt_value_deletes_nothing(finished):
+    before = contents(finished)
+    assert len(before) == 4  # result.json of both once
+    (finished / "params/mine/03_train.yaml").write_text("learning_rate: 1e-2\n")
+    status, text = said(snakemake(finished, "--config", "profile=mine"))
+    assert status == 1 and "learning_rate is '1e-2'" in text and "write 1.0e-3" in text
+    assert contents(finished) == before
+
+
+def test_a_run_that_fails_leaves_what_was_there(finished):
+    """The archive is none here, so the training fails once it has started."""
+    before = contents(finished)
+    status, text = said(snakemake(finished, "--config", "profile=mine"))
+    assert status == 0 and "Nothing to be done" in text
+    (finished / "params/mine/03_train.yaml").write_text("archive: outputs/mine/01_prepare/archive.h5\nseed: 7\n")
+    status, text = said(snakemake(finished, "--config", "profile=mine"))
+    assert status == 1 and "03_train stopped." in text and "Traceback" not in text
+    assert not (finished / "outputs/mine/03_train/result.json").exists()
+    assert contents(finished) == before
+
+
+def test_a_file_deleted_by_hand_is_made_again(finished):
+    (finished / "outputs/mine/01_prepare/archive.h5").unlink()
+    status, text = said(snakemake(finished, "--dry-run", "--config", "profile=mine"))
+    assert status == 0 and re.search(r"^prepare +1$", text, re.MULTILINE)
+
+
+def test_after_kill_9_the_same_command_goes_on_at_once(project):
+    add_profile(project, "my lab", **{"01_prepare": COHORT})
+    killed = snakemake(project, "--config", "profile=my lab")
+    params = project / "outputs/my lab/01_prepare/params.yaml"
+    while not params.exists():
+        assert killed.poll() is None, killed.stdout.read()
+        time.sleep(0.05)
+    os.kill(killed.pid, 9)
+    killed.wait()
+    status, text = said(snakemake(project, "--config", "profile=my lab"))
+    assert status == 0, text
+    assert (params.parent / "archive.h5").is_file() and (params.parent / "result.json").is_file()

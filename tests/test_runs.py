@@ -1,0 +1,233 @@
+"""A run folder is one run's at a time, and what goes wrong is said in a sentence."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from anysleep import runs
+from anysleep.params import Inspect, ParameterError, Predict, StageOneNight, Train, read_words
+from anysleep.prediction.jobs import recordings_among
+
+
+def inspect(folder, **changes):
+    given = {"archive": "a.h5", "dataset": "", "recording": "", "channels": [], "start_s": 0.0, "n_epochs": 1}
+    return Inspect(run_dir=str(folder), **(given | changes))
+
+
+def in_another_process(folder, then="") -> subprocess.CompletedProcess:
+    """Start the run there, too, without waiting, and do what is said."""
+    given = inspect(folder).plain()
+    code = "import os; from anysleep import runs; from anysleep.params import Inspect; runs.WAIT_S = 0; "
+    code += f"runs.start_run(Inspect(**{given!r})); {then}"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+def test_a_folder_is_one_run_s_until_it_has_finished(tmp_path):
+    run = runs.start_run(inspect(tmp_path))
+    assert "ValueError: another run is at work in" in in_another_process(tmp_path).stderr
+    run = runs.start_run(inspect(tmp_path))  # the cell once more, in the same kernel
+    run.finish()
+    assert in_another_process(tmp_path).returncode == 0
+
+
+def test_a_run_that_was_killed_leaves_no_lock(tmp_path):
+    assert in_another_process(tmp_path, "os.kill(os.getpid(), 9)").returncode == -signal.SIGKILL
+    assert in_another_process(tmp_path).returncode == 0
+
+
+def test_the_runner_touches_nothing_of_a_run_at_work(tmp_path, root, monkeypatch, capsys):
+    run = runs.start_run(inspect(tmp_path / "run"))
+    (run.folder / "notebook.ipynb").write_text("theirs")
+    (tmp_path / "a.h5").touch()
+    words = ["02_inspect", f"archive={tmp_path / 'a.h5'}", f"run_dir={run.folder}"]
+    code = f"import sys; from anysleep import runs; runs.WAIT_S = 0; sys.exit(runs.main({words!r}))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 2 and "another run is at work" in done.stderr and len(done.stderr.splitlines()) == 1
+    assert (run.folder / "notebook.ipynb").read_text() == "theirs"
+
+
+def test_what_a_folder_held_is_said_before_it_is_replaced(tmp_path, capsys):
+    runs.start_run(inspect(tmp_path)).finish()
+    runs.start_run(inspect(tmp_path)).finish()
+    assert capsys.readouterr().out == ""
+    runs.start_run(inspect(tmp_path, recording="other", start_s=30.0)).finish()
+    assert "replaces the results of another run in" in (said := capsys.readouterr().out)
+    assert "different: recording, start_s" in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/data/night #2.edf",
+        "@x",
+        "[001] x",
+        "*.edf",
+        "001",
+        "%x",
+        "&x",
+        '"open',
+        "a: b",
+        "null",
+        "1:30",
+        "{x}",
+        "- a",
+        "",
+    ],
+)
+def test_a_text_is_taken_as_it_is_typed(text):
+    files, given = read_words([f"recording={text}", f"checkpoint={text}"], StageOneNight)
+    assert files == [] and given == {"recording": text, "checkpoint": text}
+    assert read_words([f"recordings={text}"], Predict)[1] == {"recordings": [text] if text else []}
+    assert read_words([f"fine_tune.initial_checkpoint={text}"], Train)[1] == {"fine_tune.initial_checkpoint": text}
+
+
+def test_other_values_are_yaml(tmp_path, monkeypatch):
+    words = [
+        "precision=32",
+        "predictions_per_epoch=[1, 8]",
+        "channels=[C3, 'O1']",
+        "datasets=dodh",
+        "name_by_file=true",
+    ]
+    assert read_words(words, Predict)[1] == {
+        "precision": "32",
+        "predictions_per_epoch": [1, 8],
+        "channels": ["C3", "O1"],
+        "datasets": ["dodh"],
+        "name_by_file": True,
+    }
+    assert read_words(["compute.precision=32", "loss={a: 1}", "n_steps=5"], Train)[1] == {
+        "compute.precision": "32",
+        "loss": {"a": 1},
+        "n_steps": 5,
+    }
+    for word in ("n_steps='5", "unet={depth: 1", "n_steps=2024-13-45"):
+        with pytest.raises(ParameterError, match=r"cannot be read as YAML; is a quote or bracket open\?"):
+            read_words([word], Train)
+
+
+def test_a_yaml_file_may_have_an_equals_sign_in_its_path(tmp_path):
+    (tmp_path / "a=b").mkdir()
+    file = tmp_path / "a=b" / "02_inspect.yaml"
+    file.write_text("n_epochs: 2\n")
+    assert read_words([str(file), "nowhere.yaml", "recording=x.yaml"], StageOneNight) == (
+        [file, Path("nowhere.yaml")],
+        {"recording": "x.yaml"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"seed: 1\nsplit: @x\n", "line 2 cannot be read as YAML"),
+        (b"split: 'open\n", "cannot be read as YAML"),
+        (b"split: n\xe4chte.yaml\n", "not UTF-8 text; save it as UTF-8"),
+        (b"split: 2024-13-45\n", "cannot be read as YAML: month must be in 1..12"),
+        (b"- seed\n", "expected lines of `name: value`"),
+    ],
+)
+def test_a_parameter_file_that_cannot_be_read_is_named(tmp_path, root, capsys, content, message):
+    (tmp_path / "mine.yaml").write_bytes(content)
+    assert runs.main(["03_train", str(tmp_path / "mine.yaml")]) == 2
+    said = capsys.readouterr().err
+    assert "mine.yaml" in said and message in said and len(said.splitlines()) <= 3
+
+
+def test_recordings_are_files_folders_or_patterns(tmp_path):
+    for name in ("b.edf", "a.EDF", "deep/c.fif.gz", "notes.txt", "[1].edf"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = [file.relative_to(tmp_path).as_posix() for file in recordings_among([tmp_path])]
+    assert found == ["[1].edf", "a.EDF", "b.edf", "deep/c.fif.gz"]
+    assert recordings_among([tmp_path / "[1].edf", tmp_path / "[ab].*"]) == [
+        tmp_path / name for name in ("[1].edf", "a.EDF", "b.edf")
+    ]
+    assert recordings_among([tmp_path / "gone.edf"]) == [
+        tmp_path / "gone.edf"
+    ]  # a failed row says that it is not there
+    for nothing in (tmp_path / "*.set", tmp_path / "empty"):
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        with pytest.raises(ValueError, match=f"no recording is found by .*{re.escape(nothing.name)}"):
+            recordings_among([nothing])
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+@pytest.mark.parametrize(
+    ("notebook", "word", "message"),
+    [
+        ("02_inspect", "archive=gone.h5", "archive: no file gone.h5; 01_prepare makes it"),
+        ("04_evaluate", "checkpoint=gone.pth", "fetch_checkpoint"),
+        ("stage_one_night", "recording=gone.edf", "recording: no file gone.edf"),
+        ("06_arousals", "predictions=gone", "predictions: gone holds no finished run; 05_predict makes one"),
+    ],
+)
+def test_a_missing_input_is_said_before_any_work(root, tmp_path, capsys, notebook, word, message, more):
+    for name in ("there.h5", "there.pth", "there.yaml", "there.edf"):
+        (tmp_path / name).touch()
+    there = {"archive": "h5", "checkpoint": "pth", "split": "yaml", "recording": "edf"}
+    given = [f"{name}={tmp_path / 'there'}.{suffix}" for name, suffix in there.items() if name in fields(notebook)]
+    assert runs.main([notebook, *given, word, f"run_dir={tmp_path / 'run'}", *more]) in (1, 2)
+    said = capsys.readouterr().err
+    assert message in said and len(said.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def fields(notebook):
+    return runs.NOTEBOOKS[notebook].model_fields if notebook != "06_arousals" else ("archive", "split")
+
+
+FRAME = "\x1b[0;32mFile \x1b[0m{}:12, in work(x)"
+OWN, FOREIGN = Path(runs.__file__).parent / "data" / "cohort.py", "/x/site-packages/numpy/core.py"
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "story"),
+    [
+        ("NothingUsable", ["cell", OWN], "NothingUsable: said"),
+        ("BadRecording", [OWN], "BadRecording: said"),
+        ("ValueError", ["cell", OWN], "ValueError: said"),
+        ("ValueError", ["cell", OWN, FOREIGN], "unexpected ValueError in work (cohort.py, line 12): said"),
+        ("KeyError", [OWN], "unexpected KeyError in work (cohort.py, line 12): said"),
+        ("LinAlgError", ["cell", FOREIGN], "unexpected LinAlgError in a cell: said"),
+        ("AssertionError", ["cell"], "unexpected AssertionError in a cell: said"),
+    ],
+)
+def test_messages_of_the_workbook_stand_alone_and_no_others(name, files, story):
+    trace = ["Cell In[3], line 1" if file == "cell" else FRAME.format(file) for file in files]
+    assert runs._story(name, "said", trace) == story
+    assert len(runs._story(name, "x " * 10**4, trace)) < 1200
+
+
+def test_a_failing_notebook_ends_in_three_lines_and_keeps_its_traceback(root, tmp_path, capsys):
+    (tmp_path / "nights").mkdir()
+    (tmp_path / "nights/damaged.edf").write_bytes(b"0       " + b"x" * 300)
+    recipe = "params/datasets/edf_folder.yaml"
+    words = [f"datasets={{{recipe}: {tmp_path / 'nights'}}}", "synthetic_dir=", f"run_dir={tmp_path / 'run {1}'}"]
+    assert runs.main(["01_prepare", *words]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said[-3] == "01_prepare stopped." and said[-2].startswith("NothingUsable: none of 1 recordings can be used")
+    assert "notebook.ipynb" in said[-1] and "Traceback" not in "".join(said)
+    assert "NothingUsable" in (tmp_path / "run {1}/notebook.ipynb").read_text()
+
+
+def test_ctrl_c_ends_in_a_sentence(root, tmp_path):
+    words = [
+        f"datasets={{params/datasets/synthetic.yaml: {tmp_path / 'cohort'}}}",
+        f"synthetic_dir={tmp_path / 'cohort'}",
+    ]
+    command = [sys.executable, "-m", "anysleep.runs", "01_prepare", *words, f"run_dir={tmp_path / 'run'}"]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    stopped = subprocess.Popen(command, cwd=root, text=True, **streams, start_new_session=True)
+    while not (tmp_path / "run/params.yaml").exists():
+        assert stopped.poll() is None
+        time.sleep(0.05)
+    os.killpg(stopped.pid, signal.SIGINT)
+    said, _ = stopped.communicate()
+    assert stopped.returncode == 130, said
+    assert "Traceback" not in said and said.splitlines()[-1] == f"01_prepare: {runs.STOPPED}"
