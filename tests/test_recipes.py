@@ -171,3 +171,42 @@ def test_an_id_that_cannot_be_the_name_of_a_file_everywhere_is_refused(id):
 @pytest.mark.parametrize("id", ["console", "com10", "nul-1", "a.con", "Jörg 1", "夜" * 33])
 def test_an_id_may_look_like_a_device_or_be_in_any_script(id):
     assert fill_in("{id}", {"id": id}, "recording") == id
+
+
+def write_sleep_edf(folder, nights):
+    """Nights of 90 s, and scorings that say N1, N2, N3 and so on, each 30 s after the start of its night."""
+    folder.mkdir()
+    for i, (psg, hypnogram) in enumerate(nights.items(), start=1):
+        channels = {f"EEG {c}": samples(f"{i} {c}", 9000) for c in ("Fpz-Cz", "Pz-Oz")}
+        write_edf(made(folder / psg), channels, 100)
+        if hypnogram:
+            write_edf(made(folder / hypnogram), {}, 1, [(30, 60, f"Sleep stage N{i}")])
+    return folder
+
+
+def prepare_folder(folder, path):
+    """The table, and the stages of every night of the archive."""
+    table, key = prepare_archive([(read_recipe(RECIPES / "edf_folder.yaml"), folder)], path, sampling_rate_hz=64)
+    with Archive(path) as archive:
+        stages = {recording: archive.hypnogram("folder", recording) for recording in archive.recordings().recording}
+    files = [Path(file).relative_to(folder).as_posix() for file in key.file]
+    of_night = [stages.get(recording) for recording in key.recording]
+    return table, {f: None if s is None else s.tolist() for f, s in zip(files, of_night, strict=True)}
+
+
+def test_in_any_folder_the_scorings_of_sleep_edf_belong_to_their_recordings(tmp_path):
+    nights = {"SC4001E0-PSG.edf": "SC4001EC-Hypnogram.edf", "sub/ST7022J0-PSG.edf": "sub/ST7022JM-Hypnogram.edf"}
+    folder = write_sleep_edf(tmp_path / "in", nights | {"p2-PSG.edf": "p2-Hypnogram.edf", "p1-PSG.edf": None})
+    table, stages = prepare_folder(folder, tmp_path / "archive.h5")
+    assert stages == {
+        "SC4001E0-PSG.edf": [9, 1, 1], "p1-PSG.edf": None, "p2-PSG.edf": [9, 3, 3], "sub/ST7022J0-PSG.edf": [9, 2, 2]
+    }  # fmt: skip
+    assert (table.code == "ok").all()
+
+
+def test_of_two_scorings_of_sleep_edf_none_is_chosen_and_none_is_a_recording(tmp_path):
+    folder = write_sleep_edf(tmp_path / "in", {"SC4001E0-PSG.edf": "SC4001EC-Hypnogram.edf", "a.edf": None})
+    write_edf(folder / "SC4001EH-Hypnogram.edf", {}, 1, [(0, 30, "Sleep stage W")])
+    table, stages = prepare_folder(folder, tmp_path / "archive.h5")
+    assert list(stages) == ["SC4001E0-PSG.edf", "a.edf"] and table.code.tolist() == ["label_file", "ok"]
+    assert "several scorings lie beside it (2 files)" in table.reason[0]

@@ -12,6 +12,7 @@ import filelock
 import pandas as pd
 
 from anysleep.data.archive import Archive, DatasetFiles, assemble_archive, nights_held, read_prepared
+from anysleep.data.labels.edf import sleep_edf_scoring_beside
 from anysleep.data.preparation import NightFacts, NightJob, key_of, prepare_night, source_sha256
 from anysleep.data.readers import read_recording
 from anysleep.data.reasons import BadRecording, reason_of, without_names
@@ -229,14 +230,20 @@ def plan_nights(recipe: Recipe, path: Path, sampling_rate_hz: int) -> list[Night
         try:
             names = names_of(recipe, below)
             subject = fill_in(recipe.subject, names, "subject") if recipe.subject else None
-            labels = recipe.labels
-            label_file = find_beside(labels.file, names, folder) if labels and labels.file else None
+            label_file = _label_file(file, recipe, names, folder)
             person = {} if people is None else _person(people, recipe, names, subject)
             subject = person.pop("subject", subject)
             plans.append(NightJob(file, recipe, names, subject, label_file, sampling_rate_hz, person))
         except BadRecording as error:
             plans.append(Outcome(file, recipe.dataset, code=error.code, reason=without_names(error, file)))
     return plans
+
+
+def _label_file(file: Path, recipe: Recipe, names: dict[str, str], folder: Folder) -> Path | None:
+    """What the recipe names; where it takes the recording's own labels, a scoring of Sleep-EDF's naming beside it."""
+    if recipe.has_own_labels:
+        return sleep_edf_scoring_beside(file)
+    return find_beside(recipe.labels.file, names, folder) if recipe.labels else None
 
 
 def _person(people: pd.DataFrame, recipe: Recipe, names: dict[str, str], subject: str | None) -> dict[str, object]:

@@ -20,7 +20,7 @@ from anysleep.data.quality import COLUMNS, ChannelDoctor, verdict_of_night
 from anysleep.data.readers import read_signals
 from anysleep.data.readers.bids import channels_table
 from anysleep.data.reasons import BadRecording, RecordingWarning, noted, without_names
-from anysleep.data.recipes import CONTENT_HASH, OWN_LABELS, Recipe, can_be_had, fill_in
+from anysleep.data.recipes import CONTENT_HASH, Recipe, can_be_had, fill_in
 from anysleep.data.recording import Recording, first_of
 from anysleep.files import sha256_of
 from anysleep.stages import EPOCH_S, UNSCORED, WAKE
@@ -173,7 +173,7 @@ def label(night: Recording, job: NightJob) -> tuple[Recording, Scoring | None]:
         return night, None
     rules = {name: getattr(labels, name) for name in ("offset_s", "length", "unknown", "start")}
     rules["codes"] = labels.stage_of
-    if labels.reader == OWN_LABELS:
+    if job.recipe.has_own_labels and job.label_file is None:
         scored = with_scoring(night, None, **rules)
         if scored.hypnogram is None:
             warnings.warn(
@@ -186,7 +186,7 @@ def label(night: Recording, job: NightJob) -> tuple[Recording, Scoring | None]:
         warnings.warn(f"no label file {labels.file!r}: the night is unscored", RecordingWarning, stacklevel=2)
         return night, None
     how = {"codes": labels.stage_of, "epoch_s": labels.epoch_s} | ({"column": labels.column} if labels.column else {})
-    scoring = LABEL_READERS[labels.reader](job.label_file, **how)
+    scoring = LABEL_READERS["edf" if job.recipe.has_own_labels else labels.reader](job.label_file, **how)
     if scoring.stages.empty:
         raise BadRecording(
             "label_code", f"nothing in the label file is a stage; known are {', '.join(labels.stage_of)}"

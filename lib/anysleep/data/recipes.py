@@ -14,6 +14,7 @@ import pandas as pd
 from pydantic import AfterValidator, Field
 
 from anysleep.data.labels import LABEL_READERS, STANDARD_CODES, LengthRule, StartRule, UnknownRule
+from anysleep.data.labels.edf import sleep_edf_scorings
 from anysleep.data.reasons import CONTROL, BadRecording
 from anysleep.data.tables import numeric_ages, read_table, refuse_near_misses, rename_columns
 from anysleep.params import ParameterError, Strict, merge_parameters
@@ -133,6 +134,11 @@ class Recipe(Strict):
     participants: Participants | None = Field(default=None, description="The table of persons.")
     split: Literal["usleep", "test_only"] = Field(default="usleep", description="The published split rule.")
 
+    @property
+    def has_own_labels(self) -> bool:
+        """Whether the stages are in the recording itself, or beside it by the naming of Sleep-EDF."""
+        return self.labels is not None and self.labels.reader == OWN_LABELS
+
 
 def read_recipe(path: str | Path) -> Recipe:
     """Read and check a recipe. ParameterError names the file, what is wrong, and what is allowed."""
@@ -194,8 +200,12 @@ class Folder:
 
 
 def find_recordings(recipe: Recipe, folder: Folder) -> list[PurePosixPath]:
-    """The recordings of a data set. ValueError where there is none."""
-    found = sorted({file for pattern in recipe.files for file in folder.match(pattern)}, key=str)
+    """The recordings of a data set, without scorings that belong to another. ValueError where there is none."""
+    matching = {file for pattern in recipe.files for file in folder.match(pattern)}
+    if recipe.has_own_labels:
+        scorings = [scoring for file in matching for scoring in sleep_edf_scorings(folder.path / file)]
+        matching -= {PurePosixPath(scoring.relative_to(folder.path).as_posix()) for scoring in scorings}
+    found = sorted(matching, key=str)
     if not found:
         raise ValueError(f"no file in {folder.path} matches {', '.join(recipe.files)} ({recipe.dataset})")
     return found

@@ -1,5 +1,6 @@
 """Stages and events in an EDF+ file of their own, as in Sleep-EDF (`SC4001EC-Hypnogram.edf`)."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,11 @@ from anysleep.data.labels.hypnogram import STANDARD_CODES
 from anysleep.data.labels.scoring import Scoring, scoring_of_annotations
 from anysleep.data.labels.text import bad_labels
 from anysleep.data.readers.edf import read_edf
+from anysleep.data.reasons import BadRecording
 from anysleep.stages import EPOCH_S
+
+SLEEP_EDF = re.compile(r"(SC4|ST7)\d{3}[A-Z]\d", re.IGNORECASE)
+"""A night of Sleep-EDF: cassette or telemetry, person, night, recorder, and a 0 where scorings have a letter."""
 
 
 def read_edf_scoring(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: float = EPOCH_S) -> Scoring:
@@ -25,12 +30,20 @@ def read_edf_scoring(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoc
     return replace(scoring, unread=night.unread, **clock)
 
 
+def sleep_edf_scorings(path: Path) -> list[Path]:
+    """The scorings beside `a-PSG.edf`: `a-Hypnogram.edf`, or as Sleep-EDF names them, with the scorer's letter last."""
+    night = path.stem[: -len("-PSG")]
+    if path.stem.lower() != f"{night}-PSG".lower():
+        return []
+    name = re.escape(night) if not SLEEP_EDF.fullmatch(night) else f"{re.escape(night[:-1])}."
+    is_scoring = re.compile(rf"{name}-Hypnogram\.edf", re.IGNORECASE).fullmatch
+    return sorted(file for file in path.parent.iterdir() if is_scoring(file.name) and file.is_file())
+
+
 def sleep_edf_scoring_beside(path: Path) -> Path | None:
-    """Sleep-EDF's scoring of a recording: the same name but for the scorer's letter. ValueError where there are two."""
-    if not path.stem.endswith("-PSG"):
-        return None
-    night = path.stem.removesuffix("-PSG")
-    found = sorted({*path.parent.glob(f"{night[:-1]}?-Hypnogram.edf"), *path.parent.glob(f"{night}-Hypnogram.edf")})
+    """The one of `sleep_edf_scorings`, None where there is none. BadRecording where there are several."""
+    found = sleep_edf_scorings(path)
     if len(found) > 1:
-        raise ValueError(f"several scorings lie beside it ({len(found)} files); say which with hypnogram_path")
+        message = f"several scorings lie beside it ({len(found)} files); say which with hypnogram_path"
+        raise BadRecording("label_file", message)
     return found[0] if found else None

@@ -91,8 +91,9 @@ def read_recording(
     channels
         Only these, in this order; by default all.
     hypnogram_path
-        EDF+ file with the stage annotations, where it is not `path` itself. The scorings of Sleep-EDF are found by
-        their names (`SC4001E0-PSG.edf`, `SC4001EC-Hypnogram.edf`). Other label formats: see the recipes.
+        EDF+ file with the stage annotations, where it is not `path` itself. That of `a-PSG.edf` is found where it is
+        called `a-Hypnogram.edf`, or as in Sleep-EDF (`SC4001E0-PSG.edf`, `SC4001EC-Hypnogram.edf`). Other label
+        formats: see the recipes.
     labels
         `strict`: stages that cannot be read or aligned stop the reading. `lenient`: they are left out with a warning,
         for staging, which needs none; so is an event that cannot be read.
