@@ -1,6 +1,8 @@
 """What tests share: the parity numbers, the folder with real data where it is present, a tiny cohort."""
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -13,6 +15,23 @@ os.environ["OMP_NUM_THREADS"] = "1"  # the same in what tests start
 
 ROOT = Path(__file__).parents[1]
 EXTRACT = Path(__file__).with_name("data") / "parity.npz"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _temporary_folder_is_left_empty(tmp_path_factory):
+    """A temporary folder of this process and what it starts; whoever leaves something there is a fault."""
+    tmp_path_factory.getbasetemp()  # pytest's own folder stays where it always is
+    before, folder = os.environ.get("TMPDIR"), Path(tempfile.mkdtemp(prefix="t"))  # short: sockets may lie in it
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    yield
+    tempfile.tempdir = None
+    os.environ.update({"TMPDIR": before} if before else {})
+    if before is None:
+        del os.environ["TMPDIR"]
+    caches = "torchinductor_*"  # PyTorch's, one a user, whatever it is imported for
+    left = sorted(path.name for path in folder.iterdir() if not path.match(caches))
+    shutil.rmtree(folder)
+    assert not left, f"the tests of this process have left in the temporary folder: {', '.join(left)}"
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -369,7 +370,8 @@ def papermill(root, notebook, folder, given) -> subprocess.Popen:
     (folder / "given.yaml").write_text(yaml.safe_dump(given | {"run_dir": str(folder)}))
     command = [sys.executable, "-m", "papermill", f"notebooks/{notebook}.ipynb", str(folder / "notebook.ipynb")]
     command += ["-f", f"params/demo/{notebook}.yaml", "-f", str(folder / "given.yaml"), "--no-progress-bar"]
-    return subprocess.Popen(command, cwd=root, stderr=subprocess.DEVNULL)
+    own = os.environ | {"TMPDIR": str(folder)}  # where a killed one leaves the file of its connection to the kernel
+    return subprocess.Popen(command, cwd=root, stderr=subprocess.DEVNULL, env=own)
 
 
 def test_a_training_killed_and_run_again_ends_in_the_same_tables(tiny, root, tmp_path):
