@@ -62,6 +62,11 @@ class LiveFigure:
         else:
             self.place.update(figure)
 
+    def clear(self) -> None:
+        """Take the picture away, where the final one follows."""
+        if self.place is not None:
+            self.place.update(HTML(""))
+
 
 class Explorer(ipywidgets.VBox):
     """Pick data set, recording, channels and epoch (from 1); the picture is that of `plot_overview`.

@@ -138,13 +138,12 @@ def plot_arousal_errors(errors: pd.DataFrame, ax: Axes) -> Axes:
         ax.errorbar(rows.seconds_per_prediction * shift, rows.median_s, yerr=quartiles, **style)
     ax.axhline(0, color="0.6", linewidth=0.8, zorder=0)
     seconds_axis(errors.seconds_per_prediction, ax)
-    ax.set_ylabel("predicted \N{MINUS SIGN} expert (s)")
+    ax.set_ylabel("border of a matched arousal (s),\npredicted \N{MINUS SIGN} expert: late is above 0")
     ax.legend(title="median; bars: quartiles", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-    ax.set_title("borders of matched arousals: late above 0, early below", loc="left", fontsize="medium")
     return ax
 
 
-def plot_arousal_index(index: pd.DataFrame, predictions_per_epoch: int) -> Figure:
+def plot_arousal_index(index: pd.DataFrame, predictions_per_epoch: int, title: str = "") -> Figure:
     """Expert and predicted arousals in an hour of sleep at one resolution: one against the other, and Bland-Altman."""
     nights = index[index.predictions_per_epoch == predictions_per_epoch].dropna(
         subset=["expert_per_h", "predicted_per_h"]
@@ -156,11 +155,7 @@ def plot_arousal_index(index: pd.DataFrame, predictions_per_epoch: int) -> Figur
     left.plot([0, highest], [0, highest], color="0.6", linestyle=":", linewidth=1)
     left.set(xlim=(0, highest), ylim=(0, highest), aspect="equal", xlabel="expert's arousals per hour of sleep")
     left.set_ylabel("predicted arousals per hour of sleep")
-    left.set_title(
-        f"arousal index with a prediction every {seconds_text(EPOCH_S / predictions_per_epoch)} s, a point a night",
-        loc="left",
-        fontsize="medium",
-    )
+    left.set_title("arousal index, a point a night", loc="left", fontsize="medium")
 
     difference = nights.predicted_per_h - nights.expert_per_h
     right.scatter((nights.predicted_per_h + nights.expert_per_h) / 2, difference, **style)
@@ -174,6 +169,8 @@ def plot_arousal_index(index: pd.DataFrame, predictions_per_epoch: int) -> Figur
     right.margins(y=0.2)
     right.set(xlabel="mean of both indices (1/h)", ylabel="predicted \N{MINUS SIGN} expert index (1/h)")
     right.set_title("difference against mean (Bland-Altman)", loc="left", fontsize="medium")
+    every = f"a prediction every {seconds_text(EPOCH_S / predictions_per_epoch)} s"
+    figure.suptitle(f"{title}, {every}".removeprefix(", "), x=0.01, ha="left", fontsize="medium")
     return figure
 
 
