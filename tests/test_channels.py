@@ -18,7 +18,7 @@ HEART = ["ECG", "EKG", "ECG II", "ECG ECGI", "EKG2"]
 OTHER = """SpO2|SaO2|H.R.|HR|Flow|AIRFLOW|NEW AIR|THOR RES|ABDO RES|Snore|SOUND|POSITION|BodyPos|Pulse|Temp rectal
 Nasal Pressure|Resp oro-nasal|Event marker|ribcage|EtCO2|EKG_Off|Status|OX stat""".replace("\n", "|")
 UNKNOWN = """T|A1|M1|M2|A1-A2|Ch 3|X1|E3|AUX|DC3|PG1|C3 foo|S1|T1|EEG A1-Ref|EEG M1|EEG 28|EEG 001|EEG X7|EEG DC1|Eyelid
-Cz2|EEG Nasion|1|""".replace("\n", "|").split("|")
+Cz2|EEG Nasion|EEG A|1|""".replace("\n", "|").split("|")
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,10 @@ def test_a_label_that_contradicts_itself_is_unknown(label):
 @pytest.mark.parametrize(
     ("type", "labels"),
     [
-        ("EEG", "L_OCC|CENTRAL|R-CENT|FZA2|CZM2|FPZCZ|C3-AVG.1|C4-M|O2-x|M1:C3|EEG C3-A22|EEG sec|EEG_C3-A2|EEG 2"),
+        (
+            "EEG",
+            "L_OCC|CENTRAL|R-CENT|FZA2|CZM2|FPZCZ|C3-AVG.1|C4-M|O2-x|M1:C3|EEG C3-A22|EEG sec|EEG C4-M|EEG_C3-A2|EEG 2",
+        ),
         ("EOG", "E-1|E-2-M1|EEG LOC-M2|EEG E1|LOC-x|E1 (LEOG)|EOGr512:M1|A1:EOG2|LOCA2|ROC-0|L EYE"),
         ("EMG", "RLEG|CHINEMG|EEG RLeg2|EEG Chin1-Ref|ChinL|LAT-E1|Chin_R-Cz|MASSETE|Feet-R|LTIB"),
         ("ECG", "EEG ECG|EEG EKG1|EKG_L-Cz|ECGII"),

@@ -44,12 +44,12 @@ _TYPE_OF_WORD: dict[ChannelType, re.Pattern] = {
     ),
     "ECG": re.compile(r"ecg|ekg"),
     "other": re.compile(
-        r"flow|fluss|flujo|^air|air$|nas[ao]|^p?nas$|atmung|schnarch|ronfl|ronqu|russa|oral|^mouth|breath|resp|effor|thor|torac|chest|^rib|rips?$|abd|addom|belt|^sum$|"
+        r"flow|fluss|flujo|^air|air$|nas[ao]|^p?nas$|atmung|schnarch|ronfl|ronqu|russa|oral|^mouth|breath|resp|effor|thor|torac|chest|^rib|rips?$|abd|addom|belt|sum$|"
         r"therm|termis|cannul|cpap|^[bei]pap$|ptaf|^nc?pt$|mask|leak|tidal|volum|^vol$|pres|pleth|^plet|plesm|ppg|puls|"
         r"rate$|pulser|^d?hr$|^rr$|^pr$|heart|spo$|sao$|^sa$|sat$|^sato?$|satur|^ox|oxi|oxy|masimo|nonin|sentec|tosca|"
         r"co$|^etc$|capno|snor|sound|^mic$|microph|audio|phono|^b?pos$|posit|posiz|^body|^temp$|temper|rectal|light|lux|"
         r"mark|event|status|^stat$|trig|^off$|imped|^imp$|quality|batter|^acc|accel|gyro|activ|actig|movem|spare|unused|"
-        r"apn|hypop|arous|stage|hypno|gaze|pupil|track|video|clock|gsr|^eda$|dummy|empty"
+        r"apn|hypop|arous|stage|hypno|gaze|pupil|track|artif|calib|^gnd$|ground|vibrat|prong|^thx$|^chst$|beat|^bpm$|esoph|^pes$|gastr|video|clock|gsr|^eda$|dummy|empty"
     ),
     "EEG": re.compile(r"^eeg(sec|pri)?$|^[lr]?(occ(ip|ipital)?|cent(ral)?|front(al)?|pariet(al)?)$|^vertex$"),
 }
@@ -103,7 +103,8 @@ def parse_channel(label: str) -> ChannelName:
     if "EOG" in types:
         contradictory = "EEG" in types and _types_of(tokens[0]) != {"EEG"}
         return ChannelName("unknown") if contradictory else _described("EOG", tokens)
-    if all(map(_is_known, tokens)) if "EEG" in types else electrode and _are_electrodes(tokens):
+    named = [token for token in tokens if token in _CODES or "EEG" not in _types_of(token)]
+    if ("EEG" in types and all(map(_is_known, named))) or (electrode and _are_electrodes(named)):
         if electrode in _EYES:
             return _described("EOG", tokens)
         if electrode or not set(tokens) & set(_REFERENCES):  # 'EEG M1' is a reference
@@ -181,7 +182,7 @@ def _types_of(token: str) -> set[ChannelType]:
 def _is_known(token: str) -> bool:
     """Whether a part may stand beside the word EEG."""
     word = token.rstrip("0123456789")
-    return token in _CODES or _is_reference(token) or word in _BESIDE_EEG or bool(_types_of(token))
+    return token in _CODES or token[:-1] in _REFERENCES or word in _BESIDE_EEG or bool(_types_of(token))
 
 
 def _is_reference(token: str) -> bool:
