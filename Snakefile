@@ -64,8 +64,12 @@ KNOWN = {
 WEIGHTS = config.get("weights", "released")
 if WEIGHTS not in ("released", "trained"):
     sys.exit(f"weights is {WEIGHTS!r}; choose released or trained")
-RUNS = KNOWN.keys() - ({"03_train"} if PROFILE == "paper" and WEIGHTS == "released" else set())
-"""Notebooks to run: with the released weights nothing is trained."""
+BY_HAND = {
+    "paper": {"03_train"} if WEIGHTS == "released" else set(),
+    "mine": {"04_evaluate", "06_arousals", "07_traits", "stage_one_night"},
+}
+RUNS = KNOWN.keys() - BY_HAND.get(PROFILE, set())
+"""Notebooks to run: with the released weights nothing is trained, and own nights need not have labels."""
 ALONE = ("02_inspect", "06_arousals", "08_figures")
 """Notebooks that leave the other core to others."""
 

@@ -19,6 +19,7 @@ from anysleep.data.splits import split_id
 from anysleep.evaluation import (
     Evaluation,
     calibrate,
+    check_synthetic_training,
     confusion_of_night,
     evaluate,
     evaluate_validation,
@@ -206,6 +207,19 @@ def test_a_network_that_may_know_the_persons_is_named():
         warn_of_other_split(model, split | {"train": {"a": ["2", "1"], "b": []}})
     with pytest.warns(UserWarning, match="another split"):
         warn_of_other_split(model, split | {"valid": {"a": ["4"]}, "test": {"a": ["3"]}})
+    with pytest.warns(UserWarning, match="may know the persons"):
+        warn_of_other_split(model, None)  # every night, those of its training too
+
+
+def test_a_network_of_synthetic_nights_judges_others_only_where_that_is_allowed():
+    model = network("usleep")
+    check_synthetic_training(model, all_synthetic=False)  # a released file does not say
+    model.provenance = {"synthetic": True, "data": ["mine"]}
+    check_synthetic_training(model, all_synthetic=True)
+    with pytest.raises(ValueError, match=r"only ever seen synthetic nights.*allow_synthetic: true"):
+        check_synthetic_training(model, all_synthetic=False)
+    with pytest.warns(UserWarning, match="only ever seen synthetic nights"):
+        check_synthetic_training(model, all_synthetic=False, allowed=True)
 
 
 def test_what_a_network_learned_from_counts_all_its_trainings():

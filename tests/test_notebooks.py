@@ -173,6 +173,7 @@ def test_05_stages_files_without_labels_and_goes_on_after_a_bad_one(tiny, tmp_pa
     given = {
         "run_dir": str(tmp_path / "run"),
         "checkpoint": str(tiny / "03_train" / "checkpoint.pth"),
+        "allow_synthetic": True,
         "archive": "",
         "recordings": [str(path) for path in recordings],
         "channels": ["EEG Cz"],  # nothing to leave out
@@ -299,7 +300,11 @@ def test_a_real_recording_is_staged_untouched_by_hand(tiny, dynamo, root, tmp_pa
         "name_by_file": True,
         "checkpoint": str(tiny / "03_train" / "checkpoint.pth"),
     }
-    execute("stage_one_night", [root / "params" / "demo" / "stage_one_night.yaml"], given)
+    demo = [root / "params" / "demo" / "stage_one_night.yaml"]
+    with pytest.raises(RuntimeError, match=r"only ever seen synthetic nights.*params/mine"):
+        execute("stage_one_night", demo, given)
+    assert not list((tmp_path / "run").glob("*.npy"))
+    execute("stage_one_night", demo, given | {"allow_synthetic": True})
     n_epochs = len(samples) // 3000
     logits = np.load(tmp_path / "run" / "prediction_dynamo.npy")
     assert logits.shape == (1, n_epochs, 5) and np.isfinite(logits).all()

@@ -17,6 +17,7 @@ GOOD = {
     "channels": ["EEG"],
     "name_by_file": False,
     "checkpoint": "c.pth",
+    "allow_synthetic": False,
     "predictions_per_epoch": 1,
     "precision": "32",
     "device": "auto",
@@ -94,6 +95,20 @@ def test_every_yaml_fits_its_notebook(root):
         defaults = notebook_defaults(root / "notebooks" / f"{notebook}.ipynb")
         params = NOTEBOOKS[notebook](**(defaults | merge_parameters([*base, path], {})))
         assert params.notebook == notebook
+
+
+def test_own_nights_never_meet_the_files_of_the_demo(root):
+    """A user names the recording or folder, nothing else: released weights, their rate, every channel."""
+    files = sorted((root / "params" / "mine").glob("*.yaml"))
+    assert len(files) == 7
+    for path in files:
+        params, _ = checked_parameters(path.stem, [path], {})
+        given = json.dumps(params.plain())
+        assert "outputs/demo" not in given and f'"run_dir": "outputs/mine/{path.stem}"' in given, path.name
+        settings = params.plain()
+        assert settings.get("checkpoint", released := "outputs/mine/weights/anysleep-run1.pth") == released
+        assert settings.get("sampling_rate_hz", 128) == 128 and settings.get("channels", []) == []
+        assert settings.get("split") is None and not settings.get("allow_synthetic")
 
 
 def test_the_demo_files_only_repeat_the_notebooks_defaults(root):

@@ -55,6 +55,7 @@ def test_snakemake_and_the_parameters_agree_on_paths(root):
     [
         (["profile=demo"], {"prepare": 1, "train": 1, "notebook": 11}),
         (["profile=effects"], {"prepare": 1, "train": 2, "notebook": 7}),
+        (["profile=mine"], {"prepare": 1, "weights": 1, "notebook": 2}),
         (["profile=paper", "split=README.md"], {"prepare": 1, "weights": 12, "split": 1, "notebook": 42}),
         (["profile=paper", "weights=trained"], {"prepare": 1, "train": 12, "weights": 12, "split": 1, "notebook": 42}),
     ],

@@ -282,22 +282,23 @@ def calibrate(learned: Evaluation | None, tested: Evaluation) -> tuple[float, pd
     return temperature, pd.concat(tables), review_curve(softmax(tested.log_probabilities), tested.truth)
 
 
-def warn_of_synthetic_training(model: SleepNetwork, all_synthetic: bool) -> None:
-    """A warning where a network that has only seen synthetic nights is to judge others."""
-    synthetic = model.provenance.get("synthetic", model.provenance.get("data") == ["synthetic"])
-    if synthetic and not all_synthetic:
-        warnings.warn(
-            "this network has only ever seen synthetic nights; what it says of a real one means nothing", stacklevel=2
-        )
+def check_synthetic_training(model: SleepNetwork, all_synthetic: bool, allowed: bool = False) -> None:
+    """ValueError where a network that has only seen synthetic nights is to judge others; a warning where `allowed`."""
+    if all_synthetic or not model.provenance.get("synthetic", model.provenance.get("data") == ["synthetic"]):
+        return
+    says = "this network has only ever seen synthetic nights; what it says of a real one means nothing"
+    if not allowed:
+        raise ValueError(f"{says}. Take a released checkpoint, as params/mine does, or say allow_synthetic: true")
+    warnings.warn(says, stacklevel=2)
 
 
-def warn_of_other_split(model: SleepNetwork, split: Split) -> None:
-    """A warning where the network, or the one it was tuned from, was trained with another split than this one.
+def warn_of_other_split(model: SleepNetwork, split: Split | None) -> None:
+    """A warning where the network, or the one it was tuned from, was trained with another split than this one, or none.
 
     Then it may have been trained on the very persons that are to test it. Released files do not say their split.
     """
     trained_with = {provenance["split"] for provenance in _trainings(model) if "split" in provenance}
-    if trained_with - {split_id(split)}:
+    if trained_with - ({split_id(split)} if split else set()):
         warnings.warn(
             "this network was trained with another split than this one: it may know the persons that it is scored on",
             stacklevel=2,

@@ -144,14 +144,16 @@ class Evaluate(Parameters):
     """04_evaluate: checkpoint + archive -> scores."""
 
     notebook = "04_evaluate"
+    execution_only = Parameters.execution_only | {"allow_synthetic"}
 
     archive: ProjectPath = Field(description="The archive of 01_prepare.")
     checkpoint: ProjectPath = Field(description="The checkpoint of 03_train, or a released one.")
     more_checkpoints: list[ProjectPath] = Field(description="Others to compare or average with it.")
+    allow_synthetic: bool = Field(description="Let a network trained on synthetic nights alone judge others.")
     several: Literal["compare", "average"] = Field(description="What to do with several checkpoints.")
     recipes: list[ProjectPath] = Field(description="Recipes that tell the persons of an archive that does not.")
     group_by: GroupBy = Field(description="recording: where persons are unknown, every night counts as another one.")
-    split: ProjectPath = Field(description="The split file of 03_train.")
+    split: OptionalPath = Field(description="Split file of the training; empty to score every labelled night.")
     split_part: Literal["train", "valid", "test"] = Field(description="Which recordings to score.")
     montages: Literal["all", "named", "drawn", "pairs"] = Field(description="Which channels a night is scored with.")
     channels: list[str] = Field(description="Channels or sites for named; those to pair for pairs, empty for all.")
@@ -188,6 +190,7 @@ class Predict(Parameters):
     execution_only = Parameters.execution_only | {"n_devices", "key_file"}
 
     checkpoint: ProjectPath = Field(description="The checkpoint of 03_train, or a released one.")
+    allow_synthetic: bool = Field(description="Let a network trained on synthetic nights alone judge others.")
     archive: OptionalPath = Field(description="Archive with the nights to stage; empty to read files.")
     datasets: list[str] = Field(description="Data sets of the archive to stage; empty for all.")
     recordings: Recordings = Field(description="Where archive is empty: files, folders or patterns, one or a list.")
@@ -287,11 +290,13 @@ class StageOneNight(Parameters):
     """stage_one_night: one recording -> hypnogram and hypnodensity."""
 
     notebook = "stage_one_night"
+    execution_only = Parameters.execution_only | {"allow_synthetic"}
 
     recording: ProjectPath = Field(description="A recording of any format.")
     channels: list[str] = Field(description="Channels to use, named as in the file; empty: all the doctor would use.")
     name_by_file: bool = Field(description="Call results after the file, whose name may tell who the patient is.")
     checkpoint: ProjectPath = Field(description="The checkpoint of 03_train, or a released one.")
+    allow_synthetic: bool = Field(description="Let a network trained on synthetic nights alone judge others.")
     predictions_per_epoch: int = Field(description="Resolution, in predictions in 30 s.", ge=1)
     precision: Precision = Field(description="32, or bf16; docs/benchmarks.md says where that is faster.")
     device: Device = Field(description="Where to compute; auto means CUDA, else MPS, else CPU.")
