@@ -55,6 +55,15 @@ def test_a_persons_scores_equal_scikit_learn_on_all_epochs(archive, nights):
     assert hits == ((truth == 2) & (stages == 2)).sum()
 
 
+def test_nights_of_one_stage_and_nights_without_any_are_scored_or_refused(drawn):
+    night = drawn[drawn.checkpoint == "seed0"].assign(**dict.fromkeys(levels.COUNTS, 0))
+    with pytest.raises(ValueError, match=r"scored no epoch of .* nights"):
+        levels.score_table(night)
+    table = levels.score_table(night.assign(n2_as_n2=960))  # nothing but N2, all found
+    assert (table.mf1 == 1).all() and (table.accuracy == 1).all() and table.kappa.isna().all()
+    assert {"kappa", "f1_rem"} <= set(table) and (table.f1_rem == 1).all()
+
+
 def test_persons_of_two_data_sets_are_two(drawn, archive, nights):
     counts = evaluate([network()], archive, plan_montages(nights, "all")).counts.assign(checkpoint="x")
     assert set(levels.persons_of(counts, "subject")) == {"toy/a", "toy/b", "few/a"}

@@ -403,4 +403,9 @@ def test_a_training_killed_and_run_again_ends_in_the_same_tables(tiny, root, tmp
         for table in tables:
             ours, theirs = (read(folder, notebook, table).drop(columns="run_id") for folder in (tmp_path, tiny))
             pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
-    assert not state.exists()  # nothing is left that a later run could go on from
+    before = (training / "checkpoint.pth").read_bytes()
+    assert papermill(root, "03_train", training, data | SHORT_TRAINING).wait() == 0
+    assert "finished already, after step 4" in (training / "notebook.ipynb").read_text()
+    assert (training / "checkpoint.pth").read_bytes() == before  # what later notebooks have used is still there
+    assert papermill(root, "03_train", training, data | SHORT_TRAINING | {"retrain": True}).wait() == 0
+    assert "finished already" not in (training / "notebook.ipynb").read_text()

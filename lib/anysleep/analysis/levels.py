@@ -56,8 +56,11 @@ def persons_of(counts: pd.DataFrame, group_by: str) -> pd.Series:
 def score_table(counts: pd.DataFrame) -> pd.DataFrame:
     """Scores of all nights together, every data set, every recording and every montage; for every checkpoint.
 
-    Columns level, checkpoint, dataset, recording, subject, channels, then those of `stage_metrics`.
+    Columns level, checkpoint, dataset, recording, subject, channels, then those of `stage_metrics`. ValueError where no
+    epoch is scored.
     """
+    if not counts[COUNTS].to_numpy().any():
+        raise ValueError(f"the expert scored no epoch of {_n_recordings(counts)} nights, so there is nothing to score")
     tables = []
     for level, columns in LEVELS.items():
         sums = _summed(counts, ["checkpoint", *columns])

@@ -99,6 +99,7 @@ class Train(Parameters):
     """03_train: archive -> checkpoint."""
 
     notebook = "03_train"
+    execution_only = Parameters.execution_only | {"retrain"}
 
     archive: ProjectPath = Field(description="The archive of 01_prepare.")
     recipes: list[ProjectPath] = Field(description="Recipes that tell the persons of an archive that does not.")
@@ -113,6 +114,7 @@ class Train(Parameters):
     unet: Unet = Field(description="Size of the network: depth, complexity.")
     fine_tune: FineTune = Field(description="Where the first weights come from: initial_checkpoint, frozen.")
     batch: Batch = Field(description="What a step sees: n_windows, window_epochs, max_channels.")
+    retrain: bool = Field(description="Train anew where the same training has finished already.")
     n_steps: int = Field(description="Batches of training, at most.", ge=1)
     steps_per_training_epoch: int = Field(description="Batches between two validations.", ge=1)
     patience: int = Field(description="Stop after so many validations without a better MF1; 0 for never.", ge=0)

@@ -92,8 +92,9 @@ def follow(folder: Path, on_validation: Callable[[pd.DataFrame], None] = lambda 
 
 
 def forget(folder: Path) -> None:
-    """Delete the state of a training whose result is safe elsewhere, so that the next run of the folder starts anew."""
-    (folder / STATE).unlink(missing_ok=True)
+    """Delete the state of a finished training, so that the next starts anew; one that was stopped still goes on."""
+    if (folder / STATE).is_file() and load_state(folder / STATE).finished:
+        (folder / STATE).unlink()
     for left in folder.glob(f"{MEETING}*"):
         shutil.rmtree(left, ignore_errors=True)
 
@@ -113,6 +114,8 @@ def main(folder: Path, *, one_of_many: bool = False) -> int:
         training = set_up(params, folder, fabric)
         report = {}
         if fabric.is_global_zero:
+            if training.state.finished:
+                print(f"finished already, after step {training.state.step}; retrain: true trains anew", flush=True)
             report["report"] = Reporter(folder / "training", params.n_steps, training.state.step)
         try:
             training.run(should_stop=stop_asked, **report)
