@@ -10,12 +10,12 @@ from sklearn.metrics import f1_score, precision_score, recall_score
 
 from anysleep.analysis.arousals.excerpt import PROBABILITIES, excerpt_tables, night_to_show
 from anysleep.analysis.arousals.tables import (
-    best_resolution,
     count_table,
     error_table,
     event_table,
     expert_table,
     headline,
+    headline_resolution,
     index_agreement,
     index_table,
     nights_to_score,
@@ -193,7 +193,11 @@ def test_scores_are_means_over_nights_with_expert_events_as_sklearn_has_them(tab
             truth, found = np.repeat([1, 0, 1], n), np.repeat([1, 1, 0], n)
             values.append([score(truth, found, zero_division=0) for score in (precision_score, recall_score, f1_score)])
         assert here[["precision", "recall", "f1"]].to_numpy() == pytest.approx(np.mean(values, axis=0))
-    assert best_resolution(scores).predictions_per_epoch == 30
+    assert headline_resolution(scores).predictions_per_epoch == 30
+    finest = scores[scores.predictions_per_epoch == 30]
+    flattered = finest.assign(predictions_per_epoch=60, seconds_per_prediction=0.5, estimate=1.0, low=1.0, high=1.0)
+    assert headline_resolution(pd.concat([flattered, scores])).predictions_per_epoch == 30  # never the best of several
+    assert headline_resolution(scores[scores.predictions_per_epoch == 1]).predictions_per_epoch == 1
     with pytest.raises(ValueError, match="no recording has an expert event"):
         score_table(counts[counts.recording == "c"], **BOOTSTRAP)
 
@@ -293,10 +297,10 @@ def test_shares_of_events_without_a_scored_prediction_are_unknown_and_not_checke
         exec(check_cell(root), names | {"shares": shares.assign(share=shares.share * 1.01)})
 
 
-def test_06_says_that_the_best_of_several_resolutions_looks_better_than_it_is(root):
+def test_06_says_beforehand_at_which_resolution_its_headline_stands(root):
     text = (root / "notebooks" / "06_arousals.ipynb").read_text()
     assert "Of several resolutions the best one looks better than it is" in text
-    assert "best of {len(staged.resolutions)} resolutions" in text and "n_resolutions=" in text
+    assert "tables.headline_resolution(scores)" in text and "idxmax" not in text and "f1_interval=interval" in text
 
 
 def test_the_threshold_of_the_headline_has_one_home(root):

@@ -16,6 +16,11 @@ from scipy.stats import ttest_ind
 from anysleep.analysis.metrics import scores_of_confusions
 
 
+def interval_text(low: float, high: float) -> str:
+    """As a headline has it: '0.712 to 0.801'; 'none' where there is no interval, as of one person."""
+    return "none" if np.isnan(low) or np.isnan(high) else f"{low:.3f} to {high:.3f}"
+
+
 def bootstrap_scores(
     confusions: np.ndarray, persons: ArrayLike, n_bootstrap: int, seed: int, share: float = 0.95
 ) -> pd.DataFrame:
