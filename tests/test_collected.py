@@ -82,3 +82,19 @@ def test_a_checkpoint_without_counts_is_an_error_that_names_the_file(study, tmp_
     path.write_text(path.read_text().replace("usleep-0", "other"))
     with pytest.raises(ValueError, match=r"intervals\.csv names 'other', which counts\.csv lacks"):
         tables_of(folder)
+
+
+def test_two_networks_of_one_name_are_an_error_that_names_both_runs(tmp_path):
+    counts = {"counts": pd.DataFrame({"dataset": ["a"]})}
+    nights = {"nights": pd.DataFrame({"dataset": ["a"], "recording": ["1"]})}
+    named = {"checkpoint": "outputs/x/checkpoint.pth"}
+    write_run(tmp_path / "04_evaluate", named, counts, inputs={"checkpoint_1": "aaa"})
+    write_run(tmp_path / "05_predict", named, nights, inputs={"checkpoint": "aaa"})
+    write_run(tmp_path / "06_arousals", {"predictions": str(tmp_path / "05_predict")}, counts, {"checkpoint": "aaa"})
+    runs, _ = find_runs([f"{tmp_path}/0*"], leave_out=tmp_path)
+    assert len(runs) == 3
+    for folder in ("05_predict", "04_evaluate"):  # first 05 is of another network than 04, then 06 than both
+        path = tmp_path / folder / "provenance.json"
+        path.write_text(path.read_text().replace("aaa", "bbb"))
+        with pytest.raises(ValueError, match=r"04_evaluate and .* different networks from outputs/x/checkpoint\.pth"):
+            find_runs([f"{tmp_path}/04*", f"{tmp_path}/0*"], leave_out=tmp_path)

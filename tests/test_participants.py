@@ -1,5 +1,8 @@
 """Whose nights they are and what is known of the persons: of the archive, a table of participants, or both."""
 
+import hashlib
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -145,6 +148,23 @@ def test_predictions_of_a_run_that_was_stopped_are_not_read(tmp_path):
     (tmp_path / "provenance.json").write_text('{"inputs_sha256": {"checkpoint": "abc", "archive": "d"}}')
     with Predictions(tmp_path) as staged:
         assert staged.made_from == {"checkpoint": "abc"}
+
+
+def test_predictions_of_a_network_that_was_replaced_are_not_read(tmp_path):
+    (tmp_path / "r1").mkdir()
+    np.savez(tmp_path / "r1" / "predictions.npz", a_n1=np.zeros(4, dtype=np.int8))
+    (tmp_path / "result.json").write_text("{}")
+    checkpoint = tmp_path / "checkpoint.pth"
+    (tmp_path / "params.yaml").write_text(f"checkpoint: {checkpoint}")
+    checkpoint.write_bytes(b"first")
+    digest = hashlib.sha256(b"first").hexdigest()
+    (tmp_path / "provenance.json").write_text(json.dumps({"inputs_sha256": {"checkpoint": digest}}))
+    Predictions(tmp_path).__exit__()
+    checkpoint.write_bytes(b"trained anew")
+    with pytest.raises(ValueError, match=r"checkpoint\.pth is another network since .*run 05_predict again"):
+        Predictions(tmp_path)
+    checkpoint.unlink()  # moved away: nothing speaks against it
+    Predictions(tmp_path).__exit__()
 
 
 def test_triplets_need_predictions_at_one_an_epoch(tmp_path):

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 
-from anysleep.files import is_written
+from anysleep.files import is_written, project_path, sha256_of
 
 UNKNOWN = "unknown"
 """The network of predictions that do not say it; the data sets of a training that does not."""
@@ -26,7 +27,7 @@ class Predictions:
         """`note`, such as `Run.reads`, is told of every file.
 
         FileNotFoundError where there is no prediction. ValueError where the run has not come to its end (`unfinished`
-        allows it, for 05 itself): its files may be of two networks.
+        allows it, for 05 itself): its files may be of two networks; or its checkpoint has been replaced since.
         """
         self.folder = Path(folder)
         found = {int(path.parent.name[1:]): path for path in self.folder.glob("r[1-9]*/predictions.npz")}
@@ -34,6 +35,8 @@ class Predictions:
             raise FileNotFoundError(f"no r<resolution>/predictions.npz in {folder}; has 05_predict been run?")
         if not unfinished and (self.folder / "params.yaml").is_file() and not is_written(self.folder / "result.json"):
             raise ValueError(f"{folder} is of a run that was stopped; let 05_predict come to its end first")
+        if not unfinished:
+            self._check_checkpoint()
         self._stages, self._logits = {}, {}
         for r, path in sorted(found.items()):
             note(f"predictions_{r}", path)
@@ -70,6 +73,17 @@ class Predictions:
     def learned_from(self) -> dict[str, list[str]]:
         """What that checkpoint was trained on, as `Run.learned_from` takes it; empty where it is not known."""
         return self._provenance().get("learned_from", {})
+
+    def _check_checkpoint(self) -> None:
+        """ValueError where another network now has the name of the one that staged the nights."""
+        params = self.folder / "params.yaml"
+        named = yaml.safe_load(params.read_text(encoding="utf-8")).get("checkpoint") if params.is_file() else None
+        known = self.made_from.get("checkpoint")
+        if named and known and (path := project_path(named)).is_file() and sha256_of(path) != known:
+            raise ValueError(
+                f"{self.folder.name} was staged with SHA-256 {known[:12]}, but {path.name} is another network since "
+                "(trained anew?); run 05_predict again"
+            )
 
     def _provenance(self) -> dict[str, Any]:
         path = self.folder / "provenance.json"

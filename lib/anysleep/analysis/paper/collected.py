@@ -99,7 +99,7 @@ def find_runs(patterns: Sequence[str], leave_out: Path) -> tuple[list[FinishedRu
     """Finished runs whose tables 08 can use, sorted by folder, and a row (run, reason) for every other folder.
 
     `patterns` are folders in which * stands for any name; `leave_out` is the folder of 08 itself. ValueError where
-    there is no run to use, or a file that says how a run went is damaged.
+    there is no run to use, a file that says how a run went is damaged, or two networks have one name.
     """
     runs, unusable = [], {}
     for pattern in patterns:
@@ -118,6 +118,7 @@ def find_runs(patterns: Sequence[str], leave_out: Path) -> tuple[list[FinishedRu
     if not runs:
         why = "; ".join(f"{name}: {reason}" for name, reason in unusable.items())
         raise ValueError(f"no finished run to draw ({why})")
+    _check_one_network_a_name(runs)
     return sorted(runs, key=lambda run: run.name), pd.DataFrame(list(unusable.items()), columns=["run", "reason"])
 
 
@@ -167,6 +168,30 @@ def average_trained(table: pd.DataFrame, by: Sequence[str], values: Sequence[str
     once = table.drop_duplicates([*by, "trained"])
     groups = once.groupby(list(by), sort=False, dropna=False)
     return groups[list(values)].mean().assign(n_trained=groups.size()).reset_index()
+
+
+def _check_one_network_a_name(runs: Sequence[FinishedRun]) -> None:
+    """ValueError where runs read different networks from the checkpoint of one name: some were not run again."""
+    seen: dict[str, tuple[str, str]] = {}
+    for run in runs:
+        for name, digest in _checkpoints_of(run).items():
+            known, first = seen.setdefault(name, (digest, run.name))
+            if digest != known:
+                raise ValueError(
+                    f"{first} and {run.name} have read different networks from {name} (SHA-256 {known[:12]}, "
+                    f"{digest[:12]}), which was trained anew between them; run the older one again"
+                )
+
+
+def _checkpoints_of(run: FinishedRun) -> dict[str, str]:
+    """Checkpoint as the parameters name it (06 and 07: those of their predictions) -> SHA-256 that the run read."""
+    params = run.params
+    of_predictions = project_path(params["predictions"]) / "params.yaml" if params.get("predictions") else None
+    if of_predictions and of_predictions.is_file():
+        params = _parsed(of_predictions)
+    paths = [params.get("checkpoint"), *params.get("more_checkpoints", [])]
+    roles = [f"checkpoint_{i}" for i in range(1, len(paths) + 1)] if run.notebook == "04_evaluate" else ["checkpoint"]
+    return {path: run.inputs[role] for path, role in zip(paths, roles, strict=False) if path and role in run.inputs}
 
 
 def _finished(folder: Path) -> bool:
