@@ -19,7 +19,7 @@ from pathlib import Path
 
 from snakemake.cli import parse_config
 
-from anysleep.files import project_path, short_path
+from anysleep.files import is_written, project_path, short_path
 from anysleep.params import NOTEBOOKS, ParameterError, checked_parameters
 
 
@@ -104,8 +104,9 @@ it knows of every run the small result.json only, and a run replaces its other f
 
 
 def is_whole(notebook, variant):
-    """Whether nothing of a run that others read was deleted by hand."""
-    return all(Path(OUT, f"{notebook}{variant}", name).exists() for name in KEPT.get(notebook, []))
+    """Whether nothing of a run that others read was deleted by hand, or left empty by a power failure."""
+    names = [*KEPT.get(notebook, []), "result.json"]
+    return all(is_written(Path(OUT, f"{notebook}{variant}", name)) for name in names)
 
 
 for lost in [Path(OUT, f"{run[0]}{run[1]}") for run in SETTINGS if not is_whole(*run)]:

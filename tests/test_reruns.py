@@ -7,6 +7,8 @@ import time
 import pytest
 from test_snakefile import COHORT, add_profile, said, snakemake
 
+from anysleep.data.synthetic import write_cohort
+
 
 @pytest.fixture
 def finished(project):
@@ -47,10 +49,36 @@ def test_a_run_that_fails_leaves_what_was_there(finished):
     assert contents(finished) == before
 
 
-def test_a_file_deleted_by_hand_is_made_again(finished):
-    (finished / "outputs/mine/01_prepare/archive.h5").unlink()
+@pytest.mark.parametrize(("name", "content"), [("archive.h5", None), ("archive.h5", ""), ("result.json", "")])
+def test_a_file_deleted_by_hand_or_left_empty_is_made_again(name, content, finished):
+    file = finished / "outputs/mine/01_prepare" / name
+    file.unlink()
+    if content is not None:
+        file.write_text(content)
     status, text = said(snakemake(finished, "--dry-run", "--config", "profile=mine"))
     assert status == 0 and re.search(r"^prepare +1$", text, re.MULTILINE)
+
+
+def test_a_forced_run_prepares_new_nights_only_and_drops_none_unasked(project):
+    nights = project / "nights"
+    write_cohort(nights, n_persons=2, hours=0.25)
+    first, *_, last = sorted(nights.glob("*.edf"))
+    given = {"datasets": {"params/datasets/synthetic.yaml": "nights"}, "synthetic_dir": ""}
+    add_profile(project, "mine", **{"01_prepare": given})
+    command, archive = ("--config", "profile=mine"), project / "outputs/mine/01_prepare/archive.h5"
+    n_nights = len(list(nights.glob("*.edf")))
+    last.rename(project / "later.edf")
+    status, text = said(snakemake(project, *command))
+    assert status == 0 and f"{n_nights - 1} of {n_nights - 1} nights are in the archive, 0 of them from before" in text
+    (project / "later.edf").rename(last)
+    status, text = said(snakemake(project, *command, "--forcerun", "prepare"))
+    before = f"{n_nights} of {n_nights} nights are in the archive, {n_nights - 1} of them from before"
+    assert status == 0 and before in text, text
+    whole = archive.read_bytes()
+    first.unlink()
+    status, text = said(snakemake(project, *command, "--forcerun", "prepare"))
+    assert status == 1 and f"1 of the {n_nights} nights in the archive could not go into it again" in text, text
+    assert "drop_missing" in text and "Traceback" not in text and archive.read_bytes() == whole
 
 
 def test_after_kill_9_the_same_command_goes_on_at_once(project):

@@ -29,7 +29,7 @@ import yaml
 from filelock import FileLock, Timeout
 from IPython.display import Image
 
-from anysleep.files import project_path, sha256_of, short_path, written_whole
+from anysleep.files import project_path, read_if_whole, sha256_of, short_path, written_whole
 from anysleep.machine import end_with_parent
 from anysleep.params import (
     NOTEBOOKS,
@@ -288,10 +288,8 @@ def _as_typed(path: Path) -> str:
 
 def _differences(file: Path, content: dict[str, object]) -> str:
     """Names of the parameters in which the run that params.yaml tells of differs from this one, in what decides."""
-    if not file.is_file():
-        return ""
-    before = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    if before.get("run_id") == content["run_id"]:
+    before = read_if_whole(file, lambda file: dict(yaml.safe_load(file.read_text(encoding="utf-8"))))
+    if before is None or before.get("run_id") == content["run_id"]:
         return ""
     names = [name for name in content if name != "run_id" and before.get(name) != content[name]]
     return ", ".join(names) or "the notebook"
