@@ -162,6 +162,19 @@ def test_links_out_of_the_archive_are_refused(tmp_path, prepared):
         Archive(tmp_path / "linked.h5")
 
 
+@pytest.mark.parametrize("name", ["hypnogram", "PSG/C3-M2"])
+def test_values_that_lie_in_another_file_are_refused_not_read_as_zeros(tmp_path, prepared, name):
+    with h5py.File(prepared[0], "r+") as file:
+        night = file["lab/p01-night1"]
+        layout = h5py.VirtualLayout(night[name].shape, night[name].dtype)
+        layout[:] = h5py.VirtualSource("gone.h5", name, night[name].shape)
+        del night[name]
+        night.create_virtual_dataset(name, layout)
+    with Archive(prepared[0]) as archive:
+        with pytest.raises(ValueError, match=f"/lab/p01-night1/{name}' lie in another file"):
+            archive.hypnogram("lab", "p01-night1") if name == "hypnogram" else archive.recordings()
+
+
 def test_lengths_that_differ_are_named(tmp_path, prepared):
     with h5py.File(prepared[0], "r+") as file:
         del file["lab/p01-night1/hypnogram"]

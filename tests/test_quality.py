@@ -251,6 +251,26 @@ def test_a_stated_type_must_fit():
         examine(night, types={"EEG(sek)": "EEG"})
 
 
+@pytest.mark.parametrize("scale", [1, 1e-3, 1e-6])
+def test_a_channel_without_a_unit_is_used_where_its_amplitude_is_that_of_a_voltage(scale):
+    row = row_of(scale * brain(0), unit="")
+    assert row.verdict == "use" and "gives no unit" in row.reason
+
+
+def test_a_channel_without_a_unit_and_of_another_amplitude_is_looked_at():
+    row = row_of(1e5 * brain(0), unit="")
+    assert row.verdict == "look" and "no unit, and an amplitude of" in row.reason
+
+
+@pytest.mark.parametrize("level", [0.0, 5.0, -1e-6])
+@pytest.mark.parametrize("seconds", [20, 600])
+def test_a_constant_recording_is_dropped(level, seconds):
+    table = examine(
+        night_of({"EEG C3-M2": np.full(seconds * RATE_HZ, level), "what": np.full(seconds * RATE_HZ, level)})
+    )
+    assert table.verdict.tolist() == ["drop", "drop"] and verdict_of_night(table)[0] == "drop"
+
+
 def test_a_unit_that_is_no_voltage_and_a_low_rate_are_said():
     assert "the unit '%' is no voltage" in row_of(brain(0), unit="%").reason
     slow = row_of(brain(0, rate_hz=50), rate_hz=50)

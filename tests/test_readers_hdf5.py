@@ -120,8 +120,19 @@ def test_samples_stored_outside_an_hdf5_file_are_refused(tmp_path):
                 layout = h5py.VirtualLayout(EEG_UV.shape, "f4")
                 layout[:] = h5py.VirtualSource("other.h5", "C3", EEG_UV.shape)
                 file.create_virtual_dataset("channels/Cz", layout)
-        with pytest.raises(ValueError, match="the samples of Cz lie in another file"):
+        with pytest.raises(ValueError, match="the values of '/channels/Cz' lie in another file"):
             read_recording(path)
+
+
+def test_labels_stored_outside_an_hdf5_file_are_no_wake(tmp_path):
+    path = write_dod(tmp_path / "a.h5", hypnogram=[2, 2, 2])
+    with h5py.File(path, "a") as file:
+        del file["hypnogram"]
+        layout = h5py.VirtualLayout((3,), "i1")
+        layout[:] = h5py.VirtualSource("gone.h5", "hypnogram", (3,))
+        file.create_virtual_dataset("hypnogram", layout)
+    with pytest.raises(ValueError, match="the values of '/hypnogram' lie in another file"):
+        read_recording(path)
 
 
 def test_links_within_an_hdf5_file_are_followed_once(tmp_path):

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from anysleep.data import read_recording
+from anysleep.data import preprocess, read_recording
 from anysleep.data.labels import scoring_of_annotations, with_scoring
+from anysleep.data.reasons import RecordingWarning
 from anysleep.data.recording import Recording
 from anysleep.data.timebase import samples_in
 from anysleep.data.units import known_unit
@@ -36,10 +37,10 @@ def write_edf(path, signals, annotations=None, starttime=time(22, 58, 3), start=
     return path
 
 
-def write_discontinuous(path, onsets_s, rate_hz=100, annotations=(), record_s=1, kind=b"EDF+D"):
+def write_discontinuous(path, onsets_s, rate_hz=100, annotations=(), record_s=1, kind=b"EDF+D", other_hz=None):
     """EDF+D with data records that begin at `onsets_s`; the n-th holds the n-th part of `signal`."""
     seconds = len(onsets_s) * record_s
-    signals = [signal("EEG C3-M2", rate_hz, seconds=seconds), signal("EOG E1-M2", rate_hz, seconds=seconds)]
+    signals = [signal("EEG C3-M2", rate_hz, seconds=seconds), signal("EOG E1-M2", other_hz or rate_hz, seconds=seconds)]
     edfio.Edf(signals, data_record_duration=record_s, annotations=annotations).write(path)
     content = bytearray(path.read_bytes())
     header_bytes = int(content[184:192])
@@ -121,7 +122,7 @@ def test_channels_are_picked_by_exact_name(sleep_edf, tmp_path):
 
 def test_damaged_files_are_named(tmp_path, sleep_edf):
     whole = sleep_edf.read_bytes()
-    for damaged in (b"", whole[:100], whole[:600], whole[:-1000], b"something else entirely" * 99, whole + b"0" * 99):
+    for damaged in (b"", whole[:100], whole[:600], whole[:-1000], b"something else entirely" * 99):
         path = tmp_path / "damaged.edf"
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match=r"damaged\.edf: not a whole EDF or BDF file"):
@@ -131,6 +132,36 @@ def test_damaged_files_are_named(tmp_path, sleep_edf):
     with pytest.raises(ValueError, match=r"no reader for '.txt'"):
         (tmp_path / "a.txt").touch()
         read_recording(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize("behind", [b"\n", b"\0", b"0" * 99])
+def test_bytes_behind_the_data_are_left_out_and_said(sleep_edf, behind):
+    before = read_recording(sleep_edf)
+    sleep_edf.write_bytes(sleep_edf.read_bytes() + behind)
+    with pytest.warns(RecordingWarning, match=f"{len(behind)} bytes behind the last data record are left out"):
+        night = read_recording(sleep_edf)
+    assert np.array_equal(night.signals[0], before.signals[0])
+
+
+def with_range(path, text):
+    """The file with `text` for the largest voltage of its first signal, one of three."""
+    content = path.read_bytes()
+    at = 256 + 3 * (16 + 80 + 8 + 8)
+    path.write_bytes(content[:at] + text.ljust(8) + content[at + 8 :])
+    return path
+
+
+def test_a_decimal_comma_is_a_point_and_said(sleep_edf):
+    before = read_recording(sleep_edf)
+    with pytest.warns(RecordingWarning, match="commas in the numbers of the header are read as decimal points"):
+        night = read_recording(with_range(sleep_edf, b"500,0"))
+    assert np.array_equal(night.signals[0], before.signals[0])
+
+
+@pytest.mark.parametrize("text", [b"1,000", b"-32,768"])
+def test_a_comma_that_may_part_thousands_is_refused(sleep_edf, text):
+    with pytest.raises(ValueError, match=f"is {text.decode()}, and that comma may be decimal or not"):
+        read_recording(with_range(sleep_edf, text))
 
 
 def table(*rows):
@@ -217,7 +248,8 @@ def test_no_sample_is_lost_at_a_pause_and_nan_is_where_the_gaps_are(tmp_path, ra
     pauses_s = np.repeat([0, *ends_s], 6)
     onsets_s = (np.arange(len(pauses_s)) * record_s + pauses_s).round(3).tolist()
     night = read_recording(write_discontinuous(tmp_path / "d.edf", onsets_s, rate_hz, [SPACE], record_s))
-    assert len(night.gaps_s) == 7 and night.duration_s == pytest.approx(onsets_s[-1] + record_s, abs=1e-3)
+    half_a_sample_s = 0.5 / rate_hz + 1e-3
+    assert len(night.gaps_s) == 7 and night.duration_s == pytest.approx(onsets_s[-1] + record_s, abs=half_a_sample_s)
     original = signal("EEG", rate_hz, seconds=len(onsets_s) * record_s).data
     for part in (night, night.cut(30, 1000)):
         samples = part.signals[0]
@@ -226,6 +258,19 @@ def test_no_sample_is_lost_at_a_pause_and_nan_is_where_the_gaps_are(tmp_path, ra
         recorded = samples[~missing]
         assert np.abs(recorded - original[len(original) - len(recorded) :]).max() < 0.02
     assert np.isfinite(night.signals[0]).sum() == len(original)
+
+
+@pytest.mark.parametrize(("rate_hz", "other_hz"), [(125, 50), (256, 32), (200, 1)])
+def test_channels_of_other_rates_share_the_pauses(tmp_path, rate_hz, other_hz):
+    """Wherever pauses of milliseconds leave the records, nothing is refused, and all have the same whole epochs."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        onsets_s = np.arange(64) + np.repeat(np.cumsum([0, *rng.uniform(0.002, 9, 3).round(3)]), 16)
+        onsets_s[48:] += 90 - 1 - onsets_s[-1] + rng.choice([-1e-3, 0, 1e-3])  # it ends around a whole epoch
+        path = write_discontinuous(tmp_path / "d.edf", onsets_s.round(3), rate_hz, [SPACE], other_hz=other_hz)
+        night = read_recording(path)
+        y = preprocess(night.signals, night.rates_hz, 128, gaps_s=night.gaps_s)
+        assert y.shape[1] // (30 * 128) == night.n_epochs
 
 
 @pytest.mark.parametrize("kind", [b"EDF+C", b"EDF+D"])

@@ -27,6 +27,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from anysleep.data.readers.hdf5 import stored_here
 from anysleep.data.reasons import CONTROL
 from anysleep.files import is_written, written_whole
 from anysleep.stages import EPOCH_S, N_STAGES, PUBLISHED_RATE_HZ, UNSCORED
@@ -263,7 +264,7 @@ class Archive:
         night = self._group(dataset, recording)
         if "hypnogram" not in night:
             return None
-        hypnogram = night["hypnogram"][:]
+        hypnogram = stored_here(night["hypnogram"])[:]
         return np.where((hypnogram >= 0) & (hypnogram < N_STAGES), hypnogram, UNSCORED).astype(np.int8)
 
     def prepared(self, dataset: str, recording: str) -> dict[str, object] | None:
@@ -273,19 +274,19 @@ class Archive:
     def arousals(self, dataset: str, recording: str) -> np.ndarray | None:
         """float64 (n, 2), onset and end in s, n = 0 where the expert saw none; None where nobody scored arousals."""
         night = self._group(dataset, recording)
-        return night["arousals"][:] if "arousals" in night else None
+        return stored_here(night["arousals"])[:] if "arousals" in night else None
 
     def gaps(self, dataset: str, recording: str) -> np.ndarray:
         """float64 (n, 2), pauses of the recorder in s; their signals are 0 and mean nothing."""
         night = self._group(dataset, recording)
-        return night["gaps"][:] if "gaps" in night else np.empty((0, 2))
+        return stored_here(night["gaps"])[:] if "gaps" in night else np.empty((0, 2))
 
     def quality(self, dataset: str, recording: str) -> pd.DataFrame | None:
         """The montage doctor's table, a row a channel; None where the archive has none."""
         night = self._group(dataset, recording)
         if "quality" not in night:
             return None
-        return pd.DataFrame(json.loads(night["quality"][()]))
+        return pd.DataFrame(json.loads(stored_here(night["quality"])[()]))
 
     def iqr_uv(self, dataset: str, recording: str, channels: Sequence[str]) -> np.ndarray:
         """float (C,): the interquartile range of each channel in microvolts, to about a percent; NaN where unknown."""
@@ -305,10 +306,11 @@ class Archive:
         missing = [name for name in channels if name not in psg]
         if missing:
             raise KeyError(f"{dataset}/{recording} has no channel {', '.join(missing)}; it has {', '.join(psg)}")
-        return np.stack([psg[name][start:stop] for name in channels])
+        return np.stack([stored_here(psg[name])[start:stop] for name in channels])
 
     def _n_epochs(self, night: h5py.Group) -> int:
-        lengths = {name: signal.shape[0] // self.samples_per_epoch for name, signal in night["PSG"].items()}
+        signals = {name: stored_here(signal) for name, signal in night["PSG"].items()}
+        lengths = {name: signal.shape[0] // self.samples_per_epoch for name, signal in signals.items()}
         if "hypnogram" in night:
             lengths["hypnogram"] = night["hypnogram"].shape[0]
         if len(set(lengths.values())) > 1:

@@ -74,7 +74,7 @@ def preprocess(
         for signal, rate, name in zip(signals, rates, names, strict=True)  # one channel in memory at a time
     ]
     lengths = [len(row) for row in rows]
-    if max(lengths) - min(lengths) > 1:  # one sample may differ by rounding between native rates
+    if max(lengths) - min(lengths) > 1 + target_hz / min(rates):  # each may end a sample of its own rate apart
         seconds = ", ".join(f"{name} {n / target_hz:.3f} s" for name, n in zip(names, lengths, strict=True))
         raise ValueError(f"channels differ in duration: {seconds}")
     return np.stack([row[: min(lengths)] for row in rows])

@@ -87,8 +87,9 @@ class ChannelDoctor:
         if duplicate_of and not faults:
             how = ", upside down" if inverted else ""
             doubts.append(f"the same signal as {duplicate_of}{how}: it adds nothing, so leave one of the two out")
+        notes = [] if faults else list(_notes(unit, measures))
         row = {"channel": channel, **vars(name), "rate_hz": float(rate_hz), "unit": unit, **vars(measures)}
-        row |= {"duplicate_of": duplicate_of, "reason": "; ".join(faults or doubts)}
+        row |= {"duplicate_of": duplicate_of, "reason": "; ".join(faults or [*doubts, *notes])}
         row["verdict"] = "drop" if faults else "look" if doubts else "use"
         return {column: row[column] for column in COLUMNS}
 
@@ -121,9 +122,9 @@ def examine(night: Recording, types: Mapping[str, str] | None = None) -> pd.Data
 
     Returns
     -------
-    One row a channel: channel, verdict ('use', 'look' or 'drop'), reason (what to do about it; empty for 'use'), type,
-    site, reference (`parse_channels`), rate_hz, unit, amplitude, iqr, offset, flat_share,
-    clipped_share, line_noise_share, line_noise_hz, n_epochs, disconnected_epochs (`Measures`), duplicate_of
+    One row a channel: channel, verdict ('use', 'look' or 'drop'), reason (what to do about it, or what is good to
+    know; mostly empty for 'use'), type, site, reference (`parse_channels`), rate_hz, unit, amplitude, iqr, offset,
+    flat_share, clipped_share, line_noise_share, line_noise_hz, n_epochs, disconnected_epochs (`Measures`), duplicate_of
     (an earlier channel).
 
     Raises
@@ -201,6 +202,9 @@ def _header_doubts(channel_type: str, unit: str, rate_hz: float, m: Measures) ->
     """What name, unit, rate and length leave open."""
     if channel_type == "unknown":
         yield "the name does not say what was recorded: say it in the recipe or name it in `channels`"
+    elif unit == "":
+        if not _plausible_without_unit(m.amplitude):
+            yield f"no unit, and an amplitude of {_number(m.amplitude)}: make sure that this is an {channel_type}"
     elif unit != "uV":
         yield f"the unit {unit!r} is no voltage: make sure that this is an {channel_type} (staging does not mind)"
     elif not PLAUSIBLE_UV[0] <= m.amplitude <= PLAUSIBLE_UV[1]:
@@ -209,6 +213,17 @@ def _header_doubts(channel_type: str, unit: str, rate_hz: float, m: Measures) ->
         yield f"{rate_hz:g} Hz is too slow for spindles and muscle activity: export the file at its full rate"
     if m.duration_s < EPOCH_S:
         yield f"{m.duration_s:.3g} s is shorter than one epoch of {EPOCH_S} s: nothing can be staged"
+
+
+def _notes(unit: str, m: Measures) -> Iterator[str]:
+    """What is good to know and keeps nobody from using the channel."""
+    if unit == "" and _plausible_without_unit(m.amplitude):
+        yield "the file gives no unit; as a voltage its amplitude is plausible (staging does not mind)"
+
+
+def _plausible_without_unit(amplitude: float) -> bool:
+    """Whether it is that of EEG or EOG in µV, mV or V."""
+    return any(TYPICAL_UV[0] <= amplitude * microvolts <= TYPICAL_UV[1] for microvolts in (1, 1e3, 1e6))
 
 
 def _scale_advice(amplitude: float, channel_type: str) -> str:

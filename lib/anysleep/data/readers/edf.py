@@ -91,12 +91,14 @@ def _n_records(path: Path, header: Header, record_bytes: int) -> int:
             f"the header leaves the number of data records open; the file holds {whole}", RecordingWarning, stacklevel=4
         )
         n_records, rest = whole, 0
-    if n_records != whole or rest:
+    if n_records != whole:
         raise BadRecording(
             "truncated" if whole < n_records else "record_count",
             f"not a whole EDF or BDF file: the header says {n_records} data records, the file holds {whole} and "
             f"{rest} bytes more",
         )
+    if rest:
+        warnings.warn(f"{rest} bytes behind the last data record are left out", RecordingWarning, stacklevel=4)
     return n_records
 
 

@@ -28,6 +28,10 @@ ANNOTATION_LABELS = ("EDF Annotations", "BDF Annotations")
 TIMED_LIST = re.compile(rb"([+-]\d+(?:\.\d*)?)(?:\x15(\d+(?:\.\d*)?))?\x14(.*)", re.DOTALL)
 """Onset, duration where there is one, texts."""
 
+DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+"""As DECIMAL_COMMA, but may as well be a whole number with its thousands apart."""
+
 Annotation = tuple[float, float, str]
 """Onset and duration in s (NaN for none), text."""
 
@@ -216,8 +220,16 @@ def _whole_number(text: str, name: str) -> int:
 
 
 def _number(text: str, name: str) -> float:
+    text = text.strip(" \x00")
+    if DECIMAL_COMMA.fullmatch(text):
+        if THOUSANDS.fullmatch(text):
+            raise ValueError(f"its {name} is {text}, and that comma may be decimal or not; write it with a point")
+        warnings.warn(
+            "the commas in the numbers of the header are read as decimal points", RecordingWarning, stacklevel=9
+        )
+        text = text.replace(",", ".")
     try:
-        return float(text.strip(" \x00"))
+        return float(text)
     except ValueError:  # the text stays unsaid: in a damaged header it may be part of a patient's name
         raise ValueError(f"its {name} is no number") from None
 

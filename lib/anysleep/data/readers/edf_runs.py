@@ -73,6 +73,9 @@ def find_runs(onsets_s: np.ndarray, n_records: int, header: Header) -> Runs:
     firsts = np.array([0, *(pauses + 1)])
     _check_drift(onsets_s, firsts, header.record_s)
     rates_hz = [one.samples / header.record_s for one in header.signals if not one.holds_annotations]
+    fastest_hz = max(rates_hz, default=np.inf)
+    if np.isfinite(fastest_hz):  # every run begins at a sample of the fastest channel, which so sets the time base
+        onsets_s = np.rint(onsets_s * fastest_hz) / fastest_hz
     run_onsets_s = np.array([_off_ties(onset_s, rates_hz) for onset_s in onsets_s[firsts]])
     runs = Runs(firsts, run_onsets_s, n_records, header.record_s)
     if (np.diff(runs.gaps_s) < 0).any():

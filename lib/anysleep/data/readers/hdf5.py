@@ -51,6 +51,13 @@ def names_in(group: h5py.Group) -> list[str]:
     return names
 
 
+def stored_here(data: h5py.Dataset) -> h5py.Dataset:
+    """The dataset as it is. BadRecording where its values lie in another file: if that is missing, HDF5 reads zeros."""
+    if data.is_virtual or data.external:
+        raise BadRecording("format", f"the values of {data.name!r} lie in another file; copy them into this one")
+    return data
+
+
 def recording_of(
     file: h5py.File,
     path: Path,
@@ -119,8 +126,7 @@ def _n_samples(file: h5py.File, channel: StoredChannel) -> int:
     data = file.get(channel.path)
     if not isinstance(data, h5py.Dataset):
         raise BadRecording("damaged", f"there is no dataset {channel.path!r} for channel {channel.name}")
-    if data.is_virtual or data.external:
-        raise BadRecording("format", f"the samples of {channel.name} lie in another file; copy them into this one")
+    stored_here(data)
     if data.ndim != 1 or data.dtype.kind not in "iuf" or not data.size:
         raise BadRecording(
             "format", f"{channel.path!r} holds {data.dtype} of shape {data.shape}; expected one row of real numbers"
