@@ -1,5 +1,7 @@
 """What is picked is what is drawn; pictures say what is missing; nobody is dropped from a count."""
 
+from types import SimpleNamespace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -12,12 +14,13 @@ from anysleep.figures import (
     plot_ages,
     plot_durations,
     plot_each_dataset,
+    plot_history,
     plot_missing_channels,
     plot_overview,
     plot_stage_shares,
 )
 from anysleep.figures.cohort import channel_verdicts, count_ages, missing_channels
-from anysleep.widgets import closed_answer, explore, next_stage_change
+from anysleep.widgets import LiveFigure, closed_answer, explore, next_stage_change
 
 RATE_HZ = 64
 EPOCH = 30 * RATE_HZ
@@ -280,3 +283,16 @@ def test_an_answer_is_shut_until_it_is_opened():
     shown = closed_answer("A < B", pd.DataFrame({"nights": [3]})).data
     assert shown.startswith("<details><summary>Answer</summary><p>A &lt; B</p>") and "<td>3</td>" in shown
     assert " open" not in shown.partition(">")[0]
+
+
+def test_the_picture_of_a_growing_table_gives_way_to_the_final_one(monkeypatch):
+    shown = []
+    place = SimpleNamespace(update=shown.append)
+    monkeypatch.setenv("JPY_SESSION_NAME", "train.ipynb")
+    monkeypatch.setattr("anysleep.widgets.display", lambda figure, display_id: shown.append(figure) or place)
+    live = LiveFigure(plot_history, figsize=(6, 4))
+    live.clear()  # nothing drawn yet
+    for steps in ([150], [150, 300]):
+        live.draw(pd.DataFrame({"step": steps, "train_loss": 1.0, "valid_mf1": 0.5}))
+    live.clear()
+    assert [len(figure.axes) for figure in shown[:2]] == [2, 2] and shown[2].data == "" and len(shown) == 3
