@@ -223,3 +223,9 @@ def test_several_may_fetch_at_once(server, tmp_path):
     assert len(server.asked) == 4
     assert list(tmp_path.iterdir()) == list(paths)
     assert paths.pop().read_bytes() == WEIGHTS
+
+
+def test_the_same_network_has_the_same_hash(tmp_path):
+    model = build_model("usleep", filters=unet_filters(2, 0.1))
+    files = [save_checkpoint(tmp_path / f"{name}.pth", model, {"seed": 1}) for name in "ab"]
+    assert files[0].read_bytes() == files[1].read_bytes()

@@ -82,8 +82,8 @@ def save_checkpoint(path: str | Path, model: SleepNetwork, provenance: Mapping[s
         "predictions_per_epoch": model.predictions_per_epoch,
         "provenance": dict(provenance),
     }
-    with written_whole(path) as temporary:
-        torch.save(content, temporary)
+    with written_whole(path) as temporary, temporary.open("wb") as file:
+        torch.save(content, file)  # given a path, torch writes its name into the file: no two would have the same hash
     return path
 
 
