@@ -29,6 +29,7 @@ REASONS = {
     "participants": "the participants table does not fit",
     "memory": "the machine ran out of memory",
     "crashed": "the process that read the file died",
+    "timeout": "reading took longer than a file of this size can need",
 }
 """Code -> what it means; the message beside it in a table gives the details."""
 

@@ -1,7 +1,7 @@
 """Recordings from the file formats of the field, one small file a format.
 
 A reader takes a path and returns a `Recording` without a hypnogram; labels inside the file are its annotations. A new
-format is one such function and a line in `READERS`.
+format is one such function and a line in `READERS`. All but our own for EDF run in a process beside, see `guarded`.
 """
 
 import warnings
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from operator import getitem
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +21,7 @@ from anysleep.data.labels.scoring import without_unread
 from anysleep.data.readers.bids import with_bids_types
 from anysleep.data.readers.dod import read_dod
 from anysleep.data.readers.edf import read_edf
+from anysleep.data.readers.guarded import GUARD
 from anysleep.data.readers.hdf5 import opened
 from anysleep.data.readers.mne_formats import read_brainvision, read_eeglab, read_fif
 from anysleep.data.readers.physionet import read_wfdb
@@ -66,8 +68,8 @@ def read_signals(path: str | Path) -> Recording:
             "format", f"{path}: no reader for {path.suffix!r}; there are readers for {', '.join(READERS)}"
         )
     with _naming(path):
-        night = with_bids_types(READERS[suffix](path), path)
-    loaders = [partial(_samples, path, night, i) for i in range(len(night.channels))]
+        night = with_bids_types(_call(suffix, READERS[suffix], path, file=path), path)
+    loaders = [partial(_samples, path, suffix, night.signals[i : i + 1]) for i in range(len(night.channels))]
     return replace(night, signals=Signals(loaders), files=night.files or (path,))
 
 
@@ -132,9 +134,14 @@ def read_recording(
         raise BadRecording(reason_of(error), f"{path}: {error}") from error
 
 
-def _samples(path: Path, night: Recording, index: int) -> np.ndarray:
+def _samples(path: Path, suffix: str, one: Signals) -> np.ndarray:
     with _naming(path):
-        return night.signals[index]
+        return _call(suffix, getitem, one, 0, file=path)
+
+
+def _call(suffix: str, function: Callable, *args: object, file: Path) -> object:
+    """`function(*args)`, here for our own reader, in a process of its own for those of other libraries."""
+    return function(*args) if READERS[suffix] is read_edf else GUARD.call(function, *args, file=file)
 
 
 @contextmanager
