@@ -212,7 +212,9 @@ def wanted_channels(night: Recording, recipe: Recipe) -> tuple[dict[str, str], d
         sources = recipe.channels.sources(night.channels)
         alone = [f"{name} ({source})" for name, source in sources.items() if _lacks_reference(name, source, night)]
         if alone:
-            warnings.warn(f"as recorded, whatever their reference is: {', '.join(alone)}", stacklevel=2)
+            warnings.warn(
+                f"as recorded, whatever their reference is: {', '.join(alone)}", RecordingWarning, stacklevel=2
+            )
         return {name: sources[name] for name in recipe.channels.eeg}, {n: sources[n] for n in recipe.channels.eog}
     names = [stored_name(channel) for channel in night.channels]
     by_type: dict[str, dict[str, str]] = {"EEG": {}, "EOG": {}, "unknown": {}}
