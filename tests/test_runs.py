@@ -231,3 +231,21 @@ def test_ctrl_c_ends_in_a_sentence(root, tmp_path):
     said, _ = stopped.communicate()
     assert stopped.returncode == 130, said
     assert "Traceback" not in said and said.splitlines()[-1] == f"01_prepare: {runs.STOPPED}"
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("anysleep.data.quality", ["gone.edf"]),
+        ("anysleep.data.quality", ["."]),
+        ("anysleep.models.onnx_export", ["gone.pth", "x.onnx"]),
+        ("anysleep.models.onnx_export", [".", "x.onnx"]),
+        ("anysleep.search", ["gone.yaml"]),
+        ("anysleep.search", ["params/search/learning_rate.yaml", "n_trials='3"]),
+        ("anysleep.training", ["gone"]),
+    ],
+)
+def test_other_commands_end_in_a_sentence_too(root, module, words):
+    done = subprocess.run([sys.executable, "-m", module, *words], cwd=root, capture_output=True, text=True)
+    said = (done.stdout + done.stderr).splitlines()
+    assert done.returncode in (1, 2) and len(said) == 1 and words[0].split("/")[0] in said[0] + "params", said

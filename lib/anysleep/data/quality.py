@@ -273,9 +273,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with noted() as notes:
         try:
             table = examine(read_recording(file, labels="lenient"))
-        except (OSError, ValueError) as error:
-            print(error, file=sys.stderr)
+        except (OSError, ValueError, MemoryError) as error:
+            print(str(error) or "not enough memory", file=sys.stderr)
             return 1
+        except KeyboardInterrupt:
+            print("stopped", file=sys.stderr)
+            return 130
     verdict, reason = verdict_of_night(table)
     print(describe(table))
     for note in notes:

@@ -165,6 +165,10 @@ def _starts_with(path: Path, start: bytes) -> bool:
 
 
 def _read(path: Path) -> dict:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: no such file; 03_train makes a checkpoint, fetch_checkpoint takes a released one"
+        )
     if _starts_with(path, LFS_POINTER):
         raise ValueError(f"{path}: a Git-LFS pointer, not the weights; fetch them with `git lfs pull`")
     if not _starts_with(path, b"PK"):

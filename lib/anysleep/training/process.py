@@ -87,7 +87,8 @@ def follow(folder: Path, on_validation: Callable[[pd.DataFrame], None] = lambda 
     if process.returncode and any(line.startswith(SAID_STOPPED) for line in last_lines):
         raise RuntimeError("the training was asked to stop and has saved its state; run it again to go on")
     if process.returncode:
-        raise RuntimeError(f"the training failed (exit status {process.returncode}):\n{''.join(last_lines)}")
+        said = [line.strip() for line in last_lines if line.strip()]
+        raise RuntimeError(f"the training failed (exit status {process.returncode}): {' '.join(said[-1:])}")
     return load_state(folder / STATE)
 
 
