@@ -1,5 +1,6 @@
 """The graph of every profile is whole, and agrees with the parameters on where runs lie."""
 
+import os
 import re
 import subprocess
 import sys
@@ -29,7 +30,8 @@ def snakemake(project, *words) -> subprocess.Popen:
     """README's command."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *words]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    return subprocess.Popen(command, cwd=project, text=True, **streams, start_new_session=True)
+    env = os.environ | {"TMPDIR": str(project)}  # where snakemake leaves a folder behind when a job fails
+    return subprocess.Popen(command, cwd=project, env=env, text=True, **streams, start_new_session=True)
 
 
 def said(process) -> tuple[int, str]:
