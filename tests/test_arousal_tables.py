@@ -16,10 +16,12 @@ from anysleep.analysis.arousals.tables import (
     expert_table,
     headline,
     headline_resolution,
+    headline_score,
     index_agreement,
     index_table,
     nights_to_score,
     predictable,
+    predicted_index_table,
     score_table,
     scored_seconds,
     slip_table,
@@ -119,8 +121,18 @@ def test_nights_need_expert_arousals_and_predictions(cohort):
     assert nights_to_score(archive, predictions, recordings)[1] == 0
     with pytest.raises(ValueError, match="no recording of e, only of d"):
         nights_to_score(archive, predictions, recordings, ["e"])
-    with pytest.raises(ValueError, match="nobody scored arousals in any of 4 recordings"):
-        nights_to_score(ToyArchive({}), predictions, recordings)
+    none, n_unscored = nights_to_score(ToyArchive({}), predictions, recordings)
+    assert none.empty and n_unscored == 4
+
+
+def test_nights_that_nobody_scored_have_events_and_an_index(cohort, tables):
+    _, predictions, recordings = cohort
+    index = predicted_index_table(predictions, recordings, event_table(predictions, recordings))
+    assert len(index) == 8 and index.predicted_sleep_h.tolist() == [EPOCHS / 120] * 8
+    scored = index_table(cohort[0], predictions, tables[3])
+    same = index.merge(scored, on=["dataset", "recording", "predictions_per_epoch"])
+    assert len(same) == len(scored) and same.predicted_per_h_x.equals(same.predicted_per_h_y)
+    assert (index[index.predictions_per_epoch == 30].predicted_per_h > 0).all()
 
 
 def test_events_are_those_of_every_night(tables):
@@ -193,11 +205,11 @@ def test_scores_are_means_over_nights_with_expert_events_as_sklearn_has_them(tab
             truth, found = np.repeat([1, 0, 1], n), np.repeat([1, 1, 0], n)
             values.append([score(truth, found, zero_division=0) for score in (precision_score, recall_score, f1_score)])
         assert here[["precision", "recall", "f1"]].to_numpy() == pytest.approx(np.mean(values, axis=0))
-    assert headline_resolution(scores).predictions_per_epoch == 30
+    assert headline_score(scores).predictions_per_epoch == 30
     finest = scores[scores.predictions_per_epoch == 30]
     flattered = finest.assign(predictions_per_epoch=60, seconds_per_prediction=0.5, estimate=1.0, low=1.0, high=1.0)
-    assert headline_resolution(pd.concat([flattered, scores])).predictions_per_epoch == 30  # never the best of several
-    assert headline_resolution(scores[scores.predictions_per_epoch == 1]).predictions_per_epoch == 1
+    assert headline_score(pd.concat([flattered, scores])).predictions_per_epoch == 30  # never the best of several
+    assert [headline_resolution(rs) for rs in ([1, 2, 8, 10, 128], [3840, 16, 1], [1, 8])] == [10, 16, 8]
     with pytest.raises(ValueError, match="no recording has an expert event"):
         score_table(counts[counts.recording == "c"], **BOOTSTRAP)
 
@@ -300,7 +312,7 @@ def test_shares_of_events_without_a_scored_prediction_are_unknown_and_not_checke
 def test_06_says_beforehand_at_which_resolution_its_headline_stands(root):
     text = (root / "notebooks" / "06_arousals.ipynb").read_text()
     assert "Of several resolutions the best one looks better than it is" in text
-    assert "tables.headline_resolution(scores)" in text and "idxmax" not in text and "f1_interval=interval" in text
+    assert "tables.headline_score(scores)" in text and "idxmax" not in text and "f1_interval=interval" in text
 
 
 def test_the_threshold_of_the_headline_has_one_home(root):

@@ -37,24 +37,27 @@ NO_EVENTS = np.empty((0, 2))
 POINT = ["network", "predictions_per_epoch", "seconds_per_prediction"]
 
 
+def recordings_of(recordings: pd.DataFrame, datasets: Sequence[str] = ()) -> pd.DataFrame:
+    """The rows of these data sets, by default all. ValueError where one has none."""
+    unknown = sorted(set(datasets) - set(recordings.dataset))
+    if unknown:
+        raise ValueError(f"no recording of {', '.join(unknown)}, only of {', '.join(recordings.dataset.unique())}")
+    return recordings[recordings.dataset.isin(datasets)] if datasets else recordings
+
+
 def nights_to_score(
     archive: Archive, predictions: Predictions, recordings: pd.DataFrame, datasets: Sequence[str] = ()
 ) -> tuple[pd.DataFrame, int]:
     """The rows of `recordings` whose arousals an expert scored and that have predictions; index from 0.
 
     A night in which the expert saw none is among them, one that nobody scored is not; the second value counts those.
-    `datasets` are those to score, by default all. ValueError where no recording is left.
+    `datasets` are those to score, by default all. No rows where nobody scored arousals; ValueError where somebody did,
+    but no recording is left.
     """
-    unknown = sorted(set(datasets) - set(recordings.dataset))
-    if unknown:
-        raise ValueError(f"no recording of {', '.join(unknown)}, only of {', '.join(recordings.dataset.unique())}")
-    asked = recordings[recordings.dataset.isin(datasets)] if datasets else recordings
+    asked = recordings_of(recordings, datasets)
     known = [archive.arousals(row.dataset, row.recording) is not None for row in asked.itertuples()]
     if not any(known):
-        raise ValueError(
-            f"nobody scored arousals in any of {len(asked)} recordings; n_arousals in recordings.csv of 01 says where "
-            "somebody did"
-        )
+        return asked[:0], len(asked)
     return predictions.of(asked[known]).reset_index(drop=True), len(asked) - sum(known)
 
 
@@ -161,13 +164,15 @@ def headline(scores: pd.DataFrame, matching: str = HEADLINE_MATCHING) -> pd.Data
     return scores[(scores.matching == matching) & (scores.iou_above == HEADLINE_IOU)]
 
 
-def headline_resolution(scores: pd.DataFrame) -> pd.Series:
-    """The row of `score_table` with the headline's F1, whatever it is: one-to-one, at the published threshold, and at
-    the coarsest resolution with a prediction at least every 3 s, the shortest arousal; else the finest.
-    """
-    f1 = headline(scores).query("measure == 'f1'").sort_values("predictions_per_epoch")
-    fine = f1[f1.seconds_per_prediction <= SHORTEST_S]
-    return fine.iloc[0] if len(fine) else f1.iloc[-1]
+def headline_resolution(resolutions: Sequence[int]) -> int:
+    """The coarsest with a prediction at least every 3 s, the shortest arousal; the finest where none is so fine."""
+    return min((r for r in resolutions if SHORTEST_S * r >= EPOCH_S), default=max(resolutions))
+
+
+def headline_score(scores: pd.DataFrame) -> pd.Series:
+    """The row of `score_table` with the headline's F1, whatever it is: one-to-one, at the published threshold."""
+    f1 = headline(scores).query("measure == 'f1'").set_index("predictions_per_epoch", drop=False)
+    return f1.loc[headline_resolution(f1.index)]
 
 
 def slip_table(scores: pd.DataFrame) -> pd.DataFrame:
@@ -175,7 +180,7 @@ def slip_table(scores: pd.DataFrame) -> pd.DataFrame:
 
     Columns network, predictions_per_epoch, iou_above, as_published, many_to_one, one_to_one.
     """
-    chosen = headline_resolution(scores)
+    chosen = headline_score(scores)
     f1 = scores[(scores.predictions_per_epoch == chosen.predictions_per_epoch) & (scores.measure == "f1")]
     index = ["network", "predictions_per_epoch", "iou_above"]
     table = f1.pivot(index=index, columns="matching", values="estimate")
@@ -225,6 +230,23 @@ def index_table(archive: Archive, predictions: Predictions, counts: pd.DataFrame
     of_both = [f"{who}{what}" for who in ("expert", "predicted") for what in ("", "_sleep_h", "_per_h")]
     columns = [f"n_{name}" if name in ("expert", "predicted") else name for name in of_both]
     return pd.concat(rows, ignore_index=True)[["network", *NIGHT, "subject", "predictions_per_epoch", *columns]]
+
+
+def predicted_index_table(predictions: Predictions, nights: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
+    """The predicted arousal index of every night at every resolution, whoever scored arousals or not.
+
+    Columns network, dataset, recording, predictions_per_epoch, n_predicted, predicted_sleep_h, predicted_per_h; hours
+    and NaN as in `index_table`.
+    """
+    coarsest, rows = predictions.resolutions[0], []
+    n_events = events.groupby([*NIGHT, "predictions_per_epoch"]).size()
+    for night in nights[NIGHT].itertuples(index=False, name=None):
+        hours = sleep_hours(predictions.hypnogram(*night, coarsest), coarsest)
+        for r in predictions.resolutions:
+            n = int(n_events.get((*night, r), 0))
+            rows.append((predictions.network, *night, r, n, hours, n / hours if hours else np.nan))
+    columns = ["n_predicted", "predicted_sleep_h", "predicted_per_h"]
+    return pd.DataFrame(rows, columns=["network", *NIGHT, "predictions_per_epoch", *columns])
 
 
 def index_agreement(index: pd.DataFrame) -> pd.DataFrame:
