@@ -3,11 +3,13 @@
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 
+import h5py
 import nbformat
 import numpy as np
 import pandas as pd
@@ -210,6 +212,32 @@ def test_06_scores_every_arousal_of_the_archive(tiny):
     one = counts[counts.matching == "one_to_one"]
     assert (one.true_positives + one.false_negatives == one.recording.map(known)).all()
     assert (one.true_positives + one.false_positives == one.n_predicted).all()
+
+
+def test_06_and_04_work_on_own_nights_without_expert_arousals_or_split(tiny, root, tmp_path):
+    archive = shutil.copy(tiny / "01_prepare" / "archive.h5", tmp_path / "archive.h5")
+    with h5py.File(archive, "a") as opened:
+        for night in (night for dataset in opened.values() for night in dataset.values()):
+            night.pop("arousals", None)
+    data = {"archive": str(archive), "split": "", "n_bootstrap": 50}
+    given = data | {"predictions": str(tiny / "05_predict"), "run_dir": str(tmp_path / "06_arousals")}
+    execute("06_arousals", [root / "params" / "demo" / "06_arousals.yaml"], given)
+    index = read(tmp_path, "06_arousals", "predicted_index")
+    result = json.loads((tmp_path / "06_arousals" / "result.json").read_text())
+    assert result["scores"]["n_scored"] == 0 and "scores.csv" not in result["outputs"]
+    assert set(index.predictions_per_epoch) == {1, 8, 128} and index.predicted_per_h.notna().any()
+    given = data | {"checkpoint": str(tiny / "03_train" / "checkpoint.pth"), "cost_channels": []}
+    execute(
+        "04_evaluate",
+        [root / "params" / "demo" / "04_evaluate.yaml"],
+        given | {"run_dir": str(tmp_path / "04_evaluate")},
+    )
+    result = json.loads((tmp_path / "04_evaluate" / "result.json").read_text())
+    nights = read(tmp_path, "04_evaluate", "scores").query("level == 'recording'")
+    assert (
+        result["scores"]["n_recordings"] == len(nights) == read(tiny, "01_prepare", "recordings").n_scored.gt(0).sum()
+    )
+    assert re.fullmatch(r"0\.\d{3} to 0\.\d{3}", result["scores"]["mf1_interval"])
 
 
 def test_07_tells_every_person_by_forests_of_others(tiny):
