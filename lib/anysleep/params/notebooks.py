@@ -30,7 +30,7 @@ class Prepare(Parameters):
     synthetic_dir: OptionalPath = Field(description="Folder to write a synthetic cohort to first; empty for none.")
     n_synthetic_persons: int = Field(description="Persons of that cohort.", ge=1)
     synthetic_hours: float = Field(description="Length of a synthetic night in hours.", gt=0, le=24)
-    synthetic_faults: bool = Field(description="Whether four nights of persons 7 to 12 are faulty.")
+    synthetic_faults: bool = Field(description="Whether three of its nights are faulty and one more is unscored.")
     sampling_rate_hz: int = Field(description="Rate of the archive in Hz.", gt=0)
     n_jobs: int = Field(description="Processes that prepare nights at the same time; 0 for one per core.", ge=0)
     drop_missing: bool = Field(description="Let the archive lose nights it held; else that stops the run.")

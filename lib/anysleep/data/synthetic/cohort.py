@@ -10,7 +10,7 @@ from pathlib import Path
 import edfio
 import pandas as pd
 
-from anysleep.data.synthetic.faults import cut_records, pause_of, with_fault
+from anysleep.data.synthetic.faults import cut_records, pause_of, with_fault, with_unscored_night
 from anysleep.data.synthetic.night import SyntheticNight, check_recording, simulate_night
 from anysleep.data.synthetic.persons import Person, draw_persons, person_rng
 from anysleep.files import is_written, written_whole
@@ -56,7 +56,7 @@ def write_cohort(
         Processes; the result does not depend on it.
     faults
         Whether the nights of `FAULTY_NIGHTS` have their fault: an electrode that came off, a channel that is missing,
-        no scoring, a pause of the recorder (EDF+D).
+        no scoring (one night more), a pause of the recorder (EDF+D).
 
     Returns
     -------
@@ -71,6 +71,8 @@ def write_cohort(
         raise ValueError(f"n_jobs is {n_jobs}; use 1, or up to the number of cores ({os.cpu_count()}).")
     check_recording(hours, rate_hz)
     persons = draw_persons(n_persons, seed)
+    if faults:
+        persons = with_unscored_night(persons)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _clear(folder)
