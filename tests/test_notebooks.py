@@ -364,9 +364,9 @@ def test_notebooks_are_committed_clean_and_follow_the_skeleton(root, notebook):
     assert not any(cell.outputs or cell.execution_count for cell in code)
     assert all(part in prose for part in ("**Reads**", "**Writes**", "**Runtime**", "## Data", "## Method"))
     assert all(part in prose for part in ("## Result", "## Checks", "## Outputs"))
-    lengths = [len([line for line in cell.source.splitlines() if line.strip()]) for cell in code]
+    tagged = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]  # a line a parameter, see below
+    lengths = [len([line for line in cell.source.splitlines() if line.strip()]) for cell in code if cell not in tagged]
     assert max(lengths) <= 20 and np.median(lengths) <= 5, lengths
-    tagged = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
     assert len(tagged) == 1 and tagged[0].source.startswith(MARK)
     names = [node.target.id for node in ast.parse(tagged[0].source).body]
     assert set(names) == set(NOTEBOOKS[notebook].model_fields)
