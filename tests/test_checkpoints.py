@@ -7,6 +7,7 @@ import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import torch
 from parity import seeded_signal, seeded_weights
@@ -229,3 +230,50 @@ def test_the_same_network_has_the_same_hash(tmp_path):
     model = build_model("usleep", filters=unet_filters(2, 0.1))
     files = [save_checkpoint(tmp_path / f"{name}.pth", model, {"seed": 1}) for name in "ab"]
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A small checkpoint of ours."""
+    path = tmp_path_factory.mktemp("small") / "small.pth"
+    return save_checkpoint(path, build_model("anysleep", filters=unet_filters(depth=3)), {"seed": 1})
+
+
+def test_any_changed_bytes_are_read_or_refused_by_name(small, tmp_path):
+    content, path, rng = small.read_bytes(), tmp_path / "changed.pth", np.random.default_rng(0)
+    structure = content.index(b"data.pkl"), content.index(b"data/0")  # the pickle, which says what the rest is
+    for i in range(300):
+        changed = bytearray(content)
+        first, last = structure if i % 2 else (0, len(content))
+        for at in rng.integers(first, last, size=1 + i % 3):
+            changed[at] = rng.integers(256)
+        path.write_bytes(changed)
+        try:
+            load_checkpoint(path)
+        except ValueError as error:
+            assert "changed.pth" in str(error)
+
+
+HOSTILE = {
+    "expanded": lambda content: content["state_dict"].update(
+        {"connector.0.weight": torch.zeros(1).expand(10**6, 9, 10**3)}
+    ),
+    "empty": lambda content: content["state_dict"].update({"connector.0.weight": torch.empty(10**9, 0)}),
+    "too wide": lambda content: content["state_dict"].update({"connector.0.weight": torch.zeros(10**6, 1, 1)}),
+    "no tensor": lambda content: content["state_dict"].update({"connector.0.weight": 3}),
+    "no axis": lambda content: content["state_dict"].update({"connector.0.weight": torch.tensor(1.0)}),
+    "number as key": lambda content: content["state_dict"].update({7: torch.zeros(1)}),
+    "rate": lambda content: content.update(sampling_rate_hz=10**12),
+    "rate as text": lambda content: content.update(sampling_rate_hz="128"),
+    "resolution as text": lambda content: content.update(predictions_per_epoch="1"),
+    "provenance": lambda content: content.update(provenance=3),
+}
+
+
+@pytest.mark.parametrize("change", HOSTILE)
+def test_what_a_hostile_file_says_is_not_taken_for_granted(small, tmp_path, change):
+    content = torch.load(small, weights_only=True)
+    HOSTILE[change](content)
+    torch.save(content, tmp_path / "hostile.pth")
+    with pytest.raises(ValueError, match=r"hostile\.pth"):
+        load_checkpoint(tmp_path / "hostile.pth")

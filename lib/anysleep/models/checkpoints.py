@@ -7,8 +7,10 @@ from the shapes. Ours add `name`, `hyperparameters`, `sampling_rate_hz`, `predic
 import pickle
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,6 +24,8 @@ from anysleep.stages import PUBLISHED_RATE_HZ
 RELEASED_URL = "https://media.githubusercontent.com/media/dslaborg/AnySleep/main/models/"
 RELEASED_PAGE = "https://github.com/dslaborg/AnySleep/tree/main/models"
 """The same files for a browser."""
+FASTEST_HZ = 10_000
+"""No network of sleep reads faster signals."""
 LFS_POINTER = b"version https://git-lfs"
 """What stands in the place of a file that Git LFS has not fetched starts so."""
 
@@ -49,19 +53,42 @@ def load_checkpoint(
         the file. The message names the file and the likely fix.
     """
     path = Path(path)
+    with _naming(path):
+        return _load(path, predictions_per_epoch, sampling_rate_hz)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Whatever else a damaged file makes the libraries raise becomes a ValueError that names it."""
+    try:
+        yield
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:
+        if isinstance(error, ValueError) and str(path) in str(error):
+            raise
+        raise ValueError(f"{path}: damaged, or no checkpoint: {error or type(error).__name__}") from error
+
+
+def _load(path: Path, predictions_per_epoch: int | None, sampling_rate_hz: int | None) -> SleepNetwork:
     content = _read(path)
     state = content["state_dict"]
     name, hyperparameters = recognise_architecture(state, path)
     stored_rate = content.get("sampling_rate_hz") or _rate_from_shapes(state)
     if sampling_rate_hz and stored_rate and sampling_rate_hz != stored_rate:
         raise ValueError(f"{path}: trained at {stored_rate} Hz, but sampling_rate_hz={sampling_rate_hz} was asked for")
-    model = build_model(
+    if isinstance(stored_rate, int) and stored_rate > FASTEST_HZ:
+        raise ValueError(f"{path}: trained at {stored_rate} Hz, it says; {FASTEST_HZ} Hz is the most")
+    build = partial(
+        build_model,
         name,
         predictions_per_epoch=predictions_per_epoch or content.get("predictions_per_epoch", 1),
         sampling_rate_hz=stored_rate or sampling_rate_hz or PUBLISHED_RATE_HZ,
         **hyperparameters,
     )
-    _check_same_tensors(model.state_dict(), state, path)
+    with torch.device("meta"):  # shapes without memory: those of a damaged file may be of any size
+        _check_same_tensors(build().state_dict(), state, path)
+    model = build()
     model.load_state_dict(state)
     model.provenance = dict(content.get("provenance", {}))
     return model.eval()
@@ -183,6 +210,12 @@ def _read(path: Path) -> dict:
         raise ValueError(f"{path}: damaged, PyTorch cannot read it: {error}") from error
     if not isinstance(content, dict) or not isinstance(content.get("state_dict"), Mapping):
         raise ValueError(f"{path}: has no 'state_dict'; a checkpoint is {{'state_dict': ...}}")
+    tensors = list(content["state_dict"].values())
+    if not all(isinstance(tensor, Tensor) and tensor.numel() for tensor in tensors):
+        raise ValueError(f"{path}: its 'state_dict' holds something else than numbers")
+    n_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    if n_bytes > path.stat().st_size:
+        raise ValueError(f"{path}: damaged, it says that it holds {n_bytes:,} bytes of weights, more than the file has")
     return content
 
 
