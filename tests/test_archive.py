@@ -192,3 +192,44 @@ def test_a_recording_is_found_by_its_exact_name(prepared):
         assert archive.find().recording == "p01-night1"
         with pytest.raises(KeyError, match="no recording 'p02'"):
             archive.find(recording="p02")
+
+
+def read_all(path):
+    with Archive(path) as archive:
+        archive.fingerprint(), archive.test_only()
+        for row in archive.recordings().itertuples():
+            key = row.dataset, row.recording
+            for method in (archive.hypnogram, archive.arousals, archive.gaps, archive.quality, archive.prepared):
+                method(*key)
+            archive.iqr_uv(*key, row.channels)
+            if row.channels:
+                archive.signals(*key, row.channels, n_epochs=1)
+
+
+DAMAGE = {
+    "a rate of 10^12 Hz": lambda file: file.attrs.create("sampling_rate_hz", 10**12),
+    "a rate of 0 Hz": lambda file: file.attrs.create("sampling_rate_hz", 0),
+    "a rate in words": lambda file: file.attrs.create("sampling_rate_hz", "fast"),
+    "a dataset for a data set": lambda file: file.create_dataset("other", data=1),
+    "a dataset for a night": lambda file: file.create_dataset("lab/other", data=1),
+    "no signals": lambda file: file.__delitem__("lab/p01-night1/PSG"),
+    "no channels": lambda file: file["lab"].attrs.__delitem__("eeg_channels"),
+    "a number for channels": lambda file: file["lab"].attrs.create("eeg_channels", 3),
+    "a group for a channel": lambda file: file.create_group("lab/p01-night1/PSG/C4-M1"),
+    "a number for stages": lambda file: (
+        file.__delitem__("lab/p01-night1/hypnogram"),
+        file.__setitem__("lab/p01-night1/hypnogram", 3),
+    ),
+    "no JSON": lambda file: (
+        file.__delitem__("lab/p01-night1/quality"),
+        file.__setitem__("lab/p01-night1/quality", "{"),
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_archive_is_refused_by_name(prepared, damage):
+    with h5py.File(prepared[0], "r+") as file:
+        DAMAGE[damage](file)
+    with pytest.raises(ValueError, match=r"archive\.h5"):
+        read_all(prepared[0])

@@ -17,11 +17,12 @@ File attributes `format_version` and `sampling_rate_hz` are optional on reading,
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import h5py
 import numpy as np
@@ -32,8 +33,12 @@ from anysleep.data.reasons import CONTROL
 from anysleep.files import is_written, written_whole
 from anysleep.stages import EPOCH_S, N_STAGES, PUBLISHED_RATE_HZ, UNSCORED
 
+T = TypeVar("T")
+
 FORMAT_VERSION = 1
 CHUNK_EPOCHS = 16
+FASTEST_HZ = 10_000
+"""No network of sleep reads faster signals."""
 PERSON_ATTRIBUTES = ("subject", "age", "sex", "group")
 
 
@@ -161,6 +166,27 @@ def fingerprint_of(path: str | Path) -> str:
         return archive.fingerprint()
 
 
+class NotInArchive(KeyError):
+    """A data set, recording or channel that was asked for is not there."""
+
+
+def _naming_the_file(method: Callable[..., T]) -> Callable[..., T]:
+    """Whatever a damaged file makes h5py raise becomes a ValueError that names it."""
+
+    @wraps(method)
+    def named(self: "Archive", *args: object, **options: object) -> T:
+        try:
+            return method(self, *args, **options)
+        except (NotInArchive, MemoryError):
+            raise
+        except Exception as error:
+            if self.path.name in str(error):
+                raise
+            raise ValueError(f"{self.path.name}: {error or type(error).__name__}") from error
+
+    return named
+
+
 class Archive:
     """An archive opened for reading; use as a context manager, in every process anew."""
 
@@ -183,7 +209,7 @@ class Archive:
             raise ArchiveReplaced(f"{self.path.name} has been replaced or changed since the run began; run it again")
         if not trusted:
             _refuse_links_outside(self._file)  # takes a minute for 20,000 nights
-        self.sampling_rate_hz = int(self._file.attrs.get("sampling_rate_hz", PUBLISHED_RATE_HZ))
+        self.sampling_rate_hz = self._rate_hz()
         self.samples_per_epoch = self.sampling_rate_hz * EPOCH_S
 
     def __enter__(self) -> "Archive":
@@ -196,15 +222,25 @@ class Archive:
         """Close the file."""
         self._file.close()
 
+    @_naming_the_file
+    def _rate_hz(self) -> int:
+        rate_hz = int(self._file.attrs.get("sampling_rate_hz", PUBLISHED_RATE_HZ))
+        if not 0 < rate_hz <= FASTEST_HZ:
+            raise ValueError(f"it gives a sampling rate of {rate_hz} Hz; expected 1 to {FASTEST_HZ}")
+        return rate_hz
+
+    @_naming_the_file
     def channels(self, dataset: str) -> tuple[list[str], list[str]]:
         """EEG and EOG channel names of a data set, in order."""
         attributes = self._group(dataset).attrs
         return [_text(n) for n in attributes["eeg_channels"]], [_text(n) for n in attributes["eog_channels"]]
 
+    @_naming_the_file
     def test_only(self) -> list[str]:
         """Data sets that their recipes keep whole for testing."""
         return [dataset for dataset, group in self._file.items() if group.attrs.get("test_only", False)]
 
+    @_naming_the_file
     def recordings(self) -> pd.DataFrame:
         """One row a recording, in the order of the file.
 
@@ -228,6 +264,7 @@ class Archive:
                 )
         return pd.DataFrame(rows)
 
+    @_naming_the_file
     def fingerprint(self) -> str:
         """SHA-256 of what the nights are called, how they were made, and their labels; not of the signals' samples.
 
@@ -253,12 +290,14 @@ class Archive:
                 raise KeyError(f"no {column} {name!r} in {self.path.name}; there are {', '.join(known.unique()[:10])}")
         return rows.iloc[0]
 
+    @_naming_the_file
     def channels_of(self, dataset: str, recording: str) -> tuple[list[str], list[str]]:
         """EEG and EOG channels that this recording has, in the data set's order."""
         psg = self._group(dataset, recording)["PSG"]
         eeg, eog = self.channels(dataset)
         return [name for name in eeg if name in psg], [name for name in eog if name in psg]
 
+    @_naming_the_file
     def hypnogram(self, dataset: str, recording: str) -> np.ndarray | None:
         """int8 (E,), stages 0-4 and 9 unscored; None where the recording has none."""
         night = self._group(dataset, recording)
@@ -267,20 +306,24 @@ class Archive:
         hypnogram = stored_here(night["hypnogram"])[:]
         return np.where((hypnogram >= 0) & (hypnogram < N_STAGES), hypnogram, UNSCORED).astype(np.int8)
 
+    @_naming_the_file
     def prepared(self, dataset: str, recording: str) -> dict[str, object] | None:
         """What `prepare_night` noted of the night; None where the archive does not say it."""
         return _prepared(self._group(dataset, recording))
 
+    @_naming_the_file
     def arousals(self, dataset: str, recording: str) -> np.ndarray | None:
         """float64 (n, 2), onset and end in s, n = 0 where the expert saw none; None where nobody scored arousals."""
         night = self._group(dataset, recording)
         return stored_here(night["arousals"])[:] if "arousals" in night else None
 
+    @_naming_the_file
     def gaps(self, dataset: str, recording: str) -> np.ndarray:
         """float64 (n, 2), pauses of the recorder in s; their signals are 0 and mean nothing."""
         night = self._group(dataset, recording)
         return stored_here(night["gaps"])[:] if "gaps" in night else np.empty((0, 2))
 
+    @_naming_the_file
     def quality(self, dataset: str, recording: str) -> pd.DataFrame | None:
         """The montage doctor's table, a row a channel; None where the archive has none."""
         night = self._group(dataset, recording)
@@ -288,6 +331,7 @@ class Archive:
             return None
         return pd.DataFrame(json.loads(stored_here(night["quality"])[()]))
 
+    @_naming_the_file
     def iqr_uv(self, dataset: str, recording: str, channels: Sequence[str]) -> np.ndarray:
         """float (C,): the interquartile range of each channel in microvolts, to about a percent; NaN where unknown."""
         table = self.quality(dataset, recording)
@@ -296,6 +340,7 @@ class Archive:
         known = table[table.unit == "uV"].set_index("channel").iqr
         return known.reindex(list(channels)).to_numpy(float)
 
+    @_naming_the_file
     def signals(
         self, dataset: str, recording: str, channels: Sequence[str], start_epoch: int = 0, n_epochs: int | None = None
     ) -> np.ndarray:
@@ -305,7 +350,7 @@ class Archive:
         stop = None if n_epochs is None else start + n_epochs * self.samples_per_epoch
         missing = [name for name in channels if name not in psg]
         if missing:
-            raise KeyError(f"{dataset}/{recording} has no channel {', '.join(missing)}; it has {', '.join(psg)}")
+            raise NotInArchive(f"{dataset}/{recording} has no channel {', '.join(missing)}; it has {', '.join(psg)}")
         return np.stack([stored_here(psg[name])[start:stop] for name in channels])
 
     def _n_epochs(self, night: h5py.Group) -> int:
@@ -320,7 +365,7 @@ class Archive:
     def _group(self, *names: str) -> h5py.Group:
         path = "/".join(names)
         if path not in self._file:
-            raise KeyError(f"{self.path} has no {path}")
+            raise NotInArchive(f"{self.path} has no {path}")
         return self._file[path]
 
 
