@@ -109,8 +109,11 @@ def test_the_same_recording_under_two_names_counts_once(edf_files, checkpoint, t
     assert not attention.duplicated(["recording", "module", "channel"]).any() and len(attention) > 0
     assert nights.reason[3] == "the same recording as number 2"
     assert len(load(tmp_path / "run", "r1/predictions")) == 2
+    other_bob = tmp_path / "other" / "Bob.edf"
+    other_bob.parent.mkdir()
+    other_bob.write_bytes(edf_files[1].read_bytes())
     with pytest.raises(ValueError, match="nights 1 and 2 would both be files_Bob in the results"):
-        predict_files(tmp_path / "run", checkpoint, [edf_files[2]] * 2, name_by_file=True)
+        predict_files(tmp_path / "run", checkpoint, [edf_files[2], other_bob], name_by_file=True)
 
 
 def test_a_file_without_a_header_at_the_start_is_not_taken_later(edf_files, checkpoint, tmp_path):

@@ -30,7 +30,7 @@ from anysleep.analysis.traits.study import (
     bootstrap_score,
     headline,
     permutation_p,
-    prediction_table,
+    predicted_table,
     score_table,
     scores_of,
     spread_of_ages,
@@ -244,7 +244,7 @@ def test_every_recording_is_told_once_a_repetition(few_trees, tmp_path):
     nights = toy_nights(6)
     study, done = study_of(nights, tmp_path, n_folds=3)
     kept = pd.DataFrame({"dataset": "a", "recording": [f"n{i}" for i in range(12)], "subject": nights.person})
-    table = prediction_table(study, done, kept, ["F", "M"])
+    table = predicted_table(study, done, kept, ["F", "M"])
     assert set(table.truth) == {"F", "M"} and len(table) == 12 * 2 * 4
     assert (table.groupby(["recording", "predictions_per_epoch", "repetition"]).size() == 1).all()
     first = table[(table.predictions_per_epoch == 2) & (table.repetition == 1)]

@@ -183,7 +183,7 @@ def score_table(study: Study, done: Done) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def prediction_table(study: Study, done: Done, kept: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+def predicted_table(study: Study, done: Done, kept: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """A row a recording, resolution and repetition; `kept` has columns dataset, recording, subject in order.
 
     Columns dataset, recording, subject, predictions_per_epoch, repetition, truth, prediction: ages or class names.
