@@ -180,7 +180,7 @@ def _naming_the_file(method: Callable[..., T]) -> Callable[..., T]:
         except (NotInArchive, MemoryError):
             raise
         except Exception as error:
-            if self.path.name in str(error):
+            if isinstance(error, ValueError) and self.path.name in str(error):
                 raise
             raise ValueError(f"{self.path.name}: {error or type(error).__name__}") from error
 
@@ -208,7 +208,7 @@ class Archive:
             self.close()
             raise ArchiveReplaced(f"{self.path.name} has been replaced or changed since the run began; run it again")
         if not trusted:
-            _refuse_links_outside(self._file)  # takes a minute for 20,000 nights
+            self._refuse_links_outside()  # takes a minute for 20,000 nights
         self.sampling_rate_hz = self._rate_hz()
         self.samples_per_epoch = self.sampling_rate_hz * EPOCH_S
 
@@ -221,6 +221,17 @@ class Archive:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    @_naming_the_file
+    def _refuse_links_outside(self) -> None:
+        """ValueError where anything in the file leads to another file."""
+
+        def check(path: str, link: h5py.HardLink | h5py.SoftLink | h5py.ExternalLink) -> str | None:
+            return path if isinstance(link, h5py.ExternalLink) else None
+
+        found = self._file.visititems_links(check)
+        if found is not None:
+            raise ValueError(f"/{found} is a link to another file; links that lead out are refused")
 
     @_naming_the_file
     def _rate_hz(self) -> int:
@@ -376,17 +387,6 @@ def _prepared(night: h5py.Group) -> dict[str, object] | None:
 def _check_name(name: str) -> None:
     if not name or name in (".", "..") or re.search("[/#&]", name) or CONTROL.search(name):
         raise ValueError(f"{name!r} cannot be a name in an archive: it is empty, or holds / # & or no text")
-
-
-def _refuse_links_outside(file: h5py.File) -> None:
-    """ValueError where anything in the file leads to another file."""
-
-    def check(path: str, link: h5py.HardLink | h5py.SoftLink | h5py.ExternalLink) -> str | None:
-        return path if isinstance(link, h5py.ExternalLink) else None
-
-    found = file.visititems_links(check)
-    if found is not None:
-        raise ValueError(f"/{found} is a link to another file; links that lead out are refused")
 
 
 def _text(value: object) -> object:

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from zipfile import BadZipFile
 
 import pandas as pd
 
@@ -111,7 +110,7 @@ def _spelt(name: str) -> str:
 def _excel_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     try:
         sheet = pd.read_excel(path, header=None, dtype=str, na_filter=False)
-    except (ValueError, KeyError, BadZipFile, OSError) as error:
+    except Exception as error:  # the library lets all kinds of errors through when a file is damaged
         if isinstance(error, OSError) and error.filename:
             raise
         raise ValueError(

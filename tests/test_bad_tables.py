@@ -1,0 +1,105 @@
+"""Whatever bytes a recipe, a table, a split or an archive holds: it is read, or a ValueError or OSError names it."""
+
+import random
+from contextlib import suppress
+
+import pandas as pd
+import pytest
+import yaml
+from test_sampling import LISTS, NIGHTS, write_archive
+
+from anysleep.analysis.traits.participants import read_participants
+from anysleep.data.archive import Archive
+from anysleep.data.recipes import read_recipe
+from anysleep.data.splits import read_split
+from anysleep.data.tables import read_table
+
+PIECES = [
+    b": ",
+    b"\n",
+    b"- ",
+    b"{",
+    b"[",
+    b"'",
+    b'"',
+    b"&a ",
+    b"*a",
+    b"!!python/name:os.system ",
+    b"\0",
+    b"1e999",
+    b"nan",
+]
+PIECES += [b"9" * 400, b"? ", b"<<: ", b"\t", b"2024-13-45", b"1:99:99", b"\xff", b",", b";"]
+
+
+def changed(content: bytes, seed: int) -> bytes:
+    """The bytes with one to four of them changed, left out, or joined by a piece."""
+    draw, content = random.Random(seed), bytearray(content)
+    for _ in range(draw.choice([1, 1, 2, 4])):
+        at = draw.randrange(len(content))
+        match draw.randrange(3):
+            case 0:
+                content[at] = draw.randrange(256)
+            case 1:
+                del content[at : at + draw.randrange(1, 20)]
+            case 2:
+                content[at:at] = draw.choice(PIECES)
+    return bytes(content)
+
+
+def read_any(read, path, content):
+    """Nothing but the errors that are the workbook's words, with the file's name."""
+    path.write_bytes(content)
+    try:
+        read(path)
+    except (ValueError, OSError) as error:
+        assert path.name in str(error)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("recipe", ["isruc-sg1", "mass-c1", "sedf-sc", "bids"])
+def test_any_recipe(root, tmp_path, recipe):
+    content = (root / f"params/datasets/{recipe}.yaml").read_bytes()
+    for seed in range(100):
+        read_any(read_recipe, tmp_path / "a.yaml", changed(content, seed))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_any_table_of_participants(tmp_path):
+    content = b'subject,age,sex,group\ns1,50,M,None\ns2,51.5,F,OSA\ns3,,M,"a, b"\n'
+    for seed in range(400):
+        read_any(read_participants, tmp_path / "a.csv", changed(content, seed))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_any_excel_table(tmp_path):
+    pd.DataFrame({"subject": ["s1", "s2"], "age": [1, 2]}).to_excel(tmp_path / "a.xlsx", index=False)
+    content = (tmp_path / "a.xlsx").read_bytes()
+    for seed in range(100):
+        read_any(read_table, tmp_path / "a.xlsx", changed(content, seed))
+
+
+def test_any_split(tmp_path):
+    split = {"train": {"a": ["1", "2"]}, "valid": {"a": ["3"]}, "test": {"a": ["4"], "b": []}}
+    for seed in range(300):
+        read_any(read_split, tmp_path / "a.yaml", changed(yaml.safe_dump(split).encode(), seed))
+
+
+def read_all(path):
+    with Archive(path) as archive:
+        nights = archive.recordings()
+        archive.fingerprint()
+        for night in nights.itertuples():
+            key = night.dataset, night.recording
+            archive.signals(*key, night.channels)
+            with suppress(KeyError):  # a name has changed
+                _ = archive.hypnogram(*key), archive.arousals(*key), archive.gaps(*key), archive.quality(*key)
+
+
+def test_any_archive(tmp_path):
+    content = write_archive(tmp_path, NIGHTS[:3], {name: LISTS[name] for name in ("alone", "big")}).read_bytes()
+    for seed in range(60):
+        draw, other = random.Random(seed), bytearray(content)
+        for _ in range(draw.choice([1, 2, 8])):
+            other[draw.randrange(len(other))] = draw.randrange(256)
+        read_any(read_all, tmp_path / "a.h5", bytes(other))
