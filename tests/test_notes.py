@@ -64,7 +64,9 @@ def test_notes_of_the_doctor_are_those_of_the_recording(tmp_path, disturbed, cap
 
 def test_whatever_reads_a_night_warns_in_the_category_that_is_noted(root):
     data = root / "lib" / "anysleep" / "data"
-    files = [*data.glob("readers/*.py"), *data.glob("labels/*.py"), data / "recording.py", data / "preparation.py"]
+    passing_on = data / "readers" / "guarded.py"  # repeats what was warned in another process, in its category
+    files = [path for path in data.glob("readers/*.py") if path != passing_on]
+    files += [*data.glob("labels/*.py"), data / "recording.py", data / "preparation.py"]
     for path in files:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "warnings.warn":

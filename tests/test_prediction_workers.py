@@ -79,7 +79,7 @@ def test_an_error_in_a_worker_is_told(archive, checkpoint, tmp_path):
     jobs = jobs_of_archive(load_checkpoint(checkpoint), archive)
     tasks = [(tmp_path / f"{job.recording}.npz", job) for job in jobs]
     wanted, device = Wanted("", (1,), write_logits=False), torch.device("cpu")
-    with pytest.raises(RuntimeError, match=r"ended \(FileNotFoundError.*gone.pth'?\) at n0 or .*; 5 are not done"):
+    with pytest.raises(RuntimeError, match=r"ended \(FileNotFoundError.*gone.pth.*\) at n0 or .*; 5 are not done"):
         list(workers.stage_on_many(tmp_path / "gone.pth", wanted, tasks, [device]))
 
 

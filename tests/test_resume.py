@@ -107,7 +107,8 @@ def test_a_training_ends_with_the_process_that_started_it(run_folder):
 def test_two_processes_draw_the_windows_of_one_and_keep_the_same_weights(archive, tmp_path):
     """Two processes on the CPU talk by gloo; what they noted is compared with one process."""
     worker = Path(__file__).with_name("two_processes.py")
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(worker)]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    launcher += [f"--log-dir={tmp_path / 'torchrun'}", str(worker)]
     subprocess.run([*launcher, str(archive), str(tmp_path)], check=True, timeout=300)
     subprocess.run([sys.executable, str(worker), str(archive), str(tmp_path)], check=True, timeout=300)
     one, first, second = (torch.load(tmp_path / f"{name}.pt") for name in ("0of1", "0of2", "1of2"))
@@ -154,7 +155,7 @@ def test_a_dry_run_says_what_would_be_trained(root, archive, tmp_path, capsys):
     assert "5 training epochs" in said  # 30 steps in epochs of 7
     assert not (tmp_path / "run").exists()
     assert main(["03_train", *words, "archive=nowhere.h5"]) == 1
-    assert "nowhere.h5: no such archive" in capsys.readouterr().err
+    assert "no file nowhere.h5; 01_prepare makes it" in capsys.readouterr().err
     assert main(["03_train", *words, "compute.n_devices=3"]) == 2
     assert "3 devices (compute.n_devices) cannot share equally" in capsys.readouterr().err
 

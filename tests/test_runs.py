@@ -164,7 +164,7 @@ def test_recordings_are_files_folders_or_patterns(tmp_path):
         ("02_inspect", "archive=gone.h5", "archive: no file gone.h5; 01_prepare makes it"),
         ("04_evaluate", "checkpoint=gone.pth", "fetch_checkpoint"),
         ("stage_one_night", "recording=gone.edf", "recording: no file gone.edf"),
-        ("06_arousals", "predictions=gone", "predictions: gone holds no finished run; 05_predict makes one"),
+        ("06_arousals", "predictions=gone", "predictions: gone holds none; 05_predict makes them"),
     ],
 )
 def test_a_missing_input_is_said_before_any_work(root, tmp_path, capsys, notebook, word, message, more):

@@ -1,5 +1,6 @@
 """Toy nights, as fixtures that a test file takes over by name, and toy networks to stage them."""
 
+import copy
 from functools import cache
 
 import numpy as np
@@ -46,8 +47,13 @@ def nights(archive):
     return with_channel_types(archive, archive.recordings())
 
 
-@cache
 def network(name="anysleep", seed=0):
+    """A copy of one's own, see `_network`."""
+    return copy.deepcopy(_network(name, seed))
+
+
+@cache
+def _network(name, seed):
     """Random weights, with BatchNorm used to the signals and logits centred, so that every stage is predicted."""
     torch.manual_seed(seed)
     hidden = {} if name == "usleep" else {"attention_hidden": 8}

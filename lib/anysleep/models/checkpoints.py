@@ -109,8 +109,8 @@ def save_checkpoint(path: str | Path, model: SleepNetwork, provenance: Mapping[s
         "predictions_per_epoch": model.predictions_per_epoch,
         "provenance": dict(provenance),
     }
-    with written_whole(path) as temporary, temporary.open("wb") as file:
-        torch.save(content, file)  # given a path, torch writes its name into the file: no two would have the same hash
+    with written_whole(path) as temporary, temporary.open("wb") as temporary_file:
+        torch.save(content, temporary_file)  # to a path it would write the name into the file, and so change its hash
     return path
 
 

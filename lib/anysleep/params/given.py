@@ -56,8 +56,8 @@ def refuse_missing_inputs(params: Parameters) -> None:
             if isinstance(path, Path) and not path.is_file():
                 raise FileNotFoundError(missing_file(name, path))
     predictions = values.get("predictions")
-    if predictions and not (predictions / "result.json").is_file():
-        raise FileNotFoundError(f"predictions: {short_path(predictions)} holds no finished run; 05_predict makes one")
+    if predictions and not any(predictions.glob("r[1-9]*/predictions.npz")):
+        raise FileNotFoundError(f"predictions: {short_path(predictions)} holds none; 05_predict makes them")
 
 
 def missing_file(role: str, path: Path) -> str:
