@@ -20,7 +20,7 @@ soak: $(READY)
 	for run in 1 2 3 4 5 6 7 8 9 10; do $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile || exit 1; done
 
 lab: $(READY)
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab --config=lib/anysleep/jupyter_lab_config.py
 
 bench: $(READY)
 	$(BIN)/python tests/bench/preparation.py
