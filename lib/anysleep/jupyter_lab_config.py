@@ -27,4 +27,5 @@ if "get_config" in globals():  # Jupyter reads this file as its configuration
     c = get_config()  # noqa: F821
     c.FileContentsManager.pre_save_hook = save_without_outputs
     c.ServerApp.root_dir = str(Path(__file__).parents[2])
-    c.LabApp.default_url = "/lab/tree/README.md?factory=Markdown%20Preview"
+    c.LabApp.default_url = "/lab/tree/README.md"
+    c.LabApp.app_settings_dir = str(Path(__file__).with_name("jupyter_lab_settings"))  # Markdown as it is to be read
