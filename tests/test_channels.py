@@ -182,3 +182,8 @@ def test_types_in_the_words_of_bids_and_mne():
 )
 def test_a_channel_is_stored_without_its_type_and_without_slashes(label, name):
     assert stored_name(label) == name
+
+
+def test_places_of_the_10_10_system_make_no_net():
+    names = parse_channels(["O1", "O2", "O9", "O10", "PO9", "AF9"])
+    assert [name.type for name in names] == ["EEG"] * 6

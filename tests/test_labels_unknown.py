@@ -100,6 +100,13 @@ def test_a_standard_name_beside_other_stages_is_a_stage_and_said(rows, expected,
     assert "beside the other stages these count as stages: '" in str(recwarn.pop().message)
 
 
+@pytest.mark.parametrize("duration_s", [float("nan"), 0.0])
+def test_an_eye_movement_ends_no_stage_that_does_not_say_how_long_it_lasts(duration_s):
+    stages = [(onset_s, duration_s, text) for onset_s, _, text in named(["W", "2", "2", "R"])]
+    night = with_scoring(own(*stages, (70.0, 0.5, "REM"), duration_s=120.0), None)
+    assert night.hypnogram.tolist() == [0, 2, 2, 4]
+
+
 def test_a_standard_name_inside_a_stage_is_an_event(recwarn):
     rows = named(["W", "R", "R", "N2"])
     eyes = [(31, 1.5, "REM"), (62, float("nan"), "REM"), (95, 2, "W")]

@@ -210,3 +210,21 @@ def test_of_two_scorings_of_sleep_edf_none_is_chosen_and_none_is_a_recording(tmp
     table, stages = prepare_folder(folder, tmp_path / "archive.h5")
     assert list(stages) == ["SC4001E0-PSG.edf", "a.edf"] and table.code.tolist() == ["label_file", "ok"]
     assert "several scorings lie beside it (2 files)" in table.reason[0]
+
+
+@pytest.mark.parametrize(
+    ("file", "beside", "pattern", "found"),
+    [
+        ("p1/rec.edf", "p1/night2/hypno.txt", "{folder}*hypno*.txt", None),  # of another night
+        ("p1/rec.edf", "p1/hypno.txt", "{folder}*hypno*.txt", "p1/hypno.txt"),
+        ("rec.edf", "labels/rec.txt", "{folder}labels/{stem}.txt", "labels/rec.txt"),
+        ("rec.edf", "other/labels/rec.txt", "{folder}labels/{stem}.txt", None),
+    ],
+)
+def test_a_pattern_with_a_folder_means_that_folder(tmp_path, file, beside, pattern, found):
+    for name in (file, beside):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    names = names_of(read_recipe(RECIPES / "edf_folder.yaml"), PurePosixPath(file))
+    path = find_beside(pattern, names, Folder(tmp_path))
+    assert path == (tmp_path / found if found else None)

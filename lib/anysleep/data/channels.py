@@ -12,7 +12,7 @@ ChannelType = Literal["EEG", "EOG", "EMG", "ECG", "other", "unknown"]
 
 _PLACES = {
     "Fp": "1 z 2",
-    "AF": "7 3 z 4 8",
+    "AF": "9 7 5 3 1 z 2 4 6 8 10",
     "F": "9 7 5 3 1 z 2 4 6 8 10",
     "FT": "9 7 8 10",
     "FC": "5 3 1 z 2 4 6",
@@ -21,9 +21,9 @@ _PLACES = {
     "TP": "9 7 8 10",
     "CP": "5 3 1 z 2 4 6",
     "P": "9 7 5 3 1 z 2 4 6 8 10",
-    "PO": "7 3 z 4 8",
-    "O": "1 z 2",
-    "I": "z",
+    "PO": "9 7 5 3 1 z 2 4 6 8 10",
+    "O": "9 1 z 2 10",
+    "I": "1 z 2",
 }
 _SCALP = {f"{area}{place}".lower(): f"{area}{place}" for area, places in _PLACES.items() for place in places.split()}
 _EYES = {name.lower(): name for name in ("E1", "E2", "LOC", "ROC")}
@@ -44,7 +44,7 @@ _TYPE_OF_WORD: dict[ChannelType, re.Pattern] = {
     ),
     "ECG": re.compile(r"ecg|ekg"),
     "other": re.compile(
-        r"flow|fluss|flujo|^air|air$|nas[ao]|^p?nas$|atmung|schnarch|ronfl|ronqu|russa|oral|^mouth|breath|resp|effor|thor|torac|chest|^rib|rips?$|abd|addom|belt|sum$|"
+        r"flow|fluss|flujo|^air|air$|nas[ao]|^p?nas$|atmung|schnarch|ronfl|ronqu|russa|^oral|^mouth|breath|resp|effor|thor|torac|chest|^rib|rips?$|abd|addom|belt|sum$|"
         r"therm|termis|cannul|cpap|^[bei]pap$|ptaf|^nc?pt$|mask|leak|tidal|volum|^vol$|pres|pleth|^plet|plesm|ppg|puls|"
         r"rate$|pulser|^d?hr$|^rr$|^pr$|heart|spo$|sao$|^sa$|sat$|^sato?$|satur|^ox|oxi|oxy|masimo|nonin|sentec|tosca|"
         r"co$|^etc$|capno|snor|sound|^mic$|microph|audio|phono|^b?pos$|posit|posiz|^body|^temp$|temper|rectal|light|lux|"

@@ -173,7 +173,7 @@ def _prepare(
         raise ValueError(
             f"several recipes are called {', '.join(names[names.duplicated()])}; give each its own `dataset`"
         )
-    for left_over in path.parent.glob(f".*.{path.name}"):  # half an archive, of a run that was killed
+    for left_over in path.parent.glob(f".[0-9]*.{path.name}"):  # half an archive, of a run that was killed
         left_over.unlink()
     held = nights_held(path)
     nights_dir = path.with_name(f".{path.stem}_nights")

@@ -246,8 +246,9 @@ def find_beside(pattern: str, names: Mapping[str, str], folder: Folder) -> Path 
     else:
         text = _filled(pattern, names, "the pattern")
         found = folder.named(text.removeprefix(TOP))
-    if text.startswith(TOP):  # the folder of the recording itself, not any below
-        found = [file for file in found if len(file.parts) == 1]
+    if "/" in text:  # a path means this folder, not any below
+        depth = len(PurePosixPath(text.removeprefix(TOP)).parts)
+        found = [file for file in found if len(file.parts) == depth]
     if len(found) > 1:
         raise BadRecording("label_file", f"{len(found)} files match {pattern!r}; which one is meant is not clear")
     if not found:

@@ -172,7 +172,7 @@ def jobs_of_files(
 def recordings_among(paths: Sequence[Path]) -> list[Path]:
     """Files as they are; of a folder and all below it, the files that have a reader; what a pattern (*, ?, []) matches.
 
-    ValueError where a folder or pattern has none.
+    ValueError where a folder or pattern has none, or none of the files is there.
     """
     found: list[Path] = []
     for path in paths:
@@ -185,6 +185,8 @@ def recordings_among(paths: Sequence[Path]) -> list[Path]:
         if not files:
             raise ValueError(f"recordings: no recording is found by {short_path(path)}")
         found += sorted(files)
+    if not any(file.exists() for file in found):
+        raise ValueError(f"recordings: there is no file or folder {short_path(found[0])}")
     return list(dict.fromkeys(found))
 
 

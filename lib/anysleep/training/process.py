@@ -83,6 +83,8 @@ def follow(folder: Path, on_validation: Callable[[pd.DataFrame], None] = lambda 
                     on_validation(pd.read_csv(folder / HISTORY))
         except KeyboardInterrupt:
             process.terminate()
+            for line in process.stdout:  # until it has saved
+                print(line, end="", flush=True)
             raise
     if process.returncode and any(line.startswith(SAID_STOPPED) for line in last_lines):
         raise RuntimeError("the training was asked to stop and has saved its state; run it again to go on")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from anysleep.data.labels.hypnogram import STANDARD_CODES, STANDARD_NAMES
+from anysleep.data.labels.hypnogram import STANDARD_CODES, STANDARD_NAMES, quoted
 from anysleep.data.labels.scoring import Scoring, scoring_of_annotations
 from anysleep.data.labels.text import bad_labels, read_lines
 from anysleep.data.reasons import BadRecording
@@ -36,10 +36,11 @@ def read_bids(
     table = pd.DataFrame({"onset_s": onset_s, "duration_s": duration_s, "description": text})
     table = table.dropna(subset=["onset_s", "description"]).sort_values("onset_s", ignore_index=True, kind="stable")
     labels = cells[column].dropna() if column in cells and column not in EVENT_COLUMNS else ()
-    in_stage_column = {label: STANDARD_NAMES.get(label, UNSCORED) for label in labels}
+    standard = {name.lower(): code for name, code in STANDARD_NAMES.items()}
+    in_stage_column = {label: standard.get(label.lower(), UNSCORED) for label in labels}
     scoring = scoring_of_annotations(table, codes=in_stage_column | dict(codes))
     if scoring.stages.empty:
-        kinds = ", ".join(map(repr, table.description.unique()[:5])) or "empty"
+        kinds = quoted(table.description) or "empty"
         raise BadRecording("label_code", f"{path.name}: no row is a stage; rows are {kinds}, codes {', '.join(codes)}")
     return scoring
 

@@ -110,10 +110,14 @@ def known_codes(stages: pd.DataFrame, codes: Mapping[str, int]) -> pd.Series:
 
 def quoted(labels: Iterable[str]) -> str:
     """The five most frequent labels, with counts, for a message. Long ones may hold a name or a date: not repeated."""
-    short = Counter(label if len(label.removeprefix("Sleep stage ")) <= LONGEST_QUOTED else None for label in labels)
+    short = Counter(label if _may_be_quoted(label) else None for label in labels)
     times = {label: f" ({n} times)" if n > 1 else "" for label, n in short.items()}
     texts = [f"{label!r}{times[label]}" for label, _ in short.most_common() if label is not None]
     return ", ".join([*texts[:5], *([f"a longer text{times[None]}"] if None in short else [])])
+
+
+def _may_be_quoted(label: str) -> bool:
+    return len(label.removeprefix("Sleep stage ")) <= LONGEST_QUOTED and sum(map(str.isdigit, label)) < 6
 
 
 def plain(stages: pd.DataFrame) -> pd.Series:

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element, ParseError
 import numpy as np
 from defusedxml.ElementTree import fromstring
 
-from anysleep.data.labels.hypnogram import STANDARD_CODES
+from anysleep.data.labels.hypnogram import STANDARD_CODES, quoted
 from anysleep.data.labels.scoring import Scoring
 from anysleep.data.labels.text import bad_labels, read_lines, seconds
 from anysleep.data.reasons import BadRecording
@@ -55,8 +55,8 @@ def _seconds(event: Element, tag: str, where: str) -> float:
     try:
         return seconds(text) if text or tag == "Start" else np.nan
     except ValueError:
-        concept = _text(event, "EventConcept")
-        message = f"{where}: {tag} of an event {concept!r} is {text!r}; expected seconds"
+        concept = quoted([_text(event, "EventConcept")])
+        message = f"{where}: {tag} of an event {concept} is {quoted([text])}; expected seconds"
         raise BadRecording("label_file", message) from None
 
 

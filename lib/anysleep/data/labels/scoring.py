@@ -134,10 +134,19 @@ def without_unread(night: Recording, scoring: Scoring | None) -> tuple[Recording
 
 
 def _inside(annotations: pd.DataFrame, stages: pd.DataFrame) -> np.ndarray:
-    """bool (n,): which annotations begin while one of the stages lasts."""
+    """bool (n,): which annotations begin while one of the stages lasts.
+
+    A stage that does not say how long it lasts does so until the next; that holds against annotations that do say it.
+    """
     stages = stages.sort_values("onset_s")
-    ends_s = np.maximum.accumulate([-np.inf, *(stages.onset_s + stages.duration_s.fillna(0))])
-    return ends_s[np.searchsorted(stages.onset_s, annotations.onset_s, side="right")] > annotations.onset_s + ROUNDING_S
+    said_s = stages.duration_s.where(stages.duration_s > 0)
+    until_next_s = (-stages.onset_s.diff(-1)).fillna(EPOCH_S)
+    before = np.searchsorted(stages.onset_s, annotations.onset_s, side="right")
+    begins_inside = [
+        np.maximum.accumulate([-np.inf, *(stages.onset_s + lasts_s)])[before] > annotations.onset_s + ROUNDING_S
+        for lasts_s in (said_s.fillna(0), said_s.fillna(until_next_s))
+    ]
+    return begins_inside[0] | (begins_inside[1] & (annotations.duration_s > 0))
 
 
 def arousals_scored(night: Recording, scoring: Scoring | None = None) -> bool:

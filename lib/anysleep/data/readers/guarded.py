@@ -12,6 +12,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from glob import escape
 from pathlib import Path
 from threading import RLock, Timer
 
@@ -38,7 +39,7 @@ class Guard:
         BadRecording where that crashes the process or takes longer or more memory than a file of its size can need;
         else what the function raises. Its warnings are given here.
         """
-        n_bytes = file.stat().st_size
+        n_bytes = sum(part.stat().st_size for part in file.parent.glob(f"{escape(file.stem)}.*"))  # and its companions
         patience_s = PATIENCE_S + n_bytes / BYTES_PER_S
         with self._lock:
             said, answer = self._ask((patience_s, MEMORY_BYTES + MEMORY_PER_BYTE * n_bytes, function, args), patience_s)
@@ -82,24 +83,25 @@ class Guard:
 
     def _start(self) -> None:
         self.close()
-        code = "from anysleep.data.readers.guarded import serve; serve()"
+        # What libraries print must not come between the answers, not even while they are imported.
+        code = "import os; answers = os.dup(1); os.dup2(2, 1)\n"
+        code += "from anysleep.data.readers.guarded import serve; serve(answers)"
         one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # each reserves memory
         environment = os.environ | one_thread | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         self._child = subprocess.Popen([sys.executable, "-c", code], env=environment, **pipes)
         try:
             pickle.load(self._child.stdout)  # it has imported everything: from here on, time counts
-        except EOFError as error:
+        except (EOFError, pickle.UnpicklingError) as error:
             self.close()
             raise OSError("no process could be started that reads the file; does `import anysleep` work?") from error
 
 
-def serve() -> None:
-    """Answer requests from stdin until it ends; what libraries print is dropped."""
+def serve(descriptor: int) -> None:
+    """Answer requests from stdin until it ends, through this open file."""
     import anysleep.data.readers  # noqa: F401 - all libraries, before time counts
 
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
+    answers = os.fdopen(descriptor, "wb")
     _send(answers, "ready")
     while True:
         try:
@@ -133,7 +135,9 @@ def _limit(patience_s: float, n_bytes: int) -> None:
         import resource
 
         now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (now + n_bytes, resource.getrlimit(resource.RLIMIT_AS)[1]))
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]  # the site's own, where it has one
+        soft = now + n_bytes if hard == resource.RLIM_INFINITY else min(now + n_bytes, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def _how(returncode: int) -> str:
