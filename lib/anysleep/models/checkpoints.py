@@ -141,10 +141,10 @@ def fetch_checkpoint(name: str, folder: str | Path | None = None) -> Path:
 
     try:
         return Path(pooch.retrieve(url, f"sha256:{row['sha256']}", row["file"], folder, downloader=download))
-    except requests.RequestException as error:
+    except requests.RequestException:
         raise OSError(
-            f"{url} could not be downloaded: try again, or put the file from {RELEASED_PAGE} into {folder} ({error})"
-        ) from error
+            f"{url} could not be downloaded: try again, or put the file from {RELEASED_PAGE} into {folder}"
+        ) from None  # its own story fills two screens
 
 
 def recognise_architecture(state: Mapping[str, Tensor], path: str | Path = "state_dict") -> tuple[str, dict]:

@@ -1,5 +1,6 @@
 """The parameters of a run, from its YAML files and what was typed after them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
@@ -10,6 +11,9 @@ import yaml
 from anysleep.files import project_path, short_path
 from anysleep.params.checked import ParameterError, Parameters, Strict, merge_parameters, notebook_defaults
 from anysleep.params.notebooks import NOTEBOOKS
+
+RELEASED_NAME = re.compile(r"(usleep|anysleep(-(early|late)-fusion)?)-run[123]")
+"""What the released weights are called."""
 
 
 def read_words(words: Sequence[str], cls: type[Strict]) -> tuple[list[Path], dict[str, object]]:
@@ -62,9 +66,12 @@ def refuse_missing_inputs(params: Parameters) -> None:
 
 def missing_file(role: str, path: Path) -> str:
     """What to say of an input that is not there."""
+    fetch = f"fetch_checkpoint('{path.stem}', '{short_path(path.parent)}')"
+    released = f'get it by python -c "from anysleep.models import fetch_checkpoint; {fetch}"'
+    trained = "03_train makes it, or take a released one: fetch_checkpoint of README.md"
     hints = {
         "archive": "01_prepare makes it",
-        "checkpoint": "03_train makes it, or take a released one: fetch_checkpoint of README.md",
+        "checkpoint": released if RELEASED_NAME.fullmatch(path.stem) else trained,
         "split": "03_train makes it",
     }
     hint = next((hint for name, hint in hints.items() if name in role), "is the name right?")

@@ -61,7 +61,7 @@ def read_signals(path: str | Path) -> Recording:
     """The recording as its file has it, without a hypnogram. OSError or BadRecording names the file."""
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
+        raise FileNotFoundError(f"{path}: {'a folder; name one file of it' if path.is_dir() else 'no such file'}")
     suffix = next((suffix for suffix in READERS if path.name.lower().endswith(suffix)), None)
     if suffix is None:
         raise BadRecording(
