@@ -148,9 +148,10 @@ def test_recordings_are_files_folders_or_patterns(tmp_path):
     assert recordings_among([tmp_path / "[1].edf", tmp_path / "[ab].*"]) == [
         tmp_path / name for name in ("[1].edf", "a.EDF", "b.edf")
     ]
-    assert recordings_among([tmp_path / "gone.edf"]) == [
-        tmp_path / "gone.edf"
-    ]  # a failed row says that it is not there
+    some_gone = [tmp_path / "b.edf", tmp_path / "gone.edf"]
+    assert recordings_among(some_gone) == some_gone  # a failed row says that it is not there
+    with pytest.raises(ValueError, match=r"recordings: there is no file or folder .*gone\.edf"):
+        recordings_among([tmp_path / "gone.edf"])
     for nothing in (tmp_path / "*.set", tmp_path / "empty"):
         (tmp_path / "empty").mkdir(exist_ok=True)
         with pytest.raises(ValueError, match=f"no recording is found by .*{re.escape(nothing.name)}"):
