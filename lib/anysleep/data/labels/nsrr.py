@@ -55,8 +55,7 @@ def _seconds(event: Element, tag: str, where: str) -> float:
     try:
         return seconds(text) if text or tag == "Start" else np.nan
     except ValueError:
-        concept = quoted([_text(event, "EventConcept")])
-        message = f"{where}: {tag} of an event {concept} is {quoted([text])}; expected seconds"
+        message = f"{where}: its {tag} is {quoted([text])}; expected seconds"
         raise BadRecording("label_file", message) from None
 
 
