@@ -121,8 +121,9 @@ def test_the_two_files_of_mass_are_set_side_by_side_by_their_clocks_or_begin_tog
     with_clock(more, b"00.00.0022.01.00")
     assert read_mass(base).events.onset_s.tolist() == [70]
     with_clock(more, ZEROS)
-    with pytest.raises(BadRecording, match="need clock times"):
+    with pytest.raises(BadRecording, match="need clock times") as error:
         read_mass(base)
+    assert more.name not in str(error.value)
     with_clock(base, ZEROS)
     scoring = read_mass(base)
     assert scoring.events.onset_s.tolist() == [10]

@@ -33,8 +33,8 @@ def test_the_first_line_is_a_label_unless_it_is_plainly_a_header(tmp_path):
     path = write(tmp_path / "night.txt", "stage\nW\nN1")
     assert hypnogram_of(read("text", path), 60) == [0, 1]
     assert read("text", path, {**CODES, "stage": 9}).stages.description.tolist() == ["stage", "W", "N1"]
-    with pytest.raises(BadRecording, match="unknown stage labels: 'S1'") as error:
-        hypnogram_of(read("text", write(path, "S1\nW\nN1")), 90)
+    with pytest.raises(BadRecording, match="unknown stage labels: 'S5'") as error:
+        hypnogram_of(read("text", write(path, "S5\nW\nN1")), 90)
     assert error.value.code == "label_code"
     with pytest.raises(BadRecording, match="unknown stage labels: 'stage'"):
         hypnogram_of(read("text", write(path, "W\nstage\nN1")), 90)
@@ -125,9 +125,13 @@ def test_lines_end_as_any_program_ends_them(tmp_path, end):
 @pytest.mark.parametrize(
     ("rows", "code", "message"),
     [
-        ("start\tduration\tstage\n0\t30\tW", "label_file", "the columns are start, duration, stage; needed are onset"),
+        (
+            "start\tduration\tstage\n0\t30\tW",
+            "label_file",
+            "the columns are 'start', 'duration', 'stage'; needed are onset",
+        ),
         ("onset\tduration\tvalue\n0\t30\tW", "label_file", "needed are onset, duration and stage or trial_type"),
-        ("onset,duration,stage\n0,30,W", "label_file", "the columns are onset,duration,stage; needed"),
+        ("onset,duration,stage\n0,30,W", "label_file", "the columns are a longer text; needed"),
         ("onset\tduration\tstage\n0\tW", "label_file", "line 2 has 2 columns, the header 3"),
         ("onset\tduration\tstage\nsoon\t30\tW", "label_file", "'soon' is no onset; expected"),
         ("onset\tduration\tstage\n0\tinf\tW", "label_file", "'inf' is no duration; expected"),
@@ -145,6 +149,21 @@ def test_a_damaged_bids_file_is_named(tmp_path, rows, code, message):
 @pytest.mark.parametrize("text", ["0,60,W\n60,30,N1\n90,60,N2\n", "0 60 W\n60\t30\tN1\n 90 , 60 , N2"])
 def test_ids_lines_are_start_duration_and_stage(tmp_path, text):
     assert hypnogram_of(read("ids", write(tmp_path / "hypnogram.ids", text)), 150) == [0, 0, 1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("reader", "text"),
+    [
+        ("ids", "Meier, Anna 1.1.1970"),
+        ("bids", "Meier, Anna\tborn 1970"),
+        ("bids", "onset\tduration\tstage\nMeier, Anna\t30\tW"),
+        ("text", "stage,label,Meier Anna\nW,W,W"),
+    ],
+)
+def test_the_text_of_a_file_that_may_name_the_patient_is_not_repeated(tmp_path, reader, text):
+    with pytest.raises(BadRecording) as error:
+        read(reader, write(tmp_path / "labels.txt", text))
+    assert "Meier" not in str(error.value)
 
 
 @pytest.mark.parametrize("line", ["30,30", "thirty,30,W", "30,nan,W", "", "30,0,W"])

@@ -1,5 +1,7 @@
 """Standard names are always known; what nobody knows is unscored only where no stage and no shift can hide in it."""
 
+import re
+
 import pytest
 from test_labels import own
 from toy_labels import hypnogram_of, read, recording, write
@@ -35,6 +37,41 @@ def test_standard_names_are_known_beside_any_codes(labels, codes, unknown):
     assert staged(labels, codes, unknown) == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize(
+    ("stage", "labels"),
+    [
+        (0, "W|Awake|Éveil|E\u0301VEIL|veille|Wach|vigilia|veglia|wakker|Wake|0|stade W"),
+        (1, "S1|NREM1|N-REM 1|stage_1|Stade 1|Schlafstadium 1|estágio N1|Stage 1 sleep|1|NREM stage 1"),
+        (2, "S2|NREM2|stage2|stadio 2|Stage 2 sleep|2"),
+        (3, "S3|S4|NREM4|SWS|slow-wave sleep|deep|Deep sleep|Tiefschlaf|sommeil lent profond|Stage 4 sleep|4"),
+        (4, "PS|SP|MOR|REM sleep|paradoxical sleep|sommeil paradoxal|stade REM|REM sleep|5"),
+        (9, "?|MT|movement|Movement time|Unscored|Movement|6|Unknown|Stage unscored"),
+    ],
+)
+def test_the_words_of_the_field_are_known(stage, labels):
+    labels = re.findall(r"[^|]+(?:\|\d)?", labels)
+    assert staged(labels, {"x": 0}, "refuse") == [stage] * len(labels)
+
+
+@pytest.mark.parametrize(
+    "label", ["N0", "S0", "N4", "light", "light sleep", "NREM", "Leichtschlaf", "stage 5", "4", "5", "M"]
+)
+def test_what_is_no_name_of_one_stage_is_not_guessed(label):
+    with pytest.raises(BadRecording, match=f"unknown stage labels: '{label}'|a longer text"):
+        staged([*NIGHT, label], unknown="refuse")
+
+
+@pytest.mark.parametrize(("n_unknown", "refused"), [(20, False), (21, True)])
+def test_a_few_per_cent_are_of_what_somebody_scored_and_not_of_the_unknown(n_unknown, refused):
+    labels = ["W"] * 100 + ["N2"] * 300 + ["?"] * 200 + ["x"] * n_unknown
+    with (
+        pytest.raises(BadRecording, match="more than 5%")
+        if refused
+        else pytest.warns(UserWarning, match="unscored: 'x'")
+    ):
+        staged(labels)
+
+
 def test_the_codes_of_a_recipe_win_over_standard_names():
     assert staged(["W", "R", "r", "REM"], {"w": 9, "R": 0}) == [9, 0, 0, 4]
 
@@ -54,11 +91,19 @@ def test_a_few_labels_that_nobody_knows_are_unscored_where_that_is_the_rule():
         (["Schläfer", *NIGHT], LETTERS, "1 of 51 labels are unknown: 'Schläfer'; a line that is no label would shift"),
         (["hypno", "30 s", *NIGHT], LETTERS, "2 of 52 labels are unknown: 'hypno', '30 s'; a line that is no label"),
         ([*NIGHT[:20], "page 12", *NIGHT[20:]], LETTERS, "'page 12'; a line that is no label would shift"),
-        ([*NIGHT, "S2"], LETTERS, "1 of 51 labels are unknown: 'S2'; they look like stages"),
-        ([*NIGHT, "nrem"], LETTERS, "'nrem'; they look like stages"),
+        ([*NIGHT, "S5"], LETTERS, "1 of 51 labels are unknown: 'S5'; they look like stages"),
+        ([*NIGHT, "N4"], LETTERS, "'N4'; they look like stages"),
+        ([*NIGHT, "N2/N3"], LETTERS, "'N2/N3'; they look like stages"),
+        (
+            [*NIGHT, "light", "x"],
+            LETTERS,
+            "2 of 52 labels are unknown: 'light', 'x'; 'light' may be more than one stage",
+        ),
+        ([*NIGHT, "Léger"], LETTERS, "1 of 51 labels are unknown: 'Léger'; 'Léger' may be more than one stage"),
+        ([*NIGHT, "nrem"], LETTERS, "'nrem'; 'nrem' may be more than one stage"),
         (["0"] * 50 + ["4"], ISRUC, "1 of 51 labels are unknown: '4'; they look like stages"),
         ([*NIGHT, "x", "x", "y"], LETTERS, r"3 of 53 labels are unknown: 'x' \(2 times\), 'y'; they are more than 5%"),
-        (["Wach", "Leicht", "Tief"] * 20, LETTERS, r"60 of 60 .* 'Wach' \(20 times\).*; they are more than 5%"),
+        (["Wach", "Leicht", "Tief"] * 20, LETTERS, r"20 of 60 .* 'Leicht' \(20 times\); they are more than 5%"),
         ([*map(str, range(1, 900))], ISRUC, "the 899 labels count up by one: epoch numbers"),
         ([*map(str, range(1, 7))], {str(i): 0 for i in range(9)}, "the 6 labels count up by one: epoch numbers"),
     ],
@@ -115,6 +160,20 @@ def test_a_standard_name_inside_a_stage_is_an_event(recwarn):
     assert night.annotations.description.tolist().count("REM") == 2
 
 
+@pytest.mark.parametrize("spindle", [(31, 1, "SP"), (31, 0, "SP"), (95, 0, "movement"), (0, 0, "S 1")])
+def test_a_word_that_is_also_an_event_is_a_stage_only_where_it_lasts_outside_the_others(spindle, recwarn):
+    for rows in (named(["W", "2", "2", "R"]), named(["W", "N2", "N2", "R"], prefix="")):
+        for lasts_s in (30.0, 0.0):
+            stages = [(onset_s, lasts_s, text) for onset_s, _, text in rows]
+            night = with_scoring(own(*stages, spindle, duration_s=120.0), None)
+            assert night.hypnogram.tolist() == [0, 2, 2, 4] and not recwarn.list
+
+
+def test_a_name_of_several_stages_beside_the_others_is_refused():
+    with pytest.raises(BadRecording, match=r"unknown stage labels: 'light' \(2 times\)"):
+        with_scoring(own(*named(["W", "|light", "|light", "R"]), duration_s=120.0), None)
+
+
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
@@ -122,6 +181,9 @@ def test_a_standard_name_inside_a_stage_is_an_event(recwarn):
         (["wake", "Stage N2", "stage rem"], [0, 2, 4]),
         (["W", "REM", "R"], None),
         (["arousal", "REM"], None),
+        (["éveil", "S1", "S4", "SP"], [0, 1, 3, 4]),
+        (["S1", "S2", "S3", "SP"], None),  # stimuli and a spindle
+        (["movement", "?", "PS"], None),
     ],
 )
 def test_standard_names_alone_are_stages_where_one_of_them_can_be_nothing_else(names, expected):

@@ -1,5 +1,6 @@
 """Recipes: read or refused by name; recordings, their labels and their persons are found where a recipe says."""
 
+import os
 import re
 from pathlib import Path, PurePosixPath
 from time import perf_counter
@@ -23,6 +24,24 @@ def test_labels_of_another_night_in_a_folder_below_are_not_taken(tmp_path):
     names = names_of(read_recipe("params/datasets/edf_folder.yaml"), PurePosixPath("1.edf"))
     assert find_beside("{folder}{stem}.txt", names, folder) is None
     assert find_beside("{stem}.txt", names, folder) == tmp_path / "below" / "1.txt"
+
+
+def test_a_folder_behind_two_links_has_one_place_whatever_the_system_lists_first(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "1.edf").touch()
+    (tmp_path / "data").mkdir()
+    for link in ("b", "a", "c"):
+        (tmp_path / "data" / link).symlink_to(tmp_path / "elsewhere")
+    walk = os.walk
+    for is_reversed in (False, True):
+
+        def listed(*arguments, is_reversed=is_reversed, **options):
+            for place, folders, files in walk(*arguments, **options):
+                folders.sort(reverse=is_reversed)
+                yield place, folders, files
+
+        monkeypatch.setattr(os, "walk", listed)
+        assert Folder(tmp_path / "data").files == [PurePosixPath("a/1.edf")]
 
 
 @pytest.mark.parametrize(

@@ -193,7 +193,7 @@ class Folder:
                 subfolders.clear()
                 continue
             seen.add((status.st_dev, status.st_ino))
-            subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+            subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))  # of two links, the first
             below = PurePosixPath(Path(folder).relative_to(path).as_posix())
             found += [below / file for file in files if not file.startswith(".")]
         return found

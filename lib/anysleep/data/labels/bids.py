@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from anysleep.data.labels.hypnogram import STANDARD_CODES, STANDARD_NAMES, quoted
+from anysleep.data.labels.hypnogram import STANDARD_CODES, quoted
+from anysleep.data.labels.names import standard_stage
 from anysleep.data.labels.scoring import Scoring, scoring_of_annotations
 from anysleep.data.labels.text import bad_labels, read_lines
 from anysleep.data.reasons import BadRecording
@@ -35,9 +36,9 @@ def read_bids(
     onset_s, duration_s = (_seconds(path, cells[name]) for name in ("onset", "duration"))
     table = pd.DataFrame({"onset_s": onset_s, "duration_s": duration_s, "description": text})
     table = table.dropna(subset=["onset_s", "description"]).sort_values("onset_s", ignore_index=True, kind="stable")
-    labels = cells[column].dropna() if column in cells and column not in EVENT_COLUMNS else ()
-    standard = {name.lower(): code for name, code in STANDARD_NAMES.items()}
-    in_stage_column = {label: standard.get(label.lower(), UNSCORED) for label in labels}
+    labels = cells[column].dropna().unique() if column in cells and column not in EVENT_COLUMNS else ()
+    stage_of = {label: standard_stage(label) for label in labels}
+    in_stage_column = {label: UNSCORED if stage is None else stage for label, stage in stage_of.items()}
     scoring = scoring_of_annotations(table, codes=in_stage_column | dict(codes))
     if scoring.stages.empty:
         kinds = quoted(table.description) or "empty"
@@ -52,7 +53,7 @@ def _read_cells(path: Path, column: str) -> pd.DataFrame:
     either = (column,) if column != STAGE_COLUMN else (STAGE_COLUMN, *EVENT_COLUMNS)
     if not {"onset", "duration"} <= set(header) or not set(either) & set(header):
         needed = f"onset, duration and {' or '.join(either)}"
-        raise bad_labels(path, f"the columns are {', '.join(header)[:200]}; needed are {needed}")
+        raise bad_labels(path, f"the columns are {quoted(header)}; needed are {needed}, with tabs between")
     if len(lines) == 1:
         raise bad_labels(path, "there is no row below the header")
     for number, line in enumerate(lines, start=1):  # pandas fills short lines, and takes long ones for an index
@@ -68,7 +69,7 @@ def _seconds(path: Path, cells: pd.Series) -> pd.Series:
     numbers = pd.to_numeric(cells, errors="coerce").astype(float)
     wrong = cells[cells.notna() & ~np.isfinite(numbers)]
     if len(wrong):
-        raise bad_labels(path, f"{wrong.iloc[0]!r} is no {cells.name}; expected seconds or n/a")
+        raise bad_labels(path, f"{quoted(wrong[:1])} is no {cells.name}; expected seconds or n/a")
     if cells.name == "duration" and (numbers < 0).any():
         raise bad_labels(path, "a duration is below 0; expected seconds or n/a")
     return numbers

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
+from anysleep.data.labels.names import standard_stage
 from anysleep.data.reasons import BadRecording, RecordingWarning
 from anysleep.data.timebase import whole_epochs
 from anysleep.stages import EPOCH_S, N1, N2, N3, REM, UNSCORED, WAKE
 
-PREFIXES = ("", "Sleep stage ", "Stage ")
 STANDARD_CODES = {
     "Sleep stage W": WAKE,
     "Sleep stage N1": N1,
@@ -26,11 +26,6 @@ STANDARD_CODES = {
     "Movement time": UNSCORED,
 }
 """The standard texts of EDF+ and of Sleep-EDF."""
-
-NAMES = {"W": WAKE, "Wake": WAKE, "N1": N1, "N2": N2, "N3": N3, "R": REM, "REM": REM}
-"""Names that mean the same to everybody. Digits do not: in one list 4 is REM, in another it is N3."""
-STANDARD_NAMES = STANDARD_CODES | {f"{prefix}{name}": NAMES[name] for prefix in PREFIXES for name in NAMES}
-"""Known in every list of stages, in any case; `codes` win where they say otherwise."""
 
 LONGEST_QUOTED = 8
 
@@ -49,7 +44,7 @@ def hypnogram_from_stages(stages: pd.DataFrame, duration_s: float, codes: Mappin
     duration_s
         Length of the recording.
     codes
-        Label, in any case -> stage 0-4 or 9; `STANDARD_NAMES` are known besides.
+        Label, in any case -> stage 0-4 or 9; standard names (`labels.names`) are known besides.
 
     Returns
     -------
@@ -92,7 +87,7 @@ def hypnogram_from_stages(stages: pd.DataFrame, duration_s: float, codes: Mappin
 
 def codes_of(stages: pd.DataFrame, codes: Mapping[str, int]) -> pd.Series:
     """The stage of every row. BadRecording names the labels that are neither in `codes` nor standard names."""
-    code = known_codes(stages, STANDARD_NAMES | dict(codes))
+    code = known_or_standard(stages, codes)
     unknown = stages[code.isna()]
     if len(unknown):
         raise BadRecording(
@@ -105,7 +100,17 @@ def codes_of(stages: pd.DataFrame, codes: Mapping[str, int]) -> pd.Series:
 
 def known_codes(stages: pd.DataFrame, codes: Mapping[str, int]) -> pd.Series:
     """The stage of every row by `codes`, in any case; NaN where the label is not there."""
-    return plain(stages).map({label.strip().lower(): stage for label, stage in codes.items()})
+    return plain(stages).map({label.strip().lower(): stage for label, stage in codes.items()}).astype(float)
+
+
+def standard_codes(stages: pd.DataFrame) -> pd.Series:
+    """The stage of every row by standard names; NaN where the label is none."""
+    return stages.description.map(standard_stage).astype(float)
+
+
+def known_or_standard(stages: pd.DataFrame, codes: Mapping[str, int]) -> pd.Series:
+    """The stage of every row by `codes`, else by standard names; NaN where the label is in neither."""
+    return known_codes(stages, codes).fillna(standard_codes(stages))
 
 
 def quoted(labels: Iterable[str]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from anysleep.data.labels.hypnogram import STANDARD_CODES
+from anysleep.data.labels.hypnogram import STANDARD_CODES, quoted
 from anysleep.data.labels.scoring import Scoring
 from anysleep.data.labels.text import bad_labels, read_lines, seconds
 from anysleep.data.recording import annotation_table
@@ -21,7 +21,9 @@ def read_ids(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: flo
             onset, duration, stage = line.replace(",", " ", 2).split(maxsplit=2)
             rows.append((seconds(onset), seconds(duration), stage))
         except ValueError:
-            raise bad_labels(path, f"line {number} is {line[:80]!r}; expected 'start,duration,stage', in s") from None
+            raise bad_labels(
+                path, f"line {number} is {quoted([line])}; expected 'start,duration,stage', in s"
+            ) from None
         if rows[-1][1] <= 0:
             raise bad_labels(path, f"the stage in line {number} lasts {duration} s")
     return Scoring(annotation_table(rows))

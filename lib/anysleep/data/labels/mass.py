@@ -33,7 +33,7 @@ def read_mass(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: fl
     for beside in mass_files(path)[1:]:
         more = read_edf_scoring(beside, codes)
         if scoring.clock_unread != more.clock_unread:
-            raise BadRecording("label_time", f"{path.name} and {beside.name} need clock times to be set side by side")
+            raise BadRecording("label_time", f"{path.name} and the events beside it need clock times, both")
         later_s = 0.0 if more.clock_unread else seconds_between(scoring.start_time, more.start_time)
         events = pd.concat([scoring.events, more.events.assign(onset_s=more.events.onset_s + later_s)])
         events = events.sort_values("onset_s", ignore_index=True, kind="stable")

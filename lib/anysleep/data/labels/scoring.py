@@ -13,17 +13,19 @@ import pandas as pd
 from anysleep.data.labels.hypnogram import (
     ROUNDING_S,
     STANDARD_CODES,
-    STANDARD_NAMES,
     codes_of,
     hypnogram_from_stages,
     known_codes,
+    known_or_standard,
     plain,
     quoted,
+    standard_codes,
 )
+from anysleep.data.labels.names import ALSO_EVENTS, is_ambiguous, key
 from anysleep.data.reasons import BadRecording, RecordingWarning
 from anysleep.data.recording import ANNOTATION_COLUMNS, ANONYMOUS, Recording, Unread, annotation_table
 from anysleep.data.timebase import LONGEST_S, epochs_in
-from anysleep.stages import EPOCH_S, UNSCORED
+from anysleep.stages import EPOCH_S, REM, UNSCORED, WAKE
 
 TOLERANCE_S = 1.0
 """Stages may begin by less before the first sample: clocks and onsets are often told in whole seconds."""
@@ -47,10 +49,10 @@ UnknownRule = Literal["refuse", "unscored"]
 the label counts as 9, which is said; but the night is refused where such labels look like stages or like lines that are
 no label, or are more than `MOST_UNKNOWN` of what is scored."""
 MOST_UNKNOWN = 0.05
-LIKE_A_STAGE = re.compile(r"[a-z]{0,5}[ ._-]*[0-5](\.0*)?|.*(sleep|stage|stadium|stade|schlaf|n?rem\b|wak|wach).*")
+LIKE_A_STAGE = re.compile(
+    r"[a-z]{0,5}[ ._-]*[0-5](\.0*)?|.*(\b[ns][1-4]\b|sleep|stage|stadium|stade|schlaf|n?rem\b|wak|wach).*"
+)
 LIKE_A_COMMENT = re.compile(r"[#%;/*!].*|.*[\s:=].*")
-AMBIGUOUS = ("w", "wake", "r", "rem")
-"""Standard names that may also be events, such as rapid eye movements."""
 
 
 @dataclass(frozen=True)
@@ -89,22 +91,26 @@ def scoring_of_list(labels: Sequence[str], epoch_s: float) -> Scoring:
 def scoring_of_annotations(annotations: pd.DataFrame, codes: Mapping[str, int] = STANDARD_CODES) -> Scoring:
     """Annotations divided into stages and other events.
 
-    Stages are what `codes` names and what begins with 'Sleep stage'. Where there are none, the standard names are, if
-    there is one among them that means nothing else ('N2', but not 'REM' or 'W' alone). Beside stages a standard name is
-    one, too, and that is said; but inside the time of another scored stage it is an event, such as an eye movement.
+    Stages are what `codes` names and what begins with 'Sleep stage'. Where there are none, the standard names are,
+    unless all of them may mean something else (`REM`, `W`; `S1`, `SP`). Beside stages a standard name is one, too, and
+    that is said; but inside the time of another scored stage it is an event, such as an eye movement. What often is one
+    (`ALSO_EVENTS`) is a stage only where it lasts. A name of several stages is left to `codes_of` to refuse.
     """
-    text = plain(annotations)
-    code, standard_code = known_codes(annotations, codes), known_codes(annotations, STANDARD_NAMES)
-    is_stage = code.notna() | text.str.startswith("sleep stage")
-    standard = standard_code.notna() & ~is_stage
+    code, standard_code = known_codes(annotations, codes), standard_codes(annotations)
+    is_stage = code.notna() | plain(annotations).str.startswith("sleep stage")
+    may_be_event = annotations.description.map(key).isin(ALSO_EVENTS)
+    standard = standard_code.notna() | annotations.description.map(is_ambiguous).astype(bool)
+    standard &= ~is_stage & ((annotations.duration_s > 0) | ~may_be_event)
     if is_stage.any():
         unscored = code.fillna(standard_code) == UNSCORED
         standard &= ~_inside(annotations, annotations[is_stage & ~unscored])
-        if standard.any():
-            beside = quoted(annotations.description[standard])
+        if (known := standard & standard_code.notna()).any():
+            beside = quoted(annotations.description[known])
             warnings.warn(f"beside the other stages these count as stages: {beside}", RecordingWarning, stacklevel=2)
-    elif text[standard].isin(AMBIGUOUS).all():
+    elif may_be_event[standard].all() or standard_code[standard].isin((WAKE, REM, UNSCORED)).all():
         standard &= False
+    else:
+        standard &= ~may_be_event | ~_inside(annotations, annotations[standard & ~may_be_event])
     is_stage |= standard
     return Scoring(annotations[is_stage].reset_index(drop=True), annotations[~is_stage].reset_index(drop=True))
 
@@ -127,7 +133,7 @@ def without_unread(night: Recording, scoring: Scoring | None) -> tuple[Recording
         warnings.warn(f"{said_unread(unread)}: left out", RecordingWarning, stacklevel=3)
     texts = [one.texts for one in (scoring or night).unread]
     named = annotation_table([(0, 0, text) for several in texts for text in several or ()])
-    is_stage = known_codes(named, STANDARD_NAMES).notna() | plain(named).str.startswith("sleep stage")
+    is_stage = standard_codes(named).notna() | plain(named).str.startswith("sleep stage")
     if None in texts or is_stage.any():
         raise BadRecording("damaged", f"{said_unread(unread)}, and a stage may be among them")
     return replace(night, unread=()), scoring and replace(scoring, unread=())
@@ -229,12 +235,15 @@ def _own(night: Recording, codes: Mapping[str, int], length: LengthRule) -> tupl
 
 def _with_unknown(stages: pd.DataFrame, codes: Mapping[str, int], *, is_list: bool) -> dict[str, int]:
     """The codes, and 9 for every label that nobody knows. BadRecording where that would hide a mistake."""
-    code = known_codes(stages, STANDARD_NAMES | dict(codes))
+    code = known_or_standard(stages, codes)
     unknown = stages[code.isna()]
     if unknown.empty:
         return dict(codes)
-    if unknown.duration_s.sum() > MOST_UNKNOWN * stages.duration_s[code != UNSCORED].sum():
+    is_scored = code.notna() & (code != UNSCORED)
+    if unknown.duration_s.sum() > MOST_UNKNOWN * stages.duration_s[is_scored].sum():
         why = f"they are more than {MOST_UNKNOWN:.0%} of what is scored"
+    elif (several := unknown.description[unknown.description.map(is_ambiguous)]).any():
+        why = f"{quoted(several)} may be more than one stage"
     elif plain(unknown).str.fullmatch(LIKE_A_STAGE).any():
         why = "they look like stages"
     elif is_list and (code.isna().iloc[0] or plain(unknown).str.fullmatch(LIKE_A_COMMENT).any()):

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
-from anysleep.data.labels.hypnogram import STANDARD_CODES
+from anysleep.data.labels.hypnogram import STANDARD_CODES, quoted
 from anysleep.data.labels.scoring import Scoring, scoring_of_list
 from anysleep.data.reasons import BadRecording, RecordingWarning
 from anysleep.stages import EPOCH_S
@@ -31,7 +31,9 @@ def read_text(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: fl
     named = [i for i, name in enumerate(header) if name in STAGE_COLUMNS]
     has_header = bool(named) and not {label.strip().lower() for label in codes} & set(header)
     if has_header and len(named) > 1:
-        raise bad_labels(path, f"{len(named)} columns could hold the stages ({lines[0]}); leave one")
+        raise bad_labels(
+            path, f"{len(named)} columns could hold the stages ({quoted(header[i] for i in named)}); leave one"
+        )
     column, first = (named[0], 1) if has_header else (0, 0)
     labels = [_clean(row[column]) if column < len(row) else "" for row in rows[first:]]
     if "" in labels:
