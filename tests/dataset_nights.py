@@ -172,6 +172,8 @@ SLEEP_EDF = {"Fpz-Cz": ("EEG Fpz-Cz",), "Pz-Oz": ("EEG Pz-Oz",), "EOG": ("EOG ho
 ISRUC = "F3-M2 C3-M2 O1-M2 F4-M1 C4-M1 O2-M1 E1-M2 E2-M1"
 ISRUC_OLD = {name: (name.translate(str.maketrans({"M": "A"})),) for name in ISRUC.split()}
 ISRUC_OLD |= {"E1-M2": ("LOC-A2",), "E2-M1": ("ROC-A1",)}
+ISRUC_FEW = {name: source for name, source in ISRUC_OLD.items() if name not in ("F3-M2", "F4-M1")}
+"""One night of subgroup I was recorded so; it is not among the 643 and 563 of the study with all sites."""
 MASS_SITES = "C3 C4 Cz F3 F4 F7 F8 Fp1 Fp2 Fz O1 O2 P3 P4 Pz T3 T4 T5 T6"
 MASS_EYES = {f"EOG_{side.lower()}_horizontal": (f"EOG {side} Horiz",) for side in ("Left", "Right")}
 DODH = "C3-M2 F3-F4 F3-M2 F3-O1 F4-M1 F4-O2 FP1-F3 FP1-M2 FP1-O1 FP2-F4 FP2-M1 FP2-O2 EOG1 EOG2"
@@ -238,7 +240,11 @@ NIGHTS: dict[str, list[Night]] = {
     "sedf-st": [sleep_edf("sleep-telemetry/ST7041J0-PSG.edf", "041", "04")],
     "dodh": [Night(f"{DOD_ID}.h5", DOD_ID, DOD_ID, same(DODH), 250, write_dod)],
     "dodo": [Night(f"{DOD_ID}.h5", DOD_ID, DOD_ID, same(DODO), 250, write_dod)],
-    "isruc-sg1": [isruc("1/1.rec", "1", "1", ISRUC_OLD), isruc("10/10.rec", "10", "10", same(ISRUC))],
+    "isruc-sg1": [
+        isruc("1/1.rec", "1", "1", ISRUC_OLD),
+        isruc("8/8.rec", "8", "8", ISRUC_FEW),
+        isruc("10/10.rec", "10", "10", same(ISRUC)),
+    ],
     "isruc-sg2": [
         isruc("1/1/1.rec", "1_1", "1", ISRUC_OLD),
         isruc("1/2/2.rec", "1_2", "1", ISRUC_OLD),

@@ -41,11 +41,45 @@ def test_usleep_leaves_out_nights_without_eeg_or_eog():
 def test_a_name_is_a_channel_a_site_or_every_eog():
     eeg, eog = ["F3-F4", "F3-M2", "F3-O1", "Fpz-Cz", "ch1"], ["EOG1", "EOG2"]
     assert find_channels("F3-O1", eeg, eog) == ["F3-O1"]
-    assert find_channels("F3", eeg, eog) == ["F3-M2"]  # against the mastoid rather than against another site
-    assert find_channels("Fpz", eeg, eog) == ["Fpz-Cz"]
+    assert find_channels("F3", eeg, eog) == ["F3-M2"]  # against the mastoid, not against another site
+    assert find_channels("Fpz", eeg, eog) == [] and find_channels("Fpz-Cz", eeg, eog) == ["Fpz-Cz"]
     assert find_channels("EOG", eeg, eog) == ["EOG1", "EOG2"]
     assert find_channels("ch1", eeg, eog) == ["ch1"]
     assert find_channels("F4", eeg, eog) == []
+
+
+@pytest.mark.parametrize(
+    "eog",
+    [["E2-M1", "E1-M2"], ["EOG1", "EOG2"], ["EOG(R)", "EOG(L)"], ["EOG_left_horizontal", "EOG_right_horizontal"],
+     ["LOC-A2", "ROC-A1"]],
+)  # fmt: skip
+def test_the_left_eye_is_found_whatever_a_data_set_calls_it(eog):
+    left = {"E1-M2", "EOG1", "EOG(L)", "EOG_left_horizontal", "LOC-A2"}
+    assert find_channels("left EOG", EEG, eog) == [name for name in eog if name in left]
+    assert find_channels("left EOG", EEG, ["EOG"]) == find_channels("left EOG", EEG, ["EOG2", "E2"]) == []
+
+
+REFERENCE_NIGHTS = [
+    ("dodo", ["C3-M2", "C4-M1", "F3-F4", "F3-M2", "F3-O1", "F4-O2", "O1-M2", "O2-M1"], ["EOG1", "EOG2"], False),
+    ("dodh", ["C3-M2", "F3-F4", "F3-M2", "F3-O1", "F4-M1", "F4-O2", "FP1-F3"], ["EOG1", "EOG2"], False),
+    ("isruc-sg1", EEG, ["E1-M2", "E2-M1"], True),
+    ("isruc-sg1", ["C3-A2", "O1-A2", "C4-A1", "O2-A1"], ["LOC-A2", "ROC-A1"], False),  # one was recorded so
+    ("mass-c1", [f"{site}-CLE" for site in ("F3", "F4", "C3", "C4", "O1", "O2")], ["EOG_left_horizontal"], True),
+    ("mass-c3", [f"{site}-LER" for site in ("F3", "F4", "C3", "C4", "O1", "O2")], ["EOG_left_horizontal"], True),
+    ("phys", EEG, ["E1-M2"], True),
+]
+"""Data set, EEG and EOG of a night, and whether it has the reference montage of the paper's figure 1a."""
+
+
+@pytest.mark.parametrize("usleep", [False, True])
+def test_pairs_are_of_nights_with_the_reference_montage_alone(usleep):
+    """No channel between two electrodes stands in for a site: DOD-O has F4-O2, but no F4."""
+    nights = table([(name, f"n{i}", eeg, eog) for i, (name, eeg, eog, _) in enumerate(REFERENCE_NIGHTS)])
+    plan = plan_montages(nights, "pairs", usleep=usleep, channels=PAPER)
+    assert set(plan.recording) == {f"n{i}" for i, night in enumerate(REFERENCE_NIGHTS) if night[-1]}
+    assert set(plan.sites.explode()) == set(PAPER)
+    of_all = plan_montages(nights[nights.dataset == "dodo"], "pairs", usleep=usleep)
+    assert "F4" not in set(of_all.sites.explode()) and {"F4-O2", "F3", "EOG"} <= set(of_all.sites.explode())
 
 
 def test_named_channels_leave_out_nights_without_them():

@@ -14,13 +14,15 @@ import numpy as np
 import pandas as pd
 
 from anysleep.data.archive import Archive
-from anysleep.data.channels import parse_channel
+from anysleep.data.channels import is_left_eye, site_of
 
 Montage = tuple[str, ...]
 Mode = Literal["all", "named", "drawn", "pairs"]
 
 ALL_EOG = "EOG"
 """The name that means every EOG channel of a night, and the site that they share."""
+LEFT_EOG = "left EOG"
+"""The name that means the channel of the left eye, whatever a data set calls it."""
 
 
 def with_channel_types(archive: Archive, nights: pd.DataFrame) -> pd.DataFrame:
@@ -54,7 +56,7 @@ def plan_montages(
     usleep
         Whether U-Sleep stages: but for pairs it needs an EEG and an EOG channel, so there is no point with none.
     channels
-        Names as `find_channels` understands them.
+        Names as `find_channels` understands them; a night that lacks one is left out.
     n_draws
         Draws at each point: a night, then its channels, all uniformly; the nights are the same at every point, so that
         points differ in channels alone. 0 takes every combination of every night.
@@ -88,15 +90,15 @@ def plan_montages(
 def find_channels(name: str, eeg: Sequence[str], eog: Sequence[str]) -> list[str]:
     """The channels of a night that a name means; none where there is none.
 
-    That is the channel so called ('C3-M2'); every EOG channel for 'EOG'; else the first at that site ('C3'), measured
-    against ear or mastoid if there is one, not against another site of the scalp ('C3-O1').
+    That is the channel so called ('C3-M2'); every EOG channel for 'EOG'; the first of the left eye for 'left EOG'; else
+    the first at that site ('C3'), see `site_of`: one between two electrodes stands for neither ('C3-O1').
     """
     if name in (*eeg, *eog):
         return [name]
     if name == ALL_EOG:
         return list(eog)
-    at_site = [channel for channel in (*eeg, *eog) if parse_channel(channel).site == name]
-    return sorted(at_site, key=_between_sites)[:1]
+    found = [one for one in eog if is_left_eye(one)] if name == LEFT_EOG else []
+    return [*found, *(one for one in (*eeg, *eog) if site_of(one) == name)][:1]
 
 
 def staged_as(montage: Montage, n_eeg: int, *, usleep: bool) -> list[Montage]:
@@ -109,12 +111,6 @@ def staged_as(montage: Montage, n_eeg: int, *, usleep: bool) -> list[Montage]:
 def published_key(dataset: str, recording: str, montage: Montage, *, usleep: bool) -> str:
     """What published files call a night's result: `<dataset>#<recording>#<channel>&...`, of U-Sleep `#<eeg>#<eog>`."""
     return f"{dataset}#{recording}#" + ("#" if usleep else "&").join(montage)
-
-
-def _between_sites(channel: str) -> bool:
-    """Whether a channel is measured between two places of the scalp ('F3-F4')."""
-    reference = parse_channel(channel).reference
-    return reference is not None and parse_channel(reference).type == "EEG"
 
 
 def _pool(eeg: Sequence[str], eog: Sequence[str], names: Sequence[str]) -> Montage:
@@ -183,7 +179,7 @@ def _rows(night: tuple, montages: Counter[Montage]) -> list[dict[str, object]]:
         who
         | {
             "channels": montage,
-            "sites": tuple(ALL_EOG if name in night.eog else parse_channel(name).site or name for name in montage),
+            "sites": tuple(ALL_EOG if name in night.eog else site_of(name) or name for name in montage),
             "n_eeg": sum(name in night.eeg for name in montage),
             "n_eog": sum(name in night.eog for name in montage),
             "n_draws": times,
@@ -198,7 +194,7 @@ def _why_none(nights: pd.DataFrame, channels: Sequence[str], usleep: bool) -> st
     unknown = [name for name in channels if not any(find_channels(name, *night) for night in typed)]
     if unknown:
         known = {name for eeg, eog in typed for name in (*eeg, *eog)}
-        known |= {site for name in known if (site := parse_channel(name).site)} | {ALL_EOG}
+        known |= {site for name in known if (site := site_of(name))} | {ALL_EOG, LEFT_EOG}
         near = get_close_matches(unknown[0], sorted(known), n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
         return f"no night has a channel {unknown[0]!r}; {hint}"

@@ -61,7 +61,8 @@ _EYE_SIDES = {
     **dict.fromkeys("h horiz horizontal heog eogh".split(), "horizontal"),
     **dict.fromkeys("v vert vertic vertical veog eogv".split(), "vertical"),
 }
-
+LEFT_EYE = frozenset(["E1", "LOC", "left", "left horizontal"])
+"""What `parse_channel` calls the site of a left EOG."""
 
 _ANY = "|".join(sorted(_CODES, key=len, reverse=True))
 _JOINED = re.compile(_ANY)
@@ -146,6 +147,20 @@ def channel_type(word: str) -> ChannelType:
     if kind in ("", "N/A", "MISC", "UNKNOWN", "OTHER", "AUX"):
         return "unknown"
     return next((known for known in ("EEG", "EOG", "EMG", "ECG") if kind in (known, f"H{known}", f"V{known}")), "other")
+
+
+def site_of(label: str) -> str | None:
+    """The electrode whose signal a channel is; None where it lies between two: F4-O2 is neither F4 nor O2."""
+    name = parse_channel(label)
+    if name.type == "EEG" and name.reference and parse_channel(name.reference).type in STANDARD_TYPES:
+        return None
+    return name.site
+
+
+def is_left_eye(label: str) -> bool:
+    """Whether a channel is the left EOG: E1-M2, LOC-A2, EOG(L), 'EOG left horizontal'; of two that are numbered EOG1."""
+    name = parse_channel(label)
+    return name.type == "EOG" and (name.site in LEFT_EYE or label.upper() == "EOG1")
 
 
 def stored_name(label: str) -> str:

@@ -162,6 +162,14 @@ def select_part(recordings: pd.DataFrame, split: Split, part: str, group_by: Gro
     return chosen
 
 
+def recordings_of(recordings: pd.DataFrame, datasets: Sequence[str] = ()) -> pd.DataFrame:
+    """The rows of these data sets, by default all. ValueError where one has none."""
+    unknown = sorted(set(datasets) - set(recordings.dataset))
+    if unknown:
+        raise ValueError(f"no recording of {', '.join(unknown)}, only of {', '.join(recordings.dataset.unique())}")
+    return recordings[recordings.dataset.isin(datasets)] if datasets else recordings
+
+
 def check_persons(recordings: pd.DataFrame, split: Split, group_by: GroupBy = "subject") -> None:
     """ValueError where a person has recordings in two parts, or who it is is unknown, among `recordings` in the split.
 

@@ -157,6 +157,7 @@ class Evaluate(Parameters):
     group_by: GroupBy = Field(description="recording: where persons are unknown, every night counts as another one.")
     split: OptionalPath = Field(description="Split file of the training; empty to score every labelled night.")
     split_part: Literal["train", "valid", "test"] = Field(description="Which recordings to score.")
+    datasets: list[str] = Field(description="Data sets to score; empty for all.")
     montages: Literal["all", "named", "drawn", "pairs"] = Field(description="Which channels a night is scored with.")
     channels: list[str] = Field(description="Channels or sites for named; those to pair for pairs, empty for all.")
     draws: Draws = Field(description="What is drawn for drawn: n_eeg, n_eog, n_draws.")

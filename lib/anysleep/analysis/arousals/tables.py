@@ -22,6 +22,7 @@ from anysleep.analysis.intervals import bootstrap_ratios
 from anysleep.analysis.levels import persons_of
 from anysleep.analysis.predictions import Predictions
 from anysleep.data.archive import Archive
+from anysleep.data.splits import recordings_of
 from anysleep.stages import EPOCH_S, N1, N_STAGES, REM, STAGES
 
 THRESHOLDS = tuple(np.arange(11) / 10)
@@ -35,14 +36,6 @@ NIGHT = ["dataset", "recording"]
 SPAN = ["onset_s", "end_s"]
 NO_EVENTS = np.empty((0, 2))
 POINT = ["network", "predictions_per_epoch", "seconds_per_prediction"]
-
-
-def recordings_of(recordings: pd.DataFrame, datasets: Sequence[str] = ()) -> pd.DataFrame:
-    """The rows of these data sets, by default all. ValueError where one has none."""
-    unknown = sorted(set(datasets) - set(recordings.dataset))
-    if unknown:
-        raise ValueError(f"no recording of {', '.join(unknown)}, only of {', '.join(recordings.dataset.unique())}")
-    return recordings[recordings.dataset.isin(datasets)] if datasets else recordings
 
 
 def nights_to_score(
