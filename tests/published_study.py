@@ -16,6 +16,9 @@ NETWORKS = ("anysleep", "usleep", "anysleep_early_fusion", "anysleep_late_fusion
 N_TRAINED = 3
 MANY = "abc chat dcsm dodh dodo hpap isruc-sg1 isruc-sg2 isruc-sg3 mass-c1 mass-c3 phys".split()
 SITES = ("EOG", "F3", "F4", "C3", "C4", "O1", "O2")
+WITH_ATTENTION = [name for name in MANY if name != "dodh"]
+MONTAGES = {"dodo": "EOG1 F3-M2 C3-M2 O1-M2", "mass-c1": "EOG_left_horizontal F3-CLE C3-CLE O1-CLE"}
+MONTAGES["mass-c3"] = MONTAGES["mass-c1"].replace("CLE", "LER")
 ISRUC, DOD, MASS = ["isruc-sg1", "isruc-sg2", "isruc-sg3"], ["dodh", "dodo"], ["mass-c1", "mass-c3"]
 
 
@@ -70,16 +73,15 @@ class Study:
 
     def write_training(self) -> None:
         folder = write_run(self.folder / "03_train", {}, {})
-        split = {part: {} for part in ("train", "valid", "test")}
-        of_training = [name for name in self.sizes if name not in self.held_out]
-        totals = self.rows("recordings").set_index("measure").value.astype(int)
-        for part, total in (("train", totals["n_train"]), ("valid", totals["n_valid"])):
-            share, rest = divmod(total, len(of_training))
-            split[part] = {name: [""] * (share + (rest if i == 0 else 0)) for i, name in enumerate(of_training)}
+        split = {"train": {}, "valid": {}, "test": {}}
+        for row in self.rows("recordings_by_part").itertuples():
+            split[row.measure.removeprefix("n_")][row.dataset] = [""] * int(row.value)
         (folder / "split.yaml").write_text(json.dumps(split))  # JSON is YAML, and faster
 
     def counts(self, networks, datasets) -> pd.DataFrame:
-        nights = [(name, f"n{i}") for name in datasets for i in range(self.sizes[name])]
+        """Of all nights; where sites are asked for without the one of isruc-sg1 that lacks two."""
+        fewer = {} if len(datasets) == len(self.sizes) else {"isruc-sg1": 1}
+        nights = [(name, f"n{i}") for name in datasets for i in range(self.sizes[name] - fewer.get(name, 0))]
         table = pd.DataFrame(nights, columns=["dataset", "recording"])
         parts = [
             table.assign(checkpoint=f"{network}-{i}", network=network) for network in networks for i in range(N_TRAINED)
@@ -98,19 +100,16 @@ class Study:
             for i in range(N_TRAINED)
         ]
         intervals = pd.concat(parts).assign(level="dataset", score="mf1", n_persons=10)
-        tables = {"counts": self.counts([network], self.sizes), "intervals": intervals, "cost": self.cost(network)}
+        tables = {"counts": self.counts([network], self.sizes), "intervals": intervals}
+        if network == "anysleep":  # the others have no cost_channels
+            tables["cost"] = pd.concat([self.cost(name) for name in NETWORKS])
         params = {"montages": "all", "split": "split.yaml", "split_part": "test", "several": "compare"}
         write_run(self.folder / f"04_evaluate.{network}", params, tables, self.checkpoints([network]))
 
     def cost(self, network: str) -> pd.DataFrame:
-        n = np.arange(1, 9 if network != "usleep" else 3)
+        n = np.arange(1, 11) if network != "usleep" else np.array([2])
         own = {"anysleep": 0.55, "usleep": 0.5, "anysleep_early_fusion": 0.05, "anysleep_late_fusion": 1}[network]
-        size = {
-            "anysleep": 3157856,
-            "usleep": 3114337,
-            "anysleep_early_fusion": 3131601,
-            "anysleep_late_fusion": 3137356,
-        }
+        size = self.rows("parameters").set_index("network").value.astype(int)
         field = float(self.rows("receptive_field").value.iloc[0])
         return pd.DataFrame({"n_channels": n, "seconds": 1 + own * n, "memory_mb": 300 + 200 * own * n}).assign(
             network=network, sampling_rate_hz=128, hours=8, multiply_adds=(2 + own * n) * 1e8,
@@ -146,12 +145,17 @@ class Study:
             ]
             n_pairs = len(cells) - len(SITES)
             mf1 = [*np.linspace(lowest, highest, n_pairs), *np.linspace(alone, 0.74, len(SITES))]
+            if network == "usleep":
+                loss = dict(
+                    zip(SITES[1:], np.linspace(*self.rows("usleep_swap_loss").value, len(SITES) - 1), strict=True)
+                )
+                mf1 = [0.75 - loss.get(second, 0) * (first == "EOG") for first, second in cells]
             for i in range(N_TRAINED):
-                table = pd.DataFrame(cells, columns=["first", "second"]).assign(mf1=mf1, n_recordings=600)
+                table = pd.DataFrame(cells, columns=["first", "second"]).assign(mf1=mf1, n_recordings=563)
                 parts.append(table.assign(checkpoint=f"{network}-{i}", network=network))
         sites = ["&".join(pair) for pair in pairs] + list(SITES)
         comparison = pd.DataFrame({"sites": [np.nan, *sites]}).assign(
-            first="usleep-0", second="anysleep-0", n_recordings=600, difference=0.01, low=0, high=0.02,
+            first="usleep-0", second="anysleep-0", n_recordings=563, difference=0.01, low=0, high=0.02,
             p=np.geomspace(0.0005, 1, len(sites) + 1), welch_t=3.0, welch_p=np.geomspace(1e-9, 1, len(sites) + 1),
         )  # fmt: skip
         tables = {"counts": self.counts(["anysleep", "usleep"], sorted({*MANY} - {"dodh", "dodo"}))}
@@ -161,16 +165,7 @@ class Study:
 
     def write_predictions(self, i: int) -> None:
         nights = pd.DataFrame({"dataset": "phys", "recording": [f"n{j}" for j in range(10)]}).assign(network="anysleep")
-        weights = np.random.default_rng(i).dirichlet(np.linspace(4, 1, 4), 13)
-        cells = [
-            (module, channel, weights[module, j])
-            for module in range(13)
-            for j, channel in enumerate(("E1-M2", "F3-M2", "C3-M2", "O1-M2"))
-        ]
-        attention = nights[["dataset", "recording"]].merge(
-            pd.DataFrame(cells, columns=["module", "channel", "weight"]), how="cross"
-        )
-        attention = attention.assign(montage="F3-M2&C3-M2&O1-M2&E1-M2")
+        attention = self.attention(i)
         grid = nights[["dataset", "recording"]].merge(resolutions(), how="cross")
         slow = np.log2(grid.seconds_per_prediction)
         statistics = grid.assign(
@@ -180,6 +175,21 @@ class Study:
         )  # fmt: skip
         tables = {"nights": nights, "attention": attention, "statistics": statistics}
         write_run(self.folder / f"05_predict.seed{i}", {}, tables, {"checkpoint": f"sha-anysleep-{i}"})
+
+    def attention(self, i: int) -> pd.DataFrame:
+        """Of all nights with the four sites, as each data set calls them; the first module listens to C3 mostly."""
+        highest = float(self.rows("highest_attention").value.iloc[0])
+        weights = np.random.default_rng(i).dirichlet([30, 30, 30, 30], 13)
+        weights[0] = [(1 - highest) / 3, (1 - highest) / 3, highest, (1 - highest) / 3]
+        parts = []
+        for dataset in WITH_ATTENTION:
+            sites = MONTAGES.get(dataset, "E1-M2 F3-M2 C3-M2 O1-M2").split()
+            cells = [(k, site, weights[k, j]) for k in range(13) for j, site in enumerate(sites)]
+            n = self.sizes[dataset] - {"isruc-sg1": 1, "dodo": 4}.get(dataset, 0)
+            nights = pd.DataFrame({"dataset": dataset, "recording": [f"n{j}" for j in range(n)]})
+            table = pd.DataFrame(cells, columns=["module", "channel", "weight"]).assign(montage="&".join(sites))
+            parts.append(nights.merge(table, how="cross"))
+        return pd.concat(parts, ignore_index=True)
 
     def write_arousals(self, i: int) -> None:
         rows, parts = self.rows("arousal_scores_as_published"), []

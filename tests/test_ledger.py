@@ -10,6 +10,7 @@ import yaml
 from published_study import Study, copied, tables_of, write_run
 
 from anysleep.analysis.paper.ledger import KEY, TOLERANCES, ledger, mf1_table, tolerance_table
+from anysleep.data.splits import count_split
 from anysleep.figures.paper import plot_traits
 from anysleep.published.results import read_results
 from anysleep.stages import STAGES
@@ -86,8 +87,40 @@ APART = {
     "stage_share_of_arousal_time": ("predictions_per_epoch", "stage"),
     "receptive_field": ("measure",),
     "recordings": ("measure",),
+    "recordings_with_pairs": (),
+    "recordings_with_draws": (),
+    "recordings_with_attention": (),
+    "recordings_by_part": ("dataset", "measure"),
+    "parameters": ("network",),
+    "usleep_swap_loss": ("measure",),
+    "highest_attention": (),
 }
 """What tells the rows of a result apart."""
+
+
+PRINTED = {
+    ("recordings_with_pairs", "value"): 563,
+    ("recordings_with_draws", "value"): 643,
+    ("recordings_with_attention", "value"): 614,
+    ("parameters", "usleep", "value"): 3114337,
+    ("parameters", "anysleep", "value"): 3157856,
+    ("parameters", "anysleep_early_fusion", "value"): 3131601,
+    ("parameters", "anysleep_late_fusion", "value"): 3137356,
+    ("usleep_swap_loss", "lowest_loss", "value"): 0.16,
+    ("usleep_swap_loss", "highest_loss", "value"): 0.203,
+    ("highest_attention", "value"): 0.88,
+}
+"""Numbers that the paper prints and the file of facts lacks."""
+
+
+def rows_of_split(shared):
+    split = yaml.safe_load((shared / "upstream" / "usleep_split.yaml").read_text())
+    parts = ("train", "valid")
+    return {
+        ("recordings_by_part", name, f"n_{part}", "value"): len(ids)
+        for part in parts
+        for name, ids in split[part].items()
+    }
 
 
 def rows_of_table(published):
@@ -103,7 +136,7 @@ def rows_of_table(published):
 
 def test_the_published_table_is_the_source_number_by_number(published, shared):
     source = yaml.safe_load((shared / "facts" / "published_results.yaml").read_text())
-    theirs, ours = rows_of_source(source), rows_of_table(published)
+    theirs, ours = rows_of_source(source) | PRINTED | rows_of_split(shared), rows_of_table(published)
     assert set(ours) == set(theirs)
     assert {key: value for key, value in ours.items() if value != theirs[key]} == {}
 
@@ -112,9 +145,21 @@ def test_the_published_table_is_the_source_number_by_number(published, shared):
             return sum(count(value) for value in entry.values())
         return len(entry) if isinstance(entry, list) else isinstance(entry, int | float) and not isinstance(entry, bool)
 
-    assert count(source) == len(theirs) == 297 + 126 + 126  # the source counted blindly: none was overlooked above
+    n_counted = count(source)  # blindly: none was overlooked above
+    assert n_counted == 297 + 126 + 126 and len(theirs) == n_counted + len(PRINTED) + 2 * 13
     held_out = {name for name, entry in source["mf1_per_dataset"].items() if entry["held_out"]}
     assert set(published.dataset[(published.held_out == "yes") & (published.dataset != "")]) == held_out
+
+
+def test_every_row_says_where_it_is_printed_and_whose_it_is(published, shared):
+    places = {"Table 1", "Table 2", "Figure 1a", "Figure 1b", "Figure 2", "Figure 4", "methods"}
+    claims = published.printed_in.str.startswith("U-Sleep (doi ")
+    assert set(published.result[claims]) == {"osa_mf1_usleep_claim"}
+    assert set(published.printed_in[~claims]) == {*places, "section on high-frequency predictions"}
+    assert ledger(published, {}).printed_in.tolist() == published.printed_in.tolist()
+    totals = published[published.result == "recordings"].set_index("measure").value
+    by_part = published[published.result == "recordings_by_part"].groupby("measure").value.sum()
+    assert (by_part["n_train"], by_part["n_valid"]) == (totals["n_train"], totals["n_valid"]) == (18038, 559)
 
 
 def test_the_source_is_named_in_the_first_line(root):
@@ -138,7 +183,7 @@ def test_every_published_number_has_one_row_and_is_within_where_all_is_equal(pub
     assert (rows.verdict == "within").all() and (rows.reason == "").all() and (rows.note == "").all()
     means = rows.result.str.startswith("mf1_mean")  # of scores with two digits
     assert rows.ours[~means].to_numpy() == pytest.approx(rows.published[~means].to_numpy(), abs=1e-12)
-    trained = rows[~rows.result.isin(["recordings", "recordings_per_dataset", "receptive_field"])]
+    trained = rows[~rows.result.str.startswith("recordings") & ~rows.result.isin(["receptive_field", "parameters"])]
     assert (trained[trained.network != ""].n_runs == 3).all()
 
 
@@ -184,6 +229,58 @@ def test_without_runs_nothing_is_measured_and_each_row_says_what_would(published
     assert reasons["mf1_per_dataset", "dodh", "usleep"] == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "result", "n"),
+    [
+        ("04_evaluate/pairs/counts", "recordings_with_pairs", 563),
+        ("04_evaluate/drawn/counts", "recordings_with_draws", 643),
+        ("05_predict/attention", "recordings_with_attention", 614),
+    ],
+)
+def test_the_number_of_nights_of_a_figure_is_checked(published, tables, name, result, n):
+    rows = ledger(published, tables).set_index("result")
+    assert (rows.ours[result], rows.published[result], rows.verdict[result]) == (n, n, "within")
+    more = [tables[name].assign(recording=f"one more {i}") for i in range(3)]
+    more = [table[table.dataset == "isruc-sg1"].drop_duplicates(["run", "trained"]) for table in more]
+    rows = ledger(published, tables | {name: pd.concat([tables[name], *more])}).set_index("result")
+    assert (rows.ours[result], rows.verdict[result]) == (n + 3, "outside")
+    other = tables[name].assign(dataset=tables[name].dataset.replace("phys", "mine"))
+    rows = ledger(published, tables | {name: other}).set_index("result")
+    assert rows.verdict[result] == "not measured" and "exactly the 1" in rows.reason[result]
+
+
+def test_what_usleep_loses_with_eeg_and_eog_swapped_is_the_worst_and_best_of_six_sites(published, tables):
+    """By hand: .75 as EEG and EOG; the other way round F3 .59, F4 .581, ..., O2 .547."""
+    study = tables["04_evaluate/pairs/channel_study"]
+    of_usleep = study[(study.network == "usleep") & (study.checkpoint == "usleep-0")].set_index(["first", "second"]).mf1
+    assert of_usleep["F3", "EOG"] == 0.75 and of_usleep["EOG", "F3"] == pytest.approx(0.59)
+    assert of_usleep["EOG", "O2"] == pytest.approx(0.547)
+    rows = ledger(published, tables)
+    loss = rows[rows.result == "usleep_swap_loss"].set_index("measure").ours
+    assert loss.to_dict() == pytest.approx({"lowest_loss": 0.16, "highest_loss": 0.203})
+
+
+def test_attention_is_compared_in_the_published_montage_alone(published, tables):
+    """However a data set calls the left eye; weights of another montage are no part of the highest."""
+    attention = tables["05_predict/attention"]
+    assert {"EOG1", "EOG_left_horizontal", "E1-M2"} <= set(attention.channel)
+    other = attention.head(4).assign(montage="F3-M2&C3-M2", channel="C3-M2", weight=1.0, module=20)
+    rows = ledger(published, tables | {"05_predict/attention": pd.concat([attention, other])}).set_index("result")
+    assert rows.ours["highest_attention"] == pytest.approx(0.88) and rows.verdict["highest_attention"] == "within"
+
+
+def test_counts_of_the_split_need_no_training(published, study, tmp_path):
+    folder = copied(study, tmp_path, "03_train")
+    split = yaml.safe_load((folder / "03_train" / "split.yaml").read_text())
+    write_run(tmp_path / "scored" / "04_evaluate", {}, {"split": count_split(split)})
+    rows = ledger(published, tables_of(tmp_path / "scored"))
+    by_part = rows[rows.result == "recordings_by_part"]
+    assert (by_part.verdict == "within").all() and len(by_part) == 26
+    assert by_part.set_index(["dataset", "measure"]).ours["mros", "n_train"] == 3714
+    totals = rows[rows.result == "recordings"].set_index("measure").ours
+    assert (totals["n_train"], totals["n_valid"]) == (18038, 559) and np.isnan(totals["n_test"])
+
+
 def test_other_data_sets_are_never_compared(published, tables):
     """A study of the same shape on other people: nothing but what follows from the network alone is comparable."""
     others = {}
@@ -192,11 +289,11 @@ def test_other_data_sets_are_never_compared(published, tables):
         others[name] = table.assign(**renamed).drop_duplicates()
     others = {name: table for name, table in others.items() if name != "04_evaluate/all/intervals"}
     rows = ledger(published, others)
-    assert set(rows.result[rows.verdict != "not measured"]) == {"receptive_field"}
+    assert set(rows.result[rows.verdict != "not measured"]) == {"receptive_field", "parameters"}
 
 
 def test_a_network_of_another_size_has_no_published_receptive_field(published, tables):
-    small = tables["04_evaluate/cost"].assign(n_parameters=50_000)
+    small = tables["04_evaluate/cost"].assign(n_parameters=50_000, receptive_field_min=1)
     rows = ledger(published, {"04_evaluate/cost": small})
     assert (rows.verdict == "not measured").all()
 
@@ -286,6 +383,7 @@ def test_folds_by_recording_go_before_folds_by_person_which_get_a_note(published
         ("06_arousals/counts", "stage_share_of_arousal_time", "2 recordings, 115 as published"),
         ("04_evaluate/all/counts", "mf1_per_dataset", "2 recordings, 53 as published"),
         ("04_evaluate/drawn/channel_study", "mf1_by_eeg_channels", "2 recordings, 643 as published"),
+        ("04_evaluate/pairs/channel_study", "two_channel_mf1_range", "2 recordings, 563 as published"),
         ("07_traits/summary", "sex_mf1_isruc", "2 recordings, 126 as published"),
         ("07_traits/summary", "osa_mf1_dod", "2 recordings, 80 as published"),
     ],

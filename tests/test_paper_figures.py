@@ -140,16 +140,17 @@ def test_a_pair_has_the_colour_and_number_of_its_sites_whatever_their_order(tabl
     assert (values[3, 1], values[1, 3]) == pytest.approx((ordered["C3", "F3"], ordered["F3", "C3"]))
 
 
-def test_attention_is_averaged_over_nights_of_one_montage_a_panel_a_training_run(tables):
+def test_attention_is_averaged_over_nights_of_the_published_montage_a_panel_a_training_run(tables):
     attention = tables["05_predict/attention"]
-    other = [attention.assign(recording=f"odd{i}", weight=9.0, montage="F3-M2&C3-M2") for i in range(3)]
+    other = [attention.assign(recording=f"odd{i}", weight=9.0, montage="F3-M2&C3-M2").head(100) for i in range(3)]
     figure = paper.plot_attention_depth(tables | {"05_predict/attention": pd.concat([*other, attention])})
     panels = [ax for ax in figure.axes if ax.get_title(loc="left")]
-    assert len(panels) == 3 and all("AnySleep, 10 nights" in ax.get_title(loc="left") for ax in panels)
-    for ax in panels:
-        weights = np.asarray(ax.collections[0].get_array(), dtype=float).reshape(13, 4)
-        assert weights.sum(axis=1) == pytest.approx(np.ones(13))
-    assert [label.get_text() for label in panels[0].get_xticklabels()] == ["E1", "F3", "C3", "O1"]
+    titles = [ax.get_title(loc="left") for ax in panels]
+    assert [title.split("\n")[1] for title in titles] == ["614 nights of 11 data sets"] * 3 + ["trained networks"]
+    drawn = [np.asarray(ax.collections[0].get_array(), dtype=float).reshape(13, 4) for ax in panels]
+    assert drawn[1].sum(axis=1) == pytest.approx(np.ones(13)) and drawn[0][0, 2] == pytest.approx(0.88)
+    assert drawn[3] == pytest.approx((drawn[0] + drawn[1] + drawn[2]) / 3)
+    assert [label.get_text() for label in panels[0].get_xticklabels()] == ["EOG", "F3", "C3", "O1"]
 
 
 def test_changes_with_resolution_are_those_within_one_run(tables):

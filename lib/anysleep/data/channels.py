@@ -158,7 +158,7 @@ def site_of(label: str) -> str | None:
 
 
 def is_left_eye(label: str) -> bool:
-    """Whether a channel is the left EOG: E1-M2, LOC-A2, EOG(L), 'EOG left horizontal'; of two that are numbered EOG1."""
+    """Whether a channel is the left EOG: E1-M2, LOC-A2, EOG(L), EOG_left_horizontal; of two that are numbered EOG1."""
     name = parse_channel(label)
     return name.type == "EOG" and (name.site in LEFT_EYE or label.upper() == "EOG1")
 

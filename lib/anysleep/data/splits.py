@@ -191,6 +191,12 @@ def split_table(recordings: pd.DataFrame, split: Split, group_by: GroupBy = "sub
     return counts.reindex(every, fill_value=0)
 
 
+def count_split(split: Split) -> pd.DataFrame:
+    """How many recordings a split names: columns part, dataset, n_recordings."""
+    rows = [(part, dataset, len(ids)) for part in split for dataset, ids in split[part].items()]
+    return pd.DataFrame(rows, columns=["part", "dataset", "n_recordings"])
+
+
 def unknown_names(names: pd.Series) -> pd.Series:
     """Which names are missing or empty text: bool (N,), with their index."""
     return names.isna() | (names.astype(str).str.strip() == "")

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from anysleep.data.splits import count_split
 from anysleep.files import is_written, project_path, short_path
 
 Tables = Mapping[str, pd.DataFrame]
@@ -35,6 +36,7 @@ COLUMNS = {
     "04_evaluate/pairs/comparison": [*COMPARED, "sites", "welch_p"],
     "04_evaluate/cost": ["network", "sampling_rate_hz", "n_channels", "hours", "seconds", "memory_mb", "multiply_adds",
                          "n_parameters", "receptive_field_min"],
+    "04_evaluate/split": ["part", "dataset", "n_recordings"],
     "05_predict/nights": NIGHT,
     "05_predict/attention": [*NIGHT, "montage", "module", "channel", "weight"],
     "05_predict/statistics": [*NIGHT, *RESOLUTION],
@@ -56,9 +58,10 @@ READ_PART = {name: COUNTED for name in COLUMNS if name.startswith("04_") and nam
 }
 """Large tables of which only some columns are wanted."""
 
-SPLIT_PARTS = ("train", "valid", "test")
 SPLIT = "03_train/split"
-"""Counted from the split file of a training: part, dataset, n_recordings."""
+SPLITS = (SPLIT, "04_evaluate/split")
+"""Recordings of the split of a training, and of that of the networks that were scored; see `count_split`."""
+SPLIT_COLUMNS = COLUMNS["04_evaluate/split"]
 LEARNED_FROM = "learned_from"
 """What checkpoints say of themselves: trained, dataset (one that its network was trained on)."""
 
@@ -304,11 +307,4 @@ def _channels_of_predictions(run: FinishedRun) -> str:
 
 def _count_split(run: FinishedRun) -> pd.DataFrame:
     """Recordings of each part and data set of a training's split."""
-    split = _parsed(run.folder / "split.yaml")
-    rows = [
-        {"part": part, "dataset": dataset, "n_recordings": len(recordings)}
-        for part in SPLIT_PARTS
-        for dataset, recordings in split.get(part, {}).items()
-    ]
-    columns = ["part", "dataset", "n_recordings"]
-    return pd.DataFrame(rows, columns=columns).assign(trained=run.run_id, run=run.name)
+    return count_split(_parsed(run.folder / "split.yaml")).assign(trained=run.run_id, run=run.name)

@@ -3,12 +3,13 @@
 Each function of `SOURCES` gives rows of one kind, for the same data sets, network, resolution and channels only.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 
-from anysleep.analysis.paper.collected import SPLIT, Tables
+from anysleep.analysis.paper.attention import with_sites
+from anysleep.analysis.paper.collected import NIGHT, SPLIT_COLUMNS, SPLITS, Tables
 from anysleep.stages import PUBLISHED_RATE_HZ
 
 KEY = ["result", "dataset", "network", "predictions_per_epoch", "n_eeg", "n_eog", "stage", "measure"]
@@ -19,22 +20,32 @@ MEASURED = [*KEY, "ours", "low", "high", "trained", "run", "note"]
 ISRUC, DOD, MASS = "isruc-sg1+isruc-sg2+isruc-sg3", "dodh+dodo", "mass-c1+mass-c3"
 AGES_OF_ISRUC = 124
 """Of its 126 test recordings; the age of two is not known."""
-N_MANY_CHANNELS = 643
-"""Recordings of the published channel study."""
 DOD_MONTAGE = {"C3-M2", "F3-F4", "F3-M2", "F4-O2", "F3-O1", "EOG1", "EOG2"}
 """The fixed montage of the published OSA analysis."""
 MANY_CHANNELS = frozenset("abc chat dcsm dodh dodo hpap isruc-sg1 isruc-sg2 isruc-sg3 mass-c1 mass-c3 phys".split())
 """Data sets with at least 6 EEG and 1 EOG channels, those of the published channel study."""
 ALL_SITES = MANY_CHANNELS - {"dodh", "dodo"}
-"""Those of them in which every recording has F3, F4, C3, C4, O1, O2 and EOG; the pairs need these."""
-FULL_SIZE = {"usleep": 3114337, "anysleep": 3157856, "anysleep_early_fusion": 3131601, "anysleep_late_fusion": 3137356}
-"""Parameters of the published networks: a smaller one has another receptive field."""
+"""Those of them with F3, F4, C3, C4, O1 and O2 against ear or mastoid; the pairs need these."""
+SITES = ("EOG", "F3", "F4", "C3", "C4", "O1", "O2")
+"""Rows and columns of the published matrix of pairs."""
+WITH_ATTENTION = MANY_CHANNELS - {"dodh"}
+"""Those of them with left EOG, F3, C3 and O1, the montage of the published figure of attention."""
 
 
 def _rows(table: pd.DataFrame, **columns: object) -> pd.DataFrame:
     """With the columns `KEY` and note; texts and numbers that do not matter are empty and missing."""
     empty = {name: pd.NA if name in NUMBERS else "" for name in [*KEY, "note"] if name not in table}
     return table.assign(**(empty | columns)).astype(dict.fromkeys(NUMBERS, "Int64"))
+
+
+def _published(published: pd.DataFrame, result: str) -> float:
+    """The one number of a result."""
+    return published.value[published.result == result].item()
+
+
+def _note_of_number(numbers: pd.Series, as_published: float) -> list[str]:
+    """For each number of recordings whether it is the published one; empty where it is."""
+    return ["" if n == as_published else f"{n} recordings, {as_published:.0f} as published" for n in numbers]
 
 
 def _note_of_part(rows: pd.DataFrame, published: pd.DataFrame) -> list[str]:
@@ -91,30 +102,67 @@ def _runs_with(tables: Tables, counts: str, wanted: Callable[[frozenset[str]], b
     return [run for run, names in datasets.items() if wanted(names)]
 
 
+def _nights_of(tables: Tables, counts: str, runs: Sequence[str]) -> pd.DataFrame:
+    """How many recordings each of these runs has scored: run, ours."""
+    nights = tables.get(counts, pd.DataFrame(columns=["run", *NIGHT])).drop_duplicates(["run", *NIGHT])
+    return nights[nights.run.isin(runs)].groupby("run").size().reset_index(name="ours")
+
+
 def _channel_numbers(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
-    runs = _runs_with(tables, "04_evaluate/drawn/counts", lambda names: names == MANY_CHANNELS)
-    study = tables.get("04_evaluate/drawn/channel_study", pd.DataFrame(columns=["run"]))
+    counts = "04_evaluate/drawn/counts"
+    runs = _runs_with(tables, counts, lambda names: names == MANY_CHANNELS)
+    study = tables.get("04_evaluate/drawn/channel_study", pd.DataFrame(columns=["run", "n_recordings"]))
     rows = study[study.run.isin(runs)].rename(columns={"mf1": "ours"})
-    part = [
-        f"{n} recordings, {N_MANY_CHANNELS} as published" if n != N_MANY_CHANNELS else ""
-        for n in rows.get("n_recordings", [])
-    ]
-    return _rows(rows, result="mf1_by_eeg_channels", measure="mf1", note=part)
+    note = _note_of_number(rows.n_recordings, _published(published, "recordings_with_draws"))
+    scores = _rows(rows, result="mf1_by_eeg_channels", measure="mf1", note=note)
+    nights = _nights_of(tables, counts, runs)
+    number = _rows(nights, result="recordings_with_draws", measure="n_recordings", trained=nights.run)
+    return pd.concat([scores, number], ignore_index=True)
 
 
 def _channel_pairs(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
-    runs = _runs_with(tables, "04_evaluate/pairs/counts", lambda names: ALL_SITES <= names <= MANY_CHANNELS)
-    study = tables.get("04_evaluate/pairs/channel_study", pd.DataFrame(columns=["run"]))
-    study, rows = study[study.run.isin(runs)], []
+    """What is published of the matrix: its range, the worst site alone, and what U-Sleep loses with EEG for EOG."""
+    counts = "04_evaluate/pairs/counts"
+    runs = _runs_with(tables, counts, lambda names: names == ALL_SITES)
+    study = tables.get("04_evaluate/pairs/channel_study", pd.DataFrame(columns=["run", "first", "second"]))
+    study, rows = study[study.run.isin(runs) & study["first"].isin(SITES) & study["second"].isin(SITES)], []
     for (run, trained, network), cells in study.groupby(["run", "trained", "network"], sort=False) if runs else []:
-        single = cells["first"] == cells["second"]
-        known = {"run": run, "trained": trained, "network": network}
-        pairs = {"result": "two_channel_mf1_range"} | known
-        rows.append(pairs | {"measure": "lowest_mf1", "ours": cells.mf1[~single].min()})
-        rows.append(pairs | {"measure": "highest_mf1", "ours": cells.mf1[~single].max()})
-        alone = {"result": "worst_single_channel_mf1", "measure": "lowest_mf1"} | known
-        rows.append(alone | {"ours": cells.mf1[single].min()})
-    return _rows(pd.DataFrame(rows, columns=["result", "measure", "ours", "run", "trained", "network"]))
+        mf1 = cells.set_index(["first", "second"]).mf1
+        alone, pairs = (mf1[(cells["first"] == cells["second"]).to_numpy() == same] for same in (True, False))
+        found = [("two_channel_mf1_range", "lowest_mf1", pairs.min())]
+        found += [("two_channel_mf1_range", "highest_mf1", pairs.max())]
+        found += [("worst_single_channel_mf1", "lowest_mf1", alone.min())]
+        if network == "usleep":
+            loss = [mf1[site, "EOG"] - mf1["EOG", site] for site in SITES[1:]]
+            found += [("usleep_swap_loss", "lowest_loss", min(loss)), ("usleep_swap_loss", "highest_loss", max(loss))]
+        known = {"run": run, "trained": trained, "network": network, "n_recordings": cells.n_recordings.max()}
+        rows += [dict(zip(("result", "measure", "ours"), one, strict=True)) | known for one in found]
+    columns = ["result", "measure", "ours", "run", "trained", "network", "n_recordings"]
+    table = pd.DataFrame(rows, columns=columns)
+    note = _note_of_number(table.n_recordings, _published(published, "recordings_with_pairs"))
+    nights = _nights_of(tables, counts, runs)
+    number = _rows(nights, result="recordings_with_pairs", measure="n_recordings", trained=nights.run)
+    return pd.concat([_rows(table, note=note), number], ignore_index=True)
+
+
+def _attention(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    """Nights with the published montage, and the highest mean weight of a site at a depth."""
+    if "05_predict/attention" not in tables:
+        return pd.DataFrame(columns=MEASURED)
+    attention = with_sites(tables["05_predict/attention"])
+    attention = attention[attention.is_fixed]
+    runs = [run for run, names in attention.groupby("run").dataset.agg(frozenset).items() if names == WITH_ATTENTION]
+    of_runs = attention[attention.run.isin(runs)]
+    keys = ["run", "trained", "network"]
+    weights = of_runs.groupby([*keys, "module", "site"]).weight.mean().groupby(keys).max().reset_index(name="ours")
+    nights = _nights_of({"attention": of_runs}, "attention", runs)
+    note = _note_of_number(
+        weights.run.map(nights.set_index("run").ours), _published(published, "recordings_with_attention")
+    )
+    number = _rows(nights, result="recordings_with_attention", measure="n_recordings", trained=nights.run)
+    return pd.concat(
+        [_rows(weights, result="highest_attention", measure="weight", note=note), number], ignore_index=True
+    )
 
 
 TRAITS = (
@@ -201,34 +249,42 @@ def _stage_shares(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     return _rows(rows, result="stage_share_of_arousal_time", measure="share", note=_note_of_part(rows, published))
 
 
-def _receptive_field(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
-    """Of U-Sleep and AnySleep, which share one U-Net."""
-    columns = ["network", "sampling_rate_hz", "n_parameters", "run"]
+def _of_full_size(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    """What follows from the networks alone, where they are as large as the published ones; U-Sleep tells."""
+    columns = ["network", "sampling_rate_hz", "n_parameters", "receptive_field_min", "run"]
     cost = tables.get("04_evaluate/cost", pd.DataFrame(columns=columns))
-    full_size = (cost.n_parameters == cost.network.map(FULL_SIZE)) & (cost.sampling_rate_hz == PUBLISHED_RATE_HZ)
-    rows = cost[full_size & cost.network.isin(["usleep", "anysleep"])].drop_duplicates(["run"])
-    rows = rows.rename(columns={"receptive_field_min": "ours"}).drop(columns="network")
-    return _rows(rows, result="receptive_field", measure="receptive_field_min", trained=rows.run)
+    usleep = published.value[(published.result == "parameters") & (published.network == "usleep")].item()
+    is_full = (cost.network == "usleep") & (cost.n_parameters == usleep) & (cost.sampling_rate_hz == PUBLISHED_RATE_HZ)
+    rows = cost[cost.run.isin(cost.run[is_full])].drop_duplicates(["run", "network"])
+    sizes = rows.assign(ours=rows.n_parameters)
+    fields = rows[rows.network == "usleep"].assign(ours=rows.receptive_field_min, network="")  # all share one U-Net
+    return pd.concat(
+        [
+            _rows(sizes, result="parameters", measure="n_parameters", trained=sizes.run),
+            _rows(fields, result="receptive_field", measure="receptive_field_min", trained=fields.run),
+        ],
+        ignore_index=True,
+    )
 
 
 def _recordings(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
-    """Recordings in all: of training and validation from the split, of the test from what was scored."""
+    """Of training and validation by data set and in all, from the split; of the test in all, from what was scored."""
     sizes = published[published.result == "recordings_per_dataset"]
-    parts = []
-    if SPLIT in tables:
-        split = tables[SPLIT]
-        of_training = set(sizes.dataset[sizes.held_out == "no"])
-        seen = split[split.part == "train"].groupby("run").dataset.agg(set)
-        runs = [run for run, names in seen.items() if names == of_training]
-        rows = split[split.run.isin(runs) & split.part.isin(["train", "valid"])]
-        sums = rows.groupby(["run", "part"]).n_recordings.sum().reset_index(name="ours")
-        parts.append(sums.assign(measure="n_" + sums.part))
+    split = pd.concat([tables.get(name, pd.DataFrame(columns=["run", *SPLIT_COLUMNS])) for name in SPLITS])
+    of_training = set(sizes.dataset[sizes.held_out == "no"])
+    seen = split[split.part == "train"].groupby("run").dataset.agg(set)
+    runs = [run for run, names in seen.items() if names == of_training]
+    rows = split[split.run.isin(runs) & split.part.isin(["train", "valid"])]
+    by_part = rows.rename(columns={"n_recordings": "ours"}).assign(measure="n_" + rows.part)
+    sums = by_part.groupby(["run", "measure"]).ours.sum().reset_index()
     tested = _recordings_per_dataset(published, tables)
-    for run, rows in tested.groupby("run"):
-        if set(rows.dataset) == set(sizes.dataset):
-            parts.append(pd.DataFrame({"run": [run], "measure": ["n_test"], "ours": [rows.ours.sum()]}))
-    rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["run", "measure", "ours"])
-    return _rows(rows, result="recordings", trained=rows.run)
+    whole = [(run, rows.ours.sum()) for run, rows in tested.groupby("run") if set(rows.dataset) == set(sizes.dataset)]
+    tests = pd.DataFrame(whole, columns=["run", "ours"]).assign(measure="n_test")
+    parts = [(sums, "recordings"), (tests, "recordings"), (by_part, "recordings_by_part")]
+    return pd.concat(
+        [_rows(one, result=result, trained=one.run) for one, result in parts if len(one)] or [_rows(sums)],
+        ignore_index=True,
+    )
 
 
 SOURCES: tuple[Callable[[pd.DataFrame, Tables], pd.DataFrame], ...] = (
@@ -237,11 +293,12 @@ SOURCES: tuple[Callable[[pd.DataFrame, Tables], pd.DataFrame], ...] = (
     _mean_scores,
     _channel_numbers,
     _channel_pairs,
+    _attention,
     _traits,
     _mean_guess,
     _arousal_scores,
     _stage_shares,
-    _receptive_field,
+    _of_full_size,
     _recordings,
 )
 """What finds our numbers in the tables."""
