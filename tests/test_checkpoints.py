@@ -61,10 +61,17 @@ def test_widths_come_from_the_shapes(tmp_path):
 def test_ours_carry_where_they_come_from(tmp_path):
     model = build_model("anysleep_late_fusion", sampling_rate_hz=64, predictions_per_epoch=4)
     path = save_checkpoint(tmp_path / "ours.pth", model, {"seed": 3, "data": ["synthetic"]})
-    loaded = load_checkpoint(path)
+    with pytest.warns(UserWarning, match="only ever seen synthetic nights"):
+        loaded = load_checkpoint(path)
     assert (loaded.sampling_rate_hz, loaded.predictions_per_epoch) == (64, 4)
     assert loaded.provenance == {"seed": 3, "data": ["synthetic"]}
     assert [p.name for p in tmp_path.iterdir()] == ["ours.pth"]
+
+
+def test_a_network_of_real_nights_is_loaded_without_a_word(tmp_path, recwarn):
+    for provenance in ({}, {"data": ["synthetic", "mine"]}, {"data": ["synthetic"], "synthetic": False}):
+        load_checkpoint(save_checkpoint(tmp_path / "real.pth", build_model("usleep"), provenance))
+    assert not recwarn.list
 
 
 def test_rate_of_fusion_networks_shows_in_their_shapes(tmp_path):

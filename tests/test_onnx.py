@@ -136,6 +136,7 @@ def test_the_file_says_what_it_is(tmp_path):
     path = export_onnx(model, tmp_path / "network.onnx", predictions_per_epoch=8)
     said = session_of(path).get_modelmeta().custom_metadata_map
     assert json.loads(said.pop("provenance")) == {"seed": 3, "data": ["synthetic"]}
+    assert "only ever seen synthetic nights" in onnx.load(path).graph.doc_string
     weights = {tensor.name: tensor.raw_data for tensor in onnx.load(path).graph.initializer}
     ours = b"".join(weights[key] for key in sorted(model.state_dict()) if not key.endswith("num_batches_tracked"))
     assert said == {

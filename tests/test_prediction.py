@@ -76,16 +76,28 @@ def test_every_night_has_a_hypnogram_that_people_can_open(checkpoint, peace, arc
     assert nights.number.tolist() == [1, 2, 3, 4, 5] and nights.hypnogram[2] == "hypnograms/toy_n2.csv"
     for night in nights.itertuples():
         table = pd.read_csv(peace / night.hypnogram)
+        assert (table.run_id == "id").all() and ("clock_time" in table) == (night.recording != "n1")
         codes = table.stage.map({**{name: code for code, name in enumerate(STAGES)}, "unscored": 9})
         assert codes.tolist() == load(peace, "r1/predictions")[f"toy_{night.recording}"].tolist()
         assert table.onset_s.tolist() == [30.0 * i for i in range(len(table))] and (table.duration_s == 30).all()
         logits = load(peace, "r1/logits/predictions")[f"toy#{night.recording}#F3&C3&E1"]
         expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
         assert np.abs(table.filter(like="p_").to_numpy() - expected).max() < 1e-4
+    assert pd.read_csv(peace / nights.hypnogram[3]).clock_time[:3].tolist() == ["23:59:03", "23:59:33", "00:00:03"]
     copytree(peace, tmp_path / "run")
     predict(tmp_path / "run", checkpoint, write_archive(tmp_path / "small.h5", 2))
     left = sorted(path.name for path in (tmp_path / "run" / "hypnograms").iterdir())
     assert left == ["toy_n0.csv", "toy_n1.csv"]
+
+
+def test_where_nobody_scored_there_is_no_file_of_labels(checkpoint, tmp_path):
+    files = write_archive(tmp_path / "both.h5", 2), write_archive(tmp_path / "second.h5", 2)
+    with h5py.File(files[1], "r+") as file:
+        del file["toy/n0"]  # leaves the night that nobody scored
+    for archive, expected in zip(files, (["toy_n0"], None), strict=True):
+        predict(tmp_path / "run", checkpoint, archive)
+        labels = [tmp_path / "run" / f"r{r}" / "labels.npz" for r in RESOLUTIONS]
+        assert [list(np.load(file)) if file.is_file() else None for file in labels] == [expected, expected]
 
 
 def test_usleep_votes_over_pairs_and_keeps_the_logits_of_each(archive, checkpoints, tmp_path):
@@ -335,8 +347,8 @@ def test_leaving_out_each_channel_gives_its_table(archive, checkpoints, tmp_path
     table = write_predictions(run, checkpoints["anysleep"], jobs, [1], leave_one_out=True)["reliance"]
     night = jobs[0].read(model)
     stagings = stage_montages(model, night.signals, montages=leave_one_out(len(night.channels)))
-    expected = channel_reliance(stagings, night.channels)
-    assert (table.recording == night.recording).all()
+    expected = channel_reliance(stagings, night.channels).drop(columns="doctor")  # nobody asked the doctor
+    assert "doctor" not in table and (table.recording == night.recording).all()
     pd.testing.assert_frame_equal(table[expected.columns], expected, check_dtype=False)
     with pytest.raises(ValueError, match="none can be left out; set leave_one_out to false"):
         write_predictions(run, checkpoints["usleep"], jobs, [1], leave_one_out=True)

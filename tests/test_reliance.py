@@ -83,8 +83,8 @@ def test_a_night_on_which_all_channels_agree_has_no_flag():
     assert not table.flag.any() and (table.reason == "").all()
     assert verdict_of_reliance(table) == (
         "nothing found",
-        "no single channel carries the night, at most 5% of the epochs change without one (E1); "
-        "two bad ones would hide each other",
+        "No suspicious channel carries the night: without E1, the one that matters most, 5% of the epochs change. "
+        "(Two bad channels can hide each other.)",
     )
 
 
@@ -93,7 +93,7 @@ def test_the_only_channel_without_which_much_changes_is_flagged():
     assert flagged(table) == ["C3"]
     assert table.reason[1].startswith("60% of the epochs change without it, at most 10% without any other: look")
     verdict, why = verdict_of_reliance(table)
-    assert verdict == "look" and why == f"the night hangs on C3: {table.reason[1]}"
+    assert verdict == "look" and why == f"The night hangs on C3: {table.reason[1]}."
 
 
 def test_a_good_channel_may_matter_much():
@@ -140,7 +140,11 @@ def test_one_or_two_channels_decide_nothing(n_channels):
     table = channel_reliance(stagings, CHANNELS[:n_channels], doctor("drop", "use", "use", "use"))
     assert not table.flag.any()
     assert set(table.reason) == {"takes 3 channels: where two disagree, nobody can tell which is right"}
-    assert verdict_of_reliance(table)[0] == "unknown"
+    assert verdict_of_reliance(table) == (
+        "unknown",
+        "Whether one channel carries the night cannot be told: that takes 3 channels: where two disagree, nobody can "
+        "tell which is right.",
+    )
     assert table.changed_share.isna().tolist() == ([True] if n_channels == 1 else [False, False])
 
 

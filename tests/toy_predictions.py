@@ -30,7 +30,8 @@ def write_archive(path: Path, n_nights: int = N_NIGHTS, dataset: str = "toy", na
             if i != 1:
                 night.add_hypnogram(rng.integers(0, 5, n_epochs).astype(np.int8))
             night.add_spans("gaps", np.array([[60.0, 80.0]] if i == 2 else []))
-            night.describe(pd.DataFrame(), {"prepared": json.dumps({"key": f"{name} as it is", "facts": {}})})
+            clock = {} if i == 1 else {"start_time": f"23:59:{i:02d}"}
+            night.describe(pd.DataFrame(), clock | {"prepared": json.dumps({"key": f"{name} as it is", "facts": {}})})
         files.append((file, name))
     return assemble_archive(path, [DatasetFiles(dataset, ["F3", "C3"], ["E1"], files)], RATE_HZ)
 

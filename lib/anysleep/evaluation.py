@@ -30,6 +30,7 @@ from anysleep.inference import (
     vote_stages,
 )
 from anysleep.models import SleepNetwork
+from anysleep.models.checkpoints import ONLY_SYNTHETIC, saw_only_synthetic
 from anysleep.montages import Mode, Montage, plan_montages, published_key, staged_as
 from anysleep.progress import progress
 from anysleep.stages import UNSCORED
@@ -284,12 +285,13 @@ def calibrate(learned: Evaluation | None, tested: Evaluation) -> tuple[float, pd
 
 def check_synthetic_training(model: SleepNetwork, all_synthetic: bool, allowed: bool = False) -> None:
     """ValueError where a network that has only seen synthetic nights is to judge others; a warning where `allowed`."""
-    if all_synthetic or not model.provenance.get("synthetic", model.provenance.get("data") == ["synthetic"]):
+    if all_synthetic or not saw_only_synthetic(model):
         return
-    says = "this network has only ever seen synthetic nights; what it says of a real one means nothing"
     if not allowed:
-        raise ValueError(f"{says}. Take a released checkpoint, as params/mine does, or say allow_synthetic: true")
-    warnings.warn(says, stacklevel=2)
+        raise ValueError(
+            f"{ONLY_SYNTHETIC}. Take a released checkpoint, as params/mine does, or say allow_synthetic: true"
+        )
+    warnings.warn(ONLY_SYNTHETIC, stacklevel=2)
 
 
 def warn_of_other_split(model: SleepNetwork, split: Split | None) -> None:

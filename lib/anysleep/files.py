@@ -60,6 +60,19 @@ def read_if_whole(path: Path, read: Callable[[Path], T]) -> T | None:
         return None
 
 
+@contextmanager
+def explaining_damage(explained: Callable[[Exception], Exception]) -> Iterator[None]:
+    """What libraries raise over a damaged file, which may be anything, as `explained`; the system's own errors stay."""
+    try:
+        yield
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:
+        if (said := explained(error)) is error:
+            raise
+        raise said from error
+
+
 def project_path(path: str | Path) -> Path:
     """Absolute path. A relative one counts from the workbook's root where the working folder lies inside it.
 

@@ -81,15 +81,18 @@ def channel_reliance(
 
 
 def verdict_of_reliance(table: pd.DataFrame) -> tuple[str, str]:
-    """For the whole night 'look', 'nothing found' or, of one or two channels, 'unknown'; and why."""
+    """For the whole night 'look', 'nothing found' or, of one or two channels, 'unknown'; and a sentence: why."""
     if len(table) < MIN_CHANNELS:
-        return "unknown", CANNOT_TELL
+        return "unknown", f"Whether one channel carries the night cannot be told: that {CANNOT_TELL}."
     if table.flag.any():
         flagged = table[table.flag].iloc[0]
-        return "look", f"the night hangs on {flagged.channel}: {flagged.reason}"
+        return "look", f"The night hangs on {flagged.channel}: {flagged.reason}."
     most = table.loc[table.changed_share.idxmax()]
-    changes = f"at most {most.changed_share:.0%} of the epochs change without one ({most.channel})"
-    return "nothing found", f"no single channel carries the night, {changes}; two bad ones would hide each other"
+    changes = f"without {most.channel}, the one that matters most, {most.changed_share:.0%} of the epochs change"
+    return (
+        "nothing found",
+        f"No suspicious channel carries the night: {changes}. (Two bad channels can hide each other.)",
+    )
 
 
 def _in_order(stagings: Mapping[tuple[int, ...], Staging], n_channels: int) -> list[Staging]:

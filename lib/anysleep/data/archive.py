@@ -322,6 +322,11 @@ class Archive:
         """What `prepare_night` noted of the night; None where the archive does not say it."""
         return _prepared(self._group(dataset, recording))
 
+    def clock_time(self, dataset: str, recording: str) -> str | None:
+        """When the first sample was, as `23:05:00`; None where the archive does not say it."""
+        text = str(_text(self._group(dataset, recording).attrs.get("start_time", "")))
+        return text if re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d", text) else None
+
     @_naming_the_file
     def arousals(self, dataset: str, recording: str) -> np.ndarray | None:
         """float64 (n, 2), onset and end in s, n = 0 where the expert saw none; None where nobody scored arousals."""

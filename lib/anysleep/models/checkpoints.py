@@ -6,9 +6,9 @@ from the shapes. Ours add `name`, `hyperparameters`, `sampling_rate_hz`, `predic
 
 import pickle
 import sys
+import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from anysleep.files import written_whole
+from anysleep.files import explaining_damage, written_whole
 from anysleep.models.networks import SleepNetwork, build_model
 from anysleep.published import read_table
 from anysleep.stages import PUBLISHED_RATE_HZ
@@ -26,6 +26,7 @@ RELEASED_PAGE = "https://github.com/dslaborg/AnySleep/tree/main/models"
 """The same files for a browser."""
 FASTEST_HZ = 10_000
 """No network of sleep reads faster signals."""
+ONLY_SYNTHETIC = "this network has only ever seen synthetic nights; what it says of a real one means nothing"
 LFS_POINTER = b"version https://git-lfs"
 """What stands in the place of a file that Git LFS has not fetched starts so."""
 
@@ -34,6 +35,8 @@ def load_checkpoint(
     path: str | Path, *, predictions_per_epoch: int | None = None, sampling_rate_hz: int | None = None
 ) -> SleepNetwork:
     """A trained network in evaluation mode, on the CPU, from a released file or one of ours.
+
+    A warning where it was trained on synthetic nights alone, as the demo's is.
 
     Parameters
     ----------
@@ -53,21 +56,22 @@ def load_checkpoint(
         the file. The message names the file and the likely fix.
     """
     path = Path(path)
-    with _naming(path):
-        return _load(path, predictions_per_epoch, sampling_rate_hz)
 
-
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Whatever else a damaged file makes the libraries raise becomes a ValueError that names it."""
-    try:
-        yield
-    except (OSError, MemoryError):
-        raise
-    except Exception as error:
+    def explained(error: Exception) -> Exception:
         if isinstance(error, ValueError) and str(path) in str(error):
-            raise
-        raise ValueError(f"{path}: damaged, or no checkpoint: {error or type(error).__name__}") from error
+            return error
+        return ValueError(f"{path}: damaged, or no checkpoint: {error or type(error).__name__}")
+
+    with explaining_damage(explained):
+        model = _load(path, predictions_per_epoch, sampling_rate_hz)
+    if saw_only_synthetic(model):
+        warnings.warn(ONLY_SYNTHETIC, stacklevel=1)  # by this line: said once, however often it is loaded
+    return model
+
+
+def saw_only_synthetic(model: SleepNetwork) -> bool:
+    """Whether a network says of its training that no night was a real one."""
+    return bool(model.provenance.get("synthetic", model.provenance.get("data") == ["synthetic"]))
 
 
 def _load(path: Path, predictions_per_epoch: int | None, sampling_rate_hz: int | None) -> SleepNetwork:

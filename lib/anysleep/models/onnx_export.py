@@ -23,7 +23,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from anysleep.files import written_whole
-from anysleep.models.checkpoints import load_checkpoint
+from anysleep.models.checkpoints import ONLY_SYNTHETIC, load_checkpoint, saw_only_synthetic
 from anysleep.models.layers import FusionAttention, SkipAttention
 from anysleep.models.networks import AnySleep, AnySleepEarlyFusion, AnySleepLateFusion, SleepNetwork, USleep
 from anysleep.stages import EPOCH_S, N_STAGES, STAGES
@@ -38,7 +38,8 @@ def export_onnx(model: SleepNetwork, path: str | Path, *, predictions_per_epoch:
     Input `signals`: float32 (B, T, C), preprocessed, T a whole number of epochs; any B, T and C, but two channels for
     U-Sleep. Output `logits`: float32 (B, P, 5). Any other T is an error at the node `whole_epochs_of_<samples>`. NaN
     is not looked for. Metadata, all text: `architecture`, `sampling_rate_hz`, `samples_per_epoch`,
-    `predictions_per_epoch`, `stages`, `weights_sha256` and, as JSON, `provenance`.
+    `predictions_per_epoch`, `stages`, `weights_sha256` and, as JSON, `provenance`. The graph's own text says it where
+    the network saw synthetic nights alone.
 
     Parameters
     ----------
@@ -136,6 +137,8 @@ class Graph:
         signals = helper.make_tensor_value_info("signals", TensorProto.FLOAT, ["batch", "samples", n_channels])
         logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", "predictions", N_STAGES])
         words = f"Preprocessed signals at {self.model.sampling_rate_hz} Hz, whole epochs of {EPOCH_S} s; no softmax."
+        if saw_only_synthetic(self.model):
+            words += f" Beware: {ONLY_SYNTHETIC}."
         constants = list(self._constants.values())
         return helper.make_graph(self._nodes, self.model.name, [signals], [logits], constants, words)
 

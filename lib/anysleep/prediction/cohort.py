@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from anysleep.analysis.reliance import leave_one_out
 from anysleep.exports import hypnogram_table
-from anysleep.files import NpzWriter, read_if_whole, sha256_of, written_whole
+from anysleep.files import NpzWriter, read_if_whole, sha256_of
 from anysleep.inference import Precision, forecast_staging
 from anysleep.models import SleepNetwork, load_checkpoint
 from anysleep.prediction.jobs import Job
@@ -44,7 +45,8 @@ def write_predictions(
     Keys are `<dataset>_<recording>` for labels and stages (int8, majority over montages), and
     `<dataset>#<recording>#<channel>&<channel>...` (U-Sleep `#<eeg>#<eog>`) for logits, float32 (P, 5).
 
-    `hypnograms/<dataset>_<recording>.csv` is every night at 30 s, see `hypnogram_table`.
+    `hypnograms/<dataset>_<recording>.csv` is every night at 30 s, see `hypnogram_table`. No file is written empty: no
+    `labels.npz` where nobody scored.
 
     Each night is written to the run's folder `store` as soon as it is staged. Called again, after it was stopped or
     because nights have failed or were added, this stages only nights that are not there, or whose source, channels,
@@ -80,23 +82,27 @@ def write_predictions(
     with _only_run(run.folder):
         failed = _stage_missing(checkpoint, wanted, tasks, devices)
         facts = [{"row": failed[file]} if file in failed else _read_facts(file) for file, _ in tasks]
-        _mark_twins([night["row"] for night in facts])
-        rows = [night["row"] for night in facts]
-        nights = pd.DataFrame(
-            {"number": i, "hypnogram": hypnogram_file(row), "network": network.name} | row
-            for i, row in enumerate(rows, 1)
-        )
-        is_ok = nights.status == "ok"
-        if not is_ok.any():
-            raise RuntimeError(f"no night could be staged, so nothing is published; the first: {nights.reason[0]}")
+        nights = _nights_table([night["row"] for night in facts], network.name)
+        is_ok = nights.status == "ok"  # of twins the first only
         staged = [file for (file, _), ok in zip(tasks, is_ok, strict=True) if ok]
         _publish(staged, wanted.outputs(), run)
-        _write_hypnograms(dict(zip(nights.hypnogram[is_ok], staged, strict=True)), run.folder)
-    counted = [night for night, ok in zip(facts, is_ok, strict=True) if ok]  # of twins the first only
+        _write_hypnograms(dict(zip(nights.hypnogram[is_ok], staged, strict=True)), run)
     details = ["attention", *(["reliance"] if leave_one_out else [])]
-    return {"nights": nights} | {
-        name: pd.DataFrame([row for night in counted for row in night[name]]) for name in details
+    rows = {
+        name: [row for night, ok in zip(facts, is_ok, strict=True) if ok for row in night[name]] for name in details
     }
+    return {"nights": nights} | {name: pd.DataFrame(rows[name]) for name in details}
+
+
+def _nights_table(rows: Sequence[Row], network: str) -> pd.DataFrame:
+    """A row a night, twins marked. RuntimeError where none could be staged."""
+    _mark_twins(rows)
+    nights = pd.DataFrame(
+        {"number": i, "hypnogram": hypnogram_file(row), "network": network} | row for i, row in enumerate(rows, 1)
+    )
+    if not (nights.status == "ok").any():
+        raise RuntimeError(f"no night could be staged, so nothing is published; the first: {nights.reason[0]}")
+    return nights
 
 
 def _check_wanted(network: SleepNetwork, resolutions: Sequence[int], *, leave_one_out: bool) -> None:
@@ -150,19 +156,22 @@ def _read_facts(file: Path) -> dict[str, object]:
 def _publish(files: Sequence[Path], outputs: Sequence[str], run: Run) -> None:
     """Write the published files from those of the nights, with one array in memory at a time.
 
-    Those that an earlier run left and this one does not write are removed: they may be of another network.
+    Those that would be empty, as the labels where nobody scored, are not written. Those that an earlier run left and
+    this one does not write are removed: they may be of another network.
     """
-    for old in (file for pattern in PUBLISHED for file in run.folder.glob(pattern)):
-        if old.relative_to(run.folder).with_suffix("").as_posix() not in outputs:
-            old.unlink()
+    published: dict[str, NpzWriter] = {}
     with ExitStack() as stack:
-        published = {output: stack.enter_context(NpzWriter(run.path(f"{output}.npz"))) for output in outputs}
         for file in files:
             with np.load(file) as night:
                 for name in night.files:
                     output, _, key = name.partition(":")
-                    if output in published:
+                    if output in outputs:
+                        if output not in published:
+                            published[output] = stack.enter_context(NpzWriter(run.path(f"{output}.npz")))
                         published[output].add(key, night[name])
+        for old in (file for pattern in PUBLISHED for file in run.folder.glob(pattern)):
+            if old.relative_to(run.folder).with_suffix("").as_posix() not in published:
+                old.unlink()
 
 
 def hypnogram_file(row: Row) -> str:
@@ -170,17 +179,20 @@ def hypnogram_file(row: Row) -> str:
     return f"hypnograms/{row['dataset']}_{row['recording']}.csv" if row["status"] == "ok" else ""
 
 
-def _write_hypnograms(stored: Mapping[str, Path], folder: Path) -> None:
+def _write_hypnograms(stored: Mapping[str, Path], run: Run) -> None:
     """Write every night's hypnogram as a table; `stored` says which file of the store it comes from.
 
     Those that an earlier run left are removed, as in `_publish`.
     """
-    for old in folder.glob("hypnograms/*.csv"):
-        if old.relative_to(folder).as_posix() not in stored:
+    for old in run.folder.glob("hypnograms/*.csv"):
+        if old.relative_to(run.folder).as_posix() not in stored:
             old.unlink()
     for name, file in stored.items():
-        with np.load(file) as night, written_whole(folder / name) as temporary:
-            hypnogram_table(night["hypnogram"], night["hypnodensity"], 1, None).to_csv(temporary, index=False)
+        clock = _read_facts(file)["clock_time"]
+        start_time = clock and datetime.strptime(clock, "%H:%M:%S")
+        with np.load(file) as night:
+            table = hypnogram_table(night["hypnogram"], night["hypnodensity"], 1, start_time)
+        run.table(name.removesuffix(".csv"), table)
 
 
 def _refuse_twins(keys: Iterable[str]) -> None:

@@ -37,6 +37,8 @@ class Night:
     """int8 (E,), the expert's stages; None where there are none."""
     gaps_s: np.ndarray
     """float64 (n, 2), pauses of the recorder in s."""
+    clock_time: str | None
+    """Of the first sample, as `23:05:00`."""
 
     def stage(
         self, model: SleepNetwork, resolutions: Sequence[int], precision: Precision = "32"
@@ -91,8 +93,8 @@ class ArchivedNight(Job):
             missing = [name for name in self.channels if name not in (*eeg, *eog)]
             signals = archive.signals(*key, [*eeg, *eog, *missing])  # KeyError says which are missing
             montages = default_montages(model, len(eeg), len(eog))
-            truth, gaps_s = archive.hypnogram(*key), archive.gaps(*key)
-        return Night(self.recording, (*eeg, *eog), signals, montages, truth, gaps_s)
+            others = archive.hypnogram(*key), archive.gaps(*key), archive.clock_time(*key)
+        return Night(self.recording, (*eeg, *eog), signals, montages, *others)
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,8 @@ class RecordedFile(Job):
         night = pick_channels(read_recording(self.source, labels="lenient"), self.channels)
         rate_hz, names = model.sampling_rate_hz, night.channels
         signals = preprocess(night.signals, night.rates_hz, rate_hz, names=names, gaps_s=night.gaps_s)
-        return Night(self.name(), names, signals, [tuple(range(len(names)))], night.hypnogram, night.gaps_s)
+        montages, others = [tuple(range(len(names)))], (night.hypnogram, night.gaps_s, night.clock_time)
+        return Night(self.name(), names, signals, montages, *others)
 
 
 def jobs_of_archive(

@@ -24,7 +24,7 @@ from anysleep.montages import Montage, published_key
 from anysleep.prediction.jobs import Job, Night
 from anysleep.stages import EPOCH_S, UNSCORED
 
-PREDICTION_VERSION = 3
+PREDICTION_VERSION = 4
 """Counts up whenever the same night and network would give other content, so that old results are made anew."""
 
 Stagings = dict[Montage, Staging]
@@ -97,7 +97,8 @@ def content_of(model: SleepNetwork, wanted: Wanted, dataset: str, night: Night) 
     row = {"dataset": dataset, "recording": night.recording, "status": "ok", "reason": ""}
     row |= {"n_channels": len({name for montage in stagings for name in montage})}
     row |= uncertainty(hypnodensity).to_dict() | sleep_statistics(hypnogram).to_dict()
-    facts = {"row": row, "attention": list(_attention_rows(dataset, night.recording, stagings))}
+    attention = list(_attention_rows(dataset, night.recording, stagings))
+    facts = {"row": row, "clock_time": night.clock_time, "attention": attention}
     if wanted.leave_one_out:
         facts["reliance"] = _reliance_rows(model, dataset, night, wanted.precision)
     content = {"facts": np.array(json.dumps(facts)), "hypnogram": hypnogram, "hypnodensity": hypnodensity}
@@ -144,5 +145,5 @@ def _reliance_rows(model: SleepNetwork, dataset: str, night: Night, precision: P
     """What becomes of the night without each of its channels."""
     montages = leave_one_out(len(night.channels))
     stagings = stage_montages(model, night.signals, montages=montages, precision=precision)
-    rows = channel_reliance(stagings, night.channels).to_dict("records")
+    rows = channel_reliance(stagings, night.channels).drop(columns="doctor").to_dict("records")
     return [{"dataset": dataset, "recording": night.recording} | row for row in rows]

@@ -5,8 +5,8 @@ format is one such function and a line in `READERS`. All but our own for EDF run
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from operator import getitem
@@ -28,6 +28,7 @@ from anysleep.data.readers.physionet import read_wfdb
 from anysleep.data.readers.utime import read_utime
 from anysleep.data.reasons import BadRecording, RecordingWarning, reason_of, without_names
 from anysleep.data.recording import Recording, Signals
+from anysleep.files import explaining_damage
 
 
 def read_hdf5(path: Path) -> Recording:
@@ -144,12 +145,6 @@ def _call(suffix: str, function: Callable, *args: object, file: Path) -> object:
     return function(*args) if READERS[suffix] is read_edf else GUARD.call(function, *args, file=file)
 
 
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def _naming(path: Path) -> AbstractContextManager:
     """Every error but the system's own becomes a BadRecording that names the file."""
-    try:
-        yield
-    except (OSError, MemoryError):
-        raise
-    except Exception as error:  # libraries let all kinds of errors through when a file is damaged
-        raise BadRecording(reason_of(error), f"{path}: {error}") from error
+    return explaining_damage(lambda error: BadRecording(reason_of(error), f"{path}: {error}"))
