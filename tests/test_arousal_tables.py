@@ -10,10 +10,12 @@ from sklearn.metrics import f1_score, precision_score, recall_score
 
 from anysleep.analysis.arousals.excerpt import PROBABILITIES, excerpt_tables, night_to_show
 from anysleep.analysis.arousals.tables import (
+    beside_luck,
     count_table,
     error_table,
     event_table,
     expert_table,
+    f1_by_luck,
     headline,
     headline_resolution,
     headline_score,
@@ -307,6 +309,19 @@ def test_shares_of_events_without_a_scored_prediction_are_unknown_and_not_checke
     assert "shares sum to one at 1 of 2 resolutions" in capsys.readouterr().out
     with pytest.raises(AssertionError):
         exec(check_cell(root), names | {"shares": shares.assign(share=shares.share * 1.01)})
+
+
+def test_luck_is_the_f1_of_the_same_events_ten_minutes_later(tables):
+    nights, expert, *_ = tables
+    assert f1_by_luck(nights, expert, expert.assign(predictions_per_epoch=8), 8) == 0
+    early = expert.assign(onset_s=expert.onset_s - 600, end_s=expert.end_s - 600, predictions_per_epoch=8)
+    assert f1_by_luck(nights, expert, early, 8) == 1
+    for low, luck, said in (
+        (0.3, 0.2, "better than"),
+        (0.2, 0.2, "not told apart from"),
+        (np.nan, 0.0, "not told apart from"),
+    ):
+        assert beside_luck(pd.Series({"estimate": 0.5, "low": low}), luck) == f"{said} chance"
 
 
 def test_06_says_beforehand_at_which_resolution_its_headline_stands(root):

@@ -34,6 +34,8 @@ MATCHINGS = (HEADLINE_MATCHING, "many_to_one", AS_PUBLISHED)
 MEASURES = ("precision", "recall", "f1")
 NIGHT = ["dataset", "recording"]
 SPAN = ["onset_s", "end_s"]
+LUCK_SHIFT_S = 600.0
+"""Longer than any event, shorter than what changes over a night."""
 NO_EVENTS = np.empty((0, 2))
 POINT = ["network", "predictions_per_epoch", "seconds_per_prediction"]
 
@@ -166,6 +168,21 @@ def headline_score(scores: pd.DataFrame) -> pd.Series:
     """The row of `score_table` with the headline's F1, whatever it is: one-to-one, at the published threshold."""
     f1 = headline(scores).query("measure == 'f1'").set_index("predictions_per_epoch", drop=False)
     return f1.loc[headline_resolution(f1.index)]
+
+
+def f1_by_luck(nights: pd.DataFrame, expert: pd.DataFrame, events: pd.DataFrame, predictions_per_epoch: int) -> float:
+    """The headline's F1 of the same events `LUCK_SHIFT_S` later: as many and as long, but they know nothing."""
+    at = events[events.predictions_per_epoch == predictions_per_epoch]
+    moved = at.assign(**{name: at[name] + LUCK_SHIFT_S for name in SPAN})
+    counts = headline(count_table(nights, expert, moved, [predictions_per_epoch], "by luck"))
+    counts = counts[counts.n_expert > 0]
+    tp, fp, fn = counts.true_positives, counts.false_positives, counts.false_negatives
+    return float(_ratio(2 * tp, 2 * tp + fp + fn).mean())
+
+
+def beside_luck(chosen: pd.Series, luck: float) -> str:
+    """What `headline_score` shows: only where its interval lies above luck more than 'not told apart from chance'."""
+    return "better than chance" if chosen.low > luck else "not told apart from chance"
 
 
 def slip_table(scores: pd.DataFrame) -> pd.DataFrame:
