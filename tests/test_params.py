@@ -175,6 +175,12 @@ def test_the_paper_s_training_is_as_published(root):
         assert run.n_steps == 10_000 * run.steps_per_training_epoch
     assert (params.learning_rate, params.patience, params.schedule.shape) == (1e-5, 100, "constant")
     assert (params.loss.stage_weights, params.loss.gradient_clip) == ("none", 0)
+    assert (params.batch.redraw, late.batch.redraw) == ("dataset", "dataset")
+
+
+def test_the_least_learning_rate_is_not_above_the_highest(root):
+    with pytest.raises(ParameterError, match=r"min_rate is 0\.1, above learning_rate, which is 0\.01"):
+        checked_parameters("03_train", [root / "params/demo/03_train.yaml"], {"schedule.min_rate": 0.1})
 
 
 def test_the_run_folder_follows_from_the_files(root):

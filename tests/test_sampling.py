@@ -108,6 +108,49 @@ def test_data_sets_are_drawn_half_uniformly_and_half_by_their_share_of_recording
     assert_drawn_as(observed.loc[3], [0, 28 / 47, 19 / 47], [0, 1 / 2, 1 / 2], [0, 6 / 9, 3 / 9])  # alone has no N3
 
 
+N3_IS_RARE_IN_B = [
+    (dataset, "01243" if dataset != "B" or i == 0 else "01242", ("C4",))
+    for dataset, n_nights in (("A", 4), ("B", 10), ("C", 2))
+    for i in range(n_nights)
+]
+
+
+def data_sets_of_stages(folder, redraw):
+    """Counts of stage (row) and data set of 12,000 windows of one epoch; one of ten nights of B has N3."""
+    lists = {dataset: (["C4"], []) for dataset in "ABC"}
+    batches = make_batches(write_archive(folder, N3_IS_RARE_IN_B, lists), window_epochs=1, redraw=redraw)
+    rng = np.random.default_rng(3)
+    drawn = [batches.draw_window(rng, 1)[:2] for _ in range(12_000)]
+    stages = [batches.hypnograms[night][epoch] for night, epoch in drawn]
+    return pd.crosstab(stages, [batches.nights.dataset[night] for night, _ in drawn])
+
+
+# P(data set) is half uniform, half by nights: 1/2 * 1/3 + 1/2 * (4, 10, 2) / 16 = (14, 23, 11) / 48.
+ANY_STAGE = np.array([14, 23, 11]) / 48
+RECORDING_AGAIN = ANY_STAGE  # .292, .479, .229: as if every night had N3
+DATASET_AGAIN = np.array([14, 2.3, 11]) / 27.3  # .513, .084, .403: times the share of nights with N3, 1, 1/10, 1
+
+
+def test_by_the_rule_of_u_time_the_recording_is_drawn_again(tmp_path):
+    counts = data_sets_of_stages(tmp_path, "recording")
+    assert_drawn_as(counts.loc[3], RECORDING_AGAIN, DATASET_AGAIN)
+    assert_drawn_as(counts.loc[2], ANY_STAGE)
+
+
+def test_as_anysleep_published_it_the_data_set_is_drawn_again(tmp_path):
+    counts = data_sets_of_stages(tmp_path, "dataset")
+    assert_drawn_as(
+        counts.loc[3], DATASET_AGAIN, RECORDING_AGAIN, np.array([1, 1 / 10, 1]) / 2.1, [4 / 7, 1 / 7, 2 / 7]
+    )
+    assert_drawn_as(counts.loc[2], ANY_STAGE)  # a stage that every night has
+    assert_drawn_as(counts.sum(axis=1), [1 / 5] * 5, [0.22, 0.22, 0.22, 0.12, 0.22])  # the stage is kept
+
+
+def test_an_unknown_rule_is_refused(archive):
+    with pytest.raises(ValueError, match="redraw is 'night'; choose one of recording, dataset"):
+        make_batches(archive, redraw="night")
+
+
 def test_recordings_with_the_stage_are_drawn_as_often(epochs):
     n3_in_big = epochs[(epochs.dataset == "big") & (epochs.stage == 3)]
     by_n3_epochs = np.array([0, 4, 1, 3, 3, 0, 4]) / 15

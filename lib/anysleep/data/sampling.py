@@ -1,5 +1,12 @@
 """Which windows a network is trained on: U-Sleep's sampling (Perslev et al. 2021, methods; AnySleep, methods).
 
+Both draw a stage, then a data set d with P(d) half uniform and half its share of nights, then a night. They differ in
+what is drawn again where that night lacks the stage:
+
+- `recording`, U-Time's rule: the night. P(d | stage) is proportional to P(d), for the data sets that have the stage.
+- `dataset`, AnySleep's as published: data set and night. P(d | stage) is proportional to P(d) times the share of d's
+  nights that have the stage, so a data set in which a stage is rare gives it less often.
+
 Every draw is keyed by (seed, training epoch, batch), so the same key gives the same batch in any process.
 """
 
@@ -10,6 +17,7 @@ import signal
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -22,6 +30,8 @@ from anysleep.stages import N_STAGES, STAGES
 
 ChannelLists = Mapping[str, tuple[list[str], list[str]]]
 """EEG and EOG channel names by data set."""
+Redraw = Literal["recording", "dataset"]
+"""What is drawn again where a night lacks the stage; see the module."""
 Window = tuple[int, int, list[str]]
 """A night (row of `WindowBatches.nights`), the window's first epoch, and channels."""
 
@@ -30,8 +40,8 @@ class WindowBatches(Dataset):
     """Batches of training windows, drawn from an archive: item (training_epoch, batch) -> (x, y).
 
     x is float32 (B, T, C), y int64 (B, E) with 9 where unscored. For each window: a stage, uniformly; a data set, half
-    uniformly and half by its share of recordings; a recording with that stage, uniformly; one of its epochs of that
-    stage; a window, placed uniformly around that epoch.
+    uniformly and half by its share of recordings; a recording, uniformly, and what `redraw` says again until it has
+    that stage; one of its epochs of that stage; a window, placed uniformly around that epoch.
     """
 
     def __init__(
@@ -42,6 +52,7 @@ class WindowBatches(Dataset):
         window_epochs: int,
         batch_size: int,
         eeg_eog_pairs: bool,
+        redraw: Redraw = "recording",
         max_channels: int = 0,
         seed: int = 0,
     ):
@@ -57,14 +68,18 @@ class WindowBatches(Dataset):
         eeg_eog_pairs
             True for U-Sleep: one EEG and one EOG channel, drawn for every window. False for AnySleep: the number of
             channels n is drawn once a batch, P(n) proportional to 1 / n.
+        redraw
+            What is drawn again where a recording lacks the stage: U-Time's rule or the published one; see the module.
         max_channels
             The largest n; 0 for the longest channel list of any data set in `nights`.
 
         Raises
         ------
         ValueError
-            There is nothing to draw.
+            There is nothing to draw, or no such rule.
         """
+        if redraw not in get_args(Redraw):
+            raise ValueError(f"redraw is {redraw!r}; choose one of {', '.join(get_args(Redraw))}")
         self.archive_path = Path(archive).absolute()  # workers may start in another folder
         self.window_epochs, self.batch_size, self.seed = window_epochs, batch_size, seed
         self.eeg_eog_pairs = eeg_eog_pairs
@@ -78,7 +93,7 @@ class WindowBatches(Dataset):
             self.hypnograms = [opened.hypnogram(*key) for key in self._keys]
         longest = max(sum(map(len, self.eeg_eog[dataset])) for dataset in self.nights.dataset.unique())
         self.max_channels = max_channels or longest
-        self.sources = self._sources()
+        self.sources = self._sources(redraw)
 
     def _drawable(self, nights: pd.DataFrame) -> pd.DataFrame:
         """The nights that windows can be drawn from, numbered anew."""
@@ -87,9 +102,10 @@ class WindowBatches(Dataset):
         nights = _leave_out(nights, short, f"shorter than a window of {self.window_epochs} epochs")
         return nights.reset_index(drop=True)
 
-    def _sources(self) -> dict[int, tuple[list[np.ndarray], np.ndarray]]:
+    def _sources(self, redraw: Redraw) -> dict[int, tuple[list[np.ndarray], np.ndarray]]:
         """For every stage that occurs: the nights that have it, by data set, and the data sets' probabilities."""
-        shares = 0.5 / self.nights.dataset.nunique() + 0.5 * self.nights.dataset.value_counts(normalize=True)
+        n_nights = self.nights.dataset.value_counts()
+        shares = 0.5 / len(n_nights) + 0.5 * n_nights / len(self.nights)
         has = np.array([[(h == stage).any() for stage in range(N_STAGES)] for h in self.hypnograms])
         if not has.any():
             raise ValueError("no night with a scored epoch to train on")
@@ -101,6 +117,8 @@ class WindowBatches(Dataset):
                 continue
             groups = having.groupby("dataset").groups
             weights = shares[list(groups)].to_numpy()
+            if redraw == "dataset":  # what drawing again until the night has the stage comes to
+                weights = weights * having.dataset.value_counts()[list(groups)] / n_nights[list(groups)]
             sources[stage] = ([rows.to_numpy() for rows in groups.values()], weights / weights.sum())
         return sources
 

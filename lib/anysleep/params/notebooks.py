@@ -71,6 +71,9 @@ class Batch(Strict):
     n_windows: int = Field(description="Windows in a batch, over all devices; 64 in the paper.", ge=2)
     window_epochs: int = Field(description="Epochs of 30 s in a window; 35 in the paper.", ge=1)
     max_channels: int = Field(description="Most channels drawn for a batch; 0 for the longest list.", ge=0)
+    redraw: Literal["recording", "dataset"] = Field(
+        "recording", description="Drawn again where a night lacks the stage: U-Time's rule, or AnySleep's as published."
+    )
 
 
 class Schedule(Strict):
@@ -78,6 +81,8 @@ class Schedule(Strict):
 
     shape: Literal["constant", "warmup", "warmup_cosine"] = Field(description="Its parts, one after the other.")
     n_cycles: int = Field(description="Cosine decays, each restarting at the highest rate.", ge=1)
+    cycle_growth: int = Field(1, description="How many times as long as the one before a decay is.", ge=1)
+    min_rate: float = Field(0.0, description="Learning rate at the end of a decay.", ge=0)
 
 
 class Loss(Strict):
@@ -113,24 +118,28 @@ class Train(Parameters):
     architecture: Architecture = Field(description="Which of the four networks.")
     unet: Unet = Field(description="Size of the network: depth, complexity.")
     fine_tune: FineTune = Field(description="Where the first weights come from: initial_checkpoint, frozen.")
-    batch: Batch = Field(description="What a step sees: n_windows, window_epochs, max_channels.")
+    batch: Batch = Field(description="What a step sees: n_windows, window_epochs, max_channels, redraw.")
     retrain: bool = Field(description="Train anew where the same training has finished already.")
     n_steps: int = Field(description="Batches of training, at most.", ge=1)
     steps_per_training_epoch: int = Field(description="Batches between two validations.", ge=1)
     patience: int = Field(description="Stop after so many validations without a better MF1; 0 for never.", ge=0)
     learning_rate: float = Field(description="Highest learning rate of Adam.", gt=0)
-    schedule: Schedule = Field(description="Course of the learning rate: shape, n_cycles.")
+    schedule: Schedule = Field(description="Course of the learning rate: shape, n_cycles, cycle_growth, min_rate.")
     loss: Loss = Field(description="What a step lowers: stage_weights, gradient_clip.")
     compute: Compute = Field(description="How a step is computed: precision, compile, n_devices.")
     device: Device = Field(description="Where to compute; auto means CUDA, else MPS, else CPU.")
     seed: int = Field(description="Seed of split, first weights and draws.", ge=0)
 
     def model_post_init(self, _context: object) -> None:
-        """ParameterError where a batch cannot be shared."""
+        """ParameterError where a batch cannot be shared, or the least learning rate is above the highest."""
         if self.batch.n_windows % self.compute.n_devices:
             raise ParameterError(
                 f"batch.n_windows is {self.batch.n_windows}, which {self.compute.n_devices} devices "
                 "(compute.n_devices) cannot share equally; choose a multiple"
+            )
+        if self.schedule.min_rate > self.learning_rate:
+            raise ParameterError(
+                f"schedule.min_rate is {self.schedule.min_rate:g}, above learning_rate, which is {self.learning_rate:g}"
             )
 
 

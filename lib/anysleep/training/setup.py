@@ -41,6 +41,7 @@ def window_batches(params: Train, nights: pd.DataFrame) -> WindowBatches:
         window_epochs=params.batch.window_epochs,
         batch_size=params.batch.n_windows,
         eeg_eog_pairs=params.architecture == "usleep",
+        redraw=params.batch.redraw,
         max_channels=params.batch.max_channels,
         seed=params.seed,
     )
