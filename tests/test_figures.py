@@ -97,3 +97,16 @@ def test_loss_and_score_of_training_have_axes_of_their_own():
     top, bottom = plot_history(history, plt.figure()).axes
     assert (top.get_ylabel(), bottom.get_ylabel()) == ("training loss", "validation MF1")
     assert "0.700 at step 150" in bottom.get_title(loc="left")
+
+
+def test_training_and_every_data_set_of_the_validation_have_a_line_that_is_named():
+    history = pd.DataFrame({"step": [150, 300], "train_loss": [1.1, 0.8], "train_mf1": [0.5, 0.8]})
+    history = history.assign(valid_mf1=[0.6, 0.7], valid_mf1_dodh=[0.9, 0.4], valid_mf1_mesa=[0.5, 0.8])
+    figure = plot_history(history, plt.figure(layout="constrained"))
+    drawn = {line.get_label(): list(line.get_ydata()) for line in figure.axes[1].get_lines()}
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert named == ["dodh", "mesa", "training windows", "validation, all"]
+    assert [drawn[name] for name in named] == [[0.9, 0.4], [0.5, 0.8], [0.5, 0.8], [0.6, 0.7]]
+    assert len({line.get_color() for line in figure.axes[1].get_lines()}) == 4
+    alone = plot_history(history.drop(columns="valid_mf1_mesa"), plt.figure(layout="constrained"))
+    assert [text.get_text() for text in alone.legends[0].get_texts()] == ["training windows", "validation, all"]

@@ -99,6 +99,7 @@ def test_02_counts_every_epoch(tiny):
 def test_03_trains_and_says_how(tiny):
     history = read(tiny, "03_train", "history")
     assert history.step.tolist() == [2, 4] and np.isfinite(history.train_loss).all()
+    assert history.train_mf1.between(0, 1).all() and history.valid_mf1_synthetic.equals(history.valid_mf1)
     model = load_checkpoint(tiny / "03_train" / "checkpoint.pth")
     assert model.provenance["synthetic"] is True and model.provenance["n_steps"] == 4
     assert model.provenance["valid_mf1"] == pytest.approx(history.valid_mf1.max())

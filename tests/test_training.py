@@ -12,13 +12,21 @@ from lightning_fabric.plugins.environments import LightningEnvironment
 from toy_training import RATE_HZ, toy_network, toy_training, write_archive
 
 from anysleep.analysis import stage_metrics
+from anysleep.analysis.metrics import confusion_matrix, metrics_of_confusion
 from anysleep.data.archive import Archive
-from anysleep.evaluation import stage_night, voted_hypnogram
+from anysleep.evaluation import confusion_of_night, stage_night, voted_hypnogram
 from anysleep.models import ARCHITECTURES, build_model, save_checkpoint, unet_filters
 from anysleep.params import NOTEBOOKS, Loss, Schedule, notebook_defaults
 from anysleep.training import TrainingStopped, forecast_memory, forecast_training_epoch
 from anysleep.training.forecast import saved_bytes
-from anysleep.training.optimisation import freeze, inverse_sqrt_weights, make_optimizer, stage_loss
+from anysleep.training.optimisation import (
+    confusion_of_batch,
+    freeze,
+    inverse_sqrt_weights,
+    make_optimizer,
+    stage_loss,
+    training_mode,
+)
 from anysleep.training.report import Reporter
 from anysleep.training.setup import first_network
 
@@ -55,6 +63,42 @@ def test_training_learns_and_keeps_the_best_weights(archive, undisturbed):
     stages = [voted_hypnogram(staging, 1) for staging in stagings]
     scores = stage_metrics(np.concatenate(truth), np.concatenate(stages))
     assert scores.mf1 == pytest.approx(history.valid_mf1.max(), abs=1e-12)
+
+
+def test_the_history_scores_the_training_windows_and_every_data_set_of_the_validation(archive):
+    """Three steps of a network whose weights cannot change, and two nights that are called two data sets."""
+    network = toy_network().requires_grad_(False)
+    network.segment_classifier.requires_grad_(True)
+    training = toy_training(archive, network, n_steps=3, steps_per_training_epoch=3, learning_rate=1e-12)
+    truth, said = [], []
+    for batch in range(3):
+        x, y = training.batches[0, batch]
+        training_mode(network)
+        truth.append(y.flatten().numpy())
+        said.append(network(x).argmax(-1).flatten().numpy())
+    row = training.run().history[0]
+    assert row["train_mf1"] == pytest.approx(stage_metrics(np.concatenate(truth), np.concatenate(said)).mf1)
+    assert row["valid_mf1_toy"] == row["valid_mf1"]
+
+
+def test_each_data_set_is_validated_by_itself(tmp_path):
+    archive = write_archive(tmp_path, datasets=("toy", "also"))
+    training = toy_training(archive, n_steps=2, steps_per_training_epoch=2)
+    row = training.run().history[0]
+    with Archive(archive) as opened:
+        of = {name: confusion_of_night(training.network, opened, *name) for name in (("also", "d5"), ("toy", "d4"))}
+    assert set(training.valid_nights.dataset) == {"also", "toy"}
+    scores = {dataset: metrics_of_confusion(confusion).mf1 for (dataset, _), confusion in of.items()}
+    assert scores["also"] != scores["toy"]
+    assert {name: row[f"valid_mf1_{name}"] for name in scores} == pytest.approx(scores)
+    assert row["valid_mf1"] == pytest.approx(metrics_of_confusion(sum(of.values())).mf1)
+
+
+def test_stages_of_a_batch_are_counted_without_unscored_epochs():
+    logits, stages = torch.randn(3, 7, 5), torch.randint(0, 5, (3, 7))
+    stages[0, :3] = 9
+    expected = confusion_matrix(stages.flatten().numpy(), logits.argmax(-1).flatten().numpy())
+    assert confusion_of_batch(logits, stages).tolist() == expected.tolist() and expected.sum() == 18
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -147,6 +191,18 @@ def test_the_learning_rate_follows_its_schedule():
     assert learning_rates(Schedule(shape="warmup_cosine", n_cycles=1), 40) == pytest.approx(rise + cosine)
     restarts = [0.25 * (1 + math.cos(math.pi * (i % 12) / 12)) for i in range(36)]
     assert learning_rates(Schedule(shape="warmup_cosine", n_cycles=3), 40) == pytest.approx(rise + restarts)
+
+
+def test_decays_end_at_the_least_rate_and_may_grow_longer():
+    rise = [0.125, 0.25, 0.375, 0.5]
+
+    def decay(n):
+        return [0.1 + 0.2 * (1 + math.cos(math.pi * i / n)) for i in range(n)]
+
+    one = Schedule(shape="warmup_cosine", n_cycles=1, min_rate=0.1)
+    assert learning_rates(one, 40) == pytest.approx(rise + decay(36))
+    growing = Schedule(shape="warmup_cosine", n_cycles=2, cycle_growth=2, min_rate=0.1)
+    assert learning_rates(growing, 40) == pytest.approx(rise + decay(12) + decay(24))
 
 
 def test_the_loss_is_the_mean_over_scored_epochs():

@@ -17,8 +17,8 @@ RATE_HZ = 4
 STAGE_CYCLE = np.repeat([0, 2, 3, 4, 1, 2], 5)
 
 
-def write_archive(folder: Path) -> Path:
-    """Six nights of four persons in which the amplitude of every channel tells the stage."""
+def write_archive(folder: Path, datasets: tuple[str, ...] = ("toy",)) -> Path:
+    """Six nights of four persons in which the amplitude of every channel tells the stage, dealt to the data sets."""
     rng = np.random.default_rng(0)
     files = []
     for i, subject in enumerate(["a", "a", "b", "c", "d", "d"]):
@@ -31,7 +31,8 @@ def write_archive(folder: Path) -> Path:
             night.add_hypnogram(hypnogram)
             night.describe(pd.DataFrame(), {"subject": subject})
         files.append((folder / f"{i}.h5", f"{subject}{i}"))
-    return assemble_archive(folder / "toy.h5", [DatasetFiles("toy", ["F3", "C3"], ["E1"], files)], RATE_HZ)
+    lists = [DatasetFiles(name, ["F3", "C3"], ["E1"], files[i :: len(datasets)]) for i, name in enumerate(datasets)]
+    return assemble_archive(folder / "toy.h5", lists, RATE_HZ)
 
 
 def toy_network(architecture: str = "anysleep"):
@@ -43,7 +44,7 @@ def toy_network(architecture: str = "anysleep"):
 def toy_training(archive: Path, network=None, **changes) -> Training:
     """A training of the first four nights, validated on the last two."""
     with Archive(archive) as opened:
-        nights = opened.recordings()
+        nights = opened.recordings().sort_values("recording")
     settings = {
         "learning_rate": 1e-2,
         "schedule": Schedule(shape="warmup_cosine", n_cycles=1),

@@ -22,7 +22,13 @@ from anysleep.machine import n_cores
 from anysleep.models import SleepNetwork
 from anysleep.params import Loss, Schedule
 from anysleep.stages import N_STAGES
-from anysleep.training.optimisation import inverse_sqrt_weights, make_optimizer, stage_loss, training_mode
+from anysleep.training.optimisation import (
+    confusion_of_batch,
+    inverse_sqrt_weights,
+    make_optimizer,
+    stage_loss,
+    training_mode,
+)
 from anysleep.training.state import State, load_state, save_state
 
 SAVE_EVERY_S = 600
@@ -92,6 +98,7 @@ class Training:
         """
         self.fabric = fabric or Fabric(accelerator="cpu", devices=1, plugins=[LightningEnvironment()])
         self.network, self.valid_nights = network, valid_nights
+        self.datasets = sorted(valid_nights.dataset.unique())
         self.batches = batches.share(self.fabric.global_rank, self.fabric.world_size)
         self.n_steps, self.per_epoch, self.patience = n_steps, steps_per_training_epoch, patience
         self.gradient_clip = loss.gradient_clip
@@ -163,7 +170,8 @@ class Training:
         return iter(self.fabric.setup_dataloaders(windows, use_distributed_sampler=False))
 
     def _step(self, x: Tensor, y: Tensor) -> None:
-        loss = stage_loss(self.model(x), y, self.stage_weights)
+        logits = self.model(x)
+        loss = stage_loss(logits, y, self.stage_weights)
         self.fabric.backward(loss)
         if self.gradient_clip:
             self.fabric.clip_gradients(self.model, self.optimizer, max_norm=self.gradient_clip)
@@ -171,24 +179,32 @@ class Training:
         self.optimizer.zero_grad()
         self.parts["scheduler"].step()
         self.state.losses.append(loss.detach())  # not yet a number: that would make a GPU wait
+        self.state.train_confusion = self.state.train_confusion.to(y.device) + confusion_of_batch(logits, y)
         self.state.step += 1
 
     def _validate(self, report: Callable[[State], None]) -> None:
         """Score the validation nights, add a row to the history, keep the weights if they are the best, and save."""
         state = self.state
         loss = self._mean_loss()  # stops before nights are staged with a network that has come to nothing
-        scores = metrics_of_confusion(self._confusion().numpy())
+        by_dataset = self._confusion()
+        scores = metrics_of_confusion(by_dataset.sum(dim=0).numpy())
+        train = self.fabric.broadcast(state.train_confusion.to(self.fabric.device))
         state.history.append(
             {
                 "training_epoch": math.ceil(state.step / self.per_epoch),
                 "step": state.step,
                 "learning_rate": self.optimizer.param_groups[0]["lr"],
                 "train_loss": loss,
+                "train_mf1": float(metrics_of_confusion(train.cpu().numpy()).mf1),
                 "valid_mf1": float(scores.mf1),
                 "valid_kappa": float(scores.kappa),
             }
+            | {
+                f"valid_mf1_{dataset}": float(metrics_of_confusion(of_dataset.numpy()).mf1)
+                for dataset, of_dataset in zip(self.datasets, by_dataset, strict=True)
+            }
         )
-        state.losses.clear()
+        state.forget_steps()
         state.keep_if_best(float(scores.mf1), self.network)
         state.finished = state.step == self.n_steps or 0 < self.patience <= state.validations_without_gain
         self._save()
@@ -210,18 +226,22 @@ class Training:
         return loss
 
     def _confusion(self) -> Tensor:
-        """int64 (5, 5) of all validation nights; every process stages its share with the weights of the first."""
+        """int64 (D, 5, 5) of the validation nights, by data set; every process stages its share of the nights.
+
+        All do it with the weights of the first.
+        """
         rank, n_ranks = self.fabric.global_rank, self.fabric.world_size
         if n_ranks > 1:  # gradients keep the weights the same, but each has normalised its own windows
             for buffer in self.network.buffers():
                 torch.distributed.broadcast(buffer, src=0)
-        confusion = torch.zeros(N_STAGES, N_STAGES, dtype=torch.int64)
+        confusion = torch.zeros(len(self.datasets), N_STAGES, N_STAGES, dtype=torch.int64)
         mine = list(self.valid_nights.iloc[rank::n_ranks].itertuples())
         for i in range(math.ceil(len(self.valid_nights) / n_ranks)):  # as often in every process
             self._stop_if_asked()
             for night in mine[i : i + 1]:
                 key = (night.dataset, night.recording)
-                confusion += torch.from_numpy(confusion_of_night(self.network, self.archive, *key, pair_seed=PAIR_SEED))
+                of_night = confusion_of_night(self.network, self.archive, *key, pair_seed=PAIR_SEED)
+                confusion[self.datasets.index(night.dataset)] += torch.from_numpy(of_night)
         return self.fabric.all_reduce(confusion.to(self.fabric.device), reduce_op="sum").cpu()
 
     def _stop_if_asked(self) -> None:

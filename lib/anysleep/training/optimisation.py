@@ -29,13 +29,21 @@ def stage_loss(logits: Tensor, stages: Tensor, stage_weights: Tensor | None = No
     return functional.cross_entropy(logits.flatten(0, 1), stages.flatten(), weight=stage_weights, ignore_index=UNSCORED)
 
 
+def confusion_of_batch(logits: Tensor, stages: Tensor) -> Tensor:
+    """int64 (5, 5), a row an expert's stage, of the scored epochs of stages (B, E) and logits (B, E, 5)."""
+    known = torch.arange(N_STAGES, device=stages.device)
+    truth, said = (codes.flatten()[:, None] == known for codes in (stages, logits.detach().argmax(dim=-1)))
+    return (truth.T.float() @ said.float()).long()  # whole numbers; nothing here makes a GPU wait
+
+
 def make_optimizer(
     network: SleepNetwork, learning_rate: float, schedule: Schedule, n_steps: int
 ) -> tuple[Optimizer, LRScheduler]:
     """Adam with AMSGrad (U-Sleep, methods), and torch's scheduler of its learning rate, to be stepped every batch.
 
-    `constant` keeps the rate. `warmup` raises it over the first tenth of `n_steps`; `warmup_cosine` then lowers it to 0
-    along `n_cycles` half cosines, each beginning at the highest rate.
+    `constant` keeps the rate. `warmup` raises it over the first tenth of `n_steps`; `warmup_cosine` then lowers it to
+    `min_rate` along `n_cycles` half cosines, each beginning at the highest rate and `cycle_growth` times as long as the
+    one before.
     """
     changeable = [p for p in network.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(changeable, lr=learning_rate, amsgrad=True)
@@ -47,9 +55,10 @@ def make_optimizer(
         return optimizer, warmup
     n_left = max(1, n_steps - n_warmup)
     if schedule.n_cycles == 1:
-        decay = CosineAnnealingLR(optimizer, T_max=n_left)
+        decay = CosineAnnealingLR(optimizer, T_max=n_left, eta_min=schedule.min_rate)
     else:
-        decay = CosineAnnealingWarmRestarts(optimizer, T_0=max(1, -(-n_left // schedule.n_cycles)))
+        n_first = -(-n_left // sum(schedule.cycle_growth**i for i in range(schedule.n_cycles)))  # rounded up
+        decay = CosineAnnealingWarmRestarts(optimizer, n_first, schedule.cycle_growth, schedule.min_rate)
     return optimizer, SequentialLR(optimizer, [warmup, decay], milestones=[n_warmup])
 
 

@@ -9,8 +9,14 @@ from torch import Tensor
 
 from anysleep.files import read_if_whole, written_whole
 from anysleep.models import SleepNetwork
+from anysleep.stages import N_STAGES
 
 HasState = torch.nn.Module | torch.optim.Optimizer | torch.optim.lr_scheduler.LRScheduler
+
+
+def no_confusion() -> Tensor:
+    """int64 (5, 5) of nothing."""
+    return torch.zeros(N_STAGES, N_STAGES, dtype=torch.int64)
 
 
 @dataclass
@@ -24,6 +30,8 @@ class State:
     """Batches that the weights have seen."""
     losses: list[float | Tensor] = field(default_factory=list)
     """Of the steps since the last validation."""
+    train_confusion: Tensor = field(default_factory=no_confusion)
+    """int64 (5, 5) of the scored epochs of their windows, as the network staged them in training."""
     history: list[dict[str, float]] = field(default_factory=list)
     """One row a validation."""
     best_mf1: float = -1.0
@@ -33,8 +41,17 @@ class State:
     finished: bool = False
 
     def table(self) -> pd.DataFrame:
-        """The history: training_epoch, step, learning_rate, train_loss, valid_mf1, valid_kappa; a row a validation."""
+        """The history, a row a validation.
+
+        Its columns are training_epoch, step, learning_rate; train_loss and train_mf1, of the windows since the row
+        before; valid_mf1 and valid_kappa of all validation nights; valid_mf1_<data set> of those of each data set.
+        """
         return pd.DataFrame(self.history)
+
+    def forget_steps(self) -> None:
+        """Begin anew to collect losses and stages of the steps."""
+        self.losses.clear()
+        self.train_confusion = no_confusion()
 
     def keep_if_best(self, mf1: float, network: SleepNetwork) -> None:
         """Keep a copy of the weights if no validation had a better MF1."""
@@ -48,6 +65,7 @@ class State:
 def save_state(path: Path, state: State, key: str, **parts: HasState) -> None:
     """Write state and the state dicts of `parts`, whole or not at all; `key` says which training it belongs to."""
     state.losses = [float(loss) for loss in state.losses]
+    state.train_confusion = state.train_confusion.cpu()
     content = {"key": key, "state": asdict(state)} | {name: part.state_dict() for name, part in parts.items()}
     with written_whole(path) as temporary:
         torch.save(content, temporary)
