@@ -25,6 +25,7 @@ from anysleep.inference import (
     unet,
 )
 from anysleep.inference import staging as staging_module
+from anysleep.inference.staging import n_to_align
 from anysleep.models import ARCHITECTURES, build_model, unet_filters
 
 FOURTEEN = (1, 2, 4, 8, 16, 32, 64, 128, 256, 384, 640, 960, 1920, 3840)
@@ -74,6 +75,41 @@ def test_any_number_of_epochs(name, n_epochs, monkeypatch):
     monkeypatch.setattr(devices, "TILE_VALUES", 500)
     model, signals = narrow(name), night(n_epochs, 2)
     assert_plain(model, signals, stage_recording(model, signals, resolutions=(1, 128)), (1, 128))
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_aligned_the_start_of_a_night_does_not_depend_on_its_length(name):
+    """With one channel, so that attention cannot; 15 epochs from the end the U-Net sees nothing of it."""
+    model, whole = narrow(name), night(48, 2 if name == "usleep" else 1)
+    samples = model.samples_per_epoch
+
+    def starts(aligned):
+        cut = [whole[:, : n * samples] for n in (33, 36, 40, 47, 48)]
+        stagings = [stage_recording(model, signals, resolutions=(1, 8), aligned=aligned) for signals in cut]
+        assert [len(staging.logits[8]) for staging in stagings] == [8 * n for n in (33, 36, 40, 47, 48)]
+        return [staging.logits[8][: 8 * 16] for staging in stagings]
+
+    *shorter, longest = starts(aligned=True)
+    assert max(np.abs(start - longest).max() for start in shorter) < ROUNDING
+    assert np.array_equal(longest, starts(aligned=False)[-1])  # 48 epochs are three times 16: nothing to add
+    assert min(np.abs(start - longest).max() for start in starts(aligned=False)[:-1]) > 100 * ROUNDING
+
+
+@pytest.mark.parametrize(("rate_hz", "period"), [(64, 32), (128, 16), (256, 8), (100, 512)])
+def test_nights_are_aligned_to_the_epochs_that_every_level_halves(rate_hz, period):
+    model = build_model("usleep", sampling_rate_hz=rate_hz)
+    assert [n_to_align(model, n) for n in (1, period, period + 1)] == [period - 1, 0, period - 1]
+
+
+def test_a_night_is_aligned_by_its_mirror_image():
+    model, signals = narrow("anysleep"), night(10, 3)
+    mirrored = np.concatenate([signals, signals[:, ::-1]], axis=1)[:, : 16 * model.samples_per_epoch]
+    logits, attention = plain(model, mirrored)
+    montages = [(0, 1, 2), (2, 0)]
+    of_montages = stage_montages(model, signals, montages=montages, aligned=True)
+    assert np.abs(of_montages[0, 1, 2].logits[1] - logits[:10]).max() < ROUNDING
+    assert np.abs(of_montages[0, 1, 2].attention - attention).max() < 1e-5
+    assert of_montages[2, 0].logits[1].shape == (10, 5)
 
 
 @pytest.mark.parametrize("rate_hz", [4, 64, 100, 200, 256])

@@ -354,6 +354,19 @@ def test_leaving_out_each_channel_gives_its_table(archive, checkpoints, tmp_path
         write_predictions(run, checkpoints["usleep"], jobs, [1], leave_one_out=True)
 
 
+def test_nights_are_aligned_where_that_is_asked_for(archive, checkpoints, tmp_path):
+    model = load_checkpoint(checkpoints["anysleep"])
+    jobs, found = jobs_of_archive(model, archive)[:1], {}
+    for aligned in (False, True):
+        run = Run(None, tmp_path, "id")  # one folder: what is not aligned must not count as done
+        tables = write_predictions(run, checkpoints["anysleep"], jobs, [1], write_logits=True, aligned=aligned)
+        with np.load(tmp_path / "r1/logits/predictions.npz") as written:
+            (found[aligned],) = written.values()
+        (staging,) = jobs[0].read(model).stage(model, [1], aligned=aligned).values()
+        assert np.array_equal(found[aligned], staging.logits[1]) and len(tables["nights"]) == 1
+    assert found[True].shape == found[False].shape and not np.allclose(found[True], found[False])
+
+
 def test_nothing_is_lost_where_no_night_can_be_staged(archive, checkpoint, peace, tmp_path):
     copytree(peace, tmp_path / "run")
     with pytest.raises(RuntimeError, match=r"no night could be staged, so nothing is published; the first: .*typo"):

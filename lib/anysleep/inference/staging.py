@@ -1,5 +1,6 @@
 """Staging a night: one pass through the network gives every resolution, one encoding of its channels every montage."""
 
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -39,11 +40,17 @@ class Staging:
 
 
 def stage_recording(
-    model: SleepNetwork, signals: np.ndarray, *, resolutions: Sequence[int] = (1,), precision: Precision = "32"
+    model: SleepNetwork,
+    signals: np.ndarray,
+    *,
+    resolutions: Sequence[int] = (1,),
+    precision: Precision = "32",
+    aligned: bool = False,
 ) -> Staging:
     """Stage a whole night at any number of resolutions with one pass.
 
-    The logits are those of `model(x)` up to rounding. One channel is in memory at a time, however many there are.
+    The logits are those of `model(x)` up to rounding, unless `aligned`. One channel is in memory at a time, however
+    many there are.
 
     Parameters
     ----------
@@ -55,6 +62,10 @@ def stage_recording(
         Predictions per epoch; each must divide the samples of an epoch.
     precision
         Of what flows through the network. docs/benchmarks.md says where bfloat16 is faster.
+    aligned
+        Lengthen the night by its own mirror image until every level of the U-Net has an even length, and drop what is
+        said of that. As published, False, levels of odd length get a zero in front, which shifts them: the number of
+        epochs, modulo 16 with the published network, then changes the result everywhere. docs/differences.md.
 
     Raises
     ------
@@ -64,7 +75,7 @@ def stage_recording(
         The night needs more memory than is free.
     """
     channels = tuple(range(len(signals)))
-    return _stage(model, signals, [channels], resolutions, precision)[channels]
+    return _stage(model, signals, [channels], resolutions, precision, aligned)[channels]
 
 
 def stage_montages(
@@ -74,6 +85,7 @@ def stage_montages(
     montages: Sequence[Montage],
     resolutions: Sequence[int] = (1,),
     precision: Precision = "32",
+    aligned: bool = False,
 ) -> dict[Montage, Staging]:
     """Stage a night once for every montage, a tuple of channel indices into `signals` (C, T).
 
@@ -82,7 +94,7 @@ def stage_montages(
 
     Parameters and errors are those of `stage_recording`; IndexError where a montage names a channel that is not there.
     """
-    return _stage(model, signals, montages, resolutions, precision)
+    return _stage(model, signals, montages, resolutions, precision, aligned)
 
 
 def _stage(
@@ -91,20 +103,30 @@ def _stage(
     montages: Sequence[Montage],
     resolutions: Sequence[int],
     precision: Precision,
+    aligned: bool,
 ) -> dict[Montage, Staging]:
     montages = list(dict.fromkeys(tuple(montage) for montage in montages))
     signals, dropped_s = _whole_epochs(model, np.asarray(signals), montages)
     for r in resolutions:
         model.samples_per_prediction(r)  # stops where it does not divide
+    n_epochs = signals.shape[1] // model.samples_per_epoch
+    if aligned:
+        signals = np.pad(signals, [(0, 0), (0, n_to_align(model, n_epochs) * model.samples_per_epoch)], "symmetric")
     stagings = {}
     with torch.inference_mode(), full_float32():
         engine = build_engine(model, precision)
         for montage, (features, attention) in zip(montages, _merged(engine, signals, montages), strict=True):
-            logits = {r: of_r.cpu().numpy() for r, of_r in engine.logits(features, resolutions).items()}
+            logits = {r: of_r[: n_epochs * r].cpu().numpy() for r, of_r in engine.logits(features, resolutions).items()}
             if not all(np.isfinite(of_r).all() for of_r in logits.values()):
                 raise ValueError("the network makes no finite numbers of these signals; have they been preprocessed?")
             stagings[montage] = Staging(logits, attention.cpu().numpy() if len(attention) else None, dropped_s)
     return stagings
+
+
+def n_to_align(model: SleepNetwork, n_epochs: int) -> int:
+    """Epochs to add to a night until its samples can be halved at every level of the U-Net."""
+    period = math.lcm(model.samples_per_epoch, 2 ** len(model.encoders)) // model.samples_per_epoch
+    return -n_epochs % period
 
 
 def channels_to_keep(montages: Sequence[Montage]) -> list[int]:

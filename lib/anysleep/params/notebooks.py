@@ -212,6 +212,7 @@ class Predict(Parameters):
     predictions_per_epoch: list[int] = Field(description="Resolutions to write, in predictions in 30 s.", min_length=1)
     write_logits: bool = Field(description="Also write the logits (74 MB a night at 3840).")
     leave_one_out: bool = Field(description="Also stage without each channel in turn: does one carry the night?")
+    aligned: bool = Field(description="Make the result independent of the number of epochs; false as published.")
     precision: Precision = Field(description="32, or bf16; docs/benchmarks.md says where that is faster.")
     device: Device = Field(description="Where to compute; auto means CUDA, else MPS, else CPU.")
     n_devices: int = Field(description="GPUs that share the nights, each with a process of its own.", ge=1)

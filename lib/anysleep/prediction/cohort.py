@@ -37,6 +37,7 @@ def write_predictions(
     write_logits: bool = False,
     leave_one_out: bool = False,
     precision: Precision = "32",
+    aligned: bool = False,
     device: str = "auto",
     n_devices: int = 1,
 ) -> dict[str, pd.DataFrame]:
@@ -50,8 +51,8 @@ def write_predictions(
 
     Each night is written to the run's folder `store` as soon as it is staged. Called again, after it was stopped or
     because nights have failed or were added, this stages only nights that are not there, or whose source, channels,
-    checkpoint, resolutions or precision have changed. However often it was stopped, the results are the same, on the
-    same devices. Files of nights are never deleted.
+    checkpoint, resolutions, precision or alignment have changed. However often it was stopped, the results are the
+    same, on the same devices. Files of nights are never deleted.
 
     Returns
     -------
@@ -77,7 +78,8 @@ def write_predictions(
     network, devices = load_checkpoint(checkpoint), choose_devices(device, n_devices)
     _check_wanted(network, resolutions, leave_one_out=leave_one_out)
     _refuse_twins(f"{job.dataset}_{job.recording}" for job in jobs)
-    wanted = Wanted(sha256_of(checkpoint), tuple(dict.fromkeys(resolutions)), write_logits, leave_one_out, precision)
+    sha256, distinct = sha256_of(checkpoint), tuple(dict.fromkeys(resolutions))
+    wanted = Wanted(sha256, distinct, write_logits, leave_one_out, precision, aligned)
     tasks = [(run.folder / STORE / f"{wanted.key(job)}.npz", job) for job in jobs]
     with _only_run(run.folder):
         failed = _stage_missing(checkpoint, wanted, tasks, devices)

@@ -41,10 +41,10 @@ class Night:
     """Of the first sample, as `23:05:00`."""
 
     def stage(
-        self, model: SleepNetwork, resolutions: Sequence[int], precision: Precision = "32"
+        self, model: SleepNetwork, resolutions: Sequence[int], precision: Precision = "32", *, aligned: bool = False
     ) -> dict[Montage, Staging]:
         """The stagings of the night by montage, in names of channels."""
-        wanted = {"montages": self.montages, "resolutions": resolutions, "precision": precision}
+        wanted = {"montages": self.montages, "resolutions": resolutions, "precision": precision, "aligned": aligned}
         stagings = stage_montages(model, self.signals, **wanted)
         return {tuple(self.channels[i] for i in montage): staging for montage, staging in stagings.items()}
 

@@ -44,6 +44,7 @@ class Wanted:
     write_logits: bool
     leave_one_out: bool = False
     precision: Precision = "32"
+    aligned: bool = False
 
     def key(self, job: Job) -> str:
         """SHA-256 of all that decides a night's results."""
@@ -91,7 +92,7 @@ def content_of(model: SleepNetwork, wanted: Wanted, dataset: str, night: Night) 
 
     `<published file>:<key>` -> array, facts as JSON, and at 30 s the `hypnogram` (E,) and `hypnodensity` (E, 5).
     """
-    stagings = night.stage(model, sorted({1, *wanted.resolutions}), wanted.precision)
+    stagings = night.stage(model, sorted({1, *wanted.resolutions}), wanted.precision, aligned=wanted.aligned)
     hypnogram = without_gaps(voted_hypnogram(stagings, 1), night.gaps_s, 1)
     hypnodensity = np.mean([staging.hypnodensity(1) for staging in stagings.values()], axis=0)
     row = {"dataset": dataset, "recording": night.recording, "status": "ok", "reason": ""}
@@ -100,7 +101,7 @@ def content_of(model: SleepNetwork, wanted: Wanted, dataset: str, night: Night) 
     attention = list(_attention_rows(dataset, night.recording, stagings))
     facts = {"row": row, "clock_time": night.clock_time, "attention": attention}
     if wanted.leave_one_out:
-        facts["reliance"] = _reliance_rows(model, dataset, night, wanted.precision)
+        facts["reliance"] = _reliance_rows(model, dataset, night, wanted)
     content = {"facts": np.array(json.dumps(facts)), "hypnogram": hypnogram, "hypnodensity": hypnodensity}
     key = f"{dataset}_{night.recording}"
     for r in wanted.resolutions:
@@ -141,9 +142,10 @@ def _attention_rows(dataset: str, recording: str, stagings: Stagings) -> Iterato
                 }
 
 
-def _reliance_rows(model: SleepNetwork, dataset: str, night: Night, precision: Precision) -> list[Row]:
+def _reliance_rows(model: SleepNetwork, dataset: str, night: Night, wanted: Wanted) -> list[Row]:
     """What becomes of the night without each of its channels."""
     montages = leave_one_out(len(night.channels))
-    stagings = stage_montages(model, night.signals, montages=montages, precision=precision)
+    options = {"precision": wanted.precision, "aligned": wanted.aligned}
+    stagings = stage_montages(model, night.signals, montages=montages, **options)
     rows = channel_reliance(stagings, night.channels).drop(columns="doctor").to_dict("records")
     return [{"dataset": dataset, "recording": night.recording} | row for row in rows]
