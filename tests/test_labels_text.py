@@ -69,11 +69,11 @@ def test_old_text_files_are_read_as_latin_1_and_it_is_said(tmp_path):
     ("reader", "header", "line"),
     [("text", "", "N2"), ("ids", "", "{0},1,N2"), ("bids", "onset\tduration\tstage\n", "{0}\t1\tN2")],
 )
-def test_two_hundred_thousand_labels_take_a_second(tmp_path, reader, header, line):
+def test_two_hundred_thousand_labels_take_seconds_not_minutes(tmp_path, reader, header, line):
     path = write(tmp_path / "night.txt", header + "\n".join(map(line.format, range(200_000))))
     start_s = clock.process_time()
     assert len(read(reader, path, epoch_s=1.0).stages) == 200_000
-    assert clock.process_time() - start_s < 1.5
+    assert clock.process_time() - start_s < 10  # 0.5 s; in the square of their number it would be minutes
 
 
 def test_bids_events_are_stages_where_the_codes_say_so(tmp_path):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -224,7 +225,10 @@ def test_ctrl_c_ends_in_a_sentence(root, tmp_path):
     ]
     command = [sys.executable, "-m", "anysleep.runs", "01_prepare", *words, f"run_dir={tmp_path / 'run'}"]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    stopped = subprocess.Popen(command, cwd=root, text=True, **streams, start_new_session=True)
+    as_in_a_terminal = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
+    stopped = subprocess.Popen(
+        command, cwd=root, text=True, **streams, start_new_session=True, preexec_fn=as_in_a_terminal
+    )
     while not (tmp_path / "run/params.yaml").exists():
         assert stopped.poll() is None
         time.sleep(0.05)
