@@ -15,6 +15,7 @@ from toy_training import RATE_HZ, toy_network
 from anysleep.data.archive import DatasetFiles, assemble_archive
 from anysleep.models import load_checkpoint
 from anysleep.prediction import jobs_of_archive, jobs_of_files, write_predictions
+from anysleep.prediction.jobs import recordings_among
 from anysleep.runs import Run
 
 archive, counted = toy_predictions.archive, toy_predictions.counted
@@ -124,3 +125,9 @@ def test_a_file_without_a_header_at_the_start_is_not_taken_later(edf_files, chec
     file.write_bytes(edf_files[1].read_bytes())
     with pytest.raises(OSError, match="could not be read when the run began"):
         job.read(model)
+
+
+def test_a_folder_gives_its_recordings_without_hidden_files_and_scorings(tmp_path):
+    for name in ("SC4001E0-PSG.edf", "SC4001EC-Hypnogram.edf", "._SC4001E0-PSG.edf", "b.fif", "notes.txt"):
+        (tmp_path / name).touch()
+    assert [file.name for file in recordings_among([tmp_path])] == ["SC4001E0-PSG.edf", "b.fif"]

@@ -12,7 +12,7 @@ import numpy as np
 from anysleep.data import preprocess, read_recording
 from anysleep.data.archive import Archive
 from anysleep.data.channels import check_eeg_before_eog
-from anysleep.data.labels.edf import sleep_edf_scoring_beside
+from anysleep.data.labels.edf import sleep_edf_scoring_beside, sleep_edf_scorings
 from anysleep.data.preparation import PREPARATION_VERSION, source_sha256
 from anysleep.data.quality import examine, usable_channels, verdict_of_night
 from anysleep.data.readers import READERS, read_signals
@@ -175,6 +175,7 @@ def jobs_of_files(
 def recordings_among(paths: Sequence[Path]) -> list[Path]:
     """Files as they are; of a folder and all below it, the files that have a reader; what a pattern (*, ?, []) matches.
 
+    Hidden files of a folder are no recordings, and neither are scorings that lie beside one, as in Sleep-EDF.
     ValueError where a folder or pattern has none, or none of the files is there.
     """
     found: list[Path] = []
@@ -182,7 +183,8 @@ def recordings_among(paths: Sequence[Path]) -> list[Path]:
         is_pattern = not path.exists() and bool(set("*?[") & set(str(path)))
         files = [path]
         if path.is_dir():
-            files = [file for file in path.rglob("*") if file.name.lower().endswith(tuple(READERS))]
+            files = [file for file in path.rglob("[!.]*") if file.name.lower().endswith(tuple(READERS))]
+            files = set(files) - {scoring for file in files for scoring in sleep_edf_scorings(file)}
         elif is_pattern:
             files = [Path(name) for name in glob(str(path), recursive=True)]
         if not files:
