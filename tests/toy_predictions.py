@@ -77,9 +77,9 @@ def counted(monkeypatch):
     for cls, name in ((ArchivedNight, "read"), (RecordedFile, "read"), (Night, "stage")):
         original = getattr(cls, name)
 
-        def count(self, *arguments, original=original, counter=counts[name]):
+        def count(self, *arguments, original=original, counter=counts[name], **options):
             counter[self.recording] += 1
-            return original(self, *arguments)
+            return original(self, *arguments, **options)
 
         monkeypatch.setattr(cls, name, count)
     return counts
