@@ -116,7 +116,7 @@ def test_wrong_archives_are_named(tmp_path, prepared):
     with pytest.raises(FileNotFoundError, match="no such archive"):
         Archive(tmp_path / "missing.h5")
     (tmp_path / "text.h5").write_text("not HDF5")
-    with pytest.raises(ValueError, match="not an HDF5 file"):
+    with pytest.raises(ValueError, match="not a whole HDF5 file"):
         Archive(tmp_path / "text.h5")
     with Archive(prepared[0]) as archive:
         with pytest.raises(KeyError, match="has no lab/p09"):
@@ -170,9 +170,8 @@ def test_values_that_lie_in_another_file_are_refused_not_read_as_zeros(tmp_path,
         layout[:] = h5py.VirtualSource("gone.h5", name, night[name].shape)
         del night[name]
         night.create_virtual_dataset(name, layout)
-    with Archive(prepared[0]) as archive:
-        with pytest.raises(ValueError, match=f"/lab/p01-night1/{name}' lie in another file"):
-            archive.hypnogram("lab", "p01-night1") if name == "hypnogram" else archive.recordings()
+    with pytest.raises(ValueError, match=f"/lab/p01-night1/{name}' lie in another file"):
+        Archive(prepared[0])
 
 
 def test_lengths_that_differ_are_named(tmp_path, prepared):

@@ -28,17 +28,16 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from anysleep.data.archive_check import check_once, rate_of
 from anysleep.data.readers.hdf5 import stored_here
-from anysleep.data.reasons import CONTROL
+from anysleep.data.reasons import CONTROL, BadRecording
 from anysleep.files import is_written, written_whole
-from anysleep.stages import EPOCH_S, N_STAGES, PUBLISHED_RATE_HZ, UNSCORED
+from anysleep.stages import EPOCH_S, N_STAGES, UNSCORED
 
 T = TypeVar("T")
 
 FORMAT_VERSION = 1
 CHUNK_EPOCHS = 16
-FASTEST_HZ = 10_000
-"""No network of sleep reads faster signals."""
 PERSON_ATTRIBUTES = ("subject", "age", "sex", "group")
 
 
@@ -106,15 +105,14 @@ def read_prepared(path: str | Path, inside: str) -> dict[str, object] | None:
 def nights_held(path: Path) -> list[str]:
     """The nights of an archive as `<dataset>/<recording>`; none where there is no file, or an empty one.
 
-    ValueError where it is not HDF5, or damaged.
+    ValueError where it is no HDF5, or damaged.
     """
     if not is_written(path):
         return []
     try:
-        with h5py.File(path, "r") as file:
-            groups = {dataset: nights for dataset, nights in file.items() if isinstance(nights, h5py.Group)}
-            return [f"{dataset}/{recording}" for dataset, nights in groups.items() for recording in nights]
-    except OSError as error:
+        with Archive(path) as archive:
+            return archive.nights()
+    except ValueError as error:
         raise ValueError(f"{path.name} is there already, but is no whole HDF5 file; move it away") from error
 
 
@@ -191,7 +189,7 @@ class Archive:
     """An archive opened for reading; use as a context manager, in every process anew."""
 
     def __init__(self, path: str | Path, *, trusted: bool = False, identity: tuple[int, ...] | None = None):
-        """Open the file; `trusted` says that it has been opened before, so its links need not be checked again.
+        """Open the file; `trusted` says that it has been opened before, so it need not be checked again.
 
         OSError where there is no such file, ValueError where it is not an archive, ArchiveReplaced where it is not the
         one of this `identity`.
@@ -200,15 +198,17 @@ class Archive:
         if not self.path.is_file():
             raise FileNotFoundError(f"{path}: no such archive")
         try:
+            if not trusted:
+                check_once(self.path, identity_of(self.path))
             self._file = h5py.File(self.path, "r")
-        except OSError as error:
-            raise ValueError(f"{path}: not an HDF5 file, or damaged: {error}") from error
+        except (OSError, BadRecording) as error:
+            if getattr(error, "errno", None):  # the system's word
+                raise
+            raise ValueError(f"{path}: {error}") from error
         self.identity = identity_of(self.path)  # asked after it was opened, so it is of no later file
         if identity not in (None, self.identity):
             self.close()
             raise ArchiveReplaced(f"{self.path.name} has been replaced or changed since the run began; run it again")
-        if not trusted:
-            self._refuse_links_outside()  # takes a minute for 20,000 nights
         self.sampling_rate_hz = self._rate_hz()
         self.samples_per_epoch = self.sampling_rate_hz * EPOCH_S
 
@@ -223,22 +223,8 @@ class Archive:
         self._file.close()
 
     @_naming_the_file
-    def _refuse_links_outside(self) -> None:
-        """ValueError where anything in the file leads to another file."""
-
-        def check(path: str, link: h5py.HardLink | h5py.SoftLink | h5py.ExternalLink) -> str | None:
-            return path if isinstance(link, h5py.ExternalLink) else None
-
-        found = self._file.visititems_links(check)
-        if found is not None:
-            raise ValueError(f"/{found} is a link to another file; links that lead out are refused")
-
-    @_naming_the_file
     def _rate_hz(self) -> int:
-        rate_hz = int(self._file.attrs.get("sampling_rate_hz", PUBLISHED_RATE_HZ))
-        if not 0 < rate_hz <= FASTEST_HZ:
-            raise ValueError(f"it gives a sampling rate of {rate_hz} Hz; expected 1 to {FASTEST_HZ}")
-        return rate_hz
+        return rate_of(self._file)
 
     @_naming_the_file
     def channels(self, dataset: str) -> tuple[list[str], list[str]]:
@@ -250,6 +236,11 @@ class Archive:
     def test_only(self) -> list[str]:
         """Data sets that their recipes keep whole for testing."""
         return [dataset for dataset, group in self._file.items() if group.attrs.get("test_only", False)]
+
+    @_naming_the_file
+    def nights(self) -> list[str]:
+        """All recordings as `<dataset>/<recording>`, in the order of the file."""
+        return [f"{dataset}/{recording}" for dataset, nights in self._file.items() for recording in nights]
 
     @_naming_the_file
     def recordings(self) -> pd.DataFrame:

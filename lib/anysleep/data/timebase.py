@@ -6,6 +6,8 @@ from anysleep.stages import EPOCH_S
 
 LONGEST_S = 7 * 24 * 3600.0
 """No recording of sleep lasts longer; a file that says so is damaged."""
+FASTEST_HZ = 1e5
+"""No recorder of sleep samples faster."""
 NO_GAPS = np.empty((0, 2))
 
 

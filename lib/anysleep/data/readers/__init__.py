@@ -28,6 +28,7 @@ from anysleep.data.readers.physionet import read_wfdb
 from anysleep.data.readers.utime import read_utime
 from anysleep.data.reasons import BadRecording, RecordingWarning, reason_of, without_names
 from anysleep.data.recording import Recording, Signals
+from anysleep.data.timebase import FASTEST_HZ, LONGEST_S
 from anysleep.files import explaining_damage
 
 
@@ -69,7 +70,7 @@ def read_signals(path: str | Path) -> Recording:
             "format", f"{path}: no reader for {path.suffix!r}; there are readers for {', '.join(READERS)}"
         )
     with _naming(path):
-        night = with_bids_types(_call(suffix, READERS[suffix], path, file=path), path)
+        night = with_bids_types(_plausible(_call(suffix, READERS[suffix], path, file=path)), path)
     loaders = [partial(_samples, path, suffix, night.signals[i : i + 1]) for i in range(len(night.channels))]
     return replace(night, signals=Signals(loaders), files=night.files or (path,))
 
@@ -133,6 +134,15 @@ def read_recording(
             return replace(night, hypnogram=None)
     except ValueError as error:
         raise BadRecording(reason_of(error), f"{path}: {error}") from error
+
+
+def _plausible(night: Recording) -> Recording:
+    """The night as it is. BadRecording where it is longer, or sampled faster, than any: it would not fit in memory."""
+    if not 0 < max(night.rates_hz, default=1) <= FASTEST_HZ:
+        raise BadRecording("time_base", f"{max(night.rates_hz):g} Hz; expected above 0, at most {FASTEST_HZ:g} Hz")
+    if not night.duration_s <= LONGEST_S:
+        raise BadRecording("too_long", f"it lasts {night.duration_s / 3600:.0f} h; at most {LONGEST_S / 3600:.0f} h")
+    return night
 
 
 def _samples(path: Path, suffix: str, one: Signals) -> np.ndarray:

@@ -12,13 +12,11 @@ from anysleep.data.readers.edf_header import STILL_WRITING, Header, SignalHeader
 from anysleep.data.readers.edf_runs import Runs, find_runs
 from anysleep.data.reasons import BadRecording, RecordingWarning
 from anysleep.data.recording import Recording, Signals, annotation_table
-from anysleep.data.timebase import LONGEST_S
+from anysleep.data.timebase import FASTEST_HZ, LONGEST_S
 from anysleep.data.units import known_unit, microvolts
 
 BLOCK_BYTES = 2**22
 """Read at once: small enough for the processor's cache."""
-FASTEST_HZ = 1e5
-"""No recorder of sleep is faster, so a header that says it is damaged."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from anysleep.data.reasons import BadRecording, reason_of
 
 PATIENCE_S, BYTES_PER_S = 120.0, 1e6
 """Seconds that any file may take, and how many bytes one more second is for: ten times what a busy disk needs."""
-MEMORY_BYTES, MEMORY_PER_BYTE = 2**31, 16
+MEMORY_BYTES, MEMORY_PER_BYTE = 2**30, 16
 """Bytes that any reader may use, and how many more for each of the file: compressed, then twice as double numbers."""
 
 
@@ -33,13 +33,15 @@ class Guard:
         if hasattr(os, "register_at_fork"):  # a forked process has not its parent's, nor its parent's threads
             os.register_at_fork(after_in_child=self._forget)
 
-    def call(self, function: Callable, *args: object, file: Path) -> object:
+    def call(self, function: Callable, *args: object, file: Path, n_bytes: int | None = None) -> object:
         """`function(*args)`, which reads `file`; both must be known by name in any process, and so what they return.
 
-        BadRecording where that crashes the process or takes longer or more memory than a file of its size can need;
-        else what the function raises. Its warnings are given here.
+        `n_bytes` is how much of it is read, by default all, and its companions. BadRecording where that crashes the
+        process or takes longer or more memory than so much can need; else what the function raises. Its warnings are
+        given here.
         """
-        n_bytes = sum(part.stat().st_size for part in file.parent.glob(f"{escape(file.stem)}.*"))  # and its companions
+        if n_bytes is None:
+            n_bytes = sum(part.stat().st_size for part in file.parent.glob(f"{escape(file.stem)}.*"))
         patience_s = PATIENCE_S + n_bytes / BYTES_PER_S
         with self._lock:
             said, answer = self._ask((patience_s, MEMORY_BYTES + MEMORY_PER_BYTE * n_bytes, function, args), patience_s)
@@ -69,7 +71,7 @@ class Guard:
         try:
             pickle.dump(request, child.stdin)
             child.stdin.flush()
-            return pickle.load(child.stdout)
+            answer = pickle.load(child.stdout)
         except (EOFError, pickle.UnpicklingError, BrokenPipeError) as error:
             self.close()
             if late:
@@ -80,6 +82,10 @@ class Guard:
             raise
         finally:
             timer.cancel()
+            timer.join()  # from here on it ends nothing any more
+        if late:  # just after the answer
+            self.close()
+        return answer
 
     def _start(self) -> None:
         self.close()
@@ -109,17 +115,27 @@ def serve(descriptor: int) -> None:
         except EOFError:
             return
         _limit(patience_s, n_bytes)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            try:
-                answer = function(*args)
-            except (OSError, MemoryError, BadRecording) as error:
-                answer = error
-            except Exception as error:  # libraries let all kinds of errors through when a file is damaged
-                answer = BadRecording(reason_of(error), str(error))
+        answer = _outcome(function, args, n_bytes)
         if hasattr(signal, "alarm"):
             signal.alarm(0)
-        _send(answers, ([(one.category, str(one.message)) for one in caught], answer))
+        _send(answers, answer)
+        del answer  # else the next would need twice the memory
+
+
+def _outcome(function: Callable, args: tuple, n_bytes: int) -> tuple[list, object]:
+    """The warnings of `function(*args)`, and what it returns or raises."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            answer = function(*args)
+        except MemoryError:
+            needs = f"its reader needs more than the {n_bytes / 2**30:.1f} GiB that a file of its size can need"
+            answer = BadRecording("memory", f"{needs}, or than the machine has: damaged?")
+        except (OSError, BadRecording) as error:
+            answer = error
+        except Exception as error:  # libraries let all kinds of errors through when a file is damaged
+            answer = BadRecording(reason_of(error), str(error) or type(error).__name__)
+    return [(one.category, str(one.message)) for one in caught], answer
 
 
 def _send(answers: object, answer: object) -> None:

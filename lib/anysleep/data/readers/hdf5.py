@@ -1,5 +1,6 @@
 """What the readers of HDF5 files share: links stay inside the file, a channel is one row of numbers, one time base."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ import pandas as pd
 
 from anysleep.data.reasons import BadRecording
 from anysleep.data.recording import Recording, Signals
-from anysleep.data.timebase import LONGEST_S
+from anysleep.data.timebase import FASTEST_HZ, LONGEST_S
 from anysleep.data.units import known_unit, microvolts
 
 DENSEST = 2000
 """Bytes that one stored byte can stand for: deflate, the best of the usual compressors, comes to half of it."""
+SMALLEST_CHUNK = 2**20
+"""Bytes that a chunk may have however little there is to store."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,26 @@ def stored_here(data: h5py.Dataset) -> h5py.Dataset:
     """The dataset as it is. BadRecording where its values lie in another file: if that is missing, HDF5 reads zeros."""
     if data.is_virtual or data.external:
         raise BadRecording("format", f"the values of {data.name!r} lie in another file; copy them into this one")
+    return data
+
+
+def whole(data: h5py.Dataset, longest: float) -> h5py.Dataset:
+    """The dataset as it is, safe to be read: `stored_here`, every value written, at most `longest` values.
+
+    BadRecording where it is not so. What was never written would read as zeros, or take memory without end.
+    """
+    if not stored_here(data).size:
+        return data
+    chunks = data.chunks or data.shape
+    chunk_bytes = math.prod(chunks) * data.dtype.itemsize
+    if chunk_bytes > max(2 * data.nbytes, SMALLEST_CHUNK):
+        raise BadRecording("damaged", f"{data.name!r} has {data.nbytes} bytes, but is stored in pieces of {chunk_bytes}")
+    n_chunks = math.prod(-(-n // size) for n, size in zip(data.shape, chunks, strict=True))
+    is_sparse = data.nbytes > DENSEST * data.id.get_storage_size()
+    if is_sparse or (data.chunks and data.id.get_num_chunks() < n_chunks):
+        raise BadRecording("damaged", f"of the {data.size} values of {data.name!r} some were never written")
+    if data.size > math.ceil(longest):
+        raise BadRecording("too_long", f"{data.name!r} holds {data.size} values; a night has at most {longest:.0f}")
     return data
 
 
@@ -98,7 +121,7 @@ def _check_links(file: h5py.File) -> None:
     for name in names_in(file):
         link = file.get(name, getlink=True)
         if isinstance(link, h5py.ExternalLink):
-            raise BadRecording("format", f"{name!r} is a link to another file; copy the data instead")
+            raise BadRecording("format", f"/{name} is a link to another file; copy the data instead")
         if isinstance(link, h5py.SoftLink) and not _leads_somewhere(file, name):
             raise BadRecording("format", f"{name!r} is a link to {link.path!r}, where there is nothing")
 
@@ -115,10 +138,9 @@ def _rate_hz(channel: StoredChannel) -> float:
         rate_hz = float(channel.rate_hz)
     except (TypeError, ValueError):
         rate_hz = np.nan
-    if not 0 < rate_hz < np.inf:
-        raise BadRecording(
-            "time_base", f"the sample rate of {channel.name} is {channel.rate_hz}; expected a number above 0"
-        )
+    if not 0 < rate_hz <= FASTEST_HZ:
+        allowed = f"expected a number above 0, at most {FASTEST_HZ:.0f}"
+        raise BadRecording("time_base", f"the sample rate of {channel.name} is {channel.rate_hz}; {allowed}")
     return rate_hz
 
 
@@ -126,14 +148,11 @@ def _n_samples(file: h5py.File, channel: StoredChannel) -> int:
     data = file.get(channel.path)
     if not isinstance(data, h5py.Dataset):
         raise BadRecording("damaged", f"there is no dataset {channel.path!r} for channel {channel.name}")
-    stored_here(data)
     if data.ndim != 1 or data.dtype.kind not in "iuf" or not data.size:
         raise BadRecording(
             "format", f"{channel.path!r} holds {data.dtype} of shape {data.shape}; expected one row of real numbers"
         )
-    if data.nbytes > DENSEST * max(data.id.get_storage_size(), 1):
-        raise BadRecording("damaged", f"of the {data.size} samples of {channel.name} most were never written")
-    return data.size
+    return whole(data, LONGEST_S * _rate_hz(channel)).size
 
 
 def _check_time_base(channels: Sequence[StoredChannel], rates_hz: list[float], lengths_s: list[float]) -> None:
