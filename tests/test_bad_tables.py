@@ -1,15 +1,12 @@
-"""Whatever bytes a recipe, a table, a split or an archive holds: it is read, or a ValueError or OSError names it."""
+"""Whatever bytes a recipe, a table or a split holds: it is read, or a ValueError or OSError names it."""
 
 import random
-from contextlib import suppress
 
 import pandas as pd
 import pytest
 import yaml
-from test_sampling import LISTS, NIGHTS, write_archive
 
 from anysleep.analysis.traits.participants import read_participants
-from anysleep.data.archive import Archive
 from anysleep.data.recipes import read_recipe
 from anysleep.data.splits import read_split
 from anysleep.data.tables import read_table
@@ -83,23 +80,3 @@ def test_any_split(tmp_path):
     split = {"train": {"a": ["1", "2"]}, "valid": {"a": ["3"]}, "test": {"a": ["4"], "b": []}}
     for seed in range(300):
         read_any(read_split, tmp_path / "a.yaml", changed(yaml.safe_dump(split).encode(), seed))
-
-
-def read_all(path):
-    with Archive(path) as archive:
-        nights = archive.recordings()
-        archive.fingerprint()
-        for night in nights.itertuples():
-            key = night.dataset, night.recording
-            archive.signals(*key, night.channels)
-            with suppress(KeyError):  # a name has changed
-                _ = archive.hypnogram(*key), archive.arousals(*key), archive.gaps(*key), archive.quality(*key)
-
-
-def test_any_archive(tmp_path):
-    content = write_archive(tmp_path, NIGHTS[:3], {name: LISTS[name] for name in ("alone", "big")}).read_bytes()
-    for seed in range(60):
-        draw, other = random.Random(seed), bytearray(content)
-        for _ in range(draw.choice([1, 2, 8])):
-            other[draw.randrange(len(other))] = draw.randrange(256)
-        read_any(read_all, tmp_path / "a.h5", bytes(other))

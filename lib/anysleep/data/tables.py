@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from anysleep.data.readers.guarded import GUARD
+
 OLDEST = 125
 """In years: who is older is a mistake."""
 EMPTY = ("", "n/a")
@@ -107,9 +109,13 @@ def _spelt(name: str) -> str:
     return "".join(str(name).lower().split())
 
 
+def _excel_sheet(path: Path) -> pd.DataFrame:
+    return pd.read_excel(path, header=None, dtype=str, na_filter=False)
+
+
 def _excel_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     try:
-        sheet = pd.read_excel(path, header=None, dtype=str, na_filter=False)
+        sheet = GUARD.call(_excel_sheet, path, file=path)  # a small one may unpack to any size
     except Exception as error:  # the library lets all kinds of errors through when a file is damaged
         if isinstance(error, OSError) and error.filename:
             raise

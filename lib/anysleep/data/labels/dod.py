@@ -52,7 +52,7 @@ def scorer_files(path: Path) -> list[Path]:
 def _read_scorer(path: Path) -> list[int]:
     try:
         stages = json.loads("\n".join(read_lines(path)))
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise bad_labels(path, f"{path.parent.name} is no whole JSON file: {error}") from error
     known = (UNSCORED_IN_FILE, *STAGE_CODES)
     if not isinstance(stages, list) or not stages or not all(type(s) is int and s in known for s in stages):

@@ -12,6 +12,8 @@ from anysleep.data.reasons import BadRecording, RecordingWarning
 from anysleep.stages import EPOCH_S
 
 CONTROL_CHARACTERS = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+LARGEST_BYTES = 2**27
+"""A label takes less than 100 bytes, a night has a few ten thousand at most, events included."""
 SEPARATORS = re.compile(r"[,;\t]")
 STAGE_COLUMNS = {"stage", "stages", "sleep stage", "sleep_stage", "label", "labels", "hypnogram", "description"}
 """Names, in any case, that make the first line a header."""
@@ -60,8 +62,12 @@ def read_lines(path: Path) -> list[str]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The file. BadRecording where there is none."""
+    """The file. BadRecording where there is none, or it is larger than any list of labels."""
     try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise bad_labels(
+                path, f"{path.stat().st_size / 2**20:.0f} MiB are no labels of one night; is it the signals?"
+            )
         return path.read_bytes()
     except FileNotFoundError as error:
         raise bad_labels(path, "there is no such file") from error

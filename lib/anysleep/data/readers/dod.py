@@ -7,9 +7,10 @@ from pathlib import Path
 import h5py
 import pandas as pd
 
-from anysleep.data.readers.hdf5 import StoredChannel, opened, recording_of, stored_here, time_of
+from anysleep.data.readers.hdf5 import StoredChannel, opened, recording_of, time_of, whole
 from anysleep.data.reasons import BadRecording
 from anysleep.data.recording import Recording, annotation_table
+from anysleep.data.timebase import LONGEST_S
 from anysleep.stages import EPOCH_S
 
 _STAGES = {-1: "?", 0: "W", 1: "N1", 2: "N2", 3: "N3", 4: "R"}
@@ -53,6 +54,6 @@ def _stages(file: h5py.File) -> pd.DataFrame:
         raise BadRecording("label_file", "'hypnogram' is not one row of numbers, one for every 30 s")
     rows = [
         (i * EPOCH_S, EPOCH_S, f"Sleep stage {_STAGES.get(code, format(code, 'g'))}")
-        for i, code in enumerate(stored_here(hypnogram)[:].tolist())
+        for i, code in enumerate(whole(hypnogram, LONGEST_S / EPOCH_S)[:].tolist())
     ]
     return annotation_table(rows)

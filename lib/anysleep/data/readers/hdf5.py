@@ -71,7 +71,9 @@ def whole(data: h5py.Dataset, longest: float) -> h5py.Dataset:
     chunks = data.chunks or data.shape
     chunk_bytes = math.prod(chunks) * data.dtype.itemsize
     if chunk_bytes > max(2 * data.nbytes, SMALLEST_CHUNK):
-        raise BadRecording("damaged", f"{data.name!r} has {data.nbytes} bytes, but is stored in pieces of {chunk_bytes}")
+        raise BadRecording(
+            "damaged", f"{data.name!r} has {data.nbytes} bytes, but is stored in pieces of {chunk_bytes}"
+        )
     n_chunks = math.prod(-(-n // size) for n, size in zip(data.shape, chunks, strict=True))
     is_sparse = data.nbytes > DENSEST * data.id.get_storage_size()
     if is_sparse or (data.chunks and data.id.get_num_chunks() < n_chunks):
