@@ -92,3 +92,12 @@ def _lives(process):
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_a_path_counts_from_where_this_process_is_now(tmp_path, monkeypatch):
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        folder.mkdir()
+        write_utime(folder / "x.h5")
+        monkeypatch.chdir(folder)
+        assert read_signals("x.h5").signals[0].shape == (9000,)
+        (folder / "x.h5").unlink()

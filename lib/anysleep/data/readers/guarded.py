@@ -44,7 +44,8 @@ class Guard:
             n_bytes = sum(part.stat().st_size for part in file.parent.glob(f"{escape(file.stem)}.*"))
         patience_s = PATIENCE_S + n_bytes / BYTES_PER_S
         with self._lock:
-            said, answer = self._ask((patience_s, MEMORY_BYTES + MEMORY_PER_BYTE * n_bytes, function, args), patience_s)
+            limits = patience_s, MEMORY_BYTES + MEMORY_PER_BYTE * n_bytes
+            said, answer = self._ask((os.getcwd(), *limits, function, args), patience_s)  # paths count from here
         for category, text in said:
             warnings.warn(text, category, stacklevel=3)
         if isinstance(answer, BaseException):
@@ -111,7 +112,8 @@ def serve(descriptor: int) -> None:
     _send(answers, "ready")
     while True:
         try:
-            patience_s, n_bytes, function, args = pickle.load(sys.stdin.buffer)
+            folder, patience_s, n_bytes, function, args = pickle.load(sys.stdin.buffer)
+            os.chdir(folder)
         except EOFError:
             return
         _limit(patience_s, n_bytes)
