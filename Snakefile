@@ -11,6 +11,7 @@ The profile paper evaluates the released weights on the published split, data/us
 `--config profile=paper weights=trained` it trains its own first.
 """
 
+import json
 import os
 import shlex
 import shutil
@@ -70,6 +71,9 @@ BY_HAND = {
 }
 RUNS = KNOWN.keys() - BY_HAND.get(PROFILE, set())
 """Notebooks to run: with the released weights nothing is trained, and own nights need not have labels."""
+MAY_LACK = PROFILE == "paper"
+"""Whether a data set that is not on disk, or ages that nobody knows, are left out, which 08 says, instead of stopping
+the rest."""
 ALONE = ("02_inspect", "06_arousals", "08_figures")
 """Notebooks that leave the other core to others."""
 
@@ -98,6 +102,25 @@ def settings(notebook, variant):
 
 SETTINGS = {(notebook, variant): settings(notebook, variant) for notebook in RUNS for variant in variants(notebook)}
 """Every run of the graph -> its parameters."""
+ABSENT = set()
+if MAY_LACK and ("01_prepare", "") in SETTINGS:
+    there = SETTINGS["01_prepare", ""]["datasets"]
+    ABSENT = {Path(recipe).stem for recipe, folder in there.items() if not Path(folder).is_dir()}
+if ABSENT:
+    print(f"not on disk, and left out: {', '.join(sorted(ABSENT))}", file=sys.stderr)
+
+
+def present(notebook, variant):
+    """Parameters that leave out data sets that are not on disk; what is about these alone says so itself."""
+    given = SETTINGS[notebook, variant].get("datasets", [])
+    if notebook == "01_prepare":
+        left = {recipe: folder for recipe, folder in given.items() if Path(recipe).stem not in ABSENT}
+    else:
+        left = [dataset for dataset in given if dataset not in ABSENT]
+    is_changed = notebook in ("01_prepare", "05_predict") and left and len(left) < len(given)
+    return [f"datasets={json.dumps(left)}"] if is_changed else []
+
+
 KEPT = {"01_prepare": ["archive.h5"], "03_train": ["checkpoint.pth", "split.yaml"]}
 """Notebook -> what others read of it. Snakemake deletes an output before it runs the rule again, and where that fails; so
 it knows of every run the small result.json only, and a run replaces its other files when the new ones are whole."""
@@ -146,6 +169,7 @@ def run(notebook, variant=""):
     """The command that validates the parameters and runs the notebook into its folder."""
     replace_shell = "" if os.name == "nt" else "exec "  # so that a signal reaches the run itself
     words = [sys.executable, "-m", "anysleep.runs", notebook, *files(notebook, variant), "--end-with-parent"]
+    words += ["--may-lack-inputs", *present(notebook, variant)] if MAY_LACK else []
     return replace_shell + shlex.join(words)
 
 

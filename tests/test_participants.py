@@ -12,10 +12,11 @@ from anysleep.analysis.traits.participants import (
     add_participants,
     choose_nights,
     count_nights,
-    of_datasets,
     read_participants,
     trait_of,
 )
+from anysleep.data.reasons import NothingToMeasure
+from anysleep.data.splits import recordings_of
 
 
 def recordings():
@@ -133,9 +134,9 @@ def test_a_table_that_leaves_open_whom_it_means_is_refused(tmp_path):
 
 
 def test_a_data_set_that_is_not_there_is_an_error():
-    assert of_datasets(recordings(), []).equals(recordings())
-    with pytest.raises(ValueError, match="no recording of isruc_sg1, only of"):
-        of_datasets(recordings(), ["isruc_sg1"])
+    assert recordings_of(recordings(), []).equals(recordings())
+    with pytest.raises(NothingToMeasure, match="no recording of isruc_sg1, only of"):
+        recordings_of(recordings(), ["isruc_sg1"])
 
 
 def test_predictions_of_a_run_that_was_stopped_are_not_read(tmp_path):

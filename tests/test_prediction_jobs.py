@@ -45,7 +45,7 @@ def test_only_the_data_sets_that_are_named_are_staged(checkpoint, tmp_path):
     archive, model = assemble_archive(tmp_path / "all.h5", parts, RATE_HZ), load_checkpoint(checkpoint)
     assert [job.dataset for job in jobs_of_archive(model, archive, datasets=["c", "a"])] == ["a", "c"]
     assert [job.dataset for job in jobs_of_archive(model, archive)] == ["a", "b", "c"]
-    with pytest.raises(ValueError, match=r"no nights of mass-c1; its data sets are a, b, c"):
+    with pytest.raises(ValueError, match=r"no recording of mass-c1, only of a, b, c"):
         jobs_of_archive(model, archive, datasets=["a", "mass-c1"])
 
 

@@ -29,6 +29,7 @@ import yaml
 from filelock import FileLock, Timeout
 from IPython.display import Image
 
+from anysleep.data.reasons import NothingToMeasure
 from anysleep.files import project_path, read_if_whole, sha256_of, short_path, written_whole
 from anysleep.machine import end_with_parent
 from anysleep.params import (
@@ -52,6 +53,8 @@ WAIT_S = 10
 """How long a run waits for its folder: one that was killed takes a moment to end."""
 END_WITH_PARENT = "--end-with-parent"
 """Flag for a caller, such as snakemake, after whose death the run shall end as well."""
+MAY_LACK_INPUTS = "--may-lack-inputs"
+"""Flag for a study of many runs: one whose inputs are not there says so in its result, and the others go on."""
 TRACED_PACKAGES = (
     "anysleep",
     "torch",
@@ -167,8 +170,10 @@ def lock_folder(folder: Path) -> FileLock:
     return lock
 
 
-def execute(notebook: str, files: list[Path], overrides: dict[str, object]) -> Path:
+def execute(notebook: str, files: list[Path], overrides: dict[str, object], *, may_lack_inputs: bool = False) -> Path:
     """Validate, then run a notebook through papermill into its run folder; returns the folder.
+
+    With `may_lack_inputs`, a run whose inputs are missing or hold nothing to measure has the reason as its result.
 
     ParameterError, FileNotFoundError or ValueError before any work where a parameter is wrong, an input is missing, or
     another run is at work in the folder; RuntimeError, of two lines, where the notebook ended without a result.
@@ -177,8 +182,13 @@ def execute(notebook: str, files: list[Path], overrides: dict[str, object]) -> P
     from nbclient.exceptions import DeadKernelError
 
     params, given = checked_parameters(notebook, files, overrides)
-    refuse_missing_inputs(params)
     folder = params.run_dir
+    try:
+        refuse_missing_inputs(params)
+    except FileNotFoundError as error:
+        if may_lack_inputs:
+            return _not_measured(params, str(error))
+        raise
     folder.mkdir(parents=True, exist_ok=True)
     lock_folder(folder).release()  # for the kernel, which holds it from `start_run` on
     executed = f"The cell and what called what: {short_path(folder)}/notebook.ipynb"
@@ -195,12 +205,21 @@ def execute(notebook: str, files: list[Path], overrides: dict[str, object]) -> P
     except papermill.PapermillExecutionError as error:
         if error.ename == "KeyboardInterrupt":
             raise KeyboardInterrupt from None
+        if may_lack_inputs and error.ename == NothingToMeasure.__name__:
+            return _not_measured(params, error.evalue)
         raise RuntimeError(f"{_story(error.ename, error.evalue, error.traceback)}\n{executed}") from None
     except DeadKernelError:
         raise RuntimeError(f"the kernel died; was there enough memory?\n{executed}") from None
     if not (folder / "result.json").is_file():
         raise RuntimeError(f"{notebook} ended without {short_path(folder)}/result.json\n{executed}")
     return folder
+
+
+def _not_measured(params: Parameters, reason: str) -> Path:
+    """Make the reason why there is nothing to measure the result of a run; returns its folder."""
+    print(f"{params.notebook}: not measured, because {reason}")
+    start_run(params).finish(not_measured=reason)
+    return params.run_dir
 
 
 def main(arguments: list[str]) -> int:
@@ -210,7 +229,7 @@ def main(arguments: list[str]) -> int:
         print(f"notebooks: {', '.join(NOTEBOOKS)}")
         return 2
     notebook, *words = arguments
-    flags = {word for word in words if word in ("--dry-run", END_WITH_PARENT)}
+    flags = {word for word in words if word in ("--dry-run", END_WITH_PARENT, MAY_LACK_INPUTS)}
     signal.signal(signal.SIGTERM, pass_on)
     if END_WITH_PARENT in flags:
         end_with_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
@@ -218,7 +237,7 @@ def main(arguments: list[str]) -> int:
         files, overrides = read_words([word for word in words if word not in flags], NOTEBOOKS[notebook])
         if "--dry-run" in flags:
             return _dry_run(checked_parameters(notebook, files, overrides)[0])
-        folder = execute(notebook, files, overrides)
+        folder = execute(notebook, files, overrides, may_lack_inputs=MAY_LACK_INPUTS in flags)
     except KeyboardInterrupt:
         print(f"{notebook}: {STOPPED}", file=sys.stderr)
         return 130

@@ -37,6 +37,10 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """What is no text: it would break a table or a file."""
 
 
+class NothingToMeasure(ValueError):
+    """What a run is about is not there: its data sets, labelled nights, or anybody's age."""
+
+
 ORDINARY = re.compile(r"[a-z]+|.{1,4}")
 """A stem that a message may hold by chance ('night', '30', 'N2')."""
 

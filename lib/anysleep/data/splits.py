@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from anysleep.data.reasons import NothingToMeasure
 from anysleep.files import written_whole
 
 PARTS = ("train", "valid", "test")
@@ -155,7 +156,7 @@ def select_part(recordings: pd.DataFrame, split: Split, part: str, group_by: Gro
     check_persons(recordings, split, group_by)
     chosen = recordings[_parts(recordings, split) == part]
     if chosen.empty:
-        raise ValueError(f"the split's part {part!r} names no recording of this archive")
+        raise NothingToMeasure(f"the split's part {part!r} names no recording of this archive")
     absent = sum(len(ids) for ids in split[part].values()) - len(chosen)
     if absent:
         warnings.warn(f"{absent} recordings of the split's part {part!r} are not in this archive", stacklevel=2)
@@ -163,10 +164,12 @@ def select_part(recordings: pd.DataFrame, split: Split, part: str, group_by: Gro
 
 
 def recordings_of(recordings: pd.DataFrame, datasets: Sequence[str] = ()) -> pd.DataFrame:
-    """The rows of these data sets, by default all. ValueError where one has none."""
+    """The rows of these data sets, by default all. NothingToMeasure where one has none."""
     unknown = sorted(set(datasets) - set(recordings.dataset))
     if unknown:
-        raise ValueError(f"no recording of {', '.join(unknown)}, only of {', '.join(recordings.dataset.unique())}")
+        raise NothingToMeasure(
+            f"no recording of {', '.join(unknown)}, only of {', '.join(recordings.dataset.unique())}"
+        )
     return recordings[recordings.dataset.isin(datasets)] if datasets else recordings
 
 

@@ -17,6 +17,7 @@ from anysleep.data.preparation import PREPARATION_VERSION, source_sha256
 from anysleep.data.quality import examine, usable_channels, verdict_of_night
 from anysleep.data.readers import READERS, read_signals
 from anysleep.data.recording import Recording
+from anysleep.data.splits import recordings_of
 from anysleep.files import short_path
 from anysleep.inference import Precision, Staging, default_montages, stage_montages
 from anysleep.models import SleepNetwork
@@ -128,7 +129,8 @@ def jobs_of_archive(
 ) -> list[Job]:
     """A job a night of these data sets of the archive, by default all, with these channels, by default all.
 
-    ValueError where archive and network differ in sampling rate, there is no such data set, or no night.
+    ValueError where archive and network differ in sampling rate, or there is no night; NothingToMeasure where a data
+    set has none.
     """
     jobs: list[Job] = []
     with Archive(path) as archive:
@@ -138,11 +140,7 @@ def jobs_of_archive(
                 "prepare the archive at that rate"
             )
         nights = archive.recordings()
-        unknown = sorted(set(datasets) - set(nights.dataset))
-        if unknown:
-            there = ", ".join(sorted(set(nights.dataset)))
-            raise ValueError(f"the archive has no nights of {', '.join(unknown)}; its data sets are {there}")
-        for night in nights[nights.dataset.isin(datasets or nights.dataset)].itertuples():
+        for night in recordings_of(nights, datasets).itertuples():
             key = night.dataset, night.recording
             eeg, eog = _chosen(archive, *key, channels)
             can_be_staged = eeg and eog if model.name == "usleep" else eeg or eog

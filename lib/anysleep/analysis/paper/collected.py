@@ -66,6 +66,10 @@ LEARNED_FROM = "learned_from"
 """What checkpoints say of themselves: trained, dataset (one that its network was trained on)."""
 
 
+NOT_MEASURED = "not_measured"
+"""Runs that had nothing to measure: kind (as in `ledger.MADE_BY`), reason."""
+
+
 @dataclass(frozen=True)
 class FinishedRun:
     """A run folder with a result."""
@@ -80,6 +84,8 @@ class FinishedRun:
     learned_from: dict[str, list[str]]
     """Role of a checkpoint -> data sets that its network was trained on, where it says so."""
     finished: str
+    not_measured: str = ""
+    """Why there was nothing to measure, where there was nothing."""
 
     @property
     def name(self) -> str:
@@ -99,7 +105,9 @@ class FinishedRun:
 
 
 def find_runs(patterns: Sequence[str], leave_out: Path) -> tuple[list[FinishedRun], pd.DataFrame]:
-    """Finished runs whose tables 08 can use, sorted by folder, and a row (run, reason) for every other folder.
+    """Finished runs that 08 can use, sorted by folder, and a row (run, reason) for every folder without tables to use.
+
+    A run that had nothing to measure is among both: its reason is that of its rows of the ledger.
 
     `patterns` are folders in which * stands for any name; `leave_out` is the folder of 08 itself. ValueError where
     there is no run to use, a file that says how a run went is damaged, or two networks have one name.
@@ -116,7 +124,7 @@ def find_runs(patterns: Sequence[str], leave_out: Path) -> tuple[list[FinishedRu
             reason = _why_not(run) if run else "not finished: no result.json, or no params.yaml"
             if reason:
                 unusable[short_path(folder)] = reason
-            else:
+            if run and (run.not_measured or not reason):
                 runs.append(run)
     if not runs:
         why = "; ".join(f"{name}: {reason}" for name, reason in unusable.items())
@@ -140,6 +148,8 @@ def read_tables(runs: Sequence[FinishedRun]) -> dict[str, pd.DataFrame]:
         if run.learned_from:
             pairs = [(run.inputs[role], name) for role, names in run.learned_from.items() for name in names]
             collected.setdefault(LEARNED_FROM, []).append(pd.DataFrame(pairs, columns=["trained", "dataset"]))
+        if run.not_measured:
+            collected.setdefault(NOT_MEASURED, []).append(_nothing_measured(run))
         if run.notebook == "03_train":
             collected.setdefault(SPLIT, []).append(_count_split(run))
     return {name: pd.concat(tables, ignore_index=True) for name, tables in collected.items()}
@@ -212,7 +222,13 @@ def _open_run(folder: Path) -> FinishedRun:
     known = {"folder": folder, "notebook": result["notebook"], "run_id": result["run_id"]}
     said = {"inputs": "inputs_sha256", "learned_from": "learned_from"}
     known |= {name: provenance.get(key, {}) for name, key in said.items()}
-    return FinishedRun(**known, params=params, outputs=result["outputs"], finished=provenance.get("finished", ""))
+    return FinishedRun(
+        **known,
+        params=params,
+        outputs=result["outputs"],
+        finished=provenance.get("finished", ""),
+        not_measured=result.get("scores", {}).get("not_measured", ""),
+    )
 
 
 def _parsed(path: Path) -> dict[str, Any]:
@@ -228,6 +244,8 @@ def _parsed(path: Path) -> dict[str, Any]:
 
 def _why_not(run: FinishedRun) -> str:
     """Why the tables of a finished run cannot be used; empty where they can."""
+    if run.not_measured:
+        return f"nothing to measure: {run.not_measured}"
     part = run.params.get("split_part", "test") if run.params.get("split") else "test"
     if part != "test":
         return f"scores the part {part!r} of the split, not the test"
@@ -303,6 +321,16 @@ def _channels_of_predictions(run: FinishedRun) -> str:
     predictions = run.params.get("predictions")
     path = project_path(predictions) / "params.yaml" if predictions else None
     return "&".join(sorted(_parsed(path).get("channels", []))) if path and path.is_file() else ""
+
+
+def _nothing_measured(run: FinishedRun) -> pd.DataFrame:
+    """What a run would have measured, and why it had nothing to measure."""
+    settings = {
+        "04_evaluate": f" (montages {run.params.get('montages')})",
+        "07_traits": f" ({run.params.get('trait')})",
+    }
+    kind = run.notebook + settings.get(run.notebook, "")
+    return pd.DataFrame({"kind": [kind], "run": [run.name], "reason": [run.not_measured]})
 
 
 def _count_split(run: FinishedRun) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from anysleep.analysis.paper.collected import LEARNED_FROM, Tables
+from anysleep.analysis.paper.collected import LEARNED_FROM, NOT_MEASURED, Tables
 from anysleep.analysis.paper.measured import KEY, MEASURED, NUMBERS, SOURCES, dataset_scores
 from anysleep.analysis.predictions import UNKNOWN
 
@@ -129,7 +129,9 @@ def ledger(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     agrees = (rows.ours - rows.published).abs() <= rows.tolerance + 1e-9  # 0.81 - 0.8 is a little above 0.01
     rows["verdict"] = np.where(rows.ours.isna(), "not measured", np.where(agrees, "within", "outside"))
     rows["n_runs"] = rows.n_runs.fillna(0).astype(int)
-    rows["reason"] = [_reason(row) if row["verdict"] == "not measured" else "" for row in rows.to_dict("records")]
+    rows["reason"] = [
+        _reason(row, tables) if row["verdict"] == "not measured" else "" for row in rows.to_dict("records")
+    ]
     rows[["run", "note"]] = rows[["run", "note"]].astype(object).fillna("")
     ours = ["ours", "sd_of_runs", "low", "high", "tolerance", "verdict", "n_runs", "run", "note", "reason"]
     return rows[[*KEY, "printed_in", "published", "sd", *ours]]
@@ -191,7 +193,11 @@ def _compare_trainings(measured: pd.DataFrame, published: pd.DataFrame, tables: 
     return {"spoilt_by": [spoilt_by.get(trained, "") for trained in measured.trained], "note": joined}
 
 
-def _reason(row: dict[str, object]) -> str:
+def _reason(row: dict[str, object], tables: Tables) -> str:
     if not pd.isna(row["spoilt_by"]):
         return f"only of networks that have learned from other data sets than the published ones ({row['spoilt_by']})"
-    return "no run of " + MADE_BY[str(row["result"])].format(**row)
+    no_run = "no run of " + MADE_BY[str(row["result"])].format(**row)
+    for run in tables.get(NOT_MEASURED, pd.DataFrame()).itertuples():
+        if no_run.startswith(f"no run of {run.kind}"):
+            return f"{no_run}: {run.run} had nothing to measure, {run.reason}"
+    return no_run

@@ -16,6 +16,8 @@ from sklearn.tree._criterion import MSE, Gini
 from sklearn.tree._splitter import BestSplitter
 from sklearn.tree._tree import DepthFirstTreeBuilder, Tree
 
+from anysleep.data.reasons import NothingToMeasure
+
 N_TREES = 200
 
 _FOLDS, _FORESTS, _SHUFFLES = 1, 2, 3
@@ -107,11 +109,13 @@ def make_folds(nights: Nights, trait: np.ndarray, n_folds: int, seed: Sequence[i
 
 
 def check_folds(nights: Nights, n_folds: int) -> None:
-    """ValueError where there are too few persons for so many folds."""
+    """NothingToMeasure where there are too few persons for so many folds."""
     most = most_folds(nights)
     if most < max(n_folds, 2):
         rarer = " of the rarer class" if nights.is_class else ""
-        raise ValueError(f"{most} persons{rarer} cannot fill {max(n_folds, 2)} folds; add persons or lower n_folds")
+        raise NothingToMeasure(
+            f"{most} persons{rarer} cannot fill {max(n_folds, 2)} folds; add persons or lower n_folds"
+        )
 
 
 def most_folds(nights: Nights) -> int:

@@ -10,6 +10,7 @@ import pandas as pd
 from anysleep.analysis.predictions import Predictions
 from anysleep.analysis.traits.forests import Nights
 from anysleep.analysis.traits.transitions import count_triplets
+from anysleep.data.reasons import NothingToMeasure
 from anysleep.data.splits import unknown_names
 from anysleep.data.tables import numeric_ages, read_table, refuse_near_misses, rename_columns
 
@@ -88,14 +89,6 @@ def add_participants(recordings: pd.DataFrame, participants: pd.DataFrame) -> pd
     return recordings.assign(**found)[named].reset_index(drop=True)
 
 
-def of_datasets(recordings: pd.DataFrame, datasets: Sequence[str]) -> pd.DataFrame:
-    """Those of the data sets, by default all. ValueError where a data set has none."""
-    absent = sorted(set(datasets) - set(recordings.dataset))
-    if absent:
-        raise ValueError(f"no recording of {', '.join(absent)}, only of {', '.join(recordings.dataset.unique())}")
-    return recordings[recordings.dataset.isin(datasets)] if datasets else recordings
-
-
 def count_nights(predictions: Predictions, recordings: pd.DataFrame, resolutions: Sequence[int]) -> Counts:
     """Triplets of every recording at every resolution. ValueError where there is no resolution 1, or one is missing."""
     absent = sorted({1, *resolutions} - set(predictions.resolutions))
@@ -116,7 +109,7 @@ def count_nights(predictions: Predictions, recordings: pd.DataFrame, resolutions
 def trait_of(recordings: pd.DataFrame, trait: str, classes: Sequence[str]) -> np.ndarray:
     """float (N,): ages in years, or 1 for the second class and 0 for the first; NaN for what is neither.
 
-    ValueError where nobody has one of the classes.
+    NothingToMeasure where nobody has one of the classes.
     """
     values = recordings[trait] if trait in recordings else pd.Series(np.nan, index=recordings.index)
     if not classes:
@@ -124,7 +117,7 @@ def trait_of(recordings: pd.DataFrame, trait: str, classes: Sequence[str]) -> np
     absent = [name for name in classes if name not in set(values.dropna())]
     if absent:
         there = ", ".join(sorted(map(str, set(values.dropna())))) or "nothing"
-        raise ValueError(f"nobody's {trait} is {' or '.join(absent)}; there is {there}")
+        raise NothingToMeasure(f"nobody's {trait} is {' or '.join(absent)}; there is {there}")
     return values.map({classes[0]: 0.0, classes[1]: 1.0}).to_numpy(dtype=float)
 
 
@@ -134,7 +127,8 @@ def choose_nights(
     """The recordings that can be used: for the forests, as rows of `recordings`, and why others were left out.
 
     A person is a subject of a data set; where that is unknown and `group_by` is recording, every night is one.
-    ValueError where it is unknown otherwise, nights of one person are of both classes, or no recording is left.
+    NothingToMeasure where no recording is left; ValueError where it is unknown who slept otherwise, or nights of one
+    person are of both classes.
     """
     values = trait_of(recordings, trait, classes)
     has_sleep = np.array([len(blocks) > 0 for blocks in next(iter(counts.values()))], dtype=bool)
@@ -143,7 +137,7 @@ def choose_nights(
     reasons = np.select([np.isnan(values), ~has_sleep], [unusable, "no sleep"], "")
     kept = recordings[reasons == ""]
     if kept.empty:
-        raise ValueError(f"no recording is left: {pd.Series(reasons).value_counts().to_dict()}")
+        raise NothingToMeasure(f"no recording is left: {pd.Series(reasons).value_counts().to_dict()}")
     subject = kept.subject.astype(object).mask(unknown_names(kept.subject))
     person, recording = (kept.dataset + "/" + names for names in (subject, kept.recording.astype(object)))
     if group_by == "subject" and person.isna().any():
