@@ -1,10 +1,10 @@
-# make demo · test · soak · lab · bench · effects: each sets up .venv first if it is missing or older than requirements.txt.
+# make demo · test · soak · lab · bench · effects · rehearse: each sets up .venv first if it is missing or older than requirements.txt.
 # Windows has no make: README.md lists the same commands.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test soak lab bench effects clean
+.PHONY: demo test soak lab bench effects rehearse clean
 
 demo: $(READY)
 	$(BIN)/snakemake --cores 2 --config profile=demo --quiet rules --rerun-incomplete --nolock
@@ -36,8 +36,11 @@ effects: $(READY)
 	$(BIN)/snakemake --cores 2 --config profile=effects --quiet rules --rerun-incomplete --nolock
 	$(BIN)/python tests/bench/planted.py
 
+rehearse: $(READY)
+	$(BIN)/python tests/rehearsal.py
+
 clean:
-	rm -rf .venv outputs/demo
+	rm -rf .venv outputs/demo outputs/rehearsal
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info[:2] != (3, 11) and f'Python 3.11 is needed, $(PYTHON) is {sys.version}')"

@@ -3,13 +3,14 @@
 import json
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, time
 from pathlib import Path
 
 import edfio
 import h5py
 import numpy as np
+import pandas as pd
 import wfdb
 
 RECIPES = Path(__file__).parents[1] / "params" / "datasets"
@@ -37,6 +38,18 @@ class Night:
     cut_s: int = 0
     """What is cut from the start of the signals."""
     seconds: int = SECONDS
+    n_rounds: int = 1
+    """How often the stages follow each other."""
+
+    @property
+    def arousals_s(self) -> list[tuple[float, float]]:
+        """Onset and end of every arousal that its expert marked."""
+        return [(onset + i * SECONDS, end + i * SECONDS) for i in range(self.n_rounds) for onset, end in [AROUSAL_S]]
+
+
+def longer(night: Night, n_rounds: int) -> Night:
+    """The same with its stages and arousals again and again."""
+    return replace(night, n_rounds=n_rounds, seconds=night.seconds + (n_rounds - 1) * SECONDS)
 
 
 def same(names: str) -> Sources:
@@ -75,8 +88,8 @@ def write_edf(path, signals, rate_hz, notes=()):
 def write_nsrr(folder, night):
     write_edf(folder / "polysomnography/edfs" / night.file, night_samples(night), night.rate_hz)
     concepts = ["Wake|0", "Stage 1 sleep|1", "Stage 2 sleep|2", "Stage 4 sleep|4", "REM sleep|5", "Unscored|9"]
-    events = [("Stages|Stages", concept, 30 * i, 30) for i, concept in enumerate(concepts)]
-    events.append(("Arousals|Arousals", "Arousal|Arousal ()", AROUSAL_S[0], AROUSAL_S[1] - AROUSAL_S[0]))
+    events = [("Stages|Stages", concept, 30 * i, 30) for i, concept in enumerate(concepts * night.n_rounds)]
+    events += [("Arousals|Arousals", "Arousal|Arousal ()", onset, end - onset) for onset, end in night.arousals_s]
     text = "".join(
         f"<ScoredEvent><EventType>{kind}</EventType><EventConcept>{concept}</EventConcept>"
         f"<Start>{onset_s}</Start><Duration>{duration_s}</Duration></ScoredEvent>"
@@ -89,9 +102,9 @@ def write_nsrr(folder, night):
 def write_sleep_edf(folder, night):
     write_edf(folder / night.file, night_samples(night), night.rate_hz)
     hours_s = 35 * 60
-    texts = ["Sleep stage 1", "Sleep stage 2", "Sleep stage 3", "Sleep stage R", "Movement time"]
+    texts = ["Sleep stage 1", "Sleep stage 2", "Sleep stage 3", "Sleep stage R", "Movement time"] * night.n_rounds
     notes = [(0, hours_s, "Sleep stage W")] + [(hours_s + 30 * i, 30, text) for i, text in enumerate(texts)]
-    notes.append((hours_s + 150, 80_000, "Sleep stage ?"))
+    notes.append((hours_s + 30 * len(texts), 80_000, "Sleep stage ?"))
     write_edf(folder / night.file.replace("0-PSG", "C-Hypnogram"), {}, 1, notes)
 
 
@@ -103,27 +116,27 @@ def write_dod(folder, night):
             file[place] = signal
             description.append({"fs": night.rate_hz, "path": place})
         file.attrs["description"] = json.dumps(description)
-        file["hypnogram"] = [0, 1, 2, 3, 4, -1]
+        file["hypnogram"] = [0, 1, 2, 3, 4, -1] * night.n_rounds
 
 
 def write_isruc(folder, night):
     write_edf(folder / "night.edf", night_samples(night), night.rate_hz)
     (folder / "night.edf").rename(made(folder / night.file))
     path = (folder / night.file).with_suffix("")
-    Path(f"{path}_1.txt").write_text("0\n1\n2\n3\n5\n0\n0\n0\n")  # two more than there are epochs, as in the data set
-    Path(f"{path}_2.txt").write_text("0\n0\n0\n0\n0\n0\n")
+    labels = "0\n1\n2\n3\n5\n0\n" * night.n_rounds
+    Path(f"{path}_1.txt").write_text(f"{labels}0\n0\n")  # two more than there are epochs, as in the data set
+    Path(f"{path}_2.txt").write_text("0\n" * 6 * night.n_rounds)
 
 
 def write_mass(folder, night):
     write_edf(folder / night.file, night_samples(night), night.rate_hz)
-    texts = ["W", "1", "2", "3", "R", "?"]
+    texts = ["W", "1", "2", "3", "R", "?"] * night.n_rounds
     notes = [(night.cut_s + 30 * i, 30, f"Sleep stage {text}") for i, text in enumerate(texts)]
     write_edf(folder / night.file.replace("PSG", "Base"), {}, 1, notes)
     channel = next(iter(night_samples(night)))
     event = f'<Event channel="{channel}" groupName="MicroArousal" name="MicroArousal" scoringType="expert"/>'
-    onset_s, end_s = AROUSAL_S
-    arousal = (night.cut_s + onset_s, end_s - onset_s, event)
-    write_edf(folder / night.file.replace("PSG", "Annotations"), {}, 1, [arousal])
+    arousals = [(night.cut_s + onset_s, end_s - onset_s, event) for onset_s, end_s in night.arousals_s]
+    write_edf(folder / night.file.replace("PSG", "Annotations"), {}, 1, arousals)
 
 
 def write_phys(folder, night):
@@ -132,8 +145,9 @@ def write_phys(folder, night):
     units, table = ["uV"] * len(signals), np.column_stack(list(signals.values()))
     names = {"sig_name": list(signals), "units": units, "fmt": ["16"] * len(signals)}
     wfdb.wrsamp(path.stem, fs=night.rate_hz, p_signal=table, write_dir=str(path.parent), **names)
-    notes = [(30 * i, text) for i, text in enumerate(["W", "N1", "N2", "N3", "R"], start=1)]  # not scored before
-    notes += [(AROUSAL_S[0], "(arousal_rera"), (AROUSAL_S[1], "arousal_rera)")]
+    stages = ["W", "N1", "N2", "N3", "R", "N2"] * night.n_rounds  # the first epoch is not scored
+    notes = [(30 * i, text) for i, text in enumerate(stages[:-1], start=1)]
+    notes += [note for onset, end in night.arousals_s for note in ((onset, "(arousal_rera"), (end, "arousal_rera)"))]
     times_s, texts = zip(*sorted(notes), strict=True)
     at = (np.array(times_s) * night.rate_hz).astype(int)
     marks = {"symbol": ['"'] * len(texts), "aux_note": list(texts), "fs": night.rate_hz}
@@ -146,14 +160,26 @@ def write_dcsm(folder, night):
         for channel, signal in night_samples(night).items():
             file[f"channels/{channel}"] = signal
             file[f"channels/{channel}"].attrs["sample_rate"] = night.rate_hz
-    texts = ["W", "N1", "N2", "N3", "REM", "UNKNOWN"]
+    texts = ["W", "N1", "N2", "N3", "REM", "UNKNOWN"] * night.n_rounds
     path.with_name("hypnogram.ids").write_text("".join(f"{30 * i},30,{text}\n" for i, text in enumerate(texts)))
 
 
 def write_svuh(folder, night):
     write_edf(folder / "night.edf", night_samples(night), night.rate_hz)
     (folder / "night.edf").rename(folder / night.file)
-    (folder / night.file.replace(".rec", "_stage.txt")).write_text("0\n2\n3\n5\n1\n8\n")
+    (folder / night.file.replace(".rec", "_stage.txt")).write_text("0\n2\n3\n5\n1\n8\n" * night.n_rounds)
+
+
+def isruc_table(folder, subgroup, rows):
+    """Ages and sexes as published: the names of the columns stand in the fourth line."""
+    lines = [
+        ["ISRUC-SLEEP", *[None] * 3],
+        ["Details", *[None] * 3],
+        [None] * 4,
+        ["Subject", "Age", "Sex", "Diagnosis"],
+        *rows,
+    ]
+    pd.DataFrame(lines).to_excel(folder / f"Details_subgroup_{subgroup}_Submission.xlsx", index=False, header=False)
 
 
 def nsrr(file, recording, subject, sources, rate_hz):
@@ -256,7 +282,10 @@ NIGHTS: dict[str, list[Night]] = {
         mass("SS1/01-01-0001 PSG.edf", "01-01-0001", MASS_SITES, "CLE", 9),
         mass("SS1/01-01-0002 PSG.edf", "01-01-0002", MASS_SITES, "LER", 12),
     ],
-    "mass-c3": [mass("SS3/01-03-0001 PSG.edf", "01-03-0001", MASS_SITES.replace("O2", "O2 Oz"), "LER", 7)],
+    "mass-c3": [
+        mass("SS3/01-03-0001 PSG.edf", "01-03-0001", MASS_SITES.replace("O2", "O2 Oz"), "LER", 7),
+        mass("SS3/01-03-0002 PSG.edf", "01-03-0002", MASS_SITES.replace("O2", "O2 Oz"), "LER", 19),
+    ],
     "phys": [phys("training/tr03-0005/tr03-0005.hea", "03-0005")],
     "dcsm": [Night(f"{DCSM_ID}/psg.h5", DCSM_ID, DCSM_ID, same(f"{SIX} E1-M2 E2-M2"), 256, write_dcsm)],
     "svuh": [Night("ucddb002.rec", "002", "002", SVUH, 128, write_svuh)],

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from dataset_nights import NIGHTS, RECIPES, night_samples
+from dataset_nights import NIGHTS, RECIPES, isruc_table, night_samples
 
 from anysleep.data.archive import Archive
 from anysleep.data.cohort import prepare_archive
@@ -189,17 +189,6 @@ def test_an_electrode_alone_is_stored_for_a_derivation_only_with_a_note():
     with pytest.warns(UserWarning, match=r"as recorded, whatever their reference is: E1-M2 \(LOC\)$"):
         eeg, eog = wanted_channels(night, read_recipe(RECIPES / "mros.yaml"))
     assert eeg["C3-M2"] == "C3-A2" and eog["E1-M2"] == "LOC"
-
-
-def isruc_table(folder, subgroup, rows):
-    lines = [
-        ["ISRUC-SLEEP", *[None] * 3],
-        ["Details", *[None] * 3],
-        [None] * 4,
-        ["Subject", "Age", "Sex", "Diagnosis"],
-        *rows,
-    ]
-    pd.DataFrame(lines).to_excel(folder / f"Details_subgroup_{subgroup}_Submission.xlsx", index=False, header=False)
 
 
 def test_the_tables_of_isruc_are_read_as_published(tmp_path):
