@@ -42,7 +42,7 @@ class Night:
     """Of the first sample, as `23:05:00`."""
 
     def stage(
-        self, model: SleepNetwork, resolutions: Sequence[int], precision: Precision = "32", *, aligned: bool = False
+        self, model: SleepNetwork, resolutions: Sequence[int], precision: Precision = "32", aligned: bool = False
     ) -> dict[Montage, Staging]:
         """The stagings of the night by montage, in names of channels."""
         wanted = {"montages": self.montages, "resolutions": resolutions, "precision": precision, "aligned": aligned}

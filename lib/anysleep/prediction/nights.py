@@ -92,7 +92,7 @@ def content_of(model: SleepNetwork, wanted: Wanted, dataset: str, night: Night) 
 
     `<published file>:<key>` -> array, facts as JSON, and at 30 s the `hypnogram` (E,) and `hypnodensity` (E, 5).
     """
-    stagings = night.stage(model, sorted({1, *wanted.resolutions}), wanted.precision, aligned=wanted.aligned)
+    stagings = night.stage(model, sorted({1, *wanted.resolutions}), wanted.precision, wanted.aligned)
     hypnogram = without_gaps(voted_hypnogram(stagings, 1), night.gaps_s, 1)
     hypnodensity = np.mean([staging.hypnodensity(1) for staging in stagings.values()], axis=0)
     row = {"dataset": dataset, "recording": night.recording, "status": "ok", "reason": ""}
