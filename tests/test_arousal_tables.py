@@ -197,7 +197,8 @@ def test_false_negatives_as_published_are_those_of_threshold_0(tables):
 def test_scores_are_means_over_nights_with_expert_events_as_sklearn_has_them(tables):
     counts = tables[3]
     scores = score_table(counts, **BOOTSTRAP)
-    assert (scores.n_recordings == 3).all() and (scores.n_persons == 2).all()
+    ours = scores[scores.matching != "as_published"]
+    assert (ours.n_recordings == 3).all() and (ours.n_persons == 2).all()
     for r in (1, 30):
         here = headline(scores[scores.predictions_per_epoch == r]).set_index("measure").estimate
         nights = headline(counts[(counts.predictions_per_epoch == r) & (counts.n_expert > 0)])
@@ -233,8 +234,27 @@ def test_intervals_equal_those_of_the_paired_bootstrap():
     assert one_person.estimate.tolist() == pytest.approx(scores.mean(axis=0)) and one_person.low.isna().all()
 
 
+def test_as_published_a_night_without_expert_events_counts_0(tables):
+    scores = score_table(tables[3], **BOOTSTRAP)
+    published = headline(scores, "as_published").query("predictions_per_epoch == 30").set_index("measure")
+    assert (published.n_recordings == 4).all() and (published.n_persons == 3).all()
+    assert published.estimate["recall"] == pytest.approx((1 + 1 / 2 + 1 + 0) / 4)  # of b with the slip
+    assert published.estimate["precision"] == pytest.approx((1 + 1 + 2 / 4 + 0) / 4)
+
+
+def test_as_published_every_mark_counts_wherever_it_lies():
+    archive, predictions, nights = marked_twice()
+    marked, events = expert_table(archive, nights), event_table(predictions, nights)
+    counts = count_table(nights, predictable(marked, predictions), events, (1, 30), "anysleep", marked)
+    named = ["n_expert", "true_positives", "false_positives", "false_negatives"]
+    published = headline(counts[counts.predictions_per_epoch == 30], "as_published")[named]
+    assert published.to_numpy().tolist() == [[8, 1, 0, 7]]
+    assert headline(counts[counts.predictions_per_epoch == 30])[named].to_numpy().tolist() == [[4, 1, 0, 3]]
+
+
 def test_the_slip_raises_f1_and_matching_one_to_one_lowers_it(tables):
-    slip = slip_table(score_table(tables[3], **BOOTSTRAP))
+    counts = tables[3]
+    slip = slip_table(score_table(counts[counts.recording != "c"], **BOOTSTRAP))  # on the same nights
     assert len(slip) == 11 and (slip.predictions_per_epoch == 30).all()
     assert (slip.as_published >= slip.many_to_one).all() and (slip.many_to_one >= slip.one_to_one).all()
     assert slip.as_published[2] > slip.many_to_one[2]

@@ -84,11 +84,12 @@ def score_arousals(
     one_to_one
         As in `match_arousals`: a true positive is a pair, so it uses up one expert event and one predicted event.
     many_to_one
-        As published: a predicted event is a true positive where its IoU with any expert event exceeds the threshold,
-        even where another one has matched that expert event; an expert event is a false negative where no predicted
-        event matches it. So true positives and false negatives need not add up to the number of expert events. (In
-        the numbers we test against no event has two partners, so they leave open how those are counted. The
-        published false negatives were those of threshold 0 at every threshold, by mistake; here they are counted.)
+        As published: each predicted event looks for the expert event with the largest IoU, of several the first, and
+        where that exceeds the threshold it is a true positive, even where another one has matched the same expert
+        event. An expert event that no predicted event matches so is a false negative: of two under one predicted event
+        the better one is found, the other missed. Expert events that were marked twice are two here. True positives
+        and false negatives need not add up to the number of expert events. (The published false negatives were those
+        of threshold 0 at every threshold, by mistake; here they are counted.)
 
     ValueError where events are not (n, 2) finite numbers or end before they begin, or where a threshold is not from 0
     to 1 or the matching unknown.
@@ -98,8 +99,9 @@ def score_arousals(
     if matching == "one_to_one":
         matched_expert = matched_events = np.array([len(_matched(iou, above)) for above in thresholds], dtype=np.int64)
     elif matching == "many_to_one":
-        matched_expert = _n_above(iou.max(axis=1, initial=0), thresholds)
-        matched_events = _n_above(iou.max(axis=0, initial=0), thresholds)
+        best = _of_best_expert(iou)
+        matched_expert = _n_above(best.max(axis=1, initial=0), thresholds)
+        matched_events = _n_above(best.max(axis=0, initial=0), thresholds)
     else:
         raise ValueError(f"matching is {matching!r}; choose 'one_to_one' or 'many_to_one'")
     return matched_events, iou.shape[1] - matched_events, iou.shape[0] - matched_expert
@@ -152,6 +154,15 @@ def _merge(runs: list[list[int]], r: int) -> list[list[int]]:
                 continue
         merged.append([start, end])
     return merged
+
+
+def _of_best_expert(iou: np.ndarray) -> np.ndarray:
+    """An IoU matrix (n, m) with only the largest of each column, of several the first; 0 elsewhere."""
+    best = np.zeros_like(iou)
+    if iou.size:
+        chosen = iou.argmax(axis=0), np.arange(iou.shape[1])
+        best[chosen] = iou[chosen]
+    return best
 
 
 def _n_above(ious: np.ndarray, thresholds: np.ndarray) -> np.ndarray:

@@ -29,7 +29,8 @@ THRESHOLDS = tuple(np.arange(11) / 10)
 """The IoU that a match has to exceed."""
 HEADLINE_MATCHING = "one_to_one"
 AS_PUBLISHED = "as_published"
-"""Many-to-one, but at every threshold with the false negatives of threshold 0, as published by mistake."""
+"""Many-to-one over all marks of the experts, at every threshold with the false negatives of threshold 0, as published
+by mistake; nights without any mark are in the means, with 0."""
 MATCHINGS = (HEADLINE_MATCHING, "many_to_one", AS_PUBLISHED)
 MEASURES = ("precision", "recall", "f1")
 NIGHT = ["dataset", "recording"]
@@ -94,22 +95,32 @@ def event_table(predictions: Predictions, nights: pd.DataFrame) -> pd.DataFrame:
 
 
 def count_table(
-    nights: pd.DataFrame, expert: pd.DataFrame, events: pd.DataFrame, resolutions: Sequence[int], network: str
+    nights: pd.DataFrame,
+    expert: pd.DataFrame,
+    events: pd.DataFrame,
+    resolutions: Sequence[int],
+    network: str,
+    marked: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """What matches what: a row a night, resolution, matching and threshold of the IoU.
 
+    `marked` is the whole `expert_table`, of which every mark counts as published; by default `expert` once.
     Columns network, dataset, recording, subject, predictions_per_epoch, matching, iou_above, n_expert, n_predicted,
     true_positives, false_positives, false_negatives.
     """
     tables = []
+    marks = _by_key(expert if marked is None else marked.loc[marked.index.repeat(marked.n_marks)], NIGHT)
     for row, r, true, found in _pairs(nights, expert, events, resolutions):
         named = {"network": network, "dataset": row.dataset, "recording": row.recording, "subject": row.subject}
-        named |= {"predictions_per_epoch": r, "iou_above": THRESHOLDS, "n_expert": len(true), "n_predicted": len(found)}
-        many = score_arousals(true, found, THRESHOLDS, "many_to_one")
-        counts = dict(zip(MATCHINGS, (score_arousals(true, found, THRESHOLDS), many, _as_published(many)), strict=True))
-        for matching, (tp, fp, fn) in counts.items():
+        named |= {"predictions_per_epoch": r, "iou_above": THRESHOLDS, "n_predicted": len(found)}
+        every_mark = marks.get((row.dataset, row.recording), NO_EVENTS)
+        for matching, those in zip(MATCHINGS, (true, true, every_mark), strict=True):
+            tp, fp, fn = score_arousals(
+                those, found, THRESHOLDS, "one_to_one" if matching == "one_to_one" else "many_to_one"
+            )
+            fn = np.full_like(fn, fn[0]) if matching == AS_PUBLISHED else fn
             counted = {"true_positives": tp, "false_positives": fp, "false_negatives": fn}
-            tables.append(pd.DataFrame(named | {"matching": matching} | counted))
+            tables.append(pd.DataFrame(named | {"matching": matching, "n_expert": len(those)} | counted))
     columns = [
         "network",
         *NIGHT,
@@ -128,22 +139,27 @@ def score_table(counts: pd.DataFrame, group_by: str, n_bootstrap: int, seed: int
     """Means over recordings of precision, recall and F1, with their intervals by person.
 
     F1 = 2 TP / (2 TP + FP + FN). Precision counts 0 where nothing was predicted, as published. Recordings without any
-    expert event have neither recall nor F1 and are left out of all means; `n_recordings` are those that are in.
+    expert event have neither recall nor F1 and are left out of all means, but as published they are in with 0;
+    `n_recordings` are those that are in.
 
     Columns network, predictions_per_epoch, seconds_per_prediction, matching, iou_above, n_recordings, n_persons,
     measure, estimate, low, high. ValueError where no recording has an expert event.
     """
-    rated = counts[counts.n_expert > 0]
-    if rated.empty:
+    if not (counts.n_expert > 0).any():
         raise ValueError("no recording has an expert event, so there is nothing to find")
-    tp, fp, fn = rated.true_positives, rated.false_positives, rated.false_negatives
-    rated = rated.assign(
-        person=persons_of(rated, group_by),
-        precision=_ratio(tp, tp + fp),
-        recall=_ratio(tp, tp + fn),
-        f1=_ratio(2 * tp, 2 * tp + fp + fn),
+    tp, fp, fn = counts.true_positives, counts.false_positives, counts.false_negatives
+    rated = counts.assign(
+        precision=_ratio(tp, tp + fp), recall=_ratio(tp, tp + fn), f1=_ratio(2 * tp, 2 * tp + fp + fn)
     )
+    counted = rated[(rated.n_expert > 0) | (rated.matching == AS_PUBLISHED)]
+    parts = [_means(rows, group_by, n_bootstrap, seed) for _, rows in counted.groupby("matching", sort=False)]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _means(rated: pd.DataFrame, group_by: str, n_bootstrap: int, seed: int) -> pd.DataFrame:
+    """Rows of `score_table` from nights that all count, of one matching."""
     points = ["network", "predictions_per_epoch", "matching", "iou_above"]
+    rated = rated.assign(person=persons_of(rated, group_by))
     by_night = rated.pivot(index=[*NIGHT, "person"], columns=points, values=list(MEASURES))
     persons = by_night.index.get_level_values("person")
     means = bootstrap_ratios(by_night.to_numpy(), np.ones(len(persons)), persons, n_bootstrap, seed)
@@ -366,12 +382,6 @@ def _span_table(
     tables = [pd.DataFrame(spans, columns=SPAN).assign(**names) for names, spans in named_spans if len(spans)]
     columns = [*before, *SPAN, *after]
     return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
-
-
-def _as_published(counts: tuple[np.ndarray, np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Many-to-one counts with the false negatives of the first threshold, 0, at every one."""
-    tp, fp, fn = counts
-    return tp, fp, np.full_like(fn, fn[0])
 
 
 def _ratio(part: pd.Series, whole: pd.Series) -> pd.Series:
