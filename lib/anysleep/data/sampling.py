@@ -86,7 +86,7 @@ class WindowBatches(Dataset):
         self._rows = slice(0, batch_size)
         self._archive: Archive | None = None
         self._opened_by = 0  # process id
-        with Archive(archive) as opened:
+        with Archive(archive, trusted=True) as opened:  # `nights` are from it
             self.eeg_eog = {dataset: opened.channels(dataset) for dataset in nights.dataset.unique()}
             self.nights = self._drawable(nights)
             self._keys = list(zip(self.nights.dataset, self.nights.recording, strict=True))

@@ -169,7 +169,7 @@ def set_up(params: Train, folder: Path, fabric: Fabric) -> Training:
     """The training that params and the folder's split ask for, at the saved state where there is one."""
     split_file = folder / "split.yaml"
     split = read_split(split_file)
-    with Archive(params.archive) as archive:
+    with Archive(params.archive, trusted=True) as archive:  # 03 has opened it before it started this process
         nights, rate_hz = archive.recordings(), archive.sampling_rate_hz
         key = training_key(params, archive, split_file)
         parts = {part: select_part(nights, split, part, "recording") for part in ("train", "valid")}
