@@ -132,8 +132,11 @@ def is_whole(notebook, variant):
     return all(is_written(Path(OUT, f"{notebook}{variant}", name)) for name in names)
 
 
-for lost in [Path(OUT, f"{run[0]}{run[1]}") for run in SETTINGS if not is_whole(*run)]:
-    (lost / "result.json").unlink(missing_ok=True)  # so the run is to be done again
+def do_again_if_lost(notebook, variant):
+    """As by --forcerun, where something of a finished run is gone; deciding this changes nothing on disk."""
+    if workflow.is_main_process and not is_whole(notebook, variant):
+        workflow.dag.forcefiles.add(f"{OUT}/{notebook}{variant}/result.json")
+    return []
 
 
 def results(notebooks):
@@ -183,6 +186,7 @@ def weights(wildcards):
 
 def runs_of(wildcards):
     """Sources and earlier results of the run that these wildcards name."""
+    do_again_if_lost(wildcards.notebook, wildcards.variant)
     return [*sources(wildcards.notebook, wildcards.variant), *earlier(wildcards.notebook, wildcards.variant)]
 
 
@@ -199,6 +203,7 @@ rule all:
 rule prepare:
     input:
         sources("01_prepare"),
+        lambda wildcards: do_again_if_lost("01_prepare", ""),
         list(SETTINGS.get(("01_prepare", ""), {"datasets": []})["datasets"]),  # the recipes
     output:
         f"{OUT}/01_prepare/result.json",
@@ -214,6 +219,7 @@ rule prepare:
 rule train:
     input:
         lambda wildcards: sources("03_train", wildcards.variant),
+        lambda wildcards: do_again_if_lost("03_train", wildcards.variant),
         lambda wildcards: earlier("03_train", wildcards.variant),
     output:
         f"{OUT}/03_train{{variant}}/result.json",

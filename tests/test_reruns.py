@@ -8,6 +8,7 @@ import pytest
 from test_snakefile import COHORT, add_profile, said, snakemake
 
 from anysleep.data.synthetic import write_cohort
+from anysleep.files import sha256_of
 
 
 @pytest.fixture
@@ -57,6 +58,29 @@ def test_a_file_deleted_by_hand_or_left_empty_is_made_again(name, content, finis
         file.write_text(content)
     status, text = said(snakemake(finished, "--dry-run", "--config", "profile=mine"))
     assert status == 0 and re.search(r"^prepare +1$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("lost", ["archive.h5", "result.json"])
+def test_a_dry_run_changes_nothing_and_the_real_run_makes_what_was_lost(lost, project):
+    add_profile(project, "mine", **{"01_prepare": COHORT})
+    command, folder = ("--config", "profile=mine"), project / "outputs/mine"
+    status, text = said(snakemake(project, *command))
+    assert status == 0, text
+    (folder / "01_prepare" / lost).unlink()
+    before = hashes(folder)
+    status, text = said(snakemake(project, "--dry-run", *command))
+    assert status == 0 and re.search(r"^prepare +1$", text, re.MULTILINE), text
+    assert hashes(folder) == before
+    status, text = said(snakemake(project, *command))
+    assert status == 0 and (folder / "01_prepare" / lost).is_file(), text
+    status, text = said(snakemake(project, *command))
+    assert status == 0 and "Nothing to be done" in text
+
+
+def hashes(folder):
+    """Every file below a folder -> SHA-256 of what it holds and when it was written."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path: (sha256_of(path), path.stat().st_mtime_ns) for path in files}
 
 
 def test_a_forced_run_prepares_new_nights_only_and_drops_none_unasked(project):

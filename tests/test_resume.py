@@ -11,6 +11,7 @@ import psutil
 import pytest
 import torch
 import yaml
+from filelock import FileLock
 from test_training import assert_same, params_of_03
 from toy_training import write_archive
 
@@ -70,6 +71,13 @@ def stop_at(folder: Path, line_starts: str, with_signal: signal.Signals) -> int:
             break
     process.stdout.read()
     return process.wait(timeout=60)
+
+
+def test_a_training_that_waits_for_another_one_can_be_stopped(run_folder):
+    folder = run_folder("busy")
+    (folder / "training").mkdir()
+    with FileLock(folder / "training/.lock"):
+        assert stop_at(folder, "another process trains in this folder", signal.SIGTERM) == STOPPED
 
 
 def test_killed_or_asked_to_stop_it_goes_on_as_if_it_never_had(run_folder):

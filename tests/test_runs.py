@@ -6,13 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+from IPython.core.ultratb import FormattedTB
 
 from anysleep import runs
-from anysleep.params import Inspect, ParameterError, Predict, StageOneNight, Train, read_words
+from anysleep.params import Inspect, ParameterError, Predict, StageOneNight, Train, checked_parameters, read_words
 from anysleep.prediction.jobs import recordings_among
 
 
@@ -51,6 +54,59 @@ def test_the_runner_touches_nothing_of_a_run_at_work(tmp_path, root, monkeypatch
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
     assert done.returncode == 2 and "another run is at work" in done.stderr and len(done.stderr.splitlines()) == 1
     assert (run.folder / "notebook.ipynb").read_text() == "theirs"
+
+
+def test_of_two_runs_started_at_once_one_kernel_starts(tmp_path, root):
+    """The kernel is one that waits for the other process to have ended: only its runner can have locked the folder."""
+    (tmp_path / "a.h5").touch()
+    words = ["02_inspect", f"archive={tmp_path / 'a.h5'}", f"run_dir={tmp_path / 'run'}"]
+    code = f"""if True:
+        import sys, pathlib, time
+        from anysleep import runs
+        here = pathlib.Path({str(tmp_path)!r})
+        def kernel(params, *_):
+            print("kernel", flush=True)
+            while not (here / "other ended").exists():
+                time.sleep(0.01)
+            return params.run_dir
+        runs._execute = kernel
+        print("ready", flush=True)
+        sys.stdin.readline()
+        sys.exit(runs.main({words!r}))"""
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    both = [subprocess.Popen([sys.executable, "-c", code], cwd=root, text=True, **streams) for _ in range(2)]
+    for process in both:
+        assert process.stdout.readline() == "ready\n"
+    for process in both:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    while all(process.poll() is None for process in both):
+        time.sleep(0.01)
+    (tmp_path / "other ended").touch()
+    ended = sorted((*process.communicate(), process.returncode) for process in both)
+    (loser_said, why, loser), (winner_said, _, winner) = ended
+    assert (loser, winner) == (2, 0) and loser_said == "" and winner_said.startswith("kernel\n")
+    assert "another run is at work in" in why and len(why.splitlines()) == 1
+
+
+def test_a_training_is_asked_to_stop_before_the_kernel_that_reads_its_words(tmp_path):
+    training = "import signal, time; signal.signal(signal.SIGTERM, lambda *_: exit(print('saved'))); "
+    training += "print('ready', flush=True); time.sleep(60)"
+    kernel = "import subprocess, sys; from pathlib import Path; "
+    kernel += (
+        f"p = subprocess.Popen([sys.executable, '-c', {training!r}, 'anysleep.training'], stdout=subprocess.PIPE)\n"
+    )
+    kernel += f"for line in p.stdout: Path({str(tmp_path)!r}, line.decode().strip()).touch()\n"
+    kernel += "p.wait(); import time; time.sleep(60)"
+    code = "import signal, subprocess, sys; from anysleep import runs; signal.signal(signal.SIGTERM, runs.pass_on); "
+    code += f"subprocess.run([sys.executable, '-c', {kernel!r}])"
+    runner = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "ready").exists():
+        assert runner.poll() is None
+        time.sleep(0.01)
+    runner.terminate()
+    assert runner.communicate()[1] == f"{runs.STOPPED}\n" and runner.returncode == 128 + signal.SIGTERM
+    assert (tmp_path / "saved").exists()
 
 
 def test_what_a_folder_held_is_said_before_it_is_replaced(tmp_path, capsys):
@@ -206,6 +262,22 @@ def test_messages_of_the_workbook_stand_alone_and_no_others(name, files, story):
     assert len(runs._story(name, "x " * 10**4, trace)) < 1200
 
 
+@pytest.mark.parametrize(
+    ("given", "story"),
+    [
+        ({"n_epoch": 2}, "ParameterError: unknown parameter 'n_epoch'"),
+        (3, "unexpected AttributeError in merge_parameters (checked.py, line "),
+    ],
+)
+def test_an_error_of_a_process_of_a_pool_is_told_as_of_the_workbook(given, story):
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        with pytest.raises((ParameterError, AttributeError)) as caught:
+            pool.submit(checked_parameters, "02_inspect", [], given).result()
+    kernel_s = FormattedTB(mode="Context", theme_name="nocolor")
+    trace = kernel_s.structured_traceback(caught.type, caught.value, caught.tb)
+    assert runs._story(caught.typename, str(caught.value), trace).startswith(story)
+
+
 def test_a_failing_notebook_ends_in_three_lines_and_keeps_its_traceback(root, tmp_path, capsys):
     (tmp_path / "nights").mkdir()
     (tmp_path / "nights/damaged.edf").write_bytes(b"0       " + b"x" * 300)
@@ -241,6 +313,46 @@ def test_ctrl_c_ends_in_a_sentence(root, tmp_path):
 @pytest.mark.parametrize(
     ("module", "words"),
     [
+        ("anysleep.runs", ["stage_one_night", "recording=/my", "night.edf"]),
+        ("anysleep.search", ["/my", "search.yaml"]),
+        ("anysleep.data.quality", ["/my", "night.edf"]),
+        ("anysleep.models.onnx_export", ["/my", "x.pth", "night.edf"]),
+    ],
+)
+def test_a_path_with_a_blank_needs_quotes_and_this_is_said(root, module, words):
+    done = subprocess.run([sys.executable, "-m", module, *words], cwd=root, capture_output=True, text=True)
+    said = done.stdout + done.stderr
+    assert (
+        done.returncode == 2
+        and "quotes" in said
+        and (words[0] in said or "night.edf" in said)
+        and len(said.splitlines()) <= 2
+    ), said
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("anysleep.runs", ["03_train"]),
+        ("anysleep.search", ["params/search/learning_rate.yaml"]),
+        ("anysleep.training", ["gone"]),
+        ("anysleep.data.quality", ["gone.edf"]),
+        ("anysleep.models.onnx_export", ["gone.pth", "x.onnx"]),
+        ("anysleep.summary", ["gone"]),
+    ],
+)
+def test_ctrl_c_during_the_imports_ends_in_a_line(root, tmp_path, module, words):
+    """The first thing that is imported after the package interrupts."""
+    name = "json" if module == "anysleep.summary" else "numpy"
+    (tmp_path / f"{name}.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(root / "lib")])}
+    done = subprocess.run([sys.executable, "-m", module, *words], cwd=root, env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "stopped\n")
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
         ("anysleep.data.quality", ["gone.edf"]),
         ("anysleep.data.quality", ["."]),
         ("anysleep.models.onnx_export", ["gone.pth", "x.onnx"]),
@@ -248,9 +360,13 @@ def test_ctrl_c_ends_in_a_sentence(root, tmp_path):
         ("anysleep.search", ["gone.yaml"]),
         ("anysleep.search", ["params/search/learning_rate.yaml", "n_trials='3"]),
         ("anysleep.training", ["gone"]),
+        ("anysleep.training", []),
+        ("anysleep.summary", []),
     ],
 )
 def test_other_commands_end_in_a_sentence_too(root, module, words):
     done = subprocess.run([sys.executable, "-m", module, *words], cwd=root, capture_output=True, text=True)
     said = (done.stdout + done.stderr).splitlines()
-    assert done.returncode in (1, 2) and len(said) == 1 and words[0].split("/")[0] in said[0] + "params", said
+    assert done.returncode in (1, 2) and len(said) == 1 and " ".join(words[:1]).split("/")[0] in said[0] + "params", (
+        said
+    )

@@ -49,6 +49,8 @@ EXPLAINED = (ValueError, OSError, MemoryError, RuntimeError)
 """Python's errors whose message, raised in the workbook, is written for the reader."""
 LONGEST_MESSAGE = 1000
 """Characters of it that are shown."""
+POOLS = r"concurrent/futures|multiprocessing/|joblib/"
+"""Where an error of another process is raised again."""
 WAIT_S = 10
 """How long a run waits for its folder: one that was killed takes a moment to end."""
 END_WITH_PARENT = "--end-with-parent"
@@ -154,14 +156,15 @@ def start_run(params: Parameters) -> Run:
     return Run(params, folder, params.run_id, lock=lock)
 
 
-def lock_folder(folder: Path) -> FileLock:
+def lock_folder(folder: Path, name: str = ".lock", wait_s: float | None = None) -> FileLock:
     """Keep other processes out of a run folder; the system ends this with the process, however that ends.
 
-    The same process may lock again. ValueError where another one holds the folder for longer than `WAIT_S`.
+    The same process may lock again. ValueError where another one holds the folder for longer than `wait_s`, by default
+    `WAIT_S`. A kernel holds `.lock`, a runner `.runner.lock`, before its kernel has started, too.
     """
-    lock = FileLock(folder / ".lock", is_singleton=True)
+    lock = FileLock(folder / name, is_singleton=True)
     try:
-        lock.acquire(timeout=WAIT_S)
+        lock.acquire(timeout=WAIT_S if wait_s is None else wait_s)
     except Timeout:
         raise ValueError(
             f"another run is at work in {short_path(folder)}; wait for it, shut down the kernel of a notebook that has "
@@ -170,27 +173,44 @@ def lock_folder(folder: Path) -> FileLock:
     return lock
 
 
-def execute(notebook: str, files: list[Path], overrides: dict[str, object], *, may_lack_inputs: bool = False) -> Path:
+def execute(
+    notebook: str,
+    files: list[Path],
+    overrides: dict[str, object],
+    *,
+    may_lack_inputs: bool = False,
+    wait_s: float = 0,
+) -> Path:
     """Validate, then run a notebook through papermill into its run folder; returns the folder.
 
     With `may_lack_inputs`, a run whose inputs are missing or hold nothing to measure has the reason as its result.
+    `wait_s` is how long to wait for another runner of that folder.
 
     ParameterError, FileNotFoundError or ValueError before any work where a parameter is wrong, an input is missing, or
     another run is at work in the folder; RuntimeError, of two lines, where the notebook ended without a result.
     """
-    import papermill  # heavy, and not needed inside notebooks
-    from nbclient.exceptions import DeadKernelError
-
     params, given = checked_parameters(notebook, files, overrides)
-    folder = params.run_dir
     try:
         refuse_missing_inputs(params)
     except FileNotFoundError as error:
         if may_lack_inputs:
             return _not_measured(params, str(error))
         raise
-    folder.mkdir(parents=True, exist_ok=True)
-    lock_folder(folder).release()  # for the kernel, which holds it from `start_run` on
+    params.run_dir.mkdir(parents=True, exist_ok=True)
+    lock = lock_folder(params.run_dir, ".runner.lock", wait_s)
+    try:
+        lock_folder(params.run_dir).release()  # for the kernel, which holds it from `start_run` on
+        return _execute(params, given, may_lack_inputs)
+    finally:
+        lock.release()
+
+
+def _execute(params: Parameters, given: dict[str, object], may_lack_inputs: bool) -> Path:
+    """Let papermill run the notebook; returns the folder. RuntimeError, of two lines, where there is no result."""
+    import papermill  # heavy, and not needed inside notebooks
+    from nbclient.exceptions import DeadKernelError
+
+    notebook, folder = params.notebook, params.run_dir
     executed = f"The cell and what called what: {short_path(folder)}/notebook.ipynb"
     try:
         papermill.execute_notebook(
@@ -237,7 +257,8 @@ def main(arguments: list[str]) -> int:
         files, overrides = read_words([word for word in words if word not in flags], NOTEBOOKS[notebook])
         if "--dry-run" in flags:
             return _dry_run(checked_parameters(notebook, files, overrides)[0])
-        folder = execute(notebook, files, overrides, may_lack_inputs=MAY_LACK_INPUTS in flags)
+        wait_s = WAIT_S if END_WITH_PARENT in flags else 0  # one whose parent was killed takes a moment to end
+        folder = execute(notebook, files, overrides, may_lack_inputs=MAY_LACK_INPUTS in flags, wait_s=wait_s)
     except KeyboardInterrupt:
         print(f"{notebook}: {STOPPED}", file=sys.stderr)
         return 130
@@ -268,15 +289,27 @@ def _dry_run(params: Parameters) -> int:
 
 
 def pass_on(signum: int, frame: object) -> None:
-    """Pass SIGTERM on to the kernel and what it started, which may have a state to save, and end after them."""
+    """Pass SIGTERM on to what was started, and end after it: first to trainings, whose last words the kernel reads."""
     started = psutil.Process().children(recursive=True)
-    for process in started:
+    _end([process for process in started if _is_training(process)])
+    _end(started)
+    print(STOPPED, file=sys.stderr, flush=True)
+    sys.exit(128 + signum)
+
+
+def _is_training(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return "anysleep.training" in process.cmdline()
+    return False
+
+
+def _end(processes: list[psutil.Process]) -> None:
+    """Ask them to end, and wait until they have saved what they have."""
+    for process in processes:
         with suppress(psutil.NoSuchProcess):
             if process.name() != "srun":  # would kill its tasks at once; the training that started it asks them to stop
                 process.terminate()
-    psutil.wait_procs(started, timeout=LAST_WORDS_S)
-    print(STOPPED, file=sys.stderr, flush=True)
-    sys.exit(128 + signum)
+    psutil.wait_procs(processes, timeout=LAST_WORDS_S)
 
 
 def _story(name: str, message: str, traceback: list[str]) -> str:
@@ -286,6 +319,8 @@ def _story(name: str, message: str, traceback: list[str]) -> str:
     """
     plain = re.sub(r"\x1b\[[\d;]*m", "", "\n".join(traceback))
     frames = re.findall(r"^(?:File (.+?):(\d+), in ([\w.<>]+)|Cell In)", plain, re.MULTILINE)
+    if frames and re.search(POOLS, frames[-1][0]):  # raised by a process of a pool, whose own traceback comes along
+        frames = re.findall(r'^ *File "(.+?)", line (\d+), in ([\w.<>]+)', plain, re.MULTILINE) or frames
     here = Path(__file__).parent
     own = [Path(file).expanduser().is_relative_to(here) if file else True for file, _, _ in frames]
     said = textwrap.shorten(message, LONGEST_MESSAGE, placeholder=" ...")

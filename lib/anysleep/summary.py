@@ -27,4 +27,6 @@ def _short(value: float | int | str) -> str:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m anysleep.summary <folder of runs>; put a path with blanks into quotes")
     print(summarise(Path(sys.argv[1])))

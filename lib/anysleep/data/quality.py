@@ -267,7 +267,11 @@ def _number(value: float) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table of one file; exit status 1 where it cannot be read."""
-    parser = argparse.ArgumentParser(prog="python -m anysleep.data.quality", description="Advice on every channel.")
+    parser = argparse.ArgumentParser(
+        prog="python -m anysleep.data.quality",
+        usage="%(prog)s [-h] file (a path with blanks in quotes)",
+        description="Advice on every channel.",
+    )
     parser.add_argument("file", help="recording in any format that can be read")
     file = parser.parse_args(arguments).file
     with noted() as notes:

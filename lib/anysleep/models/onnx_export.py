@@ -273,7 +273,9 @@ def _as_numpy(tensor: Tensor) -> np.ndarray:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write a checkpoint as an ONNX file and print where; exit status 1 where that is not possible."""
     parser = argparse.ArgumentParser(
-        prog="python -m anysleep.models.onnx_export", description="A checkpoint as an ONNX file."
+        prog="python -m anysleep.models.onnx_export",
+        usage="%(prog)s [-h] [--predictions-per-epoch N] checkpoint file (paths with blanks in quotes)",
+        description="A checkpoint as an ONNX file.",
     )
     parser.add_argument("checkpoint", help="checkpoint of 03_train or released .pth file")
     parser.add_argument("file", help="ONNX file to write")

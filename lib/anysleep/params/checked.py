@@ -125,6 +125,11 @@ def merge_parameters(
 
 def _read_yaml(path: str | Path) -> dict[str, object]:
     """The lines of a parameter file. ParameterError where it cannot be read as such."""
+    if not project_path(path).is_file():
+        raise ParameterError(
+            f"there is no parameter file {str(path)!r}; words are YAML files or name=value, and a path or text with "
+            "blanks needs quotes: 'recording=/my nights/1.edf'"
+        )
     try:
         content = yaml.safe_load(project_path(path).read_text(encoding="utf-8")) or {}
     except UnicodeDecodeError:

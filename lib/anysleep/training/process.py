@@ -6,6 +6,7 @@ TensorBoard's logs. So a notebook that was stopped goes on where it was, and man
 """
 
 import ctypes
+import itertools
 import os
 import re
 import shutil
@@ -112,20 +113,20 @@ def main(folder: Path, *, one_of_many: bool = False) -> int:
     fabric = make_fabric(params)
     stop_asked = _notice_sigterm(fabric.is_global_zero)
     (folder / "training").mkdir(exist_ok=True)
-    with _only_training(folder) if fabric.is_global_zero else nullcontext():
-        fabric.barrier()  # nobody reads a state that another training may still write
-        training = set_up(params, folder, fabric)
-        report = {}
-        if fabric.is_global_zero:
-            if training.state.finished:
-                print(f"finished already, after step {training.state.step}; retrain: true trains anew", flush=True)
-            report["report"] = Reporter(folder / "training", params.n_steps, training.state.step)
-        try:
-            training.run(should_stop=stop_asked, **report)
-        except TrainingStopped as stopped:
+    try:
+        with _only_training(folder, stop_asked) if fabric.is_global_zero else nullcontext():
+            fabric.barrier()  # nobody reads a state that another training may still write
+            training = set_up(params, folder, fabric)
+            report = {}
             if fabric.is_global_zero:
-                print(f"{SAID_STOPPED} {stopped}", flush=True)
-            return STOPPED
+                if training.state.finished:
+                    print(f"finished already, after step {training.state.step}; retrain: true trains anew", flush=True)
+                report["report"] = Reporter(folder / "training", params.n_steps, training.state.step)
+            training.run(should_stop=stop_asked, **report)
+    except TrainingStopped as stopped:
+        if fabric.is_global_zero:
+            print(f"{SAID_STOPPED} {stopped}", flush=True)
+        return STOPPED
     return 0
 
 
@@ -230,14 +231,18 @@ def _meeting_place(folder: Path) -> Path:
 
 
 @contextmanager
-def _only_training(folder: Path) -> Iterator[None]:
-    """Wait until no other process trains in this folder, and keep others waiting."""
+def _only_training(folder: Path, stop_asked: Callable[[], bool]) -> Iterator[None]:
+    """Wait until no other process trains in this folder, and keep others waiting. TrainingStopped where asked to."""
     lock = FileLock(folder / "training/.lock")
-    try:
-        lock.acquire(timeout=1)
-    except Timeout:
-        print("another process trains in this folder; waiting for it to end", flush=True)
-        lock.acquire()
+    for n_waited in itertools.count():
+        try:
+            lock.acquire(timeout=1)
+            break
+        except Timeout:
+            if n_waited == 0:
+                print("another process trains in this folder; waiting for it to end", flush=True)
+        if stop_asked():
+            raise TrainingStopped("while it waited for another training in its folder")
     try:
         yield
     finally:
