@@ -125,10 +125,15 @@ class Study:
                 table = pd.DataFrame(point | self.scored(of_one.value, "mf1", 0.3, 0.008))
                 parts.append(table.assign(checkpoint=f"{network}-{i}", n_recordings=643, n_draws=5000, n_persons=600))
         comparison = pd.DataFrame({"n_eeg": [np.nan, 1, 2, 3, 4, 5, 6], "n_eog": [np.nan, *[1] * 6]}).assign(
-            first="usleep-0", second="anysleep-0", n_recordings=643, difference=0.012, low=0.004, high=0.02,
+            first="usleep", second="anysleep", n_recordings=643, difference=0.012, low=0.004, high=0.02,
             p=0.0123, welch_t=9.0, welch_p=1e-9,
         )  # fmt: skip
+        gain = pd.DataFrame({"n_eeg": range(1, 7), "n_eog": 1, "network": "anysleep"}).assign(
+            difference=[0.0301, 0.0139, 0.0109, 0.0067, 0.0062, 0.0033], low=0.001, high=0.03, n_recordings=643,
+            p=[0.002, 0.01, 0.02, 0.04, 0.06, 0.2], welch_t=0.61, welch_p=[1e-9, 0.0005, 0.002, 0.03, 0.04, 0.271],
+        )  # fmt: skip
         tables = {"counts": self.counts(["anysleep", "usleep"], MANY), "channel_study": pd.concat(parts)}
+        tables["eog_gain"] = gain
         params = {"montages": "drawn", "split_part": "test", "several": "compare"}
         inputs = self.checkpoints(["anysleep", "usleep"])
         write_run(self.folder / "04_evaluate.draws", params, tables | {"comparison": comparison}, inputs)
@@ -155,7 +160,7 @@ class Study:
                 parts.append(table.assign(checkpoint=f"{network}-{i}", network=network))
         sites = ["&".join(pair) for pair in pairs] + list(SITES)
         comparison = pd.DataFrame({"sites": [np.nan, *sites]}).assign(
-            first="usleep-0", second="anysleep-0", n_recordings=563, difference=0.01, low=0, high=0.02,
+            first="usleep", second="anysleep", n_recordings=563, difference=0.01, low=0, high=0.02,
             p=np.geomspace(0.0005, 1, len(sites) + 1), welch_t=3.0, welch_p=np.geomspace(1e-9, 1, len(sites) + 1),
         )  # fmt: skip
         tables = {"counts": self.counts(["anysleep", "usleep"], sorted({*MANY} - {"dodh", "dodo"}))}

@@ -207,7 +207,19 @@ def test_welch_by_hand():
     a, b = np.array([1.0, 2, 3]), np.array([2.0, 4, 6, 8])
     t = (5 - 2) / np.sqrt(1 / 3 + (20 / 3) / 4)
     freedom = (1 / 3 + 5 / 3) ** 2 / ((1 / 3) ** 2 / 2 + (5 / 3) ** 2 / 3)
-    assert welch_as_published(a, b).tolist() == pytest.approx([3, t, 2 * stats.t.sf(t, freedom)])
+    assert welch_as_published(a, b).tolist() == pytest.approx([3, t, stats.t.sf(t, freedom)])
+    assert welch_as_published(b, a).p == pytest.approx(1 - stats.t.sf(t, freedom))
+
+
+def test_welchs_test_is_one_sided_as_published():
+    """A difference of 0.0015 with a standard error of 0.00246: t = .61; .271 lies above, .542 on both sides."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(2, 5000))
+    noise = (noise - noise.mean(axis=1, keepdims=True)) / noise.std(axis=1, ddof=1, keepdims=True)
+    a, b = 0.123 * noise[0] + 0.7657, 0.123 * noise[1] + 0.7672
+    test = welch_as_published(a, b)
+    assert test.t == pytest.approx(0.0015 / np.sqrt(2 * 0.123**2 / 5000))
+    assert (round(test.p, 3), round(stats.ttest_ind(b, a, equal_var=False).pvalue, 3)) == (0.271, 0.542)
 
 
 def test_more_draws_from_the_same_persons_shrink_p_of_welch_but_not_of_the_bootstrap():

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from published_study import Study, copied, tables_of, write_run
 
-from anysleep.analysis.paper.ledger import KEY, TOLERANCES, ledger, mf1_table, tolerance_table
+from anysleep.analysis.paper.ledger import KEY, TOLERANCES, ledger, mf1_table, size_table, tolerance_table
 from anysleep.data.splits import count_split
 from anysleep.figures.paper import plot_traits
 from anysleep.published.results import read_results
@@ -279,6 +279,9 @@ def test_counts_of_the_split_need_no_training(published, study, tmp_path):
     assert by_part.set_index(["dataset", "measure"]).ours["mros", "n_train"] == 3714
     totals = rows[rows.result == "recordings"].set_index("measure").ours
     assert (totals["n_train"], totals["n_valid"]) == (18038, 559) and np.isnan(totals["n_test"])
+    sizes = size_table(rows).set_index(["dataset", "part"])
+    assert sizes.loc[("shhs", "valid")].tolist() == [77, 77] and len(sizes) == 26 + 21
+    assert sizes.published["svuh", "test"] == 25 and np.isnan(sizes.ours["svuh", "test"])
 
 
 def test_other_data_sets_are_never_compared(published, tables):

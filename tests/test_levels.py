@@ -111,11 +111,49 @@ def test_welchs_test_takes_every_draw_for_itself(drawn):
     for row in drawn[(drawn.n_eeg == 3) & (drawn.n_eog == 1)].to_dict("records"):
         confusion = np.array([row[name] for name in levels.COUNTS]).reshape(5, 5)
         draws[row["checkpoint"]] += [metrics_of_confusion(confusion).mf1] * row["n_draws"]
-    expected = ttest_ind(draws["seed1"], draws["seed0"], equal_var=False)
+    expected = ttest_ind(draws["seed1"], draws["seed0"], equal_var=False, alternative="greater")
     row = table[(table.n_eeg == 3) & (table.n_eog == 1)].iloc[0]
     assert len(draws["seed0"]) == 12
     assert (row.welch_t, row.welch_p) == pytest.approx((expected.statistic, expected.pvalue))
     assert "welch_p" not in levels.compare_checkpoints(drawn, "all", **settings)
+
+
+def test_training_runs_of_two_networks_are_compared_together_and_usleep_comes_first(drawn):
+    """Run by run on the same draws: the difference is that of all counts of both runs summed."""
+    names = {
+        ("seed0", "anysleep"): "a1",
+        ("seed1", "anysleep"): "a2",
+        ("seed0", "usleep"): "u1",
+        ("seed1", "usleep"): "u2",
+    }
+    parts = [
+        drawn[drawn.checkpoint == seed].assign(checkpoint=name, network=network)
+        for (seed, network), name in names.items()
+    ]
+    parts[2] = parts[2].assign(n2_as_n2=parts[2].n2_as_n2 + 3)
+    settings = {"group_by": "subject", "n_bootstrap": 50, "seed": 0}
+    table = levels.compare_checkpoints(pd.concat(parts), "drawn", **settings)
+    assert table[["first", "second"]].drop_duplicates().to_numpy().tolist() == [["usleep", "anysleep"]]
+    mf1 = [metrics_of_confusion(levels.confusions_of(pd.concat(two)).sum(axis=0)).mf1 for two in (parts[2:], parts[:2])]
+    assert table.difference[0] == pytest.approx(mf1[1] - mf1[0]) and table.n_recordings[0] == 3
+    unequal = levels.compare_checkpoints(pd.concat(parts[:3]), "drawn", **settings)
+    pairs = unequal[["first", "second"]].drop_duplicates().to_numpy().tolist()
+    assert pairs == [["a1", "a2"], ["a1", "u1"], ["a2", "u1"]]
+
+
+def test_what_an_eog_channel_adds_is_the_difference_of_the_curves_all_draws_tested_one_sided(drawn):
+    settings = {"group_by": "subject", "n_bootstrap": 100, "seed": 0}
+    table = levels.compare_eog(drawn, **settings).set_index("n_eeg")  # both checkpoints are runs of one network
+    assert list(table.index) == [1, 3] and (table.n_eog == 1).all() and (table.n_recordings == 3).all()
+    curve = levels.channel_curve(drawn, **settings).groupby(["n_eeg", "n_eog"]).mf1.mean()
+    assert table.difference[3] == pytest.approx(curve[3, 1] - curve[3, 0])
+    scores = {}
+    for row in drawn[drawn.n_eeg == 3].to_dict("records"):
+        confusion = np.array([row[name] for name in levels.COUNTS]).reshape(5, 5)
+        scores.setdefault(row["n_eog"], []).extend([metrics_of_confusion(confusion).mf1] * row["n_draws"])
+    expected = ttest_ind(scores[1], scores[0], equal_var=False, alternative="greater")
+    assert len(scores[0]) == 24 and table.welch_p[3] == pytest.approx(expected.pvalue)
+    assert levels.compare_eog(drawn[drawn.n_eog == 1], **settings).empty
 
 
 def test_a_pair_is_compared_with_usleeps_in_both_orders(archive, nights):

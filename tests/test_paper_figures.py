@@ -107,14 +107,48 @@ def test_the_curves_are_ours_and_the_published_ones(tables, published):
     assert np.abs(lines["U-Sleep, 1 EOG"][0] - ours.index).max() < 0.2
 
 
-def test_both_p_values_stand_under_their_number_of_channels(tables, published):
-    comparison = tables["04_evaluate/drawn/comparison"]
+def test_differences_and_both_p_values_stand_under_their_number_of_channels(tables, published):
+    comparison, gain = tables["04_evaluate/drawn/comparison"], tables["04_evaluate/drawn/eog_gain"]
     changed = comparison.assign(p=comparison.n_eeg / 100, welch_p=1e-5)
     figure = paper.plot_channel_numbers(tables | {"04_evaluate/drawn/comparison": changed}, published)
-    below = {(text.get_position()[0], text.get_text()) for text in figure.axes[1].texts}
-    assert {(n, f"0.0{n}") for n in range(1, 7)} <= below and (6, "<0.001") in below
-    alone = {name: table for name, table in tables.items() if not name.endswith("comparison")}
-    assert len(paper.plot_channel_numbers(alone, published).axes) == 1
+    below = [(text.get_position()[0], text.get_text()) for text in figure.axes[1].texts]
+    assert {(n, f"0.0{n}") for n in range(1, 7)} <= set(below)
+    assert {(6, "<0.001"), (6, "0.27"), (1, "+0.030")} <= set(below)
+    names = [text for x, text in below if x > 1 and "less" in text]
+    assert names == ["AnySleep less U-Sleep, 1 EOG", "AnySleep, 1 EOG less none"]
+    gain_alone = {name: table for name, table in tables.items() if not name.endswith("comparison")}
+    assert len(paper.plot_channel_numbers(gain_alone, published).axes[1].texts) == 3 * 7
+    neither = {name: table for name, table in gain_alone.items() if not name.endswith("gain")}
+    assert len(paper.plot_channel_numbers(neither, published).axes) == 1
+    assert gain.welch_p.tolist()[-1] == 0.271
+
+
+def test_stars_say_where_eog_makes_the_published_test_significant(tables, published):
+    """One-sided p of 1e-9, .0005, .002, .03, .04 and .271."""
+    ax = paper.plot_channel_numbers(tables, published).axes[0]
+    stars = {text.xy[0]: text.get_text() for text in ax.texts}
+    assert stars == {1: "***", 2: "***", 3: "**", 4: "*", 5: "*", 6: ""}
+
+
+def test_figures_1a_and_1b_are_of_three_training_runs(tables, published):
+    numbers, pairs = paper.plot_channel_numbers(tables, published), paper.plot_channel_pairs(tables)
+    assert "12 data sets, 3 training runs" in numbers.axes[0].get_title(loc="left")
+    assert pairs.axes[0].get_title(loc="left") == "AnySleep: MF1\n563 nights, 3 training runs"
+    study = tables["04_evaluate/pairs/channel_study"]
+    moved = study.assign(mf1=study.mf1 + 0.03 * (study.checkpoint == "anysleep-2"))
+    values = [
+        np.asarray(one.axes[0].collections[0].get_array(), dtype=float)
+        for one in (pairs, paper.plot_channel_pairs(tables | {"04_evaluate/pairs/channel_study": moved}))
+    ]
+    assert values[1] - values[0] == pytest.approx(np.full((7, 7), 0.01))
+
+
+def test_two_networks_are_compared_rather_than_two_runs_of_one(tables, published):
+    comparison = tables["04_evaluate/drawn/comparison"]
+    of_one = comparison.assign(first="anysleep-0", second="anysleep-1", first_network="anysleep", difference=0.5)
+    both = pd.concat([of_one, comparison], ignore_index=True)
+    figure = paper.plot_channel_numbers(tables | {"04_evaluate/drawn/comparison": both}, published)
+    assert "AnySleep less U-Sleep, 1 EOG" in texts_of(figure) and "+0.500" not in texts_of(figure)
 
 
 def test_no_published_curve_stands_beside_nights_of_other_data_sets(tables, published):
@@ -146,7 +180,8 @@ def test_attention_is_averaged_over_nights_of_the_published_montage_a_panel_a_tr
     figure = paper.plot_attention_depth(tables | {"05_predict/attention": pd.concat([*other, attention])})
     panels = [ax for ax in figure.axes if ax.get_title(loc="left")]
     titles = [ax.get_title(loc="left") for ax in panels]
-    assert [title.split("\n")[1] for title in titles] == ["614 nights of 11 data sets"] * 3 + ["trained networks"]
+    assert [title.split("\n")[2] for title in titles[:3]] == ["614 nights, 11 data sets"] * 3
+    assert titles[3].split("\n")[:2] == ["mean of the", "3 trained networks"]
     drawn = [np.asarray(ax.collections[0].get_array(), dtype=float).reshape(13, 4) for ax in panels]
     assert drawn[1].sum(axis=1) == pytest.approx(np.ones(13)) and drawn[0][0, 2] == pytest.approx(0.88)
     assert drawn[3] == pytest.approx((drawn[0] + drawn[1] + drawn[2]) / 3)
@@ -233,7 +268,11 @@ def test_mf1_has_a_row_a_data_set_and_ours_with_its_interval(tables, published):
         "in distribution",
         "held out",
     ]
-    assert page.loc[("held out", "dodh"), "U-Sleep"].endswith("(published 0.81)")
+    row = table[(table.dataset == "dodh") & (table.network == "usleep")].iloc[0]
+    assert page.loc[("held out", "dodh"), "U-Sleep"].endswith("(published 0.81 ± 0.012)")
+    assert page.loc[("held out", "dodh"), "U-Sleep"].startswith(f"{row.ours:.3f} ± {row.sd_of_runs:.3f} [{row.low:.3f}")
+    means = tables["04_evaluate/all/intervals"].query("dataset == 'dodh' and network == 'usleep'").estimate
+    assert row.sd_of_runs == pytest.approx(np.std(means, ddof=1)) and len(means) == 3
 
 
 def test_a_statistic_is_drawn_as_its_change_within_nights(tables):

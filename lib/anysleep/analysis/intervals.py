@@ -124,7 +124,7 @@ def bootstrap_ratios(
 
 
 def welch_as_published(scores_a: ArrayLike, scores_b: ArrayLike) -> pd.Series:
-    """Welch's t-test of b against a as in the channel study of AnySleep, to be shown beside a bootstrap by person.
+    """Welch's one-sided t-test that b is better than a, as in AnySleep's channel study; show it beside a bootstrap.
 
     It takes every row for an independent observation. The rows are channel choices drawn again and again from the same
     nights of the same persons: more draws bring no more persons, yet they shrink p as far as one likes. It is
@@ -132,10 +132,10 @@ def welch_as_published(scores_a: ArrayLike, scores_b: ArrayLike) -> pd.Series:
 
     Returns
     -------
-    difference (b - a), t, p.
+    difference (b - a), t, p: of a difference as large as this or larger if there were none (near 1 where a is better).
     """
     a, b = np.asarray(scores_a, dtype=float), np.asarray(scores_b, dtype=float)
-    test = ttest_ind(b, a, equal_var=False)
+    test = ttest_ind(b, a, equal_var=False, alternative="greater")
     return pd.Series({"difference": b.mean() - a.mean(), "t": test.statistic, "p": test.pvalue})
 
 

@@ -9,6 +9,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from anysleep.analysis.intervals import (
     bootstrap_scores,
@@ -36,7 +37,7 @@ COMPARED_BY = {"all": ["dataset"], "named": ["dataset"], "drawn": ["n_eeg", "n_e
 PUBLISHED_MODES = ("drawn", "pairs")
 """The ways to choose montages for which there is a published test of one checkpoint against another."""
 
-CASE = ["dataset", "recording", "subject", "channels"]
+CASE = ["training_run", "dataset", "recording", "subject", "channels"]
 """What must be the same where checkpoints are compared."""
 
 IDENTITY = ["checkpoint", "dataset", "recording", "subject", "channels"]
@@ -105,8 +106,11 @@ def compare_checkpoints(counts: pd.DataFrame, mode: str, group_by: str, n_bootst
     `mode` of the montages. Columns first, second, those, n_recordings, n_persons, difference, low, high, p; see
     `paired_bootstrap`. No p is corrected for the number of rows. Where montages are drawn or pairs also welch_t and
     welch_p, of the MF1 of every draw by itself; see `welch_as_published`. Empty where there is one checkpoint.
+
+    Networks with equally many training runs, several each, are compared with their runs together: see `runs_together`.
     """
     by, rows = COMPARED_BY[mode], []
+    counts = runs_together(counts)
     for first, second in combinations(counts.checkpoint.unique(), 2):
         a, b = (counts[counts.checkpoint == name] for name in (first, second))
         if mode == "pairs" and (a.network.iloc[0] == "usleep") != (b.network.iloc[0] == "usleep"):
@@ -124,6 +128,44 @@ def compare_checkpoints(counts: pd.DataFrame, mode: str, group_by: str, n_bootst
             rows.append(named | n | result.to_dict() | as_published)
     columns = ["first", "second", *by, "n_recordings", "n_persons", "difference", "low", "high", "p"]
     return pd.DataFrame(rows, columns=[*columns, *(["welch_t", "welch_p"] if mode in PUBLISHED_MODES else [])])
+
+
+def runs_together(counts: pd.DataFrame) -> pd.DataFrame:
+    """With a column training_run; where each of several networks has as many runs, its name for their checkpoints.
+
+    Runs are told apart by their number, in order: the first of one network meets the first of the other. U-Sleep, which
+    the others are to beat, comes first. Otherwise checkpoints stay as they are, and are all of one run.
+    """
+    runs = counts.drop_duplicates("checkpoint").groupby("network", sort=False).checkpoint.agg(list)
+    if len(runs) < 2 or set(runs.map(len)) == {1} or runs.map(len).nunique() > 1:
+        return counts.assign(training_run=0)
+    number = {name: i for names in runs for i, name in enumerate(names)}
+    together = counts.assign(checkpoint=counts.network, training_run=counts.checkpoint.map(number))
+    return together.sort_values("network", key=lambda names: names != "usleep", kind="stable")
+
+
+def compare_eog(counts: pd.DataFrame, group_by: str, n_bootstrap: int, seed: int) -> pd.DataFrame:
+    """What an EOG channel adds to so many drawn EEG channels (AnySleep, figure 1b), all runs of a network together.
+
+    A row a network and number of EEG and EOG channels: network, n_eeg, n_eog, n_recordings, n_persons, then
+    difference (with less without) of the mean over recordings, low, high and p of `paired_bootstrap_of_means`, and
+    welch_t and welch_p of all draws, see `welch_as_published`. Empty where nothing was drawn with and without EOG.
+    """
+    scored = counts.assign(mf1=scores_of_confusions(confusions_of(counts))["mf1"]).dropna(subset="mf1")
+    scored = scored.assign(person=persons_of(scored, group_by), sum=scored.mf1 * scored.n_draws)
+    rows = []
+    for (network, n_eeg, n_eog), part in scored.groupby(["network", "n_eeg", "n_eog"], sort=False):
+        without = scored[(scored.network == network) & (scored.n_eeg == n_eeg) & (scored.n_eog == 0)]
+        if n_eog == 0 or without.empty:
+            continue
+        sums = [one.groupby(["dataset", "recording", "person"])[["sum", "n_draws"]].sum() for one in (without, part)]
+        means = pd.concat([of["sum"] / of.n_draws for of in sums], axis=1, join="inner")
+        persons = means.index.get_level_values("person")
+        result = paired_bootstrap_of_means(means[0], means[1], persons, n_bootstrap, seed)
+        named = {"network": network, "n_eeg": n_eeg, "n_eog": n_eog}
+        n = {"n_recordings": len(means), "n_persons": persons.nunique()}
+        rows.append(named | n | result.to_dict() | _welch_of(*(one.mf1.repeat(one.n_draws) for one in (without, part))))
+    return pd.DataFrame(rows)
 
 
 def channel_study(counts: pd.DataFrame, mode: str, group_by: str, n_bootstrap: int, seed: int) -> pd.DataFrame:
@@ -197,12 +239,17 @@ def _summed(counts: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _welch(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, float]:
-    """Of every draw's own MF1; a night without a scored epoch has none. NaN with fewer than two draws."""
+    """Of every draw's own MF1; a night without a scored epoch has none."""
     scores_a, scores_b = (scores_of_confusions(confusions_of(rows))["mf1"].repeat(rows.n_draws) for rows in (a, b))
     scored = ~np.isnan(scores_a)
-    if scored.sum() < 2:
+    return _welch_of(scores_a[scored], scores_b[scored])
+
+
+def _welch_of(scores_a: ArrayLike, scores_b: ArrayLike) -> dict[str, float]:
+    """NaN with fewer than two draws."""
+    if min(len(scores_a), len(scores_b)) < 2:
         return {"welch_t": np.nan, "welch_p": np.nan}
-    test = welch_as_published(scores_a[scored], scores_b[scored])
+    test = welch_as_published(scores_a, scores_b)
     return {"welch_t": test.t, "welch_p": test.p}
 
 

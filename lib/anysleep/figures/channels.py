@@ -1,6 +1,7 @@
 """How the score depends on the channels: by their number, and by the sites of a pair."""
 
 from collections.abc import Sequence
+from math import ceil
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -8,7 +9,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """One colour a checkpoint (Okabe and Ito's palette)."""
 LINES = ("-", "--", ":")
 """One line style a number of EOG channels."""
@@ -37,7 +38,11 @@ def plot_channel_draws(curve: pd.DataFrame, ax: Axes) -> Axes:
 
 
 def plot_pair_matrix(
-    pairs: pd.DataFrame, ax: Axes, sites: Sequence[str] = (), limits: tuple[float | None, float | None] = (None, None)
+    pairs: pd.DataFrame,
+    ax: Axes,
+    sites: Sequence[str] = (),
+    limits: tuple[float | None, float | None] = (None, None),
+    colourbar: bool = True,
 ) -> Axes:
     """MF1 of every pair of sites, as from `pair_table` of one checkpoint; the diagonal is one site alone.
 
@@ -48,7 +53,7 @@ def plot_pair_matrix(
     matrix = pairs.pivot_table(index="first", columns="second", values="mf1").reindex(index=sites, columns=sites)
     ordered = (pairs.network == "usleep").all()
     matrix = matrix if ordered else matrix.combine_first(matrix.T).loc[sites, sites]
-    style = {"cmap": "viridis", "vmin": limits[0], "vmax": limits[1], "cbar_kws": {"label": "MF1"}}
+    style = {"cmap": "viridis", "vmin": limits[0], "vmax": limits[1], "cbar": colourbar, "cbar_kws": {"label": "MF1"}}
     sns.heatmap(matrix, annot=True, fmt=".2f", square=True, ax=ax, **style)
     ax.set(xlabel="given as EOG" if ordered else "", ylabel="given as EEG" if ordered else "")
     ax.set_title(pairs.checkpoint.iloc[0], loc="left", fontsize="medium")
@@ -63,7 +68,12 @@ def plot_channel_study(study: pd.DataFrame, mode: str) -> Figure:
         plot_channel_draws(study, ax)
         return figure
     groups = study.groupby("checkpoint", sort=False)
-    figure, axes = plt.subplots(1, len(groups), figsize=(6 * len(groups), 5), squeeze=False, layout="constrained")
-    for ax, (_, pairs) in zip(axes[0], groups, strict=True):
+    n_columns = min(len(groups), 3)
+    n_rows = ceil(len(groups) / n_columns)
+    size = (6 * n_columns, 5 * n_rows)
+    figure, axes = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False, layout="constrained")
+    for ax in axes.flat[len(groups) :]:
+        ax.set_axis_off()
+    for ax, (_, pairs) in zip(axes.flat, groups, strict=False):
         plot_pair_matrix(pairs, ax, limits=(study.mf1.min(), study.mf1.max()))  # comparable colours
     return figure

@@ -31,6 +31,7 @@ COLUMNS = {
     "04_evaluate/drawn/counts": COUNTED,
     "04_evaluate/drawn/channel_study": ["checkpoint", "n_eeg", "n_eog", "n_recordings", "mf1", "low", "high"],
     "04_evaluate/drawn/comparison": [*COMPARED, "n_eeg", "n_eog", "welch_p"],
+    "04_evaluate/drawn/eog_gain": ["network", "n_eeg", "n_eog", "difference", "low", "high", "p", "welch_p"],
     "04_evaluate/pairs/counts": COUNTED,
     "04_evaluate/pairs/channel_study": ["checkpoint", "first", "second", "n_recordings", "mf1"],
     "04_evaluate/pairs/comparison": [*COMPARED, "sites", "welch_p"],
@@ -308,7 +309,8 @@ def _with_checkpoints(run: FinishedRun, tables: dict[str, pd.DataFrame]) -> dict
             network = table.checkpoint.map(checkpoints.network)
             table = table.assign(trained=table.checkpoint.map(trained), network=network)
         elif name.endswith("comparison") and len(table):
-            networks = {f"{side}_network": table[side].map(checkpoints.network) for side in ("first", "second")}
+            of = {name: checkpoints.network.get(name, name) for name in {*table["first"], *table.second}}  # or all runs
+            networks = {f"{side}_network": table[side].map(of) for side in ("first", "second")}
             table = table.assign(**networks)
         else:
             table = table.assign(trained=run.run_id)

@@ -153,6 +153,16 @@ def mf1_table(rows: pd.DataFrame, published: pd.DataFrame, tables: Tables) -> pd
     return pd.concat(both, ignore_index=True)
 
 
+def size_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Recordings of every data set in training, validation and test, from the rows of `ledger`.
+
+    Columns dataset, part (train, valid, test), published, ours.
+    """
+    rows = rows[rows.result.isin(["recordings_by_part", "recordings_per_dataset"])]
+    part = rows.measure.replace("n_recordings", "n_test").str.removeprefix("n_")
+    return rows.assign(part=part)[["dataset", "part", "published", "ours"]].reset_index(drop=True)
+
+
 def _average(measured: pd.DataFrame) -> pd.DataFrame:
     """Mean over trained networks, each counted once: of several runs of one, the first by name."""
     twice = measured[measured.duplicated([*KEY, "trained", "run"])]

@@ -30,7 +30,8 @@ def plot_attention_depth(tables: Tables) -> Figure:
     )
     for ax, (title, weights) in zip(axes[0], panels.items(), strict=True):
         sns.heatmap(weights, cmap="Blues", vmin=0, vmax=1, cbar=False, ax=ax, linewidths=0.3)
-        ax.set(xlabel="", ylabel="", title=title)
+        ax.set(xlabel="", ylabel="")
+        ax.set_title(title, fontsize=7)
         ax.tick_params(axis="both", rotation=0)
     axes[0][0].set_ylabel("attention module (0 is the first level)")
     figure.colorbar(axes[0][0].collections[0], ax=list(axes[0]), label="mean weight over nights", shrink=0.8)
@@ -46,9 +47,9 @@ def panels_of(attention: pd.DataFrame) -> dict[str, pd.DataFrame]:
     for run in rows.drop_duplicates("trained").head(MAX_RUNS).itertuples():
         of_run = rows[(rows.trained == run.trained) & (rows.run == run.run)]
         nights = of_run[["dataset", "recording"]].drop_duplicates()
-        n = f"{len(nights)} nights of {nights.dataset.nunique()} data sets"
-        title = f"{look_of(run.network).name}, {run.run.split('/')[-1]}\n{n}"
+        n = f"{len(nights)} nights, {nights.dataset.nunique()} data set{'s' * int(nights.dataset.nunique() > 1)}"
+        title = f"{look_of(run.network).name}\n{run.run.split('/')[-1]}\n{n}"
         panels[title] = of_run.pivot_table(index="module", columns="site", values="weight")[order]
     if len(panels) > 1:
-        panels[f"mean of the {len(panels)}\ntrained networks"] = sum(panels.values()) / len(panels)
+        panels[f"mean of the\n{len(panels)} trained networks\n"] = sum(panels.values()) / len(panels)
     return panels

@@ -10,37 +10,66 @@ from anysleep.analysis.paper.measured import MANY_CHANNELS
 from anysleep.figures.looks import look_of
 from anysleep.figures.paper.style import PAGE_IN, PUBLISHED, note_missing
 
-STUDY, COMPARISON, COUNTS = (f"04_evaluate/drawn/{name}" for name in ("channel_study", "comparison", "counts"))
-HEIGHT_IN = 4.2
+STUDY, COMPARISON, GAIN, COUNTS = (
+    f"04_evaluate/drawn/{name}" for name in ("channel_study", "comparison", "eog_gain", "counts")
+)
+HEIGHT_IN, ROW_IN = 4.2, 0.17
 
 
 def plot_channel_numbers(tables: Tables, published: pd.DataFrame) -> Figure:
-    """AnySleep with and without EOG and U-Sleep's vote; below, p-values where two networks were compared.
+    """AnySleep with and without EOG and U-Sleep's vote; below, how sure their differences are.
 
-    Lines are means over trained networks, bars 95 % intervals by person (means of the networks' bounds). The published
-    values stand in grey beside those of the published data sets only: nights of others may be easier or harder.
+    Lines are means over trained networks, bars 95 % intervals by person (means of the networks' bounds), stars the
+    published test of with against without EOG. The published values stand in grey beside those of the published data
+    sets only: nights of others may be easier or harder.
     """
     if STUDY not in tables:
         return note_missing(STUDY, HEIGHT_IN)
     curve = average_trained(tables[STUDY], ["network", "n_eeg", "n_eog"], ["mf1", "low", "high"])
-    comparison, names = tables.get(COMPARISON, pd.DataFrame()), list(tables[COUNTS].dataset.unique())
-    heights = [3.2] if comparison.empty else [3.2, 1]
+    gain, names = one_eog(tables.get(GAIN)), list(tables[COUNTS].dataset.unique())
+    written = [*rows_of_comparison(tables.get(COMPARISON)), *rows_of_gain(gain)]
+    heights = [3.2, ROW_IN * len(written)] if written else [3.2]
     figure, axes = plt.subplots(
         len(heights), 1, figsize=(PAGE_IN, sum(heights)), height_ratios=heights, sharex=True, squeeze=False,
         layout="constrained",
     )  # fmt: skip
     ax, comparable = axes[0, 0], set(names) <= MANY_CHANNELS
     draw_curves(curve, published if comparable else published.iloc[:0], ax)
-    if len(heights) > 1:
-        write_p_values(comparison, axes[1, 0])
+    draw_stars(gain, curve, ax)
+    if written:
+        write_rows(written, axes[1, 0])
     numbers = sorted(curve.n_eeg.unique())
     ax.set(ylabel="MF1, mean over recordings", xticks=numbers, xlim=(numbers[0] - 0.4, numbers[-1] + 0.4))
     ours = ", ".join(names) if len(names) <= 3 else f"{len(names)} data sets"
     theirs = "published: 12 data sets" if comparable else "nothing is published of these nights"
-    ax.set_title(f"ours: {ours}; {theirs}")
+    ax.set_title(f"ours: {ours}, {text_of_runs(curve.n_trained)}; {theirs}")
     ax.tick_params(labelbottom=True)
     ax.set_xlabel("EEG channels")
     return figure
+
+
+def text_of_runs(n_trained: pd.Series) -> str:
+    """How many trained networks stand behind a mean: '3 training runs'."""
+    low, high = int(n_trained.min()), int(n_trained.max())
+    return f"{low if low == high else f'{low} to {high}'} training run{'s' * (high > 1)}"
+
+
+def one_pair(comparison: pd.DataFrame | None) -> pd.DataFrame:
+    """The rows of one run and two checkpoints: of the first two that are different networks, if there are."""
+    if comparison is None or comparison.empty:
+        return pd.DataFrame()
+    pair = comparison.sort_values(
+        "first_network", key=lambda name: name == comparison.second_network, kind="stable"
+    ).iloc[0]
+    same = (comparison["run"] == pair.run) & (comparison["first"] == pair["first"])
+    return comparison[same & (comparison.second == pair.second)]
+
+
+def one_eog(gain: pd.DataFrame | None) -> pd.DataFrame:
+    """What one EOG channel adds, of the first run."""
+    if gain is None:
+        return pd.DataFrame(columns=["network", "n_eeg"])
+    return gain[(gain["run"] == gain["run"].iloc[0]) & (gain.n_eog == 1)]
 
 
 def draw_curves(curve: pd.DataFrame, published: pd.DataFrame, ax: Axes) -> Axes:
@@ -60,26 +89,63 @@ def draw_curves(curve: pd.DataFrame, published: pd.DataFrame, ax: Axes) -> Axes:
         style = PUBLISHED | {"marker": look_of(network).marker, "linestyle": "-" if n_eog else ":"}
         name = f"published: {look_of(network).name}, " + (f"{n_eog} EOG" if n_eog else "no EOG")
         ax.plot(line.n_eeg.astype(int), line.value, label=name, **style)
-    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), title="bars: 95 % interval by person", title_fontsize=7)
+    ax.legend(
+        loc="center left",
+        bbox_to_anchor=(1, 0.5),
+        title="bars: 95 % interval by person\nstars: better than without EOG,\nWelch as published",
+        title_fontsize=7,
+    )
     return ax
 
 
-def write_p_values(comparison: pd.DataFrame, ax: Axes) -> Axes:
-    """Under each number of EEG channels with an EOG channel, the difference and its two p-values."""
-    ax.set_axis_off()
-    pair = comparison.iloc[0]
-    rows = comparison[(comparison["run"] == pair.run) & (comparison["first"] == pair["first"])]
-    rows = rows[(rows.second == pair.second) & (rows.n_eog == 1)]
+def draw_stars(gain: pd.DataFrame, curve: pd.DataFrame, ax: Axes) -> Axes:
+    """Above the points with EOG: * p < .05, ** < .01, *** < .001 of the published test."""
+    high = curve[curve.n_eog == 1].set_index(["network", "n_eeg"]).high
+    for row in gain.itertuples():
+        stars = "*" * sum(row.welch_p < limit for limit in (0.05, 0.01, 0.001))
+        ax.annotate(
+            stars, (row.n_eeg, high[row.network, row.n_eeg]), xytext=(0, 1), textcoords="offset points", ha="center",
+            color=look_of(row.network).colour, fontsize=7,
+        )  # fmt: skip
+    return ax
+
+
+Written = tuple[str, dict[float, str]]
+"""What a row of texts is called, and the text under each number of EEG channels."""
+
+
+def rows_of_comparison(comparison: pd.DataFrame | None) -> list[Written]:
+    """The difference of two networks with one EOG channel, and its two p-values."""
+    rows = one_pair(comparison)
+    if rows.empty:
+        return []
+    pair = rows.iloc[0]
     names = f"{look_of(pair.second_network).name} less {look_of(pair.first_network).name}, 1 EOG"
-    written = {
-        names: [f"{value:+.3f}" for value in rows.difference],
-        "p, persons drawn": [format_p(p) for p in rows.p],
-        "p, Welch as published": [format_p(p) for p in rows.welch_p],
+    return _three_rows(names, rows[rows.n_eog == 1])
+
+
+def rows_of_gain(gain: pd.DataFrame) -> list[Written]:
+    """What one EOG channel adds to each network, and its two p-values."""
+    parts = gain.groupby("network", sort=False)
+    return [row for network, rows in parts for row in _three_rows(f"{look_of(network).name}, 1 EOG less none", rows)]
+
+
+def _three_rows(name: str, rows: pd.DataFrame) -> list[Written]:
+    texts = {
+        name: [f"{value:+.3f}" for value in rows.difference],
+        "p, persons drawn, two-sided": [format_p(p) for p in rows.p],
+        "p, Welch as published, one-sided": [format_p(p) for p in rows.welch_p],
     }
-    for i, (title, values) in enumerate(written.items()):
-        y = 0.7 - 0.3 * i
+    return [(title, dict(zip(rows.n_eeg, values, strict=True))) for title, values in texts.items()]
+
+
+def write_rows(written: list[Written], ax: Axes) -> Axes:
+    """Each row of texts under its numbers of EEG channels, its name to the right."""
+    ax.set_axis_off()
+    for i, (title, values) in enumerate(written):
+        y = 1 - (i + 0.5) / len(written)
         ax.text(1.02, y, title, transform=ax.transAxes, va="center", fontsize=7)
-        for x, value in zip(rows.n_eeg, values, strict=True):
+        for x, value in values.items():
             ax.text(x, y, value, transform=ax.get_xaxis_transform(), ha="center", va="center", fontsize=7)
     return ax
 

@@ -9,13 +9,14 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from anysleep.analysis.paper.collected import Tables, average_trained
+from anysleep.analysis.paper.measured import SITES
 from anysleep.figures.channels import plot_pair_matrix
 from anysleep.figures.looks import look_of
+from anysleep.figures.paper.channel_numbers import one_pair, text_of_runs
 from anysleep.figures.paper.style import PAGE_IN, note_missing
 
 STUDY, COMPARISON = "04_evaluate/pairs/channel_study", "04_evaluate/pairs/comparison"
-SITES = ("EOG", "F3", "F4", "C3", "C4", "O1", "O2")
-PANEL_IN = 3.0
+PANEL_IN = 3.3
 
 
 def plot_channel_pairs(tables: Tables) -> Figure:
@@ -27,21 +28,24 @@ def plot_channel_pairs(tables: Tables) -> Figure:
     if STUDY not in tables:
         return note_missing(STUDY, PANEL_IN)
     pairs = average_trained(tables[STUDY], ["network", "first", "second"], ["mf1"])
-    comparison, networks = tables.get(COMPARISON, pd.DataFrame()), list(pairs.network.unique())
+    comparison, networks = one_pair(tables.get(COMPARISON)), list(pairs.network.unique())
+    n_nights = tables[STUDY].groupby("network").n_recordings.max()
     n_rows = 1 if comparison.empty else 2
     n_columns = max(n_rows, len(networks))
-    size = (min(PAGE_IN, (PANEL_IN + 0.6) * n_columns), PANEL_IN * n_rows)
+    size = (min(PAGE_IN, (PANEL_IN + 0.2) * n_columns), PANEL_IN * n_rows)
     figure, axes = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False, layout="constrained")
-    limits = (pairs.mf1.min(), pairs.mf1.max())  # comparable colours
+    limits = (pairs.mf1.quantile(0.1), pairs.mf1.max())  # comparable colours, few beyond them
     for ax, network in zip(axes[0], networks, strict=False):
-        rows = pairs[pairs.network == network].assign(checkpoint=look_of(network).name)
-        plot_pair_matrix(rows, ax, sites=sites_of(rows), limits=limits)
+        rows = pairs[pairs.network == network]
+        title = f"{look_of(network).name}: MF1\n{n_nights[network]} nights, {text_of_runs(rows.n_trained)}"
+        rows = rows.assign(checkpoint=title)
+        plot_pair_matrix(rows, ax, sites=sites_of(rows), limits=limits, colourbar=False)
     for ax in axes[0][len(networks) :]:
         ax.set_axis_off()
     if n_rows == 2:
         draw_p_values(comparison, axes[1])
     for text in (text for ax in figure.axes for text in ax.texts):
-        text.set_fontsize(6)
+        text.set_fontsize(7)
     return figure
 
 
@@ -52,14 +56,15 @@ def sites_of(pairs: pd.DataFrame) -> list[str]:
 
 
 def draw_p_values(comparison: pd.DataFrame, axes: np.ndarray) -> None:
-    """Of the first two checkpoints: the bootstrap by person, and the Welch test as published."""
-    pair = comparison.iloc[0]
-    same = (comparison.run == pair.run) & (comparison["first"] == pair["first"]) & (comparison.second == pair.second)
-    rows = comparison[same & comparison.sites.notna()]
+    """The bootstrap by person, and the Welch test as published."""
+    pair, rows = comparison.iloc[0], comparison[comparison.sites.notna()]
     split = rows.sites.str.split("&")
     rows = rows.drop(columns=["first", "second"]).assign(first=split.str[0], second=split.str[-1])
     names = f"{look_of(pair.second_network).name} against {look_of(pair.first_network).name}"
-    titles = {"p": f"{names},\np by drawing persons", "welch_p": f"{names},\np of Welch's test, as published"}
+    titles = {
+        "p": f"{names},\ntwo-sided p by drawing persons, not corrected",
+        "welch_p": f"{names},\none-sided p of Welch's test, as published",
+    }
     for ax, (column, title) in zip(axes, titles.items(), strict=False):
         draw_matrix_of_p(rows, column, ax).set_title(title)
     for ax in axes[2:]:
@@ -71,11 +76,7 @@ def draw_matrix_of_p(rows: pd.DataFrame, column: str, ax: Axes) -> Axes:
     sites = sites_of(rows)
     p = rows.pivot_table(index="first", columns="second", values=column).reindex(index=sites, columns=sites)
     p = p.combine_first(p.T).loc[sites, sites]
-    style = {
-        "cmap": "Greys_r",
-        "norm": LogNorm(0.001, 1, clip=True),
-        "cbar_kws": {"label": "p, not corrected", "shrink": 0.8},
-    }
+    style = {"cmap": "Greys_r", "norm": LogNorm(0.001, 1, clip=True), "cbar": False}
     sns.heatmap(p, annot=p.map(format_short), fmt="", square=True, ax=ax, linewidths=0.3, **style)
     ax.set(xlabel="", ylabel="")
     ax.tick_params(axis="y", rotation=0)

@@ -52,7 +52,10 @@ def draw_network(rows: pd.DataFrame, order: list[tuple[str, str]], network: str,
 
 
 def format_mf1_table(table: pd.DataFrame) -> pd.DataFrame:
-    """For the page: a row a data set, a column a network; ours with interval, then what is published, as text."""
+    """For the page: a row a data set, a column a network, as text.
+
+    Ours is the mean ± sd over training runs with the interval by person; then what is published, mean ± sd over runs.
+    """
     texts = [_text(row) for row in table.itertuples()]
     names = [look_of(network).name for network in table.network]
     page = table.assign(text=texts, network=names).pivot_table(
@@ -64,11 +67,15 @@ def format_mf1_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _text(row: tuple) -> str:
-    ours = "-" if pd.isna(row.ours) else f"{row.ours:.3f}"
-    interval = "" if pd.isna(row.low) else f" [{row.low:.3f}, {row.high:.3f}]"
     digits = 3 if row.dataset == "mean" else 2
-    published = "" if pd.isna(row.published) else f" (published {row.published:.{digits}f})"
+    ours = "-" if pd.isna(row.ours) else f"{row.ours:.3f}{_plus_minus(row.sd_of_runs)}"
+    interval = "" if pd.isna(row.low) else f" [{row.low:.3f}, {row.high:.3f}]"
+    published = "" if pd.isna(row.published) else f" (published {row.published:.{digits}f}{_plus_minus(row.sd)})"
     return ours + interval + published
+
+
+def _plus_minus(sd: float) -> str:
+    return "" if pd.isna(sd) else f" ± {sd:.3f}"
 
 
 def _keys(table: pd.DataFrame) -> list[tuple[str, str]]:
