@@ -278,6 +278,9 @@ def excerpt() -> dict[str, pd.DataFrame]:
         "excerpt_signals": pd.concat(signals),
         "excerpt_spectrogram": grid.assign(db=-grid.hz + rng.normal(0, 2, len(grid))),
         "excerpt_stages": stages,
+        "excerpt_hypnogram": pd.DataFrame({"onset_s": np.arange(0, 600, 30)}).assign(
+            end_s=lambda table: table.onset_s + 30, stage=["N1", *["N2"] * 15, *["N3"] * 3, "unscored"]
+        ),
         "excerpt_events": pd.DataFrame(events, columns=["source", "onset_s", "end_s"]),
     }
 

@@ -356,12 +356,12 @@ def test_the_threshold_of_the_headline_has_one_home(root):
     assert [path.name for path in homes] == ["events.py"]
 
 
-def excerpt(cohort, tables, start_s, logits=None, r=30):
+def excerpt(cohort, tables, start_s, logits=None, r=30, **shown):
     archive, predictions, _ = cohort
     stages = {r: {("d", "a1"): predictions.hypnogram("d", "a1", r)} for r in (1, 30)}
     _, expert, events, _ = tables
     spans = {name: rows[rows.recording == "a1"] for name, rows in (("expert", expert), ("predicted", events))}
-    return excerpt_tables(archive, ToyPredictions(stages, logits), "d", "a1", start_s, spans, r)
+    return excerpt_tables(archive, ToyPredictions(stages, logits), "d", "a1", start_s, spans, r, **shown)
 
 
 def test_an_excerpt_begins_where_asked_and_holds_what_reaches_into_it(cohort, tables):
@@ -397,6 +397,19 @@ def test_an_excerpt_has_probabilities_where_its_own_resolution_has_logits(cohort
     stages = excerpt(cohort, tables, 0, logits, r=1)["excerpt_stages"]
     assert stages[PROBABILITIES].to_numpy() == pytest.approx(np.tile([0.5, 0.2, 0.1, 0.1, 0.1], (10, 1)))
     assert excerpt(cohort, tables, 0, logits)["excerpt_stages"][PROBABILITIES].isna().all(axis=None)
+
+
+def test_an_excerpt_is_of_the_channel_and_length_asked_for_with_the_experts_epochs(cohort, tables):
+    """The expert: eight epochs of Wake, then N2; from 225 s on for a minute, that is epochs 7, 8 and 9."""
+    archive = cohort[0]
+    name = [*archive.channels_of("d", "a1")[0], *archive.channels_of("d", "a1")[1]][-1]
+    found = excerpt(cohort, tables, 225, channel=name, length_s=60)
+    signals, expert = found["excerpt_signals"], found["excerpt_hypnogram"]
+    assert set(signals.channel) == {name} and signals.second.iloc[[0, -1]].tolist() == [225, 284.75]
+    assert expert.onset_s.tolist() == [210, 240, 270] and expert.end_s.tolist() == [240, 270, 300]
+    assert expert.stage.tolist() == ["Wake", "N2", "N2"]
+    with pytest.raises(ValueError, match="d/a1 has no channel 'C9'; it has"):
+        excerpt(cohort, tables, 225, channel="C9")
 
 
 def test_an_excerpt_may_be_cut_by_the_end_of_the_night_but_not_begin_after_it(cohort, tables):

@@ -201,9 +201,34 @@ def test_cost_is_drawn_as_measured_and_as_counted(tables):
     cost = tables["04_evaluate/cost"]
     axes = paper.plot_cost(tables).axes
     late = cost[cost.network == "anysleep_late_fusion"]
-    for ax, values in zip(axes, (late.seconds, late.memory_mb, late.multiply_adds / 1e9), strict=True):
+    for ax, values in zip(axes, (late.multiply_adds / 1e9, late.seconds, late.memory_mb), strict=True):
         line = next(line for name, line in lines_of(ax).items() if name.startswith("late fusion"))
         assert line.tolist() == [late.n_channels.tolist(), pytest.approx(values.tolist())]
+
+
+def test_usleep_costs_as_many_passes_as_there_are_pairs_of_eeg_and_eog(tables):
+    """Of 1+1, 2+1, 2+2, ... 8+2 channels: 1, 2, 4, 6, 8, 10, 12, 14 and 16 pairs; memory is that of one."""
+    pair = tables["04_evaluate/cost"].query("network == 'usleep'").iloc[0]
+    axes = paper.plot_cost(tables).axes
+    drawn = [next(line for name, line in lines_of(ax).items() if name.startswith("U-Sleep")) for ax in axes]
+    n_pairs = np.array([1, 2, 4, 6, 8, 10, 12, 14, 16])
+    for (x, y), once, times in zip(
+        drawn, (pair.multiply_adds / 1e9, pair.seconds, pair.memory_mb), (n_pairs, n_pairs, n_pairs**0), strict=True
+    ):
+        assert x.tolist() == list(range(2, 11)) and y == pytest.approx(once * times)
+    labels = [label.get_text() for label in axes[0].get_xticklabels()]
+    assert labels == ["1\n0", "1\n1", "2\n1", "2\n2", "3\n2", "4\n2", "5\n2", "6\n2", "7\n2", "8\n2"]
+
+
+def test_the_excerpt_has_the_experts_epochs_under_the_predicted_stages(tables):
+    """One N1, fifteen N2, three N3 and one unscored epoch, in grey at the height of their stages."""
+    ax = paper.plot_arousal_excerpt(tables).axes[2]
+    grey = next(one for one in ax.collections if one.get_label() == "expert, 30 s")
+    segments = [segment for segment in grey.get_segments() if len(segment)]
+    assert [segment[0, 1] for segment in segments if np.isfinite(segment).all()] == [2, *[3] * 15, *[4] * 3]
+    without = {name: table for name, table in tables.items() if not name.endswith("hypnogram")}
+    ax = paper.plot_arousal_excerpt(without).axes[2]
+    assert "expert, 30 s" not in [one.get_label() for one in ax.collections]
 
 
 def test_traits_have_guess_control_interval_and_published_values(tables, published):

@@ -49,6 +49,27 @@ def test_only_the_data_sets_that_are_named_are_staged(checkpoint, tmp_path):
         jobs_of_archive(model, archive, datasets=["a", "mass-c1"])
 
 
+def test_only_nights_of_the_part_of_a_split_are_staged(checkpoint, tmp_path):
+    archive, model = write_archive(tmp_path / "toy.h5", 3, "toy"), load_checkpoint(checkpoint)
+    part = {"toy": ["n2", "n0", "gone"], "other": ["n1"]}
+    assert [job.recording for job in jobs_of_archive(model, archive, among=part)] == ["n0", "n2"]
+    with pytest.raises(ValueError, match=r"there is no night in toy\.h5"):
+        jobs_of_archive(model, archive, among={"other": ["n1"]})
+
+
+def test_a_montage_may_be_named_by_sites_whatever_the_data_set_calls_its_channels(checkpoint, tmp_path):
+    parts = []
+    for dataset, eeg, eog in (("a", ["F3-M2", "F3-C3"], ["E2", "E1-M2"]), ("b", ["Cz", "F3-LER"], ["EOG1", "EOG2"])):
+        file = write_archive(tmp_path / f"{dataset}.h5", 1, dataset, channels=[*eeg, *eog])
+        parts.append(DatasetFiles(dataset, eeg, eog, [(file, f"{dataset}/n0")]))
+    archive, model = assemble_archive(tmp_path / "all.h5", parts, RATE_HZ), load_checkpoint(checkpoint)
+    nights = [job.read(model).channels for job in jobs_of_archive(model, archive, ["left EOG", "F3"])]
+    assert nights == [("F3-M2", "E1-M2"), ("F3-LER", "EOG1")]
+    night = jobs_of_archive(model, archive, ["F3", "O1"])[0]
+    with pytest.raises(KeyError, match="O1"):
+        night.read(model)
+
+
 def test_an_archive_of_another_rate_is_refused(archive, checkpoints):
     network = toy_network()
     network.sampling_rate_hz = 8

@@ -23,8 +23,6 @@ LEFT_OUT = {
     "osa_mf1_dod",
     "osa_mf1_usleep_claim",
     "age_rmse_mean_guess",  # is that of exactly 124 nights
-    "highest_attention",  # needs all 11 data sets
-    "recordings_with_attention",
 }
 """What those runs do not measure."""
 

@@ -18,14 +18,17 @@ from anysleep.runs import Run
 N_NIGHTS, RESOLUTIONS = 5, [1, 4]
 
 
-def write_archive(path: Path, n_nights: int = N_NIGHTS, dataset: str = "toy", names=None) -> Path:
+CHANNELS = ["F3", "C3", "E1"]
+
+
+def write_archive(path: Path, n_nights: int = N_NIGHTS, dataset: str = "toy", names=None, channels=CHANNELS) -> Path:
     """Nights of 6 to 8 epochs, the second without labels, the third with a pause; each says how it was prepared."""
     files = []
     for i in range(n_nights):
         rng, name, n_epochs = np.random.default_rng(i), names[i] if names else f"n{i}", 6 + i % 3
         file = path.with_name(f"{path.stem}-{i}.h5")
         with NightWriter(file, name, n_epochs, RATE_HZ) as night:
-            for channel in ("F3", "C3", "E1"):
+            for channel in channels:
                 night.add_channel(channel, rng.standard_normal(n_epochs * 30 * RATE_HZ).astype(np.float32))
             if i != 1:
                 night.add_hypnogram(rng.integers(0, 5, n_epochs).astype(np.int8))
@@ -33,7 +36,7 @@ def write_archive(path: Path, n_nights: int = N_NIGHTS, dataset: str = "toy", na
             clock = {} if i == 1 else {"start_time": f"23:59:{i:02d}"}
             night.describe(pd.DataFrame(), clock | {"prepared": json.dumps({"key": f"{name} as it is", "facts": {}})})
         files.append((file, name))
-    return assemble_archive(path, [DatasetFiles(dataset, ["F3", "C3"], ["E1"], files)], RATE_HZ)
+    return assemble_archive(path, [DatasetFiles(dataset, channels[:2], channels[2:], files)], RATE_HZ)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Five minutes of a night with their arousals (AnySleep, arousals)."""
+"""Some minutes of a night with their arousals (AnySleep, figure 2a)."""
 
 from collections.abc import Mapping
 
@@ -10,13 +10,15 @@ from matplotlib.figure import Figure
 
 from anysleep.analysis.arousals.excerpt import PROBABILITIES
 from anysleep.figures.arousals import EXPERT_COLOUR, PREDICTED_COLOUR
-from anysleep.figures.hypnodensity import plot_hypnodensity, plot_hypnogram
+from anysleep.figures.hypnodensity import DEPTH, plot_hypnodensity, plot_hypnogram
 from anysleep.figures.night import POLARITY
 from anysleep.stages import STAGES, UNSCORED
 
 SOURCES = {"expert": EXPERT_COLOUR, "predicted": PREDICTED_COLOUR}
 HEIGHTS = {"spectrogram": 1.6, "eeg": 1.2, "hypnogram": 1.3, "hypnodensity": 1.2, "events": 0.6}
 """Of the axes from top to bottom, in inches."""
+DEEPNESS = pd.Series({name: DEPTH[code] for code, name in enumerate(STAGES)} | {"unscored": np.nan})
+"""Stage by name -> height in a hypnogram."""
 
 
 def plot_arousal_excerpt(tables: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
@@ -39,7 +41,7 @@ def plot_arousal_excerpt(tables: Mapping[str, pd.DataFrame], title: str = "") ->
     of = dict(zip(heights, axes, strict=True))
     plot_excerpt_spectrogram(tables["excerpt_spectrogram"], of["spectrogram"])
     plot_excerpt_signal(tables["excerpt_signals"], of["eeg"])
-    plot_excerpt_stages(stages, of["hypnogram"], of.get("hypnodensity"))
+    plot_excerpt_stages(stages, of["hypnogram"], of.get("hypnodensity"), tables["excerpt_hypnogram"])
     plot_excerpt_events(events, of["events"])
     _shade(events[events.source == "expert"], axes[1:-1])
     seconds = tables["excerpt_signals"].second
@@ -70,8 +72,18 @@ def plot_excerpt_signal(table: pd.DataFrame, ax: Axes) -> Axes:
     return ax
 
 
-def plot_excerpt_stages(table: pd.DataFrame, hypnogram_ax: Axes, hypnodensity_ax: Axes | None) -> None:
-    """Stages and, where there are axes for it, their probabilities from columns onset_s, end_s, stage, p_wake ..."""
+def plot_excerpt_stages(
+    table: pd.DataFrame, hypnogram_ax: Axes, hypnodensity_ax: Axes | None, expert: pd.DataFrame
+) -> None:
+    """Stages over the expert's in grey and, where there are axes for it, their probabilities.
+
+    Columns onset_s, end_s, stage, and of `table` p_wake ...
+    """
+    if len(expert):
+        epochs = DEEPNESS[expert.stage].to_numpy()
+        style = {"color": "0.75", "linewidth": 7, "label": "expert, 30 s", "zorder": 0}
+        hypnogram_ax.hlines(epochs, expert.onset_s, expert.end_s, **style)
+        hypnogram_ax.legend(loc="lower right", bbox_to_anchor=(1, 0.96), frameon=False, fontsize="small")
     times = np.append(table.onset_s, table.end_s.iloc[-1])
     codes = table.stage.map({name: code for code, name in enumerate(STAGES)}).fillna(UNSCORED).astype(int)
     plot_hypnogram(codes.to_numpy(), times, hypnogram_ax).set_ylabel("predicted")

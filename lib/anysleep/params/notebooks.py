@@ -206,7 +206,9 @@ class Predict(Parameters):
     archive: OptionalPath = Field(description="Archive with the nights to stage; empty to read files.")
     datasets: list[str] = Field(description="Data sets of the archive to stage; empty for all.")
     recordings: Recordings = Field(description="Where archive is empty: files, folders or patterns, one or a list.")
-    channels: list[str] = Field(description="Channels to use; empty for all, of files all that the doctor would use.")
+    split: OptionalPath = Field(description="Split file; of the archive only nights of `split_part`. Empty for all.")
+    split_part: Literal["train", "valid", "test"] = Field(description="Which recordings of the split to stage.")
+    channels: list[str] = Field(description="Channels or, of an archive, sites; empty for all that are good.")
     name_by_file: bool = Field(description="Call results after the file, whose name may tell who the patient is.")
     key_file: OptionalPath = Field(description="Table to write of number, recording id and file name; empty for none.")
     predictions_per_epoch: list[int] = Field(description="Resolutions to write, in predictions in 30 s.", min_length=1)
@@ -223,8 +225,8 @@ class Predict(Parameters):
             raise ValueError("recordings and archive are both named; write archive= with nothing after the sign")
         if self.key_file and self.archive:
             raise ValueError("key_file is for recordings; the key of an archive is written by 01_prepare")
-        if self.datasets and not self.archive:
-            raise ValueError("datasets are named, but no archive that could hold them")
+        if (self.datasets or self.split) and not self.archive:
+            raise ValueError("datasets or a split are named, but no archive that could hold them")
 
 
 class Arousals(Parameters):
@@ -240,7 +242,9 @@ class Arousals(Parameters):
     split: OptionalPath = Field(description="Split file of the network's training; empty to score every night.")
     split_part: Literal["train", "valid", "test"] = Field(description="Which recordings of the split to score.")
     recording: str = Field(description="Recording of the close-up; empty for the first.")
+    channel: str = Field(description="Channel of the close-up; empty for an EEG channel, a central one if there is.")
     start_s: float = Field(description="Second at which the close-up begins.", ge=0)
+    close_up_s: int = Field(description="Seconds of the close-up; 180 in the paper.", ge=10, le=3600)
     n_bootstrap: int = Field(description="How often persons are drawn for an interval.", ge=1)
     seed: int = Field(description="Seed of the intervals.", ge=0)
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
@@ -21,7 +21,7 @@ from anysleep.data.splits import recordings_of
 from anysleep.files import short_path
 from anysleep.inference import Precision, Staging, default_montages, stage_montages
 from anysleep.models import SleepNetwork
-from anysleep.montages import Montage
+from anysleep.montages import Montage, find_channels
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class ArchivedNight(Job):
         key = self.dataset, self.recording
         with Archive(self.source, trusted=True, identity=self.identity) as archive:
             eeg, eog = _chosen(archive, *key, self.channels)
-            missing = [name for name in self.channels if name not in (*eeg, *eog)]
+            missing = [name for name in self.channels if not find_channels(name, eeg, eog)]
             signals = archive.signals(*key, [*eeg, *eog, *missing])  # KeyError says which are missing
             montages = default_montages(model, len(eeg), len(eog))
             others = archive.hypnogram(*key), archive.gaps(*key), archive.clock_time(*key)
@@ -125,12 +125,17 @@ class RecordedFile(Job):
 
 
 def jobs_of_archive(
-    model: SleepNetwork, path: Path, channels: Sequence[str] = (), datasets: Sequence[str] = ()
+    model: SleepNetwork,
+    path: Path,
+    channels: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+    among: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Job]:
     """A job a night of these data sets of the archive, by default all, with these channels, by default all.
 
-    ValueError where archive and network differ in sampling rate, or there is no night; NothingToMeasure where a data
-    set has none.
+    `channels` are names or sites, see `find_channels`. `among` has the recordings of each data set to choose from, such
+    as a part of a split; by default all. ValueError where archive and network differ in sampling rate, or there is no
+    night; NothingToMeasure where a data set has none.
     """
     jobs: list[Job] = []
     with Archive(path) as archive:
@@ -142,6 +147,8 @@ def jobs_of_archive(
         nights = archive.recordings()
         for night in recordings_of(nights, datasets).itertuples():
             key = night.dataset, night.recording
+            if among is not None and night.recording not in among.get(night.dataset, ()):
+                continue
             eeg, eog = _chosen(archive, *key, channels)
             can_be_staged = eeg and eog if model.name == "usleep" else eeg or eog
             montages = default_montages(model, len(eeg), len(eog)) if can_be_staged else ()
@@ -229,9 +236,9 @@ def _job_of_file(file: Path, number: int, channels: tuple[str, ...], *, keep: bo
 
 
 def _chosen(archive: Archive, dataset: str, recording: str, channels: Sequence[str]) -> tuple[list[str], list[str]]:
-    """EEG and EOG channels of a night that are among `channels`; all of them where that is empty."""
+    """EEG and EOG channels of a night that `channels` name, see `find_channels`; all of them where that is empty."""
     eeg, eog = archive.channels_of(dataset, recording)
-    wanted = channels or [*eeg, *eog]
+    wanted = [one for name in channels for one in find_channels(name, eeg, eog)] if channels else [*eeg, *eog]
     return [name for name in eeg if name in wanted], [name for name in eog if name in wanted]
 
 

@@ -47,6 +47,7 @@ COLUMNS = {
     "06_arousals/excerpt_signals": ["second", "channel", "value"],
     "06_arousals/excerpt_spectrogram": ["second", "hz", "db"],
     "06_arousals/excerpt_stages": [*NIGHT, "onset_s", "end_s", "stage"],
+    "06_arousals/excerpt_hypnogram": ["onset_s", "end_s", "stage"],
     "06_arousals/excerpt_events": ["source", "onset_s", "end_s"],
     "07_traits/summary": ["network", "trait", "datasets", "measure", "group_by", *RESOLUTION, "n_recordings", "mean",
                           "n_repetitions", "low", "high", "baseline", "sd_of_recordings", "sd_of_persons", "control",

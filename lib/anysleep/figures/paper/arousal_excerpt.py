@@ -14,6 +14,7 @@ from anysleep.figures.arousal_excerpt import (
 from anysleep.figures.paper.style import PAGE_IN, note_missing
 
 TABLES = [f"06_arousals/excerpt_{name}" for name in ("signals", "spectrogram", "stages")]
+EXPERT = "06_arousals/excerpt_hypnogram"
 EVENTS = "06_arousals/excerpt_events"
 HEIGHT_IN = 5.2
 
@@ -25,8 +26,8 @@ def plot_arousal_excerpt(tables: Tables) -> Figure:
     probable = tables[TABLES[2]].dropna(subset=tables[TABLES[2]].filter(like="p_").columns)
     run = (probable if len(probable) else tables[TABLES[0]]).run.iloc[0]
     signals, spectrogram, stages = (tables[name][tables[name].run == run] for name in TABLES)
-    none = pd.DataFrame(columns=["run", "source", "onset_s", "end_s"])
-    events = tables.get(EVENTS, none)
+    none = pd.DataFrame(columns=["run", "source", "onset_s", "end_s", "stage"])
+    events, expert = tables.get(EVENTS, none), tables.get(EXPERT, none)
     night = stages.iloc[0]
     figure, axes = plt.subplots(
         5, 1, figsize=(PAGE_IN, HEIGHT_IN), height_ratios=[1.3, 1, 1.1, 1.1, 0.6], sharex=True, layout="constrained"
@@ -36,7 +37,7 @@ def plot_arousal_excerpt(tables: Tables) -> Figure:
     )
     plot_excerpt_signal(signals, axes[1])
     sure = stages.filter(like="p_").notna().all(axis=None)
-    plot_excerpt_stages(stages, axes[2], axes[3] if sure else None)
+    plot_excerpt_stages(stages, axes[2], axes[3] if sure else None, expert[expert["run"] == run])
     if not sure:
         text = "no probabilities: run 05_predict with write_logits"
         axes[3].text(0.5, 0.5, text, transform=axes[3].transAxes, ha="center", va="center", color="0.3")
