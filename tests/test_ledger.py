@@ -162,6 +162,12 @@ def test_every_row_says_where_it_is_printed_and_whose_it_is(published, shared):
     assert (by_part["n_train"], by_part["n_valid"]) == (totals["n_train"], totals["n_valid"]) == (18038, 559)
 
 
+def test_the_readme_counts_the_rows_of_the_ledger(published, root):
+    text = (root / "README.md").read_text()
+    assert text.count(f"a row for each of {len(ledger(published, {}))} published numbers") == 2
+    assert len(published) == 333 and not published.duplicated(KEY).any()
+
+
 def test_the_source_is_named_in_the_first_line(root):
     first = (root / "lib" / "anysleep" / "published" / "results.tsv").read_text().splitlines()[0]
     assert first.startswith("#") and "arXiv 2512.14461" in first and "means over three training runs" in first
