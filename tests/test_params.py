@@ -183,6 +183,15 @@ def test_the_least_learning_rate_is_not_above_the_highest(root):
         checked_parameters("03_train", [root / "params/demo/03_train.yaml"], {"schedule.min_rate": 0.1})
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [{"schedule.shape": "constant", "schedule.min_rate": 1e-6}, {"schedule.n_cycles": 1, "schedule.cycle_growth": 2}],
+)
+def test_a_schedule_says_nothing_that_does_nothing(root, changed):
+    with pytest.raises(ParameterError, match="there is nothing they would change here"):
+        checked_parameters("03_train", [root / "params/demo/03_train.yaml"], changed)
+
+
 def test_the_run_folder_follows_from_the_files(root):
     files = [root / "params" / "paper" / f"03_train{variant}.yaml" for variant in ("", ".usleep", ".seed1")]
     params, given = checked_parameters("03_train", files, {"loss.gradient_clip": 2.0, "n_steps": 5})

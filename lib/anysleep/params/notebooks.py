@@ -137,6 +137,12 @@ class Train(Parameters):
                 f"batch.n_windows is {self.batch.n_windows}, which {self.compute.n_devices} devices "
                 "(compute.n_devices) cannot share equally; choose a multiple"
             )
+        decays = self.schedule.n_cycles if self.schedule.shape == "warmup_cosine" else 0
+        if (not decays and self.schedule.min_rate) or (decays < 2 and self.schedule.cycle_growth > 1):
+            raise ParameterError(
+                "schedule: min_rate is where the decays of warmup_cosine end, and cycle_growth needs n_cycles above 1; "
+                "there is nothing they would change here"
+            )
         if self.schedule.min_rate > self.learning_rate:
             raise ParameterError(
                 f"schedule.min_rate is {self.schedule.min_rate:g}, above learning_rate, which is {self.learning_rate:g}"

@@ -44,7 +44,8 @@ class State:
         """The history, a row a validation.
 
         Its columns are training_epoch, step, learning_rate; train_loss and train_mf1, of the windows since the row
-        before; valid_mf1 and valid_kappa of all validation nights; valid_mf1_<data set> of those of each data set.
+        before, of several processes those of the first; valid_mf1 and valid_kappa of all validation nights;
+        valid_mf1_<data set> of those of each data set.
         """
         return pd.DataFrame(self.history)
 
