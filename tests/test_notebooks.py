@@ -214,6 +214,23 @@ def test_06_scores_every_arousal_of_the_archive(tiny):
     assert (one.true_positives + one.false_positives == one.n_predicted).all()
 
 
+def test_06_takes_from_a_folder_the_arousals_that_an_archive_lacks(tiny, root, tmp_path):
+    archive, folder = shutil.copy(tiny / "01_prepare" / "archive.h5", tmp_path / "archive.h5"), tmp_path / "annotations"
+    folder.mkdir()
+    with h5py.File(archive, "a") as opened:
+        for name, night in opened["synthetic"].items():
+            spans = pd.DataFrame(night.pop("arousals")[:], columns=["onset_s", "end_s"])
+            spans.to_csv(folder / f"{name}.csv", index=False)
+    given = {"archive": str(archive), "annotations": str(folder), "predictions": str(tiny / "05_predict")}
+    given |= {"split": "", "start_s": 600.0, "n_bootstrap": 50, "run_dir": str(tmp_path / "06_arousals")}
+    execute("06_arousals", [root / "params" / "demo" / "06_arousals.yaml"], given)
+    for table in ("expert_events", "events", "counts", "scores", "slip", "errors", "index", "stage_shares"):
+        one, other = read(tiny, "06_arousals", table), read(tmp_path, "06_arousals", table)
+        pd.testing.assert_frame_equal(one.drop(columns="run_id"), other.drop(columns="run_id"), check_exact=True)
+    inputs = json.loads((tmp_path / "06_arousals" / "provenance.json").read_text())["inputs_sha256"]
+    assert sum(role.startswith("annotations of synthetic/") for role in inputs) == len(list(folder.iterdir()))
+
+
 def test_06_and_04_work_on_own_nights_without_expert_arousals_or_split(tiny, root, tmp_path):
     archive = shutil.copy(tiny / "01_prepare" / "archive.h5", tmp_path / "archive.h5")
     with h5py.File(archive, "a") as opened:

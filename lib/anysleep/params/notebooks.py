@@ -242,6 +242,7 @@ class Arousals(Parameters):
 
     predictions: ProjectPath = Field(description="Run folder of 05_predict.")
     archive: ProjectPath = Field(description="Archive with the experts' arousals.")
+    annotations: OptionalPath = Field(description="Folder of arousals for an archive without; empty for none.")
     datasets: list[str] = Field(description="Data sets to score; empty for all that have expert arousals.")
     recipes: list[ProjectPath] = Field(description="Recipes that tell the persons of an archive that does not.")
     group_by: GroupBy = Field(description="recording: where persons are unknown, every night counts as another one.")

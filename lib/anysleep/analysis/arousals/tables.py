@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from anysleep.analysis.arousals.annotations import ExpertArousals
 from anysleep.analysis.arousals.events import (
     HEADLINE_IOU,
     SHORTEST_S,
@@ -42,7 +43,10 @@ POINT = ["network", "predictions_per_epoch", "seconds_per_prediction"]
 
 
 def nights_to_score(
-    archive: Archive, predictions: Predictions, recordings: pd.DataFrame, datasets: Sequence[str] = ()
+    archive: Archive | ExpertArousals,
+    predictions: Predictions,
+    recordings: pd.DataFrame,
+    datasets: Sequence[str] = (),
 ) -> tuple[pd.DataFrame, int]:
     """The rows of `recordings` whose arousals an expert scored and that have predictions; index from 0.
 
@@ -57,7 +61,7 @@ def nights_to_score(
     return predictions.of(asked[known]).reset_index(drop=True), len(asked) - sum(known)
 
 
-def expert_table(archive: Archive, nights: pd.DataFrame) -> pd.DataFrame:
+def expert_table(archive: Archive | ExpertArousals, nights: pd.DataFrame) -> pd.DataFrame:
     """The experts' arousals, in order of time: columns dataset, recording, onset_s, end_s, n_marks.
 
     One that was marked several times, from the same second to the same second, is one event: MASS has such marks on
