@@ -23,7 +23,11 @@ ISRUC, DOD, MASS = ["isruc-sg1", "isruc-sg2", "isruc-sg3"], ["dodh", "dodo"], ["
 
 
 def write_run(
-    folder: Path, params: dict, tables: dict[str, pd.DataFrame], inputs: dict[str, str] | None = None
+    folder: Path,
+    params: dict,
+    tables: dict[str, pd.DataFrame],
+    inputs: dict[str, str] | None = None,
+    scores: dict | None = None,
 ) -> Path:
     """A finished run as `Run` leaves it; its notebook is what the folder's name starts with."""
     folder.mkdir(parents=True)
@@ -32,7 +36,8 @@ def write_run(
         table.assign(run_id=run_id).to_csv(folder / f"{name}.csv", index=False)
     outputs = [f"{name}.csv" for name in tables]
     notebook = folder.name.split(".")[0]
-    (folder / "result.json").write_text(json.dumps({"notebook": notebook, "run_id": run_id, "outputs": outputs}))
+    result = {"notebook": notebook, "run_id": run_id, "scores": scores or {}, "outputs": outputs}
+    (folder / "result.json").write_text(json.dumps(result))
     (folder / "params.yaml").write_text(yaml.safe_dump({"run_id": run_id} | params))
     provenance = {"finished": "2026-01-01T00:00:00+00:00", "inputs_sha256": inputs or {}}
     (folder / "provenance.json").write_text(json.dumps(provenance))

@@ -50,6 +50,17 @@ def test_folders_that_cannot_be_used_are_listed_with_a_reason(tmp_path):
     assert "no folder" in reasons["nothing"]
 
 
+@pytest.mark.parametrize("notebook", ["03_train", "04_evaluate", "05_predict", "06_arousals", "07_traits"])
+def test_a_run_with_nothing_to_measure_has_its_reason_and_no_tables(tmp_path, notebook):
+    folder = write_run(tmp_path / notebook, {"montages": "all", "trait": "age"}, {}, scores={"not_measured": "no eyes"})
+    runs, unusable = find_runs([f"{tmp_path}/0*"], leave_out=tmp_path)
+    assert unusable.reason.tolist() == ["nothing to measure: no eyes"]
+    tables = read_tables(runs)
+    assert list(tables) == ["not_measured"] and tables["not_measured"].reason.tolist() == ["no eyes"]
+    assert describe_runs(runs, tables)[["notebook", "network"]].values.tolist() == [[notebook, ""]]
+    assert (ledger(read_results(), tables).verdict == "not measured").all() and folder.is_dir()
+
+
 @pytest.mark.parametrize(
     ("file", "change", "message"),
     [

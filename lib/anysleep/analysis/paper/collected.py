@@ -143,6 +143,9 @@ def read_tables(runs: Sequence[FinishedRun]) -> dict[str, pd.DataFrame]:
     """
     collected: dict[str, list[pd.DataFrame]] = {}
     for run in runs:
+        if run.not_measured:
+            collected.setdefault(NOT_MEASURED, []).append(_nothing_measured(run))
+            continue
         tables = {name: _read_table(run, name) for name in COLUMNS if run.has(name)}
         for name, table in _with_origin(run, tables).items():
             if len(table):
@@ -150,8 +153,6 @@ def read_tables(runs: Sequence[FinishedRun]) -> dict[str, pd.DataFrame]:
         if run.learned_from:
             pairs = [(run.inputs[role], name) for role, names in run.learned_from.items() for name in names]
             collected.setdefault(LEARNED_FROM, []).append(pd.DataFrame(pairs, columns=["trained", "dataset"]))
-        if run.not_measured:
-            collected.setdefault(NOT_MEASURED, []).append(_nothing_measured(run))
         if run.notebook == "03_train":
             collected.setdefault(SPLIT, []).append(_count_split(run))
     return {name: pd.concat(tables, ignore_index=True) for name, tables in collected.items()}
