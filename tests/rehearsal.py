@@ -25,6 +25,7 @@ from anysleep.models.networks import build_model
 from anysleep.published import read_table
 
 ROOT = Path(__file__).parents[1]
+DEFAULT = ROOT / "outputs" / "rehearsal"
 N_ROUNDS = 2
 """A night has 12 epochs, twice every stage; the half hours around sleep of Sleep-EDF make it longer."""
 SITES = ("C3", "C4", "F3", "F4", "O1", "O2")
@@ -159,9 +160,17 @@ def figures_without_content(folder: Path) -> list[str]:
     return [file.stem for file in figures if "No finished run has the table" in file.read_text()]
 
 
+def make_room(folder: Path) -> None:
+    """Delete what an earlier rehearsal left, but nothing in a folder that was named: that has to be new or empty."""
+    if folder.absolute() == DEFAULT:
+        shutil.rmtree(folder, ignore_errors=True)
+    elif folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise SystemExit(f"{folder} is not empty; name a new folder, or none for {DEFAULT.relative_to(ROOT)}")
+
+
 def main(folder: Path) -> int:
-    """Lay out, run, and say how long it took; what an earlier rehearsal left is deleted."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Lay out, run, and say how long it took."""
+    make_room(folder)
     begin = time.monotonic()
     lay_out(folder)
     print(f"laid out in {time.monotonic() - begin:.0f} s", flush=True)
@@ -176,4 +185,4 @@ def main(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]) if sys.argv[1:] else ROOT / "outputs" / "rehearsal"))
+    sys.exit(main(Path(sys.argv[1]) if sys.argv[1:] else DEFAULT))

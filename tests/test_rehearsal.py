@@ -41,6 +41,21 @@ def workbook(tmp_path, monkeypatch):
     return tmp_path / "workbook"
 
 
+def test_a_rehearsal_deletes_nothing_but_an_earlier_one(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years")
+    for taken in (tmp_path / "mine", tmp_path / "mine" / "thesis.txt"):
+        with pytest.raises(SystemExit, match="is not empty; name a new folder"):
+            rehearsal.make_room(taken)
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "years"
+    (tmp_path / "empty").mkdir()
+    for free in (tmp_path / "empty", tmp_path / "new"):
+        rehearsal.make_room(free)
+    monkeypatch.setattr(rehearsal, "DEFAULT", tmp_path / "mine")
+    rehearsal.make_room(tmp_path / "mine")
+    assert not (tmp_path / "mine").exists()
+
+
 def ledger_of(folder):
     rows = pd.read_csv(folder / "outputs/paper/08_figures/ledger.csv", dtype={"reason": str}).fillna({"reason": ""})
     assert len(rows) == len(read_results())
