@@ -266,6 +266,17 @@ def test_what_usleep_loses_with_eeg_and_eog_swapped_is_the_worst_and_best_of_six
     assert loss.to_dict() == pytest.approx({"lowest_loss": 0.16, "highest_loss": 0.203})
 
 
+@pytest.mark.parametrize("left_out", ["EOG", "F4"])
+def test_pairs_of_fewer_sites_are_not_compared(published, tables, left_out):
+    """Their range, their worst site and their number of nights are of another matrix than the published one."""
+    study = tables["04_evaluate/pairs/channel_study"]
+    fewer = tables | {"04_evaluate/pairs/channel_study": study[~(study[["first", "second"]] == left_out).any(axis=1)]}
+    of_pairs = ["two_channel_mf1_range", "worst_single_channel_mf1", "usleep_swap_loss", "recordings_with_pairs"]
+    rows = ledger(published, fewer)
+    assert set(rows[rows.result.isin(of_pairs)].verdict) == {"not measured"}
+    assert (rows[~rows.result.isin(of_pairs)].verdict == "within").all()
+
+
 def test_attention_is_compared_in_the_published_montage_alone(published, tables):
     """However a data set calls the left eye; weights of another montage are no part of the highest."""
     attention = tables["05_predict/attention"]

@@ -121,10 +121,14 @@ def _channel_numbers(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
 
 
 def _channel_pairs(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
-    """What is published of the matrix: its range, the worst site alone, and what U-Sleep loses with EEG for EOG."""
+    """What is published of the matrix: its range, the worst site alone, and what U-Sleep loses with EEG for EOG.
+
+    Only of runs with every site: of fewer, neither the range nor the worst is that of the published matrix.
+    """
     counts = "04_evaluate/pairs/counts"
-    runs = _runs_with(tables, counts, lambda names: names == ALL_SITES)
     study = tables.get("04_evaluate/pairs/channel_study", pd.DataFrame(columns=["run", "first", "second"]))
+    whole = study.groupby("run")["first"].agg(set).map(set(SITES).issubset)
+    runs = [run for run in _runs_with(tables, counts, lambda names: names == ALL_SITES) if whole.get(run, False)]
     study, rows = study[study.run.isin(runs) & study["first"].isin(SITES) & study["second"].isin(SITES)], []
     for (run, trained, network), cells in study.groupby(["run", "trained", "network"], sort=False) if runs else []:
         mf1 = cells.set_index(["first", "second"]).mf1
