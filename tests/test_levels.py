@@ -138,7 +138,21 @@ def test_training_runs_of_two_networks_are_compared_together_and_usleep_comes_fi
     assert table.difference[0] == pytest.approx(mf1[1] - mf1[0]) and table.n_recordings[0] == 3
     unequal = levels.compare_checkpoints(pd.concat(parts[:3]), "drawn", **settings)
     pairs = unequal[["first", "second"]].drop_duplicates().to_numpy().tolist()
-    assert pairs == [["a1", "a2"], ["a1", "u1"], ["a2", "u1"]]
+    assert pairs == [["u1", "a1"], ["u1", "a2"], ["a1", "a2"]]
+
+
+def test_whether_usleep_is_beaten_is_tested_whatever_the_order_of_the_checkpoints(drawn):
+    """One run each: the one-sided p is small where AnySleep is the better one, also where it is given first."""
+    better = drawn[drawn.checkpoint == "seed0"].assign(checkpoint="a", network="anysleep")
+    better = better.assign(**{name: better[name] + 500 for name in levels.COUNTS if len(set(name.split("_as_"))) == 1})
+    usleep = drawn[drawn.checkpoint == "seed0"].assign(checkpoint="u", network="usleep")
+    settings = {"group_by": "subject", "n_bootstrap": 10, "seed": 0}
+    first, last = (
+        levels.compare_checkpoints(pd.concat(two), "drawn", **settings) for two in ([better, usleep], [usleep, better])
+    )
+    pd.testing.assert_frame_equal(first, last)
+    assert (first[["first", "second"]] == ["u", "a"]).all(axis=None)
+    assert (first.difference > 0).all() and (first.welch_p < 0.01).all()
 
 
 def test_what_an_eog_channel_adds_is_the_difference_of_the_curves_all_draws_tested_one_sided(drawn):
@@ -174,10 +188,10 @@ def test_a_pair_is_compared_with_usleeps_in_both_orders(archive, nights):
         for rows in (ours, theirs)
     }
     expected = {
-        "F3&F3": mf1["theirs"]["F3&F3"] - mf1["ours"]["F3"],
-        "C3&C3": mf1["theirs"]["C3&C3"] - mf1["ours"]["C3"],
-        "F3&C3": mf1["theirs"]["F3&C3"] - mf1["ours"]["F3&C3"],
-        "C3&F3": mf1["theirs"]["C3&F3"] - mf1["ours"]["F3&C3"],
+        "F3&F3": mf1["ours"]["F3"] - mf1["theirs"]["F3&F3"],
+        "C3&C3": mf1["ours"]["C3"] - mf1["theirs"]["C3&C3"],
+        "F3&C3": mf1["ours"]["F3&C3"] - mf1["theirs"]["F3&C3"],
+        "C3&F3": mf1["ours"]["F3&C3"] - mf1["theirs"]["C3&F3"],
     }
     assert dict(zip(table.sites, table.difference, strict=True)) == pytest.approx(expected)
 

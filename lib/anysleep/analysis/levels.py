@@ -133,15 +133,16 @@ def compare_checkpoints(counts: pd.DataFrame, mode: str, group_by: str, n_bootst
 def runs_together(counts: pd.DataFrame) -> pd.DataFrame:
     """With a column training_run; where each of several networks has as many runs, its name for their checkpoints.
 
-    Runs are told apart by their number, in order: the first of one network meets the first of the other. U-Sleep, which
-    the others are to beat, comes first. Otherwise checkpoints stay as they are, and are all of one run.
+    Runs are told apart by their number, in order: the first of one network meets the first of the other. Otherwise
+    checkpoints stay as they are, and are all of one run. U-Sleep, which the others are to beat, always comes first: the
+    published test is one-sided.
     """
+    counts = counts.sort_values("network", key=lambda names: names != "usleep", kind="stable")
     runs = counts.drop_duplicates("checkpoint").groupby("network", sort=False).checkpoint.agg(list)
     if len(runs) < 2 or set(runs.map(len)) == {1} or runs.map(len).nunique() > 1:
         return counts.assign(training_run=0)
     number = {name: i for names in runs for i, name in enumerate(names)}
-    together = counts.assign(checkpoint=counts.network, training_run=counts.checkpoint.map(number))
-    return together.sort_values("network", key=lambda names: names != "usleep", kind="stable")
+    return counts.assign(checkpoint=counts.network, training_run=counts.checkpoint.map(number))
 
 
 def compare_eog(counts: pd.DataFrame, group_by: str, n_bootstrap: int, seed: int) -> pd.DataFrame:
