@@ -11,10 +11,12 @@ import pytest
 from matplotlib.colors import to_hex
 from published_study import Study
 
+from anysleep.analysis.paper.attention import with_sites
 from anysleep.analysis.paper.collected import find_runs, read_tables
 from anysleep.analysis.paper.ledger import ledger, mf1_table
 from anysleep.figures import paper
 from anysleep.figures.looks import NETWORKS
+from anysleep.figures.paper.attention_depth import panels_of
 from anysleep.figures.paper.channel_numbers import format_p
 from anysleep.figures.paper.statistics import one_run_each
 from anysleep.figures.paper.style import PAGE_IN
@@ -186,6 +188,20 @@ def test_attention_is_averaged_over_nights_of_the_published_montage_a_panel_a_tr
     assert drawn[1].sum(axis=1) == pytest.approx(np.ones(13)) and drawn[0][0, 2] == pytest.approx(0.88)
     assert drawn[3] == pytest.approx((drawn[0] + drawn[1] + drawn[2]) / 3)
     assert [label.get_text() for label in panels[0].get_xticklabels()] == ["EOG", "F3", "C3", "O1"]
+
+
+def test_runs_of_one_name_and_networks_of_another_kind_have_their_own_panels_and_mean(tables):
+    """Two folders called alike are two runs, and a mean is of one network's runs."""
+    attention = with_sites(tables["05_predict/attention"])
+    first = attention[attention.trained == attention.trained.iloc[0]]
+    runs = [("a/05_predict", "1", "anysleep"), ("b/05_predict", "2", "anysleep"), ("c/05_predict", "3", "early")]
+    parts = [
+        first.assign(run=run, trained=trained, network=network, weight=float(trained)) for run, trained, network in runs
+    ]
+    panels = list(panels_of(pd.concat(parts)))
+    assert [weights.to_numpy().mean() for _, weights in panels] == pytest.approx([1, 2, 1.5, 3])
+    titles = [title.split("\n") for title, _ in panels]
+    assert titles[0] == titles[1] and titles[2] == ["mean of the", "2 trained networks", "AnySleep"]
 
 
 def test_changes_with_resolution_are_those_within_one_run(tables):
