@@ -133,7 +133,7 @@ class Study:
             first="usleep", second="anysleep", n_recordings=643, difference=0.012, low=0.004, high=0.02,
             p=0.0123, welch_t=9.0, welch_p=1e-9,
         )  # fmt: skip
-        gain = pd.DataFrame({"n_eeg": range(1, 7), "n_eog": 1, "network": "anysleep"}).assign(
+        gain = pd.DataFrame({"n_eeg": range(1, 7), "n_eog": 1, "network": "anysleep", "training": "anysleep"}).assign(
             difference=[0.0301, 0.0139, 0.0109, 0.0067, 0.0062, 0.0033], low=0.001, high=0.03, n_recordings=643,
             p=[0.002, 0.01, 0.02, 0.04, 0.06, 0.2], welch_t=0.61, welch_p=[1e-9, 0.0005, 0.002, 0.03, 0.04, 0.271],
         )  # fmt: skip

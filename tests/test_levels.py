@@ -121,10 +121,10 @@ def test_welchs_test_takes_every_draw_for_itself(drawn):
 def test_training_runs_of_two_networks_are_compared_together_and_usleep_comes_first(drawn):
     """Run by run on the same draws: the difference is that of all counts of both runs summed."""
     names = {
-        ("seed0", "anysleep"): "a1",
-        ("seed1", "anysleep"): "a2",
-        ("seed0", "usleep"): "u1",
-        ("seed1", "usleep"): "u2",
+        ("seed0", "anysleep"): "anysleep-run1",
+        ("seed1", "anysleep"): "anysleep-run2",
+        ("seed0", "usleep"): "usleep-run1",
+        ("seed1", "usleep"): "usleep-run2",
     }
     parts = [
         drawn[drawn.checkpoint == seed].assign(checkpoint=name, network=network)
@@ -138,7 +138,11 @@ def test_training_runs_of_two_networks_are_compared_together_and_usleep_comes_fi
     assert table.difference[0] == pytest.approx(mf1[1] - mf1[0]) and table.n_recordings[0] == 3
     unequal = levels.compare_checkpoints(pd.concat(parts[:3]), "drawn", **settings)
     pairs = unequal[["first", "second"]].drop_duplicates().to_numpy().tolist()
-    assert pairs == [["u1", "a1"], ["u1", "a2"], ["a1", "a2"]]
+    assert pairs == [
+        ["usleep-run1", "anysleep-run1"],
+        ["usleep-run1", "anysleep-run2"],
+        ["anysleep-run1", "anysleep-run2"],
+    ]
 
 
 def test_whether_usleep_is_beaten_is_tested_whatever_the_order_of_the_checkpoints(drawn):
@@ -157,7 +161,9 @@ def test_whether_usleep_is_beaten_is_tested_whatever_the_order_of_the_checkpoint
 
 def test_what_an_eog_channel_adds_is_the_difference_of_the_curves_all_draws_tested_one_sided(drawn):
     settings = {"group_by": "subject", "n_bootstrap": 100, "seed": 0}
-    table = levels.compare_eog(drawn, **settings).set_index("n_eeg")  # both checkpoints are runs of one network
+    runs = drawn.assign(checkpoint="toy-run" + drawn.checkpoint.str[-1])
+    table = levels.compare_eog(runs, **settings).set_index("n_eeg")
+    assert (table.training == "toy").all()
     assert list(table.index) == [1, 3] and (table.n_eog == 1).all() and (table.n_recordings == 3).all()
     curve = levels.channel_curve(drawn, **settings).groupby(["n_eeg", "n_eog"]).mf1.mean()
     assert table.difference[3] == pytest.approx(curve[3, 1] - curve[3, 0])
@@ -168,6 +174,19 @@ def test_what_an_eog_channel_adds_is_the_difference_of_the_curves_all_draws_test
     expected = ttest_ind(scores[1], scores[0], equal_var=False, alternative="greater")
     assert len(scores[0]) == 24 and table.welch_p[3] == pytest.approx(expected.pvalue)
     assert levels.compare_eog(drawn[drawn.n_eog == 1], **settings).empty
+
+
+def test_a_network_and_what_was_tuned_from_it_are_no_runs_of_one_training(drawn):
+    """Of one architecture, but called otherwise: each is compared by itself, and each has its own gain by EOG."""
+    names = {"released": "anysleep", "tuned": "anysleep", "usleep-run1": "usleep", "usleep-run2": "usleep"}
+    one = drawn[drawn.checkpoint == "seed0"]
+    counts = pd.concat([one.assign(checkpoint=name, network=network) for name, network in names.items()])
+    counts.loc[(counts.checkpoint == "tuned") & (counts.n_eog == 0), "n2_as_n2"] += 500
+    settings = {"group_by": "subject", "n_bootstrap": 10, "seed": 0}
+    table = levels.compare_checkpoints(counts, "drawn", **settings)
+    assert {*table["first"], *table.second} == set(names)
+    gain = levels.compare_eog(counts, **settings).groupby("training").difference.mean()
+    assert list(gain.index) == ["released", "tuned", "usleep"] and gain.tuned < gain.released == gain.usleep
 
 
 def test_a_pair_is_compared_with_usleeps_in_both_orders(archive, nights):

@@ -4,6 +4,7 @@ A table of counts has a row a night and montage (and checkpoint): dataset, recor
 n_eog, n_draws (how often the row counts), and the 25 cells of its confusion matrix, `COUNTS`.
 """
 
+import re
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -133,37 +134,48 @@ def compare_checkpoints(counts: pd.DataFrame, mode: str, group_by: str, n_bootst
 def runs_together(counts: pd.DataFrame) -> pd.DataFrame:
     """With a column training_run; where each of several networks has as many runs, its name for their checkpoints.
 
+    Runs of one training are those called alike but for their number, as anysleep-run1 and anysleep-run2 are.
     Runs are told apart by their number, in order: the first of one network meets the first of the other. Otherwise
     checkpoints stay as they are, and are all of one run. U-Sleep, which the others are to beat, always comes first: the
     published test is one-sided.
     """
     counts = counts.sort_values("network", key=lambda names: names != "usleep", kind="stable")
     runs = counts.drop_duplicates("checkpoint").groupby("network", sort=False).checkpoint.agg(list)
-    if len(runs) < 2 or set(runs.map(len)) == {1} or runs.map(len).nunique() > 1:
+    one_training = runs.map(lambda names: len({training_of(name) for name in names}) == 1).all()
+    if len(runs) < 2 or set(runs.map(len)) == {1} or runs.map(len).nunique() > 1 or not one_training:
         return counts.assign(training_run=0)
     number = {name: i for names in runs for i, name in enumerate(names)}
     return counts.assign(checkpoint=counts.network, training_run=counts.checkpoint.map(number))
 
 
-def compare_eog(counts: pd.DataFrame, group_by: str, n_bootstrap: int, seed: int) -> pd.DataFrame:
-    """What an EOG channel adds to so many drawn EEG channels (AnySleep, figure 1b), all runs of a network together.
+def training_of(checkpoint: str) -> str:
+    """The name of a checkpoint without its number: 'paper/usleep' of 'paper/usleep-run2'; others are on their own."""
+    return re.sub(r"-run\d+$", "", checkpoint)
 
-    A row a network and number of EEG and EOG channels: network, n_eeg, n_eog, n_recordings, n_persons, then
+
+def compare_eog(counts: pd.DataFrame, group_by: str, n_bootstrap: int, seed: int) -> pd.DataFrame:
+    """What an EOG channel adds to so many drawn EEG channels (AnySleep, figure 1b), all runs of one training together.
+
+    A row a training (see `training_of`) and number of EEG and EOG channels: network, training, n_eeg, n_eog,
+    n_recordings, n_persons, then
     difference (with less without) of the mean over recordings, low, high and p of `paired_bootstrap_of_means`, and
     welch_t and welch_p of all draws, see `welch_as_published`. Empty where nothing was drawn with and without EOG.
     """
     scored = counts.assign(mf1=scores_of_confusions(confusions_of(counts))["mf1"]).dropna(subset="mf1")
     scored = scored.assign(person=persons_of(scored, group_by), sum=scored.mf1 * scored.n_draws)
-    rows = []
-    for (network, n_eeg, n_eog), part in scored.groupby(["network", "n_eeg", "n_eog"], sort=False):
-        without = scored[(scored.network == network) & (scored.n_eeg == n_eeg) & (scored.n_eog == 0)]
+    scored, rows = scored.assign(training=scored.checkpoint.map(training_of)), []
+    for (network, training, n_eeg, n_eog), part in scored.groupby(
+        ["network", "training", "n_eeg", "n_eog"], sort=False
+    ):
+        same = (scored.network == network) & (scored.training == training) & (scored.n_eeg == n_eeg)
+        without = scored[same & (scored.n_eog == 0)]
         if n_eog == 0 or without.empty:
             continue
         sums = [one.groupby(["dataset", "recording", "person"])[["sum", "n_draws"]].sum() for one in (without, part)]
         means = pd.concat([of["sum"] / of.n_draws for of in sums], axis=1, join="inner")
         persons = means.index.get_level_values("person")
         result = paired_bootstrap_of_means(means[0], means[1], persons, n_bootstrap, seed)
-        named = {"network": network, "n_eeg": n_eeg, "n_eog": n_eog}
+        named = {"network": network, "training": training, "n_eeg": n_eeg, "n_eog": n_eog}
         n = {"n_recordings": len(means), "n_persons": persons.nunique()}
         rows.append(named | n | result.to_dict() | _welch_of(*(one.mf1.repeat(one.n_draws) for one in (without, part))))
     return pd.DataFrame(rows)

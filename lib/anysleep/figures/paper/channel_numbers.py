@@ -66,10 +66,11 @@ def one_pair(comparison: pd.DataFrame | None) -> pd.DataFrame:
 
 
 def one_eog(gain: pd.DataFrame | None) -> pd.DataFrame:
-    """What one EOG channel adds, of the first run."""
+    """What one EOG channel adds, of the first run and the first training of each network."""
     if gain is None:
         return pd.DataFrame(columns=["network", "n_eeg"])
-    return gain[(gain["run"] == gain["run"].iloc[0]) & (gain.n_eog == 1)]
+    rows = gain[(gain["run"] == gain["run"].iloc[0]) & (gain.n_eog == 1)]
+    return rows[rows.training == rows.groupby("network").training.transform("first")]
 
 
 def draw_curves(curve: pd.DataFrame, published: pd.DataFrame, ax: Axes) -> Axes:
