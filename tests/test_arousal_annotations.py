@@ -9,7 +9,9 @@ from test_labels_formats import mass_event, write_edf
 from anysleep.analysis.arousals.annotations import ExpertArousals
 from anysleep.analysis.arousals.tables import expert_table
 
-NIGHTS = pd.DataFrame([("mass-c1", "01-01-0001"), ("own", "a"), ("other", "a")], columns=["dataset", "recording"])
+NIGHTS = pd.DataFrame(
+    [("mass-c1", "01-01-0001"), ("own", "a"), ("other", "a"), ("own", "007")], columns=["dataset", "recording"]
+)
 
 
 def experts(folder, arousals=None):
@@ -29,12 +31,13 @@ def test_a_file_of_mass_loses_what_the_study_cut(tmp_path):
 def test_a_table_is_read_as_06_writes_it_and_others_are_counted(tmp_path):
     write(tmp_path / "own_a.csv", "dataset,recording,onset_s,end_s,n_marks\nown,a,10,14,2\n")
     write(tmp_path / "other_a.csv", "onset_s,end_s\n")
+    write(tmp_path / "007.csv", "recording,onset_s,end_s\n007,1,5\n")
     write(tmp_path / "nobody.csv")
     write(tmp_path / "01-01-0001 Base.edf")
     found = experts(tmp_path)
-    assert expert_table(found, NIGHTS[1:]).to_numpy().tolist() == [["own", "a", 10, 14, 2]]
+    assert expert_table(found, NIGHTS[1:3]).to_numpy().tolist() == [["own", "a", 10, 14, 2]]
     assert found.arousals("other", "a").shape == (0, 2) and found.arousals("mass-c1", "01-01-0001") is None
-    assert found.n_others == 2
+    assert found.n_others == 2 and found.arousals("own", "007").tolist() == [[1, 5]]
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def _mass_spans(path: Path, night: Night) -> np.ndarray | None:
 
 
 def _table_spans(path: Path, night: Night) -> np.ndarray:
-    table = pd.read_csv(path)
+    table = pd.read_csv(path, dtype={"dataset": str, "recording": str})
     named = zip(("dataset", "recording"), night, strict=True)
     if any(name in table and (table[name].astype(str) != value).any() for name, value in named):
         raise ValueError("the annotations of {}/{} have rows of another night".format(*night))
