@@ -9,6 +9,7 @@ import pytest
 import yaml
 from published_study import Study, copied, tables_of, write_run
 
+from anysleep.analysis.paper.collected import find_runs, read_tables
 from anysleep.analysis.paper.ledger import KEY, TOLERANCES, ledger, mf1_table, size_table, tolerance_table
 from anysleep.data.splits import count_split
 from anysleep.figures.paper import plot_traits
@@ -233,6 +234,20 @@ def test_without_runs_nothing_is_measured_and_each_row_says_what_would(published
     reasons = rows.set_index(["result", "dataset", "network"]).reason
     expected = "no run of 04_evaluate (montages all) of usleep with data set dodh"
     assert reasons["mf1_per_dataset", "dodh", "usleep"] == expected
+
+
+def test_runs_without_anything_to_measure_are_named_where_they_are_about_the_same_data_sets(published, tmp_path):
+    for name, trait, datasets in (("mesa", "age", ["mesa"]), ("isruc", "age", ["isruc-sg3"]), ("osa", "dataset", [])):
+        params = {"trait": trait, "datasets": datasets}
+        write_run(tmp_path / f"07_traits.{name}", params, {}, scores={"not_measured": f"no {name}"})
+    runs, _ = find_runs([f"{tmp_path}/0*"], leave_out=tmp_path)
+    reasons = ledger(published, read_tables(runs)).drop_duplicates("result").set_index("result").reason
+    without = "; runs of this kind without anything to measure: "
+    said = reasons.age_rmse_isruc.split(without)[1]
+    assert said.endswith("07_traits.isruc (no isruc)") and "mesa" not in said and "osa" not in said
+    said = reasons.osa_mf1_dod.split(without)[1]
+    assert said.endswith("07_traits.osa (no osa)") and "isruc" not in said
+    assert without not in reasons.mf1_per_dataset
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,6 @@ def test_what_is_not_there_is_a_row_of_the_ledger_and_does_not_stop_the_rest(wor
     assert result["scores"] == {"not_measured": ages} and result["outputs"] == []
     reasons = ledger_of(workbook).drop_duplicates("result").set_index("result").reason
     assert reasons.age_rmse_isruc.endswith(
-        f"with isruc-sg1+isruc-sg2+isruc-sg3: outputs/paper/07_traits had nothing to measure, {ages}"
+        f"sg1+isruc-sg2+isruc-sg3; runs of this kind without anything to measure: outputs/paper/07_traits ({ages})"
     )
-    assert "outputs/paper/07_traits.osa had nothing to measure, no recording of dodo" in reasons.osa_mf1_dod
+    assert "outputs/paper/07_traits.osa (no recording of dodo" in reasons.osa_mf1_dod

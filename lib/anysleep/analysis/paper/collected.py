@@ -70,7 +70,7 @@ LEARNED_FROM = "learned_from"
 
 
 NOT_MEASURED = "not_measured"
-"""Runs that had nothing to measure: kind (as in `ledger.MADE_BY`), reason."""
+"""Runs that had nothing to measure: kind (as in `ledger.MADE_BY`), datasets (joined by +), run, reason."""
 
 
 @dataclass(frozen=True)
@@ -335,7 +335,8 @@ def _nothing_measured(run: FinishedRun) -> pd.DataFrame:
         "07_traits": f" ({run.params.get('trait')})",
     }
     kind = run.notebook + settings.get(run.notebook, "")
-    return pd.DataFrame({"kind": [kind], "run": [run.name], "reason": [run.not_measured]})
+    datasets = "+".join(run.params.get("datasets") or [])
+    return pd.DataFrame({"kind": [kind], "datasets": [datasets], "run": [run.name], "reason": [run.not_measured]})
 
 
 def _count_split(run: FinishedRun) -> pd.DataFrame:

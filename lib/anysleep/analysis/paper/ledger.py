@@ -207,7 +207,14 @@ def _reason(row: dict[str, object], tables: Tables) -> str:
     if not pd.isna(row["spoilt_by"]):
         return f"only of networks that have learned from other data sets than the published ones ({row['spoilt_by']})"
     no_run = "no run of " + MADE_BY[str(row["result"])].format(**row)
-    for run in tables.get(NOT_MEASURED, pd.DataFrame()).itertuples():
-        if no_run.startswith(f"no run of {run.kind}"):
-            return f"{no_run}: {run.run} had nothing to measure, {run.reason}"
-    return no_run
+    empty = [
+        f"{run.run} ({run.reason})"
+        for run in tables.get(NOT_MEASURED, pd.DataFrame()).itertuples()
+        if no_run.startswith(f"no run of {run.kind}") and _may_share(str(row["dataset"]), run.datasets)
+    ]
+    return f"{no_run}; runs of this kind without anything to measure: {', '.join(empty)}" if empty else no_run
+
+
+def _may_share(some: str, others: str) -> bool:
+    """Whether two lists of data sets, joined by +, have one in common; an empty one stands for any."""
+    return not some or not others or not set(some.split("+")).isdisjoint(others.split("+"))
