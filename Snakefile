@@ -105,7 +105,7 @@ SETTINGS = {(notebook, variant): settings(notebook, variant) for notebook in RUN
 ABSENT = set()
 if MAY_LACK and ("01_prepare", "") in SETTINGS:
     there = SETTINGS["01_prepare", ""]["datasets"]
-    ABSENT = {Path(recipe).stem for recipe, folder in there.items() if not Path(folder).is_dir()}
+    ABSENT = {Path(recipe).stem for recipe, folder in there.items() if not any(Path(folder).glob("[!.]*"))}
 if ABSENT:
     print(f"not on disk, and left out: {', '.join(sorted(ABSENT))}", file=sys.stderr)
 
@@ -132,9 +132,15 @@ def is_whole(notebook, variant):
     return all(is_written(Path(OUT, f"{notebook}{variant}", name)) for name in names)
 
 
+def lacked_inputs(notebook, variant):
+    """Whether a run ended at once for want of something to measure, which may have turned up; 06 without marks did not."""
+    result = json.loads(Path(OUT, f"{notebook}{variant}", "result.json").read_text())
+    return "not_measured" in result.get("scores", {}) and not result["outputs"]
+
+
 def do_again_if_lost(notebook, variant):
-    """As by --forcerun, where something of a finished run is gone; deciding this changes nothing on disk."""
-    if workflow.is_main_process and not is_whole(notebook, variant):
+    """As by --forcerun, where something of a finished run is gone or was lacking; changes nothing on disk."""
+    if workflow.is_main_process and (not is_whole(notebook, variant) or lacked_inputs(notebook, variant)):
         workflow.dag.forcefiles.add(f"{OUT}/{notebook}{variant}/result.json")
     return []
 

@@ -1,5 +1,6 @@
 """The graph of every profile is whole, and agrees with the parameters on where runs lie."""
 
+import json
 import os
 import re
 import subprocess
@@ -94,3 +95,36 @@ def test_a_profile_needs_no_01_prepare(project):
     add_profile(project, "later", **{"02_inspect": {"archive": "data/theirs.h5"}})
     status, text = said(snakemake(project, "--dry-run", "--config", "profile=later"))
     assert status == 0 and "outputs/later/02_inspect/result.json" in text
+
+
+@pytest.mark.parametrize(
+    ("result", "is_done_again"),
+    [
+        ({}, False),
+        ({"scores": {"not_measured": "no recording of dodo"}, "outputs": []}, True),
+        ({"scores": {"not_measured": "nobody scored arousals"}, "outputs": ["events.csv"]}, False),
+    ],
+)
+def test_a_run_that_had_nothing_to_measure_is_done_again(project, result, is_done_again):
+    archive = "outputs/paper/01_prepare/archive.h5"
+    add_profile(project, "paper", **{"01_prepare": COHORT, "02_inspect": {"archive": archive}})
+    for file, text in {archive: "nights", "outputs/paper/01_prepare/result.json": "{}"}.items():
+        (project / file).parent.mkdir(parents=True, exist_ok=True)
+        (project / file).write_text(text)
+    (project / "outputs/paper/02_inspect").mkdir()
+    (project / "outputs/paper/02_inspect/result.json").write_text(json.dumps(result))
+    status, text = said(snakemake(project, "--dry-run", "--config", "profile=paper"))
+    assert status == 0 and bool(re.search(r"^notebook +1$", text, re.MULTILINE)) == is_done_again, text
+    assert ("Nothing to be done" in text) != is_done_again
+
+
+def test_a_data_set_whose_folder_is_empty_is_left_out(project):
+    for file in ("there/night.edf", "empty/.DS_Store"):
+        (project / "data" / file).parent.mkdir(parents=True)
+        (project / "data" / file).touch()
+    datasets = {f"params/datasets/{name}.yaml": f"data/{name}" for name in ("dodh", "dodo", "edf_folder")}
+    datasets |= {"params/datasets/edf_folder.yaml": "data/there", "params/datasets/dodo.yaml": "data/empty"}
+    add_profile(project, "paper", **{"01_prepare": {"datasets": datasets, "synthetic_dir": ""}})
+    status, text = said(snakemake(project, "--dry-run", "--printshellcmds", "--config", "profile=paper"))
+    assert status == 0 and "not on disk, and left out: dodh, dodo" in text
+    assert "data/there" in text and "data/empty" not in text, text
