@@ -89,6 +89,18 @@ def test_of_two_runs_started_at_once_one_kernel_starts(tmp_path, root):
     assert "another run is at work in" in why and len(why.splitlines()) == 1
 
 
+def test_a_run_that_lacks_its_inputs_leaves_the_folder_of_another_alone(tmp_path, root):
+    words = ["02_inspect", f"archive={tmp_path / 'gone.h5'}", f"run_dir={tmp_path}", runs.MAY_LACK_INPUTS]
+    command = [sys.executable, "-m", "anysleep.runs", *words]
+    lock = runs.lock_folder(tmp_path, ".runner.lock")
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 2 and "another run is at work" in done.stderr
+    assert not (tmp_path / "params.yaml").exists() and not (tmp_path / "result.json").exists()
+    lock.release()
+    assert subprocess.run(command, cwd=root, capture_output=True).returncode == 0
+    assert "no file" in (tmp_path / "result.json").read_text()
+
+
 def test_a_training_is_asked_to_stop_before_the_kernel_that_reads_its_words(tmp_path):
     training = "import signal, time; signal.signal(signal.SIGTERM, lambda *_: exit(print('saved'))); "
     training += "print('ready', flush=True); time.sleep(60)"

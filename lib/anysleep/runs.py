@@ -190,17 +190,18 @@ def execute(
     another run is at work in the folder; RuntimeError, of two lines, where the notebook ended without a result.
     """
     params, given = checked_parameters(notebook, files, overrides)
+    missing = ""
     try:
         refuse_missing_inputs(params)
     except FileNotFoundError as error:
-        if may_lack_inputs:
-            return _not_measured(params, str(error))
-        raise
+        if not may_lack_inputs:
+            raise
+        missing = str(error)
     params.run_dir.mkdir(parents=True, exist_ok=True)
     lock = lock_folder(params.run_dir, ".runner.lock", wait_s)
     try:
         lock_folder(params.run_dir).release()  # for the kernel, which holds it from `start_run` on
-        return _execute(params, given, may_lack_inputs)
+        return _not_measured(params, missing) if missing else _execute(params, given, may_lack_inputs)
     finally:
         lock.release()
 
