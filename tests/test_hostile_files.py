@@ -2,7 +2,6 @@
 
 import random
 import struct
-import time
 import zlib
 
 import h5py
@@ -183,22 +182,24 @@ def test_time_that_ends_just_after_the_answer_costs_nothing(tmp_path, monkeypatc
 
 
 def outcome(read, path):
-    """Whether it is read; only ValueError and OSError may say why not, within 5 s, or 15 where a process starts."""
-    start_s = time.monotonic()
+    """Whether it is read; only ValueError and OSError may say why not."""
     try:
         read(path)
     except (ValueError, OSError) as error:
         assert path.name in str(error)
-    assert time.monotonic() - start_s < 15
+        return False
+    return True
 
 
 def test_any_byte_of_an_archive(tmp_path, impatient):
     content = toy_archive(tmp_path).read_bytes()
+    n_read = 0
     for seed in range(150):
         draw = random.Random(seed)
         path = tmp_path / f"{seed}.h5"
         path.write_bytes(one_byte(draw.randrange(len(content)), draw.randrange(256))(content))
-        outcome(read_all, path)
+        n_read += outcome(read_all, path)
+    assert n_read > 75
 
 
 WRITERS = {
@@ -218,8 +219,10 @@ def test_any_byte_of_a_recording(tmp_path, impatient, name):
     WRITERS[name](tmp_path / name)
     content = (tmp_path / name).read_bytes()
     n_head = min(len(content), 3000)
+    n_read = 0
     for seed in range(50):
         draw = random.Random(seed)
         changed = one_byte(draw.randrange(n_head), draw.randrange(256))(content)
         (tmp_path / name).write_bytes(changed)
-        outcome(read_whole, tmp_path / name)
+        n_read += not isinstance(read_whole(tmp_path / name), Exception)
+    assert n_read > 10  # most, but for headers in words: else what is sound is refused, too
