@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from test_recordings import signal, stage, write_edf
 
+from anysleep.data import archive as archives
 from anysleep.data import preprocess, read_recording
-from anysleep.data.archive import Archive, DatasetFiles, NightWriter, assemble_archive
+from anysleep.data.archive import Archive, ArchiveReplaced, DatasetFiles, NightWriter, assemble_archive
 from anysleep.data.cohort import prepare_archive
 from anysleep.data.recipes import Recipe
 
@@ -191,6 +192,16 @@ def test_a_recording_is_found_by_its_exact_name(prepared):
         assert archive.find().recording == "p01-night1"
         with pytest.raises(KeyError, match="no recording 'p02'"):
             archive.find(recording="p02")
+
+
+def test_an_archive_that_is_replaced_after_its_check_is_refused(prepared, monkeypatch):
+    def replace(path, identity):
+        (path.parent / "other.h5").write_bytes(path.read_bytes())
+        (path.parent / "other.h5").replace(path)
+
+    monkeypatch.setattr(archives, "check_once", replace)
+    with pytest.raises(ArchiveReplaced, match=r"archive\.h5 has been replaced"):
+        Archive(prepared[0])
 
 
 def read_all(path):

@@ -199,7 +199,9 @@ class Archive:
             raise FileNotFoundError(f"{path}: no such archive")
         try:
             if not trusted:
-                check_once(self.path, identity_of(self.path))
+                checked = identity_of(self.path)
+                check_once(self.path, checked)
+                identity = identity or checked  # what was checked is to be what is opened
             self._file = h5py.File(self.path, "r")
         except (OSError, BadRecording) as error:
             if getattr(error, "errno", None):  # the system's word
