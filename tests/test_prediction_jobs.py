@@ -149,6 +149,9 @@ def test_a_file_without_a_header_at_the_start_is_not_taken_later(edf_files, chec
 
 
 def test_a_folder_gives_its_recordings_without_hidden_files_and_scorings(tmp_path):
-    for name in ("SC4001E0-PSG.edf", "SC4001EC-Hypnogram.edf", "._SC4001E0-PSG.edf", "b.fif", "notes.txt"):
-        (tmp_path / name).touch()
-    assert [file.name for file in recordings_among([tmp_path])] == ["SC4001E0-PSG.edf", "b.fif"]
+    names = ["SC4001E0-PSG.edf", "SC4001EC-Hypnogram.edf", "._SC4001E0-PSG.edf", "b.fif", "notes.txt"]
+    folder = tmp_path / ".mine"  # one that is named is read, hidden or not
+    for name in (*names, ".trash/a.edf", "deep/.old/more/a.edf"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    assert [file.name for file in recordings_among([folder])] == ["SC4001E0-PSG.edf", "b.fif"]

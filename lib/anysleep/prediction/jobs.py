@@ -180,15 +180,16 @@ def jobs_of_files(
 def recordings_among(paths: Sequence[Path]) -> list[Path]:
     """Files as they are; of a folder and all below it, the files that have a reader; what a pattern (*, ?, []) matches.
 
-    Hidden files of a folder are no recordings, and neither are scorings that lie beside one, as in Sleep-EDF.
-    ValueError where a folder or pattern has none, or none of the files is there.
+    Hidden files of a folder, and all in hidden folders below it, are no recordings, and neither are scorings that lie
+    beside one, as in Sleep-EDF. ValueError where a folder or pattern has none, or none of the files is there.
     """
     found: list[Path] = []
     for path in paths:
         is_pattern = not path.exists() and bool(set("*?[") & set(str(path)))
         files = [path]
         if path.is_dir():
-            files = [file for file in path.rglob("[!.]*") if file.name.lower().endswith(tuple(READERS))]
+            files = [file for file in path.rglob("*") if file.name.lower().endswith(tuple(READERS))]
+            files = [file for file in files if not any(part[0] == "." for part in file.relative_to(path).parts)]
             files = set(files) - {scoring for file in files for scoring in sleep_edf_scorings(file)}
         elif is_pattern:
             files = [Path(name) for name in glob(str(path), recursive=True)]
