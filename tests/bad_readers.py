@@ -1,7 +1,6 @@
 """Readers that end their process or never end, as those of other libraries do with damaged files."""
 
 import os
-import signal
 import time
 import warnings
 
@@ -9,7 +8,7 @@ import numpy as np
 
 
 def crash(path):
-    os.kill(os.getpid(), signal.SIGSEGV)
+    os.abort()
 
 
 def hang(path):
@@ -19,6 +18,15 @@ def hang(path):
 
 def devour(path):
     return np.empty(3 * 2**30, dtype=np.uint8)
+
+
+def devour_in_pickling(path):
+    return _Devours()
+
+
+class _Devours:
+    def __reduce__(self):
+        return bytes, (bytes(3 * 2**30),)
 
 
 def complain(path):

@@ -19,7 +19,7 @@ from anysleep.data.readers import READERS, guarded, read_signals
 from anysleep.data.readers.guarded import GUARD
 from anysleep.data.reasons import BadRecording
 
-ENDS = {"crash": "crashed", "hang": "timeout", "devour": "memory"}
+ENDS = {"crash": "crashed", "hang": "timeout", "devour": "memory", "devour_in_pickling": "memory"}
 
 
 @pytest.mark.parametrize(("reader", "code"), ENDS.items())
@@ -40,7 +40,7 @@ def test_after_a_crash_the_next_file_is_read(tmp_path, monkeypatch):
     monkeypatch.setitem(READERS, ".set", bad_readers.crash)
     (tmp_path / "bad.set").touch()
     night = read_signals(good)
-    with pytest.raises(BadRecording, match=r"bad.set: its reader crashed \(SIGSEGV\)"):
+    with pytest.raises(BadRecording, match=r"bad.set: its reader crashed \(SIGABRT\)"):
         read_signals(tmp_path / "bad.set")
     assert night.signals[0].shape == (9000,)
 
@@ -101,3 +101,13 @@ def test_a_path_counts_from_where_this_process_is_now(tmp_path, monkeypatch):
         monkeypatch.chdir(folder)
         assert read_signals("x.h5").signals[0].shape == (9000,)
         (folder / "x.h5").unlink()
+
+
+def test_a_working_folder_that_is_gone_is_not_needed(tmp_path, monkeypatch):
+    file = write_utime(tmp_path / "x.h5")
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    GUARD.close()
+    for _ in ("a process is started", "it is there"):
+        assert read_signals(file).signals[0].shape == (9000,)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from glob import escape
 from pathlib import Path
 from threading import RLock, Timer
+from types import SimpleNamespace
 
 from anysleep.data.reasons import BadRecording, reason_of
 
@@ -43,9 +44,10 @@ class Guard:
         if n_bytes is None:
             n_bytes = sum(part.stat().st_size for part in file.parent.glob(f"{escape(file.stem)}.*"))
         patience_s = PATIENCE_S + n_bytes / BYTES_PER_S
+        args = [arg.absolute() if isinstance(arg, Path) else arg for arg in args]  # the process beside is elsewhere
         with self._lock:
             limits = patience_s, MEMORY_BYTES + MEMORY_PER_BYTE * n_bytes
-            said, answer = self._ask((os.getcwd(), *limits, function, args), patience_s)  # paths count from here
+            said, answer = self._ask((*limits, function, args), patience_s)
         for category, text in said:
             warnings.warn(text, category, stacklevel=3)
         if isinstance(answer, BaseException):
@@ -72,7 +74,7 @@ class Guard:
         try:
             pickle.dump(request, child.stdin)
             child.stdin.flush()
-            answer = pickle.load(child.stdout)
+            answer = pickle.load(child.stdout), pickle.load(child.stdout)
         except (EOFError, pickle.UnpicklingError, BrokenPipeError) as error:
             self.close()
             if late:
@@ -109,39 +111,45 @@ def serve(descriptor: int) -> None:
     import anysleep.data.readers  # noqa: F401 - all libraries, before time counts
 
     answers = os.fdopen(descriptor, "wb")
-    _send(answers, "ready")
+    _send(answers, _pickled("ready"))
     while True:
         try:
-            folder, patience_s, n_bytes, function, args = pickle.load(sys.stdin.buffer)
-            os.chdir(folder)
+            patience_s, n_bytes, function, args = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
         _limit(patience_s, n_bytes)
-        answer = _outcome(function, args, n_bytes)
+        outcome = _outcome(function, args, n_bytes)
         if hasattr(signal, "alarm"):
             signal.alarm(0)
-        _send(answers, answer)
-        del answer  # else the next would need twice the memory
+        _send(answers, outcome)
+        del outcome  # else the next would need twice the memory
 
 
-def _outcome(function: Callable, args: tuple, n_bytes: int) -> tuple[list, object]:
-    """The warnings of `function(*args)`, and what it returns or raises."""
+def _outcome(function: Callable, args: list, n_bytes: int) -> list[bytes]:
+    """The warnings of `function(*args)`, then what it returns or raises; pickled here, as that takes memory, too."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            answer = function(*args)
+            answer = _pickled(function(*args))
         except MemoryError:
             needs = f"its reader needs more than the {n_bytes / 2**30:.1f} GiB that a file of its size can need"
-            answer = BadRecording("memory", f"{needs}, or than the machine has: damaged?")
+            answer = _pickled(BadRecording("memory", f"{needs}, or than the machine has: damaged?"))
         except (OSError, BadRecording) as error:
-            answer = error
+            answer = _pickled(error)
         except Exception as error:  # libraries let all kinds of errors through when a file is damaged
-            answer = BadRecording(reason_of(error), str(error) or type(error).__name__)
-    return [(one.category, str(one.message)) for one in caught], answer
+            answer = _pickled(BadRecording(reason_of(error), str(error) or type(error).__name__))
+    return _pickled([(one.category, str(one.message)) for one in caught]) + answer
 
 
-def _send(answers: object, answer: object) -> None:
-    pickle.dump(answer, answers, protocol=pickle.HIGHEST_PROTOCOL)
+def _pickled(answer: object) -> list[bytes]:
+    """In pieces, since one whole would be copied as it grows."""
+    pieces: list[bytes] = []
+    pickle.dump(answer, SimpleNamespace(write=pieces.append), protocol=pickle.HIGHEST_PROTOCOL)
+    return pieces
+
+
+def _send(answers: object, pieces: list[bytes]) -> None:
+    answers.writelines(pieces)
     answers.flush()
 
 
