@@ -154,7 +154,7 @@ def _n_samples(file: h5py.File, channel: StoredChannel) -> int:
         raise BadRecording(
             "format", f"{channel.path!r} holds {data.dtype} of shape {data.shape}; expected one row of real numbers"
         )
-    return whole(data, LONGEST_S * _rate_hz(channel)).size
+    return whole(data, LONGEST_S * max(_rate_hz(channel), 1)).size
 
 
 def _check_time_base(channels: Sequence[StoredChannel], rates_hz: list[float], lengths_s: list[float]) -> None:
