@@ -101,13 +101,3 @@ def test_a_path_counts_from_where_this_process_is_now(tmp_path, monkeypatch):
         monkeypatch.chdir(folder)
         assert read_signals("x.h5").signals[0].shape == (9000,)
         (folder / "x.h5").unlink()
-
-
-def test_a_working_folder_that_is_gone_is_not_needed(tmp_path, monkeypatch):
-    file = write_utime(tmp_path / "x.h5")
-    (tmp_path / "gone").mkdir()
-    monkeypatch.chdir(tmp_path / "gone")
-    (tmp_path / "gone").rmdir()
-    GUARD.close()
-    for _ in ("a process is started", "it is there"):
-        assert read_signals(file).signals[0].shape == (9000,)
