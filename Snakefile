@@ -21,7 +21,8 @@ from pathlib import Path
 from snakemake.cli import parse_config
 
 from anysleep.files import is_written, project_path, short_path
-from anysleep.params import NOTEBOOKS, ParameterError, checked_parameters
+from anysleep.params import NOTEBOOKS, checked_parameters
+from anysleep.settings import ParameterError
 
 
 def is_of_notebook(file):

@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from anysleep.models import unet_filters
-from anysleep.params import NOTEBOOKS, Evaluate, ParameterError, StageOneNight, merge_parameters, notebook_defaults
+from anysleep.params import NOTEBOOKS, Evaluate, StageOneNight, notebook_defaults
 from anysleep.runs import checked_parameters, start_run
+from anysleep.settings import ParameterError, merge_parameters
 
 GOOD = {
     "run_dir": "outputs/x",

@@ -13,7 +13,7 @@ from anysleep.data.archive import Archive
 from anysleep.data.cohort import prepare_archive
 from anysleep.data.reasons import BadRecording
 from anysleep.data.recipes import Folder, Labels, fill_in, find_beside, find_recordings, names_of, read_recipe
-from anysleep.params import ParameterError
+from anysleep.settings import ParameterError
 
 
 def test_labels_of_another_night_in_a_folder_below_are_not_taken(tmp_path):

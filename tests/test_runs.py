@@ -15,8 +15,9 @@ import pytest
 from IPython.core.ultratb import FormattedTB
 
 from anysleep import runs
-from anysleep.params import Inspect, ParameterError, Predict, StageOneNight, Train, checked_parameters, read_words
+from anysleep.params import Inspect, Predict, StageOneNight, Train, checked_parameters, read_words
 from anysleep.prediction.jobs import recordings_among
+from anysleep.settings import ParameterError
 
 
 def inspect(folder, **changes):

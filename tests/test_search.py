@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from anysleep import runs
-from anysleep.params import NOTEBOOKS, ParameterError, merge_parameters, notebook_defaults
+from anysleep.params import NOTEBOOKS, notebook_defaults
 from anysleep.search import Search, best_trials, main, run_search, search_space
+from anysleep.settings import ParameterError, merge_parameters
 
 ASKED = {
     "ranges": {

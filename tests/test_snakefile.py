@@ -9,7 +9,8 @@ import sys
 import pytest
 import yaml
 
-from anysleep.params import NOTEBOOKS, merge_parameters
+from anysleep.params import NOTEBOOKS
+from anysleep.settings import merge_parameters
 
 COHORT = {
     "datasets": {"params/datasets/synthetic.yaml": "outputs/cohort"},

@@ -16,9 +16,9 @@ from anysleep.analysis.metrics import confusion_matrix, metrics_of_confusion
 from anysleep.data.archive import Archive
 from anysleep.evaluation import confusion_of_night, stage_night, voted_hypnogram
 from anysleep.models import ARCHITECTURES, build_model, save_checkpoint, unet_filters
-from anysleep.params import NOTEBOOKS, Loss, Schedule, notebook_defaults
-from anysleep.training import TrainingStopped, forecast_memory, forecast_training_epoch
-from anysleep.training.forecast import saved_bytes
+from anysleep.params import NOTEBOOKS, notebook_defaults
+from anysleep.training.forecast import forecast_memory, forecast_training_epoch, saved_bytes
+from anysleep.training.loop import TrainingStopped
 from anysleep.training.optimisation import (
     confusion_of_batch,
     freeze,
@@ -28,6 +28,7 @@ from anysleep.training.optimisation import (
     training_mode,
 )
 from anysleep.training.report import Reporter
+from anysleep.training.settings import Loss, Schedule
 from anysleep.training.setup import first_network
 
 PLAIN = Loss(stage_weights="none", gradient_clip=0.0)

@@ -9,8 +9,8 @@ import torch
 from anysleep.data.archive import Archive, DatasetFiles, NightWriter, assemble_archive
 from anysleep.data.sampling import WindowBatches
 from anysleep.models import build_model, unet_filters
-from anysleep.params import Loss, Schedule
-from anysleep.training import Training
+from anysleep.training.loop import Training
+from anysleep.training.settings import Loss, Schedule
 
 RATE_HZ = 4
 """A toy rate: epochs of 120 samples make tests fast."""

@@ -28,16 +28,8 @@ from pydantic import Field, FiniteFloat
 
 from anysleep import runs
 from anysleep.files import project_path, read_if_whole, short_path, written_whole
-from anysleep.params import (
-    NOTEBOOKS,
-    ParameterError,
-    Parameters,
-    ProjectPath,
-    Strict,
-    merge_parameters,
-    notebook_defaults,
-    read_words,
-)
+from anysleep.params import NOTEBOOKS, Parameters, notebook_defaults, read_words
+from anysleep.settings import ParameterError, ProjectPath, Strict, merge_parameters
 
 N_SHOWN = 5
 """Trials in the list of the best."""

@@ -17,7 +17,7 @@ from anysleep.data.labels import LABEL_READERS, STANDARD_CODES, LengthRule, Star
 from anysleep.data.labels.edf import sleep_edf_scorings
 from anysleep.data.reasons import CONTROL, BadRecording
 from anysleep.data.tables import numeric_ages, read_table, refuse_near_misses, rename_columns
-from anysleep.params import ParameterError, Strict, merge_parameters
+from anysleep.settings import ParameterError, Strict, merge_parameters
 from anysleep.stages import STAGES, UNSCORED
 
 StageName = Literal["Wake", "N1", "N2", "N3", "REM", "unscored"]

@@ -4,7 +4,7 @@ from anysleep.inference.devices import check_device, choose_device
 from anysleep.inference.forecast import Forecast, forecast_staging
 from anysleep.inference.staging import Staging, default_montages, stage_montages, stage_recording
 from anysleep.inference.votes import Vote, majority_vote, mean_log_probabilities, softmax, vote_stages
-from anysleep.params import Precision
+from anysleep.settings import Precision
 
 __all__ = [
     "Forecast",

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from anysleep.inference.staging import stage_recording
 from anysleep.models import SleepNetwork, build_model
 from anysleep.models.networks import ARCHITECTURES
-from anysleep.params import Precision
+from anysleep.settings import Precision
 from anysleep.stages import EPOCH_S
 
 N_EPOCHS = {"cuda": 960}

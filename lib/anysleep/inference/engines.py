@@ -17,7 +17,7 @@ from anysleep.inference.devices import COPIES_OF_TILE, smallest_tile
 from anysleep.inference.tracks import RunningMix, Track
 from anysleep.inference.unet import Convolution, StridedConvolution, UNet, Weighted, convolve
 from anysleep.models import SleepNetwork
-from anysleep.params import Precision
+from anysleep.settings import Precision
 
 DTYPES = {"32": torch.float32, "bf16": torch.bfloat16}
 Encoded = tuple[list[Track], Tensor]

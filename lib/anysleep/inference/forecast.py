@@ -10,7 +10,7 @@ from anysleep.inference.devices import GIB, free_bytes
 from anysleep.inference.engines import build_engine
 from anysleep.inference.staging import Montage, channels_to_keep, stage_montages
 from anysleep.models import SleepNetwork
-from anysleep.params import Precision
+from anysleep.settings import Precision
 
 TRIED_EPOCHS = 32
 

@@ -12,7 +12,7 @@ from anysleep.inference.devices import GIB, free_bytes, full_float32
 from anysleep.inference.engines import Engine, Merged, build_engine
 from anysleep.inference.votes import softmax
 from anysleep.models import SleepNetwork
-from anysleep.params import Precision
+from anysleep.settings import Precision
 from anysleep.stages import EPOCH_S
 
 Montage = tuple[int, ...]

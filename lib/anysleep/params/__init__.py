@@ -1,19 +1,8 @@
-"""Parameters: what they are (`checked`), which each notebook has (`notebooks`), and where they come from (`given`).
+"""Parameters: what they are (`parameters`), which each notebook has (`notebooks`), and where they come from (`given`).
 
 Defaults live in one place, the notebook's parameters cell; the classes say what is allowed and what it means.
 """
 
-from anysleep.params.checked import (
-    MARK,
-    GroupBy,
-    ParameterError,
-    Parameters,
-    Precision,
-    ProjectPath,
-    Strict,
-    merge_parameters,
-    notebook_defaults,
-)
 from anysleep.params.given import checked_parameters, missing_file, read_words, refuse_missing_inputs
 from anysleep.params.notebooks import (
     NOTEBOOKS,
@@ -21,14 +10,13 @@ from anysleep.params.notebooks import (
     Evaluate,
     Figures,
     Inspect,
-    Loss,
     Predict,
     Prepare,
-    Schedule,
     StageOneNight,
     Train,
     Traits,
 )
+from anysleep.params.parameters import MARK, Parameters, notebook_defaults
 
 __all__ = [
     "MARK",
@@ -36,22 +24,14 @@ __all__ = [
     "Arousals",
     "Evaluate",
     "Figures",
-    "GroupBy",
     "Inspect",
-    "Loss",
-    "ParameterError",
     "Parameters",
-    "Precision",
     "Predict",
     "Prepare",
-    "ProjectPath",
-    "Schedule",
     "StageOneNight",
-    "Strict",
     "Train",
     "Traits",
     "checked_parameters",
-    "merge_parameters",
     "missing_file",
     "notebook_defaults",
     "read_words",

@@ -9,8 +9,9 @@ from typing import Annotated, Literal, Union, get_args, get_origin
 import yaml
 
 from anysleep.files import project_path, short_path
-from anysleep.params.checked import ParameterError, Parameters, Strict, merge_parameters, notebook_defaults
 from anysleep.params.notebooks import NOTEBOOKS
+from anysleep.params.parameters import Parameters, notebook_defaults
+from anysleep.settings import ParameterError, Strict, merge_parameters
 
 RELEASED_NAME = re.compile(r"(usleep|anysleep(-(early|late)-fusion)?)-run[123]")
 """What the released weights are called."""

@@ -16,8 +16,8 @@ from anysleep.evaluation import confusion_of_night
 from anysleep.inference import choose_device
 from anysleep.machine import keep_freed_memory
 from anysleep.models import SleepNetwork
-from anysleep.params import Train
 from anysleep.training.optimisation import stage_loss
+from anysleep.training.settings import TrainingSettings
 from anysleep.training.setup import choose_split, first_network, labelled_nights, window_batches
 
 GIB = 2**30
@@ -44,16 +44,16 @@ def saved_bytes(network: SleepNetwork, n_windows: int, window_epochs: int, n_cha
     return sum(storage.nbytes() for key, storage in kept.items() if key not in weights)
 
 
-def forecast_memory(params: Train, network: SleepNetwork, max_channels: int) -> pd.Series:
+def forecast_memory(settings: TrainingSettings, network: SleepNetwork, max_channels: int) -> pd.Series:
     """GiB that the largest batch needs on a device at most, and what is free there.
 
     MemoryError where it cannot fit, with what to change.
     """
-    n_windows = params.batch.n_windows // params.compute.n_devices
+    n_windows = settings.batch.n_windows // settings.compute.n_devices
     n_channels = 2 if network.name == "usleep" else max_channels
-    kept = saved_bytes(network, n_windows, params.batch.window_epochs, n_channels)
-    on_gpu = choose_device(params.device).type == "cuda"
-    free = torch.cuda.mem_get_info()[0] if on_gpu else psutil.virtual_memory().available / params.compute.n_devices
+    kept = saved_bytes(network, n_windows, settings.batch.window_epochs, n_channels)
+    on_gpu = choose_device(settings.device).type == "cuda"
+    free = torch.cuda.mem_get_info()[0] if on_gpu else psutil.virtual_memory().available / settings.compute.n_devices
     if LOWEST_PEAK * kept > free:
         raise MemoryError(
             f"a batch of {n_windows} windows and {n_channels} channels needs at least {LOWEST_PEAK * kept / GIB:.1f} "
@@ -64,47 +64,47 @@ def forecast_memory(params: Train, network: SleepNetwork, max_channels: int) -> 
     return pd.Series({"needed_gib": needed / GIB, "free_gib": free / GIB}, name="largest batch").round(2)
 
 
-def forecast_training_epoch(params: Train, network: SleepNetwork, max_channels: int) -> float:
+def forecast_training_epoch(settings: TrainingSettings, network: SleepNetwork, max_channels: int) -> float:
     """Seconds of computing that a training epoch will take on this device, from a few steps; validation not counted.
 
     On a CPU the steps are of four windows and scaled up. With several devices, each has its share of the windows.
     """
-    device = choose_device(params.device)
-    n_windows = params.batch.n_windows // params.compute.n_devices
+    device = choose_device(settings.device)
+    n_windows = settings.batch.n_windows // settings.compute.n_devices
     tried = n_windows if device.type == "cuda" else min(n_windows, 4)
     channels = np.array([2]) if network.name == "usleep" else np.arange(1, max_channels + 1)
     share = (1 / channels) / (1 / channels).sum()  # of batches with so many channels
     counts = sorted({int(channels[0]), int(min(channels[-1], 3))})
     network = copy.deepcopy(network).to(device).train()
-    seconds = [_step_s(network, tried, params, n_channels) for n_channels in counts]
+    seconds = [_step_s(network, tried, settings, n_channels) for n_channels in counts]
     by_channels = np.polyval(np.polyfit(counts, seconds, len(counts) - 1), channels)
-    return float(by_channels @ share) * n_windows / tried * params.steps_per_training_epoch
+    return float(by_channels @ share) * n_windows / tried * settings.steps_per_training_epoch
 
 
-def dry_run(params: Train) -> dict[str, str]:
+def dry_run(settings: TrainingSettings) -> dict[str, str]:
     """Check archive, split and memory, and try a few steps and a night: what would be trained, and how long it takes.
 
     Nothing is written. On the CPU this process keeps freed memory from now on, as a training does. ValueError, OSError
     or MemoryError as the training itself would raise them.
     """
-    if choose_device(params.device).type == "cpu":
+    if choose_device(settings.device).type == "cpu":
         keep_freed_memory()
-    with Archive(params.archive) as archive:
-        nights, rate_hz = labelled_nights(params, archive), archive.sampling_rate_hz
-        split = choose_split(params, archive, nights)
-        parts = {part: select_part(nights, split, part, params.group_by) for part in ("train", "valid")}
-        network = first_network(params, rate_hz).to(choose_device(params.device))
-        batches = window_batches(params, parts["train"])
+    with Archive(settings.archive) as archive:
+        nights, rate_hz = labelled_nights(settings, archive), archive.sampling_rate_hz
+        split = choose_split(settings, archive, nights)
+        parts = {part: select_part(nights, split, part, settings.group_by) for part in ("train", "valid")}
+        network = first_network(settings, rate_hz).to(choose_device(settings.device))
+        batches = window_batches(settings, parts["train"])
         began = time.perf_counter()
         x, _ = batches[0, 0]
         read_s = time.perf_counter() - began
-        memory = forecast_memory(params, network, batches.max_channels)
-        epoch_s = forecast_training_epoch(params, network, batches.max_channels)
+        memory = forecast_memory(settings, network, batches.max_channels)
+        epoch_s = forecast_training_epoch(settings, network, batches.max_channels)
         began = time.perf_counter()
         night = parts["valid"].iloc[0]
         confusion_of_night(network, archive, night.dataset, night.recording, pair_seed=0)
-        valid_s = (time.perf_counter() - began) * len(parts["valid"]) / params.compute.n_devices
-    n_epochs = math.ceil(params.n_steps / params.steps_per_training_epoch)
+        valid_s = (time.perf_counter() - began) * len(parts["valid"]) / settings.compute.n_devices
+    n_epochs = math.ceil(settings.n_steps / settings.steps_per_training_epoch)
     hours = (epoch_s + valid_s) * n_epochs / 3600
     return {
         "archive": f"{len(nights)} labelled recordings of {nights.dataset.nunique()} data sets at {rate_hz} Hz",
@@ -118,18 +118,18 @@ def dry_run(params: Train) -> dict[str, str]:
     }
 
 
-def _step_s(network: SleepNetwork, n_windows: int, params: Train, n_channels: int) -> float:
+def _step_s(network: SleepNetwork, n_windows: int, settings: TrainingSettings, n_channels: int) -> float:
     """Seconds of a step with the precision that `params` asks for: the fastest of three, after one to warm up."""
     device = next(network.parameters()).device
-    if params.compute.compile:
+    if settings.compute.compile:
         network.compile(dynamic=True)
     optimizer = torch.optim.Adam(network.parameters(), lr=0.0, amsgrad=True)
-    x = torch.randn(n_windows, params.batch.window_epochs * network.samples_per_epoch, n_channels, device=device)
-    y = torch.zeros(n_windows, params.batch.window_epochs, dtype=torch.int64, device=device)
+    x = torch.randn(n_windows, settings.batch.window_epochs * network.samples_per_epoch, n_channels, device=device)
+    y = torch.zeros(n_windows, settings.batch.window_epochs, dtype=torch.int64, device=device)
     seconds = []
     for _ in range(4):  # compiling belongs to the first
         began = time.perf_counter()
-        with torch.autocast(device.type, torch.bfloat16, enabled=params.compute.precision == "bf16"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=settings.compute.precision == "bf16"):
             logits = network(x)
         stage_loss(logits.float(), y).backward()
         optimizer.step()

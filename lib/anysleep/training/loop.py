@@ -20,7 +20,6 @@ from anysleep.data.sampling import WindowBatches, loader
 from anysleep.evaluation import confusion_of_night
 from anysleep.machine import n_cores
 from anysleep.models import SleepNetwork
-from anysleep.params import Loss, Schedule
 from anysleep.stages import N_STAGES
 from anysleep.training.optimisation import (
     confusion_of_batch,
@@ -29,6 +28,7 @@ from anysleep.training.optimisation import (
     stage_loss,
     training_mode,
 )
+from anysleep.training.settings import Loss, Schedule
 from anysleep.training.state import State, load_state, save_state
 
 SAVE_EVERY_S = 600

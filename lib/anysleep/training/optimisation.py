@@ -17,8 +17,8 @@ from torch.optim.lr_scheduler import (
 )
 
 from anysleep.models import SleepNetwork
-from anysleep.params import Schedule
 from anysleep.stages import N_STAGES, UNSCORED
+from anysleep.training.settings import Schedule
 
 WARMUP_SHARE = 0.1
 """Share of all steps in which the learning rate rises, where there is a warm-up."""

@@ -37,9 +37,9 @@ from anysleep.data.sampling import stageable_nights
 from anysleep.data.splits import read_split, select_part
 from anysleep.inference import choose_device
 from anysleep.machine import keep_freed_memory
-from anysleep.params import Train
 from anysleep.training.loop import Training, TrainingStopped
 from anysleep.training.report import Reporter
+from anysleep.training.settings import TrainingSettings
 from anysleep.training.setup import first_network, training_key, window_batches
 from anysleep.training.state import State, load_state
 
@@ -107,21 +107,21 @@ def main(folder: Path, *, one_of_many: bool = False) -> int:
     """Train as one process, or start as many as are asked for; returns the exit status."""
     _end_with_parent()
     content = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
-    params = Train(**{name: value for name, value in content.items() if name != "run_id"})
-    if params.compute.n_devices > 1 and not one_of_many:
-        return _start_many(folder, params.compute.n_devices)
-    fabric = make_fabric(params)
+    settings = TrainingSettings(**{name: content[name] for name in TrainingSettings.model_fields})
+    if settings.compute.n_devices > 1 and not one_of_many:
+        return _start_many(folder, settings.compute.n_devices)
+    fabric = make_fabric(settings)
     stop_asked = _notice_sigterm(fabric.is_global_zero)
     (folder / "training").mkdir(exist_ok=True)
     try:
         with _only_training(folder, stop_asked) if fabric.is_global_zero else nullcontext():
             fabric.barrier()  # nobody reads a state that another training may still write
-            training = set_up(params, folder, fabric)
+            training = set_up(settings, content["run_id"], folder, fabric)
             report = {}
             if fabric.is_global_zero:
                 if training.state.finished:
                     print(f"finished already, after step {training.state.step}; retrain: true trains anew", flush=True)
-                report["report"] = Reporter(folder / "training", params.n_steps, training.state.step)
+                report["report"] = Reporter(folder / "training", settings.n_steps, training.state.step)
             training.run(should_stop=stop_asked, **report)
     except TrainingStopped as stopped:
         if fabric.is_global_zero:
@@ -130,15 +130,15 @@ def main(folder: Path, *, one_of_many: bool = False) -> int:
     return 0
 
 
-def make_fabric(params: Train) -> Fabric:
+def make_fabric(settings: TrainingSettings) -> Fabric:
     """Device, precision and the processes that were started together, ready to talk to each other."""
-    n_devices, n_machines, environment = params.compute.n_devices, 1, LightningEnvironment()
+    n_devices, n_machines, environment = settings.compute.n_devices, 1, LightningEnvironment()
     if "TORCHELASTIC_RUN_ID" in os.environ:
         environment = TorchElasticEnvironment()
         n_machines = int(os.environ["WORLD_SIZE"]) // int(os.environ["LOCAL_WORLD_SIZE"])
     elif n_devices > 1:
         environment, n_machines = SLURMEnvironment(), int(os.environ["SLURM_NNODES"])
-    device = choose_device(params.device).type
+    device = choose_device(settings.device).type
     if n_devices > 1 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":  # a torchrun of one's own has one
         _meet(environment, "127.0.0.1" if n_machines == 1 else environment.main_address, device)
     fabric = Fabric(
@@ -146,7 +146,7 @@ def make_fabric(params: Train) -> Fabric:
         devices=n_devices // n_machines,
         num_nodes=n_machines,
         strategy="ddp" if n_devices > 1 else "auto",
-        precision={"32": "32-true", "bf16": "bf16-mixed"}[params.compute.precision],
+        precision={"32": "32-true", "bf16": "bf16-mixed"}[settings.compute.precision],
         plugins=[environment],
     )
     fabric.launch()
@@ -166,31 +166,31 @@ def _meet(environment: ClusterEnvironment, address: str, device: str) -> None:
     init_process_group("nccl" if device == "cuda" else "gloo", store=store, rank=rank, world_size=n_ranks)
 
 
-def set_up(params: Train, folder: Path, fabric: Fabric) -> Training:
-    """The training that params and the folder's split ask for, at the saved state where there is one."""
+def set_up(settings: TrainingSettings, run_id: str, folder: Path, fabric: Fabric) -> Training:
+    """The training that settings and the folder's split ask for, at the saved state where there is one."""
     split_file = folder / "split.yaml"
     split = read_split(split_file)
-    with Archive(params.archive, trusted=True) as archive:  # 03 has opened it before it started this process
+    with Archive(settings.archive, trusted=True) as archive:  # 03 has opened it before it started this process
         nights, rate_hz = archive.recordings(), archive.sampling_rate_hz
-        key = training_key(params, archive, split_file)
+        key = training_key(settings, run_id, archive, split_file)
         parts = {part: select_part(nights, split, part, "recording") for part in ("train", "valid")}
         lists = {dataset: archive.channels(dataset) for dataset in parts["valid"].dataset.unique()}
-    valid_nights = stageable_nights(parts["valid"], lists, eeg_eog_pairs=params.architecture == "usleep")
-    network = first_network(params, rate_hz)
-    if params.compute.compile:
+    valid_nights = stageable_nights(parts["valid"], lists, eeg_eog_pairs=settings.architecture == "usleep")
+    network = first_network(settings, rate_hz)
+    if settings.compute.compile:
         network.compile(dynamic=True)  # the number of channels changes from batch to batch
     if fabric.device.type == "cpu":
         keep_freed_memory()
     return Training(
         network,
-        window_batches(params, parts["train"]),
+        window_batches(settings, parts["train"]),
         valid_nights,
-        learning_rate=params.learning_rate,
-        schedule=params.schedule,
-        loss=params.loss,
-        n_steps=params.n_steps,
-        steps_per_training_epoch=params.steps_per_training_epoch,
-        patience=params.patience,
+        learning_rate=settings.learning_rate,
+        schedule=settings.schedule,
+        loss=settings.loss,
+        n_steps=settings.n_steps,
+        steps_per_training_epoch=settings.steps_per_training_epoch,
+        patience=settings.patience,
         fabric=fabric,
         state_file=folder / STATE,
         key=key,

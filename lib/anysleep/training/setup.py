@@ -12,82 +12,83 @@ from anysleep.data.sampling import WindowBatches
 from anysleep.data.splits import Split, read_split, split_by_person, split_id
 from anysleep.files import sha256_of
 from anysleep.models import SleepNetwork, build_model, load_checkpoint, unet_filters
-from anysleep.params import Train
 from anysleep.training.optimisation import freeze
+from anysleep.training.settings import TrainingSettings
 from anysleep.training.state import State
 
 
-def labelled_nights(params: Train, archive: Archive) -> pd.DataFrame:
+def labelled_nights(settings: TrainingSettings, archive: Archive) -> pd.DataFrame:
     """The rows of `Archive.recordings()` with a hypnogram, and their persons as far as archive or recipes know."""
     recordings = archive.recordings()
-    return identify(recordings[recordings.has_hypnogram], [read_recipe(path) for path in params.recipes])
+    return identify(recordings[recordings.has_hypnogram], [read_recipe(path) for path in settings.recipes])
 
 
-def choose_split(params: Train, archive: Archive, nights: pd.DataFrame) -> Split:
+def choose_split(settings: TrainingSettings, archive: Archive, nights: pd.DataFrame) -> Split:
     """The split file that `params` names, or one drawn by person; ValueError as in `split_by_person`."""
-    if params.split:
-        return read_split(params.split)
-    recipes = [read_recipe(path) for path in params.recipes]
+    if settings.split:
+        return read_split(settings.split)
+    recipes = [read_recipe(path) for path in settings.recipes]
     test_only = {*archive.test_only(), *(recipe.dataset for recipe in recipes if recipe.split == "test_only")}
     held_out = test_only & set(nights.dataset)
-    return split_by_person(nights, *params.shares, params.seed, test_only=held_out, group_by=params.group_by)
+    return split_by_person(nights, *settings.shares, settings.seed, test_only=held_out, group_by=settings.group_by)
 
 
-def window_batches(params: Train, nights: pd.DataFrame) -> WindowBatches:
+def window_batches(settings: TrainingSettings, nights: pd.DataFrame) -> WindowBatches:
     """The batches that `params` asks for, drawn from these rows of `Archive.recordings()`."""
     return WindowBatches(
-        params.archive,
+        settings.archive,
         nights,
-        window_epochs=params.batch.window_epochs,
-        batch_size=params.batch.n_windows,
-        eeg_eog_pairs=params.architecture == "usleep",
-        redraw=params.batch.redraw,
-        max_channels=params.batch.max_channels,
-        seed=params.seed,
+        window_epochs=settings.batch.window_epochs,
+        batch_size=settings.batch.n_windows,
+        eeg_eog_pairs=settings.architecture == "usleep",
+        redraw=settings.batch.redraw,
+        max_channels=settings.batch.max_channels,
+        seed=settings.seed,
     )
 
 
-def first_network(params: Train, sampling_rate_hz: int) -> SleepNetwork:
+def first_network(settings: TrainingSettings, sampling_rate_hz: int) -> SleepNetwork:
     """The network with its first weights: random ones that follow from the seed, or those of `initial_checkpoint`.
 
     ValueError where that checkpoint is of another architecture, size or rate than the parameters say.
     """
-    torch.manual_seed(params.seed)
-    filters = unet_filters(params.unet.depth, params.unet.complexity)
-    network = build_model(params.architecture, sampling_rate_hz=sampling_rate_hz, filters=filters)
-    if params.fine_tune.initial_checkpoint:
-        network = _same_kind(load_checkpoint(params.fine_tune.initial_checkpoint), network, params)
-    freeze(network, params.fine_tune.frozen)
+    torch.manual_seed(settings.seed)
+    filters = unet_filters(settings.unet.depth, settings.unet.complexity)
+    network = build_model(settings.architecture, sampling_rate_hz=sampling_rate_hz, filters=filters)
+    if settings.fine_tune.initial_checkpoint:
+        network = _same_kind(load_checkpoint(settings.fine_tune.initial_checkpoint), network, settings)
+    freeze(network, settings.fine_tune.frozen)
     return network
 
 
-def _same_kind(initial: SleepNetwork, asked: SleepNetwork, params: Train) -> SleepNetwork:
+def _same_kind(initial: SleepNetwork, asked: SleepNetwork, settings: TrainingSettings) -> SleepNetwork:
     for what in ("name", "filters", "sampling_rate_hz"):
         found, expected = getattr(initial, what), getattr(asked, what)
         if found != expected:
             raise ValueError(
-                f"{params.fine_tune.initial_checkpoint}: {what} is {found}, but architecture, unet and archive ask for "
-                f"{expected}"
+                f"{settings.fine_tune.initial_checkpoint}: {what} is {found}, but architecture, unet and archive ask "
+                f"for {expected}"
             )
     initial.predictions_per_epoch = 1  # experts score one stage an epoch
     return initial
 
 
-def provenance_of(params: Train, split: Split, nights: pd.DataFrame, state: State, first: SleepNetwork) -> dict:
-    """What a checkpoint says of its weights: run, data, split, scores, and the same of those they were tuned from.
+def provenance_of(
+    settings: TrainingSettings, split: Split, nights: pd.DataFrame, state: State, first: SleepNetwork
+) -> dict:
+    """What a checkpoint says of its weights: data, split, scores, and the same of those they were tuned from.
 
     `nights` trained it; `first` has the provenance of the first weights. It is `synthetic` only where all that the
     weights have ever seen was.
     """
     synthetic = bool(nights.synthetic.all())
     tuned = {}
-    if params.fine_tune.initial_checkpoint:
+    if settings.fine_tune.initial_checkpoint:
         tuned = {"fine_tuned_from": first.provenance}
         synthetic &= bool(first.provenance.get("synthetic", False))
     best = max(state.history, key=lambda row: row["valid_mf1"])
     return {
-        "run_id": params.run_id,
-        "seed": params.seed,
+        "seed": settings.seed,
         "data": sorted(nights.dataset.unique()),
         "synthetic": synthetic,
         "split": split_id(split),
@@ -97,9 +98,9 @@ def provenance_of(params: Train, split: Split, nights: pd.DataFrame, state: Stat
     } | tuned
 
 
-def training_key(params: Train, archive: Archive, split_file: Path) -> str:
+def training_key(settings: TrainingSettings, run_id: str, archive: Archive, split_file: Path) -> str:
     """What a saved state belongs to: everything that decides the weights. SHA-256 as hexadecimal digits."""
-    initial = params.fine_tune.initial_checkpoint
+    initial = settings.fine_tune.initial_checkpoint
     first_weights = sha256_of(initial) if initial else ""
-    parts = (params.run_id, archive.fingerprint(), split_file.read_text(encoding="utf-8"), first_weights)
+    parts = (run_id, archive.fingerprint(), split_file.read_text(encoding="utf-8"), first_weights)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

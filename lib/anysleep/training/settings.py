@@ -1,0 +1,111 @@
+"""What decides a training: its data, network, batches, learning rate and loss."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from anysleep.settings import (
+    Architecture,
+    Device,
+    GroupBy,
+    OptionalPath,
+    ParameterError,
+    Precision,
+    ProjectPath,
+    Share,
+    Strict,
+)
+
+
+class Unet(Strict):
+    """Size of the network; it has to fit `initial_checkpoint`."""
+
+    depth: int = Field(description="Levels of the U-Net; 12 in the paper.", ge=1)
+    complexity: float = Field(description="Scale of the network's width; 1.2923 in the paper.", gt=0)
+
+
+class FineTune(Strict):
+    """Where the first weights come from."""
+
+    initial_checkpoint: OptionalPath = Field(description="Checkpoint to start from; empty for random weights.")
+    frozen: list[str] = Field(description="Parts that keep those weights, such as encoders.")
+
+
+class Batch(Strict):
+    """What a training step sees."""
+
+    n_windows: int = Field(description="Windows in a batch, over all devices; 64 in the paper.", ge=2)
+    window_epochs: int = Field(description="Epochs of 30 s in a window; 35 in the paper.", ge=1)
+    max_channels: int = Field(description="Most channels drawn for a batch; 0 for the longest list.", ge=0)
+    redraw: Literal["recording", "dataset"] = Field(
+        "recording", description="Drawn again where a night lacks the stage: U-Time's rule, or AnySleep's as published."
+    )
+
+
+class Schedule(Strict):
+    """Course of the learning rate."""
+
+    shape: Literal["constant", "warmup", "warmup_cosine"] = Field(description="Its parts, one after the other.")
+    n_cycles: int = Field(description="Cosine decays, each restarting at the highest rate.", ge=1)
+    cycle_growth: int = Field(1, description="How many times as long as the one before a decay is.", ge=1)
+    min_rate: float = Field(0.0, description="Learning rate at the end of a decay.", ge=0)
+
+
+class Loss(Strict):
+    """What a step lowers, and how far it may go."""
+
+    stage_weights: Literal["none", "inverse_sqrt"] = Field(description="How the loss weighs stages by frequency.")
+    gradient_clip: float = Field(description="Largest norm of the gradient; 0 for no limit.", ge=0)
+
+
+class Compute(Strict):
+    """How a step is computed. All of it can change the last digits of the weights, so it belongs to a run's id."""
+
+    precision: Precision = Field(description="float32, or bfloat16 where that is safe.")
+    compile: bool = Field(description="Let torch.compile fuse the network; needs a C++ compiler.")
+    n_devices: int = Field(description="Processes that share every batch, on all machines together.", ge=1)
+
+
+class TrainingSettings(Strict):
+    """A training of one network on the nights of an archive."""
+
+    archive: ProjectPath = Field(description="The archive of 01_prepare.")
+    recipes: list[ProjectPath] = Field(description="Recipes that tell the persons of an archive that does not.")
+    group_by: GroupBy = Field(description="recording: where persons are unknown, every night counts as another one.")
+    split: OptionalPath = Field(description="A split file to use as it is; empty to draw one by person.")
+    shares: list[Share] = Field(
+        description="Shares of a data set's persons for validation and testing; U-Sleep 0.1, 0.15.",
+        min_length=2,
+        max_length=2,
+    )
+    architecture: Architecture = Field(description="Which of the four networks.")
+    unet: Unet = Field(description="Size of the network: depth, complexity.")
+    fine_tune: FineTune = Field(description="Where the first weights come from: initial_checkpoint, frozen.")
+    batch: Batch = Field(description="What a step sees: n_windows, window_epochs, max_channels, redraw.")
+    n_steps: int = Field(description="Batches of training, at most.", ge=1)
+    steps_per_training_epoch: int = Field(description="Batches between two validations.", ge=1)
+    patience: int = Field(description="Stop after so many validations without a better MF1; 0 for never.", ge=0)
+    learning_rate: float = Field(description="Highest learning rate of Adam.", gt=0)
+    schedule: Schedule = Field(description="Course of the learning rate: shape, n_cycles, cycle_growth, min_rate.")
+    loss: Loss = Field(description="What a step lowers: stage_weights, gradient_clip.")
+    compute: Compute = Field(description="How a step is computed: precision, compile, n_devices.")
+    device: Device = Field(description="Where to compute; auto means CUDA, else MPS, else CPU.")
+    seed: int = Field(description="Seed of split, first weights and draws.", ge=0)
+
+    def model_post_init(self, _context: object) -> None:
+        """ParameterError where a batch cannot be shared, or the least learning rate is above the highest."""
+        if self.batch.n_windows % self.compute.n_devices:
+            raise ParameterError(
+                f"batch.n_windows is {self.batch.n_windows}, which {self.compute.n_devices} devices "
+                "(compute.n_devices) cannot share equally; choose a multiple"
+            )
+        decays = self.schedule.n_cycles if self.schedule.shape == "warmup_cosine" else 0
+        if (not decays and self.schedule.min_rate) or (decays < 2 and self.schedule.cycle_growth > 1):
+            raise ParameterError(
+                "schedule: min_rate is where the decays of warmup_cosine end, and cycle_growth needs n_cycles above 1; "
+                "there is nothing they would change here"
+            )
+        if self.schedule.min_rate > self.learning_rate:
+            raise ParameterError(
+                f"schedule.min_rate is {self.schedule.min_rate:g}, above learning_rate, which is {self.learning_rate:g}"
+            )
