@@ -20,7 +20,7 @@ from pathlib import Path
 
 from snakemake.cli import parse_config
 
-from anysleep.files import is_written, project_path, short_path
+from anysleep.system.files import is_written, project_path, short_path
 from anysleep.params import NOTEBOOKS, checked_parameters
 from anysleep.settings import ParameterError
 

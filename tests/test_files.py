@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from anysleep.files import NpzWriter, read_if_whole, written_whole
+from anysleep.system.files import NpzWriter, atomic_write, read_if_whole
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def disk(monkeypatch):
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="only Linux tells what a descriptor belongs to")
 def test_content_is_on_the_disk_before_its_name_and_then_the_name(disk, tmp_path):
-    with written_whole(tmp_path / "table.csv") as temporary:
+    with atomic_write(tmp_path / "table.csv") as temporary:
         temporary.write_text("stage\n")
     with NpzWriter(tmp_path / "night.npz") as npz:
         npz.add("stages", np.arange(3))
@@ -59,7 +59,7 @@ def test_half_a_file_is_said_and_read_as_none(tmp_path, capsys):
 
 
 def test_nothing_goes_around_the_one_way_to_write(root):
-    """Every module of the library that writes a file takes its name from `written_whole`."""
+    """Every module of the library that writes a file takes its name from `atomic_write`."""
     writes = re.compile(r"os\.(replace|rename)\(|torch\.save\(|\.(to_csv|write_text|write_bytes)\(|np\.savez?\(")
     others = [
         f"{path.name}: {line.strip()}"

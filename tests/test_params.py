@@ -138,7 +138,7 @@ def test_the_runner_stops_before_any_work(tmp_path, root):
 def test_a_run_folder_says_how_it_was_made(tmp_path):
     run = start_run(StageOneNight(**(GOOD | {"run_dir": str(tmp_path / "run")})))
     (tmp_path / "input.edf").write_bytes(b"x")
-    run.reads("recording", tmp_path / "input.edf")
+    run.input("recording", tmp_path / "input.edf")
     run.finish(score=1.0)
     provenance = json.loads((run.folder / "provenance.json").read_text())
     assert provenance["run_id"] == yaml.safe_load((run.folder / "params.yaml").read_text())["run_id"] == run.run_id

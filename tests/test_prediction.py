@@ -23,7 +23,6 @@ from anysleep.analysis.predictions import Predictions
 from anysleep.analysis.reliance import channel_reliance, leave_one_out
 from anysleep.data.archive import Archive, DatasetFiles, assemble_archive
 from anysleep.evaluation import stage_night, voted_hypnogram
-from anysleep.files import NpzWriter
 from anysleep.inference import stage_montages
 from anysleep.models import load_checkpoint, save_checkpoint
 from anysleep.prediction import jobs_of_archive, write_predictions
@@ -31,6 +30,7 @@ from anysleep.prediction.jobs import ArchivedNight, Night
 from anysleep.prediction.nights import Wanted, stage_nights
 from anysleep.runs import Run
 from anysleep.stages import STAGES
+from anysleep.system.files import NpzWriter
 
 archive, counted = toy_predictions.archive, toy_predictions.counted
 checkpoints, checkpoint = toy_predictions.checkpoints, toy_predictions.checkpoint

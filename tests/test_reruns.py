@@ -8,7 +8,7 @@ import pytest
 from test_snakefile import COHORT, add_profile, said, snakemake
 
 from anysleep.data.synthetic import write_cohort
-from anysleep.files import sha256_of
+from anysleep.system.files import sha256_of
 
 
 @pytest.fixture

@@ -111,7 +111,7 @@ def test_a_training_is_asked_to_stop_before_the_kernel_that_reads_its_words(tmp_
     )
     kernel += f"for line in p.stdout: Path({str(tmp_path)!r}, line.decode().strip()).touch()\n"
     kernel += "p.wait(); import time; time.sleep(60)"
-    code = "import signal, subprocess, sys; from anysleep import runs; signal.signal(signal.SIGTERM, runs.pass_on); "
+    code = "import signal, subprocess, sys; from anysleep import runs; signal.signal(signal.SIGTERM, runs.forward_sigterm); "
     code += f"subprocess.run([sys.executable, '-c', {kernel!r}])"
     runner = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
     while not (tmp_path / "ready").exists():

@@ -11,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from anysleep.ahead import work_ahead
 from anysleep.analysis.calibration import fit_temperature, reliability, review_curve
 from anysleep.analysis.levels import COUNTS
 from anysleep.analysis.metrics import confusion_matrix
@@ -32,8 +31,9 @@ from anysleep.inference import (
 from anysleep.models import SleepNetwork
 from anysleep.models.checkpoints import ONLY_SYNTHETIC, saw_only_synthetic
 from anysleep.montages import Mode, Montage, plan_montages, published_key, staged_as
-from anysleep.progress import progress
 from anysleep.stages import UNSCORED
+from anysleep.system.prefetch import prefetch
+from anysleep.system.progress import progress
 
 Channels = tuple[list[str], np.ndarray]
 """Names, and float32 (C, T)."""
@@ -201,7 +201,7 @@ def evaluate(
             error.__traceback__ = None  # it holds what was read
             return [*key, str(error)]
 
-    outcomes = list(progress(work_ahead(nights, read, count), "staged", len(nights)))
+    outcomes = list(progress(prefetch(nights, read, count), "staged", len(nights)))
     failed = pd.DataFrame([o for o in outcomes if isinstance(o, list)], columns=["dataset", "recording", "reason"])
     results = [outcome for outcome in outcomes if isinstance(outcome, NightCounts)]
     if not results:

@@ -30,8 +30,6 @@ from filelock import FileLock, Timeout
 from IPython.display import Image
 
 from anysleep.data.reasons import NothingToMeasure
-from anysleep.files import project_path, read_if_whole, sha256_of, short_path, written_whole
-from anysleep.machine import end_with_parent
 from anysleep.params import (
     NOTEBOOKS,
     Parameters,
@@ -41,6 +39,8 @@ from anysleep.params import (
     read_words,
     refuse_missing_inputs,
 )
+from anysleep.system.files import atomic_write, project_path, read_if_whole, sha256_of, short_path
+from anysleep.system.memory import end_with_parent
 
 LAST_WORDS_S = 60
 """Seconds that a run has to save its state after SIGTERM."""
@@ -85,7 +85,7 @@ class Run:
     lock: FileLock | None = None
     """Keeps other runs out of the folder until `finish`."""
 
-    def reads(self, role: str, path: Path, digest: Callable[[Path], str] = sha256_of) -> Path:
+    def input(self, role: str, path: Path, digest: Callable[[Path], str] = sha256_of) -> Path:
         """Note an input by its role and SHA-256 (its name could tell who the patient is); returns the path.
 
         `digest` is `fingerprint_of` for archives, which are too large to be read for this. FileNotFoundError where the
@@ -105,14 +105,14 @@ class Run:
 
     def table(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
         """Write `<name>.csv` with a column `run_id` that leads back to params.yaml; returns the table as given."""
-        with written_whole(self.path(f"{name}.csv")) as temporary:
+        with atomic_write(self.path(f"{name}.csv")) as temporary:
             table.assign(run_id=self.run_id).to_csv(temporary, index=False)
         return table
 
     def figure(self, name: str, figure: matplotlib.figure.Figure) -> Image:
         """Write `figures/<name>.png` and `.svg`, without dates; returns the PNG, so that a notebook shows that."""
         for suffix, metadata in {"png": {}, "svg": {"Date": None}}.items():
-            with written_whole(self.path(f"figures/{name}.{suffix}")) as temporary:
+            with atomic_write(self.path(f"figures/{name}.{suffix}")) as temporary:
                 with plt.rc_context({"svg.hashsalt": name}):
                     figure.savefig(temporary, dpi=200, metadata=metadata)
         plt.close(figure)  # the notebook shows what is returned; an open figure would show twice
@@ -131,7 +131,7 @@ class Run:
         }
         result = {"notebook": self.params.notebook, "run_id": self.run_id, "scores": scores, "outputs": self.outputs}
         for name, content in (("provenance.json", provenance), ("result.json", result)):
-            with written_whole(self.folder / name) as temporary:
+            with atomic_write(self.folder / name) as temporary:
                 temporary.write_text(json.dumps(content, indent=2) + "\n")
         if self.lock:
             self.lock.release(force=True)
@@ -151,7 +151,7 @@ def start_run(params: Parameters) -> Run:
     if changed := _differences(folder / "params.yaml", content):
         print(f"replaces the results of another run in {short_path(folder)}; different: {changed}")
     (folder / "result.json").unlink(missing_ok=True)
-    with written_whole(folder / "params.yaml") as temporary:
+    with atomic_write(folder / "params.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
     return Run(params, folder, params.run_id, lock=lock)
 
@@ -251,7 +251,7 @@ def main(arguments: list[str]) -> int:
         return 2
     notebook, *words = arguments
     flags = {word for word in words if word in ("--dry-run", END_WITH_PARENT, MAY_LACK_INPUTS)}
-    signal.signal(signal.SIGTERM, pass_on)
+    signal.signal(signal.SIGTERM, forward_sigterm)
     if END_WITH_PARENT in flags:
         end_with_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
     try:
@@ -289,7 +289,7 @@ def _dry_run(params: Parameters) -> int:
     return 0
 
 
-def pass_on(signum: int, frame: object) -> None:
+def forward_sigterm(signum: int, frame: object) -> None:
     """Pass SIGTERM on to what was started, and end after it: first to trainings, whose last words the kernel reads."""
     started = psutil.Process().children(recursive=True)
     _end([process for process in started if _is_training(process)])

@@ -27,9 +27,9 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from pydantic import Field, FiniteFloat
 
 from anysleep import runs
-from anysleep.files import project_path, read_if_whole, short_path, written_whole
 from anysleep.params import NOTEBOOKS, Parameters, notebook_defaults, read_words
 from anysleep.settings import ParameterError, ProjectPath, Strict, merge_parameters
+from anysleep.system.files import atomic_write, project_path, read_if_whole, short_path
 
 N_SHOWN = 5
 """Trials in the list of the best."""
@@ -174,7 +174,7 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m anysleep.search <search.yaml> [name=value ...]")
         return 2
     file, *rest = arguments
-    signal.signal(signal.SIGTERM, runs.pass_on)
+    signal.signal(signal.SIGTERM, runs.forward_sigterm)
     try:
         files, overrides = read_words(rest, Search)
         search = Search(**merge_parameters([file, *files], overrides, {"fixed": {}, "ranges": {}, "choices": {}}))
@@ -256,7 +256,7 @@ def _read_trials(search: Search) -> pd.DataFrame:
 
 
 def _write_trials(search: Search, trials: pd.DataFrame) -> None:
-    with written_whole(_table(search)) as temporary:
+    with atomic_write(_table(search)) as temporary:
         trials.to_csv(temporary, index=False)
 
 
@@ -272,7 +272,7 @@ def _refuse_another_search(search: Search) -> None:
             f"the trials in {short_path(search.run_dir)} were made with other settings ({', '.join(changed)}); "
             "choose another run_dir"
         )
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(yaml.safe_dump(record, sort_keys=False), encoding="utf-8")
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
-from anysleep.files import project_path, short_path
+from anysleep.system.files import project_path, short_path
 
 
 def _to_path(value: object) -> object:

@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from anysleep.files import is_written
+from anysleep.system.files import is_written
 
 
 def summarise(folder: Path) -> str:

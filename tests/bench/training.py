@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-from anysleep.machine import keep_freed_memory
 from anysleep.models import build_model, layers
+from anysleep.system.memory import keep_freed_memory
 from anysleep.training.optimisation import stage_loss
 
 N_STEPS = 8

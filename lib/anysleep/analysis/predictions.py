@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from anysleep.files import is_written, project_path, sha256_of
+from anysleep.system.files import is_written, project_path, sha256_of
 
 UNKNOWN = "unknown"
 """The network of predictions that do not say it; the data sets of a training that does not."""
@@ -24,7 +24,7 @@ class Predictions:
         note: Callable[[str, Path], object] = lambda role, path: None,
         unfinished: bool = False,
     ):
-        """`note`, such as `Run.reads`, is told of every file.
+        """`note`, such as `Run.input`, is told of every file.
 
         FileNotFoundError where there is no prediction. ValueError where the run has not come to its end (`unfinished`
         allows it, for 05 itself): its files may be of two networks; or its checkpoint has been replaced since.

@@ -20,7 +20,7 @@ Scorers = dict[tuple[str, str], np.ndarray]
 def read_scorers(path: str | Path, note: Callable[[str, Path], object] = lambda role, path: None) -> Scorers:
     """Read an .npz with keys `<dataset>/<recording>`, or a folder with `<dataset>/scorer_1/<recording>.json` to 5.
 
-    `note`, such as `Run.reads`, is told of every file. Nights of a folder that cannot be read are left out, with a
+    `note`, such as `Run.input`, is told of every file. Nights of a folder that cannot be read are left out, with a
     warning that says how many and why. ValueError where none is left.
     """
     path = Path(path)

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from anysleep.analysis.predictions import Predictions
-from anysleep.progress import progress
 from anysleep.stages import EPOCH_S, N2, N_STAGES, REM, STAGES, UNSCORED, WAKE
+from anysleep.system.progress import progress
 
 STATISTICS = {
     "TIB": ("min", "time in bed: the whole recording"),

@@ -31,8 +31,8 @@ import pandas as pd
 from anysleep.data.archive_check import check_once, rate_of
 from anysleep.data.readers.hdf5 import stored_here
 from anysleep.data.reasons import CONTROL, BadRecording
-from anysleep.files import is_written, written_whole
 from anysleep.stages import EPOCH_S, N_STAGES, UNSCORED
+from anysleep.system.files import atomic_write, is_written
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ class NightWriter:
         self._path, self._open = path, ExitStack()
 
     def __enter__(self) -> "NightWriter":
-        file = self._open.enter_context(h5py.File(self._open.enter_context(written_whole(self._path)), "w"))
+        file = self._open.enter_context(h5py.File(self._open.enter_context(atomic_write(self._path)), "w"))
         self._group = file.create_group(self._recording)
         return self
 
@@ -121,7 +121,7 @@ def assemble_archive(path: str | Path, datasets: Sequence["DatasetFiles"], sampl
 
     The only writer of an archive.
     """
-    with written_whole(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_write(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["format_version"] = FORMAT_VERSION
         file.attrs["sampling_rate_hz"] = sampling_rate_hz
         for dataset in datasets:

@@ -26,9 +26,9 @@ from anysleep.data.recipes import (
     read_participants,
 )
 from anysleep.data.recording import Recording
-from anysleep.files import read_if_whole, written_whole
-from anysleep.machine import end_with_parent, n_cores
-from anysleep.progress import progress
+from anysleep.system.files import atomic_write, read_if_whole
+from anysleep.system.memory import end_with_parent, n_cores
+from anysleep.system.progress import progress
 
 MOST_PROCESSES = 61
 """Windows cannot wait for more at once."""
@@ -160,7 +160,7 @@ def quality_table(archive: Archive) -> pd.DataFrame:
 
 def write_key(path: Path, key: pd.DataFrame) -> Path:
     """Write which file became which recording, where the user asked for it; keep it apart from the archive."""
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         key.to_csv(temporary, index=False, errors="backslashreplace")  # file names may be no UTF-8
     return path
 

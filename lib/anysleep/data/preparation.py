@@ -22,8 +22,8 @@ from anysleep.data.readers.bids import channels_table
 from anysleep.data.reasons import BadRecording, RecordingWarning, noted, without_names
 from anysleep.data.recipes import CONTENT_HASH, Recipe, can_be_had, fill_in
 from anysleep.data.recording import Recording, first_of
-from anysleep.files import sha256_of
 from anysleep.stages import EPOCH_S, UNSCORED, WAKE
+from anysleep.system.files import sha256_of
 
 PREPARATION_VERSION = 6
 """Counts up whenever the same files and recipe would give other numbers, so that old nights are made anew."""

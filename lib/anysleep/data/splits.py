@@ -19,7 +19,7 @@ import pandas as pd
 import yaml
 
 from anysleep.data.reasons import NothingToMeasure
-from anysleep.files import written_whole
+from anysleep.system.files import atomic_write
 
 PARTS = ("train", "valid", "test")
 
@@ -125,7 +125,7 @@ def split_k_folds(
 def write_split(path: str | Path, split: Split) -> Path:
     """Write the form of the published split file. ValueError for what `read_split` would refuse."""
     _check_content(split)
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(yaml.safe_dump(split, sort_keys=False), encoding="utf-8")
     return Path(path)
 

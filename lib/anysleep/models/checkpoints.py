@@ -16,10 +16,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from anysleep.files import explaining_damage, written_whole
 from anysleep.models.networks import SleepNetwork, build_model
 from anysleep.published import read_table
 from anysleep.stages import PUBLISHED_RATE_HZ
+from anysleep.system.files import atomic_write, explaining_damage
 
 RELEASED_URL = "https://media.githubusercontent.com/media/dslaborg/AnySleep/main/models/"
 RELEASED_PAGE = "https://github.com/dslaborg/AnySleep/tree/main/models"
@@ -113,7 +113,7 @@ def save_checkpoint(path: str | Path, model: SleepNetwork, provenance: Mapping[s
         "predictions_per_epoch": model.predictions_per_epoch,
         "provenance": dict(provenance),
     }
-    with written_whole(path) as temporary, temporary.open("wb") as temporary_file:
+    with atomic_write(path) as temporary, temporary.open("wb") as temporary_file:
         torch.save(content, temporary_file)  # to a path it would write the name into the file, and so change its hash
     return path
 

@@ -22,11 +22,11 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from anysleep.files import written_whole
 from anysleep.models.checkpoints import ONLY_SYNTHETIC, load_checkpoint, saw_only_synthetic
 from anysleep.models.layers import FusionAttention, SkipAttention
 from anysleep.models.networks import AnySleep, AnySleepEarlyFusion, AnySleepLateFusion, SleepNetwork, USleep
 from anysleep.stages import EPOCH_S, N_STAGES, STAGES
+from anysleep.system.files import atomic_write
 
 OPSET, IR_VERSION = 17, 8
 """Versions of the operators and of the file's form, both of 2022, so that older runtimes read it as well."""
@@ -67,7 +67,7 @@ def export_onnx(model: SleepNetwork, path: str | Path, *, predictions_per_epoch:
     )
     helper.set_model_props(content, metadata(model, resolution))
     onnx.checker.check_model(content, full_check=True)
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(content.SerializeToString())
     return path
 

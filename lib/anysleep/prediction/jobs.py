@@ -18,10 +18,10 @@ from anysleep.data.quality import examine, usable_channels, verdict_of_night
 from anysleep.data.readers import READERS, read_signals
 from anysleep.data.recording import Recording
 from anysleep.data.splits import recordings_of
-from anysleep.files import short_path
 from anysleep.inference import Precision, Staging, default_montages, stage_montages
 from anysleep.models import SleepNetwork
 from anysleep.montages import Montage, find_channels
+from anysleep.system.files import short_path
 
 
 @dataclass(frozen=True)

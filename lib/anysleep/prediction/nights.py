@@ -10,19 +10,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from anysleep.ahead import work_ahead
 from anysleep.analysis.reliance import channel_reliance, leave_one_out
 from anysleep.analysis.statistics import sleep_statistics, uncertainty
 from anysleep.data.archive import ArchiveReplaced
 from anysleep.data.reasons import without_names
 from anysleep.data.timebase import epochs_in
 from anysleep.evaluation import voted_hypnogram
-from anysleep.files import NpzWriter, sha256_of
 from anysleep.inference import Precision, Staging, check_device, stage_montages
 from anysleep.models import SleepNetwork, load_checkpoint
 from anysleep.montages import Montage, published_key
 from anysleep.prediction.jobs import Job, Night
 from anysleep.stages import EPOCH_S, UNSCORED
+from anysleep.system.files import NpzWriter, sha256_of
+from anysleep.system.prefetch import prefetch
 
 PREDICTION_VERSION = 4
 """Counts up whenever the same night and network would give other content, so that old results are made anew."""
@@ -84,7 +84,7 @@ def stage_nights(checkpoint: Path, wanted: Wanted, tasks: Sequence[Task], device
         write_night(file, content)
         return file, None
 
-    return work_ahead(tasks, lambda task: task[1].read(model), stage)
+    return prefetch(tasks, lambda task: task[1].read(model), stage)
 
 
 def content_of(model: SleepNetwork, wanted: Wanted, dataset: str, night: Night) -> dict[str, np.ndarray]:

@@ -14,8 +14,8 @@ from threading import Thread
 import torch
 
 from anysleep.inference import choose_device
-from anysleep.machine import n_cores
 from anysleep.prediction.nights import Outcome, Task, Wanted, stage_nights
+from anysleep.system.memory import n_cores
 
 
 def choose_devices(device: str, n_devices: int) -> list[torch.device]:

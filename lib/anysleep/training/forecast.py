@@ -14,8 +14,8 @@ from anysleep.data.archive import Archive
 from anysleep.data.splits import select_part
 from anysleep.evaluation import confusion_of_night
 from anysleep.inference import choose_device
-from anysleep.machine import keep_freed_memory
 from anysleep.models import SleepNetwork
+from anysleep.system.memory import keep_freed_memory
 from anysleep.training.optimisation import stage_loss
 from anysleep.training.settings import TrainingSettings
 from anysleep.training.setup import choose_split, first_network, labelled_nights, window_batches

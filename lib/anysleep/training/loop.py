@@ -18,9 +18,9 @@ from anysleep.analysis.metrics import metrics_of_confusion
 from anysleep.data.archive import Archive
 from anysleep.data.sampling import WindowBatches, loader
 from anysleep.evaluation import confusion_of_night
-from anysleep.machine import n_cores
 from anysleep.models import SleepNetwork
 from anysleep.stages import N_STAGES
+from anysleep.system.memory import n_cores
 from anysleep.training.optimisation import (
     confusion_of_batch,
     inverse_sqrt_weights,

@@ -36,7 +36,7 @@ from anysleep.data.archive import Archive
 from anysleep.data.sampling import stageable_nights
 from anysleep.data.splits import read_split, select_part
 from anysleep.inference import choose_device
-from anysleep.machine import keep_freed_memory
+from anysleep.system.memory import keep_freed_memory
 from anysleep.training.loop import Training, TrainingStopped
 from anysleep.training.report import Reporter
 from anysleep.training.settings import TrainingSettings

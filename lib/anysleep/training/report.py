@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-from anysleep.files import written_whole
+from anysleep.system.files import atomic_write
 from anysleep.training.state import State
 
 STEPS_PER_POINT = 50
@@ -44,7 +44,7 @@ class Reporter:
             self.said_at, self.said_step = now, state.step
 
     def _validation(self, state: State) -> None:
-        with written_whole(self.folder / "history.csv") as temporary:
+        with atomic_write(self.folder / "history.csv") as temporary:
             state.table().to_csv(temporary, index=False)
         last = state.history[-1]
         for name in ("train_loss", "valid_mf1", "valid_kappa", "learning_rate"):

@@ -10,8 +10,8 @@ from anysleep.data.archive import Archive
 from anysleep.data.recipes import identify, read_recipe
 from anysleep.data.sampling import WindowBatches
 from anysleep.data.splits import Split, read_split, split_by_person, split_id
-from anysleep.files import sha256_of
 from anysleep.models import SleepNetwork, build_model, load_checkpoint, unet_filters
+from anysleep.system.files import sha256_of
 from anysleep.training.optimisation import freeze
 from anysleep.training.settings import TrainingSettings
 from anysleep.training.state import State

@@ -7,9 +7,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from anysleep.files import read_if_whole, written_whole
 from anysleep.models import SleepNetwork
 from anysleep.stages import N_STAGES
+from anysleep.system.files import atomic_write, read_if_whole
 
 HasState = torch.nn.Module | torch.optim.Optimizer | torch.optim.lr_scheduler.LRScheduler
 
@@ -68,7 +68,7 @@ def save_state(path: Path, state: State, key: str, **parts: HasState) -> None:
     state.losses = [float(loss) for loss in state.losses]
     state.train_confusion = state.train_confusion.cpu()
     content = {"key": key, "state": asdict(state)} | {name: part.state_dict() for name, part in parts.items()}
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         torch.save(content, temporary)
 
 

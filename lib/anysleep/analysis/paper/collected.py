@@ -15,7 +15,7 @@ import pandas as pd
 import yaml
 
 from anysleep.data.splits import count_split
-from anysleep.files import is_written, project_path, short_path
+from anysleep.system.files import is_written, project_path, short_path
 
 Tables = Mapping[str, pd.DataFrame]
 """Name -> rows of all runs together; a table that no run has is missing."""

@@ -11,9 +11,9 @@ import sklearn
 from joblib import Parallel, delayed
 
 from anysleep.analysis.traits.forests import N_TREES, Job, Nights, check_folds, predict_job
-from anysleep.files import read_if_whole, written_whole
-from anysleep.machine import n_cores
-from anysleep.progress import progress
+from anysleep.system.files import atomic_write, read_if_whole
+from anysleep.system.memory import n_cores
+from anysleep.system.progress import progress
 
 VERSION = 1
 """Count up when `forests` computes something else, so that earlier results are not taken for it."""
@@ -54,7 +54,7 @@ def _at(nights: Nights, job: Job) -> Nights:
 
 def _compute(nights: Nights, job: Job, seed: int, path: Path) -> tuple[Job, np.ndarray]:
     predictions = predict_job(nights, job, seed)
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         np.savez(temporary, predictions=predictions)
     return job, predictions
 

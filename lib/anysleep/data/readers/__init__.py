@@ -29,7 +29,7 @@ from anysleep.data.readers.utime import read_utime
 from anysleep.data.reasons import BadRecording, RecordingWarning, reason_of, without_names
 from anysleep.data.recording import Recording, Signals
 from anysleep.data.timebase import FASTEST_HZ, LONGEST_S
-from anysleep.files import explaining_damage
+from anysleep.system.files import explaining_damage
 
 
 def read_hdf5(path: Path) -> Recording:

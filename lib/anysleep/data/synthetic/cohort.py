@@ -13,9 +13,9 @@ import pandas as pd
 from anysleep.data.synthetic.faults import cut_records, pause_of, with_fault, with_unscored_night
 from anysleep.data.synthetic.night import SyntheticNight, check_recording, simulate_night
 from anysleep.data.synthetic.persons import Person, draw_persons, person_rng
-from anysleep.files import is_written, written_whole
-from anysleep.machine import end_with_parent
 from anysleep.stages import EPOCH_S
+from anysleep.system.files import atomic_write, is_written
+from anysleep.system.memory import end_with_parent
 
 PHYSICAL_RANGE_UV = (-500, 500)
 STAGE_TEXTS = ("Sleep stage W", "Sleep stage N1", "Sleep stage N2", "Sleep stage N3", "Sleep stage R")
@@ -164,7 +164,7 @@ def write_edf(night: SyntheticNight, file: Path, start: datetime.datetime, pause
         data_record_duration=1,
         annotations=list(_annotations(night)),
     )
-    with written_whole(file) as temporary:
+    with atomic_write(file) as temporary:
         edf.write(temporary)
         if pause.start < pause.stop:
             temporary.write_bytes(cut_records(temporary.read_bytes(), pause))
@@ -179,5 +179,5 @@ def _annotations(night: SyntheticNight) -> Iterator[edfio.EdfAnnotation]:
 
 def _write_participants(file: Path, persons: list[Person]) -> None:
     table = pd.DataFrame([{column: getattr(p, column) for column in PARTICIPANT_COLUMNS} for p in persons])
-    with written_whole(file) as temporary:
+    with atomic_write(file) as temporary:
         table.to_csv(temporary, sep="\t", index=False)

@@ -7,7 +7,7 @@ import weakref
 import numpy as np
 import pytest
 
-from anysleep.ahead import work_ahead
+from anysleep.system.prefetch import prefetch
 
 
 def test_reading_and_working_overlap():
@@ -17,7 +17,7 @@ def test_reading_and_working_overlap():
         time.sleep(pause_s)
 
     began = time.monotonic()
-    list(work_ahead(range(n), slow, lambda item, reading: (reading.result(), slow())))
+    list(prefetch(range(n), slow, lambda item, reading: (reading.result(), slow())))
     took_s = time.monotonic() - began
     assert (n + 1) * pause_s <= took_s < (n + 1) * pause_s + 0.3  # one after the other: 2 n pauses
 
@@ -34,8 +34,8 @@ def test_results_come_in_order_and_errors_belong_to_their_item():
         except OSError as error:
             return item, str(error)
 
-    assert list(work_ahead(range(4), read, work)) == [(0, 0), (1, 10), (2, "unreadable"), (3, 30)]
-    assert list(work_ahead([], read, work)) == []
+    assert list(prefetch(range(4), read, work)) == [(0, 0), (1, 10), (2, "unreadable"), (3, 30)]
+    assert list(prefetch([], read, work)) == []
 
 
 def test_two_are_in_memory_at_most():
@@ -53,7 +53,7 @@ def test_two_are_in_memory_at_most():
         time.sleep(0.01)
         return content.sum()
 
-    assert list(work_ahead(range(20), read, work)) == [0] * 20
+    assert list(prefetch(range(20), read, work)) == [0] * 20
     assert max(counts) == 2 and not alive
 
 
@@ -65,5 +65,5 @@ def test_an_interrupt_ends_it_and_its_thread(where):
     read, work = (interrupted, lambda _, reading: reading.result()) if where == "read" else (int, interrupted)
     n_threads = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
-        list(work_ahead(range(4), read, work))
+        list(prefetch(range(4), read, work))
     assert threading.active_count() == n_threads

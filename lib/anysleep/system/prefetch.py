@@ -10,7 +10,7 @@ Content = TypeVar("Content")
 Result = TypeVar("Result")
 
 
-def work_ahead(
+def prefetch(
     items: Iterable[Item], read: Callable[[Item], Content], work: Callable[[Item, Future[Content]], Result]
 ) -> Iterator[Result]:
     """The results of `work(item, reading)`, item by item, while a thread reads the next one.

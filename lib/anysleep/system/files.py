@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 @contextmanager
-def written_whole(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """A temporary name beside `path` to write to; it becomes `path` when the block ends without an error.
 
     Content and name are on the disk before the block is left, so a power failure leaves the old file or the new one.
@@ -113,7 +113,7 @@ class NpzWriter:
         self._path, self._open = path, ExitStack()
 
     def __enter__(self) -> "NpzWriter":
-        temporary = self._open.enter_context(written_whole(self._path))
+        temporary = self._open.enter_context(atomic_write(self._path))
         self._zip = self._open.enter_context(zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED, allowZip64=True))
         return self
 

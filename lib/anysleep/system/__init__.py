@@ -1,0 +1,1 @@
+"""The computer: whole files, progress, reading ahead, memory."""
