@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from test_recordings import signal, stage, write_edf
 
-from anysleep.data import archive as archives
 from anysleep.data import preprocess, read_recording
-from anysleep.data.archive import Archive, ArchiveReplaced, DatasetFiles, NightWriter, assemble_archive
-from anysleep.data.cohort import prepare_archive
-from anysleep.data.recipes import Recipe
+from anysleep.datasets import archive as archives
+from anysleep.datasets.archive import Archive, ArchiveReplaced, DatasetFiles, NightWriter, assemble_archive
+from anysleep.datasets.preparation import prepare_archive
+from anysleep.datasets.recipes import Recipe
 
 SECONDS = 200  # six whole epochs and 20 s
 

@@ -12,8 +12,8 @@ from test_recordings import stage, write_discontinuous
 from toy_formats import write_dod, write_utime, write_wfdb
 
 from anysleep.data import preprocess, read_recording
-from anysleep.data.labels import LABEL_READERS
-from anysleep.data.reasons import BadRecording
+from anysleep.recordings.labels import LABEL_READERS
+from anysleep.recordings.reasons import BadRecording
 
 MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 FEW = settings(MANY, max_examples=40)

@@ -13,10 +13,10 @@ from bad_recordings import BAD, EDF, FILES, GOOD, MISTAKES, PARTICIPANTS, PEOPLE
 from test_archive import recipe
 
 from anysleep.data import read_recording
-from anysleep.data.cohort import prepare_archive, write_key
-from anysleep.data.readers import READERS
-from anysleep.data.reasons import without_names
-from anysleep.data.recipes import Folder, read_participants
+from anysleep.datasets.preparation import prepare_archive, write_key
+from anysleep.datasets.recipes import Folder, read_participants
+from anysleep.recordings.readers import READERS
+from anysleep.recordings.reasons import without_names
 
 RECORDINGS = EDF | SIZES | SIGNALS | FILES | HDF5 | OTHERS
 KINDS = RECORDINGS | PARTICIPANTS | LABELS

@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from anysleep.analysis.traits.participants import read_participants
-from anysleep.data.recipes import read_recipe
-from anysleep.data.splits import read_split
-from anysleep.data.tables import read_table
+from anysleep.datasets.recipes import read_recipe
+from anysleep.datasets.splits import read_split
+from anysleep.recordings.tables import read_table
 
 PIECES = [
     b": ",

@@ -5,7 +5,14 @@ from collections import Counter
 import pandas as pd
 import pytest
 
-from anysleep.data.channels import STANDARD_TYPES, ChannelName, channel_type, parse_channel, parse_channels, stored_name
+from anysleep.recordings.channels import (
+    STANDARD_TYPES,
+    ChannelName,
+    channel_type,
+    parse_channel,
+    parse_channels,
+    stored_name,
+)
 
 STORED_EEG = """F3-F4 F3-M2 F4-O2 F3-O1 C3-M2 C4-M1 O1-M2 O2-M1 F4-M1 Fpz-Cz Pz-Oz T3-M2 T4-M1 C3-A2 C4-A1
 Fz-Cz Cz-Oz"""

@@ -13,9 +13,9 @@ import pytest
 from test_archive import recipe
 from test_recordings import signal, stage, write_discontinuous, write_edf
 
-from anysleep.data import cohort
-from anysleep.data.archive import Archive
-from anysleep.data.cohort import NightsLost, prepare_archive, quality_table, write_key
+from anysleep.datasets import preparation as cohort
+from anysleep.datasets.archive import Archive
+from anysleep.datasets.preparation import NightsLost, prepare_archive, quality_table, write_key
 
 LAB = recipe(participants=None)
 
@@ -194,7 +194,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, "tests")
 from test_cohort import LAB
-from anysleep.data.cohort import prepare_archive
+from anysleep.datasets.preparation import prepare_archive
 prepare_archive([(LAB, Path(sys.argv[1]))], Path(sys.argv[2]), sampling_rate_hz=64, n_jobs=1)
 """
 
@@ -245,7 +245,7 @@ def test_a_process_that_dies_costs_one_row(folder, n_jobs, pause_s):
 
 SLEEPER = """
 import sys, time, os
-from anysleep.data.cohort import _outcomes
+from anysleep.datasets.preparation import _outcomes
 def work(job):
     os.write(1, f"{os.getpid()}\\n".encode())  # in one piece
     time.sleep(60)

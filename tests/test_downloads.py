@@ -4,9 +4,9 @@ from pathlib import Path
 
 from mne.datasets.sleep_physionet import age
 
-from anysleep.data.cohort import plan_nights
-from anysleep.data.downloads import fetch_sleep_edf
-from anysleep.data.recipes import read_recipe
+from anysleep.datasets.preparation import plan_nights
+from anysleep.datasets.recipes import read_recipe
+from anysleep.recordings.downloads import fetch_sleep_edf
 
 
 def test_sleep_edf_is_fetched_by_mne_and_found_by_its_recipe(tmp_path, monkeypatch, root):

@@ -14,8 +14,8 @@ from toy_evaluation import network, scored_by_sklearn
 
 from anysleep.analysis import levels
 from anysleep.analysis.metrics import confusion_matrix, metrics_of_confusion
-from anysleep.data.archive import Archive
-from anysleep.data.splits import split_id
+from anysleep.datasets.archive import Archive
+from anysleep.datasets.splits import split_id
 from anysleep.evaluation import (
     Evaluation,
     calibrate,

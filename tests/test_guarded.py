@@ -14,10 +14,10 @@ from bad_recordings import GOOD, edf
 from test_bad_input import laboratory
 from toy_formats import write_utime
 
-from anysleep.data import cohort
-from anysleep.data.readers import READERS, guarded, read_signals
-from anysleep.data.readers.guarded import GUARD
-from anysleep.data.reasons import BadRecording
+from anysleep.datasets import preparation as cohort
+from anysleep.recordings.readers import READERS, guarded, read_signals
+from anysleep.recordings.readers.guarded import GUARD
+from anysleep.recordings.reasons import BadRecording
 
 ENDS = {"crash": "crashed", "hang": "timeout", "devour": "memory", "devour_in_pickling": "memory"}
 
@@ -71,7 +71,7 @@ def _process_of(file):
 def test_it_ends_with_the_process_that_started_it(tmp_path):
     (tmp_path / "x").touch()
     code = (
-        "import sys, bad_readers; from pathlib import Path; from anysleep.data.readers.guarded import GUARD;"
+        "import sys, bad_readers; from pathlib import Path; from anysleep.recordings.readers.guarded import GUARD;"
         "print(GUARD.call(bad_readers.process, None, file=Path(sys.argv[1])), flush=True); sys.stdin.read()"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

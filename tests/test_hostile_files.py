@@ -14,9 +14,9 @@ from test_sampling import LISTS, NIGHTS, write_archive
 from toy_formats import EEG_UV, EOG_UV, write_brainvision, write_dod, write_eeglab, write_fif, write_utime, write_wfdb
 
 from anysleep.data import read_recording
-from anysleep.data.archive import Archive, nights_held
-from anysleep.data.labels.text import read_text
-from anysleep.data.readers import guarded
+from anysleep.datasets.archive import Archive, nights_held
+from anysleep.recordings.labels.text import read_text
+from anysleep.recordings.readers import guarded
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 N_SHORT = 200

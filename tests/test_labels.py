@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from toy_labels import CODES, FAST, hypnogram_of, recording, text_scoring
 
 from anysleep.data import BadRecording
-from anysleep.data.labels import STANDARD_CODES, Scoring, hypnogram_from_stages, with_scoring
-from anysleep.data.recording import Recording, annotation_table
+from anysleep.recordings.labels import STANDARD_CODES, Scoring, hypnogram_from_stages, with_scoring
+from anysleep.recordings.recording import Recording, annotation_table
 
 
 @pytest.mark.parametrize(("epoch_s", "n"), [(10, 3), (5, 6), (1, 30)])

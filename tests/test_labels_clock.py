@@ -9,12 +9,12 @@ from test_recordings import SPACE, signal, stage, write_discontinuous, write_edf
 from toy_labels import CODES, recording
 
 from anysleep.data import BadRecording, read_recording
-from anysleep.data.cohort import prepare_archive
-from anysleep.data.labels import STANDARD_CODES, Scoring, with_scoring
-from anysleep.data.labels.edf import read_edf_scoring
-from anysleep.data.labels.mass import read_mass
-from anysleep.data.labels.scoring import seconds_between
-from anysleep.data.recording import annotation_table
+from anysleep.datasets.preparation import prepare_archive
+from anysleep.recordings.labels import STANDARD_CODES, Scoring, with_scoring
+from anysleep.recordings.labels.edf import read_edf_scoring
+from anysleep.recordings.labels.mass import read_mass
+from anysleep.recordings.labels.scoring import seconds_between
+from anysleep.recordings.recording import annotation_table
 
 EVENING, ZEROS = b"01.02.2422.30.00", b"00.00.0000.00.00"
 NO_DATES = [b"00.00.00", b"        ", b"xx.xx.xx", b"31.02.24", b"01.02.yy"]

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from toy_labels import DIGITS, FAST, START, hypnogram_of, read, recording, write
 
 from anysleep.data import BadRecording
-from anysleep.data.labels import LABEL_READERS, STANDARD_CODES, arousals_scored, label_files, with_scoring
-from anysleep.data.labels.mass import mass_trim_s
 from anysleep.published import read_table
+from anysleep.recordings.labels import LABEL_READERS, STANDARD_CODES, arousals_scored, label_files, with_scoring
+from anysleep.recordings.labels.mass import mass_trim_s
 
 
 def write_edf(path, *annotations, start=time(22, 0, 0)):

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from toy_labels import CODES, DIGITS, FAST, hypnogram_of, read, recording, text_scoring, write
 
 from anysleep.data import BadRecording
-from anysleep.data.labels import with_scoring
-from anysleep.data.labels.bids import read_bids
+from anysleep.recordings.labels import with_scoring
+from anysleep.recordings.labels.bids import read_bids
 
 
 @pytest.mark.parametrize(

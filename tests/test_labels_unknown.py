@@ -7,7 +7,7 @@ from test_labels import own
 from toy_labels import hypnogram_of, read, recording, write
 
 from anysleep.data import BadRecording
-from anysleep.data.labels import scoring_of_annotations, scoring_of_list, with_scoring
+from anysleep.recordings.labels import scoring_of_annotations, scoring_of_list, with_scoring
 
 ISRUC = {"0": 0, "1": 1, "2": 2, "3": 3, "5": 4}
 UCDDB = {"0": 0, "1": 4, "2": 1, "3": 2, "4": 3, "5": 3, "6": 9, "7": 9, "8": 9}

@@ -23,7 +23,7 @@ from toy_formats import (
 )
 
 from anysleep.data import preprocess
-from anysleep.data.archive import Archive
+from anysleep.datasets.archive import Archive
 from anysleep.runs import execute
 
 

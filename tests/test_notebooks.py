@@ -19,7 +19,7 @@ import torch
 import yaml
 from test_recordings import signal, write_edf
 
-from anysleep.data.archive import Archive
+from anysleep.datasets.archive import Archive
 from anysleep.models import load_checkpoint
 from anysleep.params import MARK, NOTEBOOKS
 from anysleep.published.results import read_results

@@ -7,9 +7,10 @@ import pytest
 from test_archive import recipe
 from test_cohort import write_night
 
-from anysleep.data import preparation, quality
-from anysleep.data.cohort import prepare_archive
-from anysleep.data.reasons import RecordingWarning, noted
+from anysleep.datasets import night as preparation
+from anysleep.datasets.preparation import prepare_archive
+from anysleep.recordings import quality
+from anysleep.recordings.reasons import RecordingWarning, noted
 
 FOREIGN = [
     (ResourceWarning, "unclosed <socket.socket fd=7>"),
@@ -63,11 +64,11 @@ def test_notes_of_the_doctor_are_those_of_the_recording(tmp_path, disturbed, cap
 
 
 def test_whatever_reads_a_night_warns_in_the_category_that_is_noted(root):
-    data = root / "lib" / "anysleep" / "data"
-    passing_on = data / "readers" / "guarded.py"  # repeats what was warned in another process, in its category
-    files = [path for path in data.glob("readers/*.py") if path != passing_on]
-    files += [*data.glob("labels/*.py"), data / "recording.py", data / "preparation.py"]
-    for path in files:
+    lib = root / "lib" / "anysleep"
+    recordings = lib / "recordings"
+    passing_on = recordings / "readers" / "guarded.py"  # repeats what another process warned of, in its category
+    files = [path for room in ("readers", "labels") for path in (recordings / room).glob("*.py") if path != passing_on]
+    for path in (*files, recordings / "recording.py", lib / "datasets" / "night.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "warnings.warn":
                 assert len(node.args) == 2 and ast.unparse(node.args[1]) == "RecordingWarning", (path.name, node.lineno)

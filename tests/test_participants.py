@@ -15,8 +15,8 @@ from anysleep.analysis.traits.participants import (
     read_participants,
     trait_of,
 )
-from anysleep.data.reasons import NothingToMeasure
-from anysleep.data.splits import recordings_of
+from anysleep.datasets.splits import recordings_of
+from anysleep.recordings.reasons import NothingToMeasure
 
 
 def recordings():

@@ -21,7 +21,7 @@ from toy_training import RATE_HZ, toy_network
 
 from anysleep.analysis.predictions import Predictions
 from anysleep.analysis.reliance import channel_reliance, leave_one_out
-from anysleep.data.archive import Archive, DatasetFiles, assemble_archive
+from anysleep.datasets.archive import Archive, DatasetFiles, assemble_archive
 from anysleep.evaluation import stage_night, voted_hypnogram
 from anysleep.inference import stage_montages
 from anysleep.models import load_checkpoint, save_checkpoint

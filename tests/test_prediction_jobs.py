@@ -12,7 +12,7 @@ from test_recordings import write_edf
 from toy_predictions import load, predict, write_archive, written
 from toy_training import RATE_HZ, toy_network
 
-from anysleep.data.archive import DatasetFiles, assemble_archive
+from anysleep.datasets.archive import DatasetFiles, assemble_archive
 from anysleep.models import load_checkpoint
 from anysleep.prediction import jobs_of_archive, jobs_of_files, write_predictions
 from anysleep.prediction.jobs import recordings_among

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from scipy.signal import lfilter
 
-from anysleep.data.quality import (
+from anysleep.figures import plot_quality
+from anysleep.recordings.quality import (
     COLUMNS,
     ChannelDoctor,
     examine,
@@ -20,11 +21,10 @@ from anysleep.data.quality import (
     usable_channels,
     verdict_of_night,
 )
-from anysleep.data.reasons import BadRecording
-from anysleep.data.recording import Recording
-from anysleep.data.synthetic import draw_persons, simulate_night
-from anysleep.data.timebase import NO_GAPS
-from anysleep.figures import plot_quality
+from anysleep.recordings.reasons import BadRecording
+from anysleep.recordings.recording import Recording
+from anysleep.recordings.timebase import NO_GAPS
+from anysleep.synthetic import draw_persons, simulate_night
 
 RATE_HZ = 128
 MINUTE = 60 * RATE_HZ

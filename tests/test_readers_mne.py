@@ -20,9 +20,9 @@ from toy_formats import (
 )
 
 from anysleep.data import read_recording
-from anysleep.data.preparation import wanted_channels
-from anysleep.data.quality import examine
-from anysleep.data.recipes import Recipe
+from anysleep.datasets.night import wanted_channels
+from anysleep.datasets.recipes import Recipe
+from anysleep.recordings.quality import examine
 
 BY_NAME = {"dataset": "a", "source": "", "files": ["*"], "name": ".", "recording": "{stem}", "subject": ""} | {
     "channels": "by_name"

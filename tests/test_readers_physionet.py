@@ -25,7 +25,7 @@ def test_wfdb_signals_keep_their_own_rates_and_invalid_samples_are_nan(tmp_path)
 def test_wfdb_records_are_read_in_blocks_without_seams(tmp_path, monkeypatch):
     path = write_wfdb(tmp_path / "n.hea")
     whole = read_recording(path).signals[0]
-    monkeypatch.setattr("anysleep.data.readers.physionet.BLOCK", 777)
+    monkeypatch.setattr("anysleep.recordings.readers.physionet.BLOCK", 777)
     assert np.array_equal(read_recording(path).signals[0], whole)
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from dataset_nights import RECIPES, made, samples, write_edf
 
-from anysleep.data.archive import Archive
-from anysleep.data.cohort import prepare_archive
-from anysleep.data.reasons import BadRecording
-from anysleep.data.recipes import Folder, Labels, fill_in, find_beside, find_recordings, names_of, read_recipe
+from anysleep.datasets.archive import Archive
+from anysleep.datasets.preparation import prepare_archive
+from anysleep.datasets.recipes import Folder, Labels, fill_in, find_beside, find_recordings, names_of, read_recipe
+from anysleep.recordings.reasons import BadRecording
 from anysleep.settings import ParameterError
 
 

@@ -9,12 +9,12 @@ import pytest
 import yaml
 from dataset_nights import NIGHTS, RECIPES, isruc_table, night_samples
 
-from anysleep.data.archive import Archive
-from anysleep.data.cohort import prepare_archive
-from anysleep.data.preparation import wanted_channels
-from anysleep.data.preprocessing import preprocess
-from anysleep.data.recipes import Folder, Participants, fill_in, names_of, read_participants, read_recipe
-from anysleep.data.recording import Recording
+from anysleep.datasets.archive import Archive
+from anysleep.datasets.night import wanted_channels
+from anysleep.datasets.preparation import prepare_archive
+from anysleep.datasets.recipes import Folder, Participants, fill_in, names_of, read_participants, read_recipe
+from anysleep.recordings.preprocessing import preprocess
+from anysleep.recordings.recording import Recording
 
 
 @pytest.fixture(scope="module", params=list(NIGHTS))

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from anysleep.data import preprocess, read_recording
-from anysleep.data.labels import scoring_of_annotations, with_scoring
-from anysleep.data.reasons import RecordingWarning
-from anysleep.data.recording import Recording
-from anysleep.data.timebase import samples_in
-from anysleep.data.units import known_unit
+from anysleep.recordings.labels import scoring_of_annotations, with_scoring
+from anysleep.recordings.reasons import RecordingWarning
+from anysleep.recordings.recording import Recording
+from anysleep.recordings.timebase import samples_in
+from anysleep.recordings.units import known_unit
 
 HOUR = 3600
 SPACE = edfio.EdfAnnotation(0, None, "widens every record, for longer onsets")

@@ -10,7 +10,7 @@ from sklearn.metrics import cohen_kappa_score
 from toy_training import RATE_HZ, toy_network, toy_training, write_archive
 
 from anysleep.analysis.reliance import channel_reliance, leave_one_out, verdict_of_reliance
-from anysleep.data.archive import Archive
+from anysleep.datasets.archive import Archive
 from anysleep.figures.reliance import plot_reliance
 from anysleep.inference import Staging, stage_montages
 

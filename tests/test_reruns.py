@@ -7,7 +7,7 @@ import time
 import pytest
 from test_snakefile import COHORT, add_profile, said, snakemake
 
-from anysleep.data.synthetic import write_cohort
+from anysleep.synthetic import write_cohort
 from anysleep.system.files import sha256_of
 
 

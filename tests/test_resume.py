@@ -15,7 +15,7 @@ from filelock import FileLock
 from test_training import assert_same, params_of_03
 from toy_training import write_archive
 
-from anysleep.data.splits import write_split
+from anysleep.datasets.splits import write_split
 from anysleep.runs import main
 from anysleep.training.process import STATE, STOPPED
 from anysleep.training.state import load_state

@@ -111,7 +111,8 @@ def test_a_training_is_asked_to_stop_before_the_kernel_that_reads_its_words(tmp_
     )
     kernel += f"for line in p.stdout: Path({str(tmp_path)!r}, line.decode().strip()).touch()\n"
     kernel += "p.wait(); import time; time.sleep(60)"
-    code = "import signal, subprocess, sys; from anysleep import runs; signal.signal(signal.SIGTERM, runs.forward_sigterm); "
+    code = "import signal, subprocess, sys; from anysleep import runs; "
+    code += "signal.signal(signal.SIGTERM, runs.forward_sigterm); "
     code += f"subprocess.run([sys.executable, '-c', {kernel!r}])"
     runner = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
     while not (tmp_path / "ready").exists():
@@ -328,7 +329,7 @@ def test_ctrl_c_ends_in_a_sentence(root, tmp_path):
     [
         ("anysleep.runs", ["stage_one_night", "recording=/my", "night.edf"]),
         ("anysleep.search", ["/my", "search.yaml"]),
-        ("anysleep.data.quality", ["/my", "night.edf"]),
+        ("anysleep.recordings.quality", ["/my", "night.edf"]),
         ("anysleep.models.onnx_export", ["/my", "x.pth", "night.edf"]),
     ],
 )
@@ -349,7 +350,7 @@ def test_a_path_with_a_blank_needs_quotes_and_this_is_said(root, module, words):
         ("anysleep.runs", ["03_train"]),
         ("anysleep.search", ["params/search/learning_rate.yaml"]),
         ("anysleep.training", ["gone"]),
-        ("anysleep.data.quality", ["gone.edf"]),
+        ("anysleep.recordings.quality", ["gone.edf"]),
         ("anysleep.models.onnx_export", ["gone.pth", "x.onnx"]),
         ("anysleep.summary", ["gone"]),
     ],
@@ -366,8 +367,8 @@ def test_ctrl_c_during_the_imports_ends_in_a_line(root, tmp_path, module, words)
 @pytest.mark.parametrize(
     ("module", "words"),
     [
-        ("anysleep.data.quality", ["gone.edf"]),
-        ("anysleep.data.quality", ["."]),
+        ("anysleep.recordings.quality", ["gone.edf"]),
+        ("anysleep.recordings.quality", ["."]),
         ("anysleep.models.onnx_export", ["gone.pth", "x.onnx"]),
         ("anysleep.models.onnx_export", [".", "x.onnx"]),
         ("anysleep.search", ["gone.yaml"]),

@@ -10,8 +10,8 @@ import torch
 from scipy.stats import chisquare
 from torch.utils.data import DataLoader
 
-from anysleep.data.archive import Archive, DatasetFiles, NightWriter, assemble_archive
-from anysleep.data.sampling import WindowBatches, loader
+from anysleep.datasets.archive import Archive, DatasetFiles, NightWriter, assemble_archive
+from anysleep.datasets.sampling import WindowBatches, loader
 
 SAMPLES = 30
 """A toy rate of 1 Hz: 30 samples an epoch."""

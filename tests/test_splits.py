@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anysleep.data.splits import (
+from anysleep.datasets.splits import (
     PARTS,
     check_persons,
     read_split,

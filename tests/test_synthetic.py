@@ -1,4 +1,4 @@
-"""Promises of `anysleep.data.synthetic`: reproducible files, recognisable stages, planted effects and no others."""
+"""Promises of `anysleep.synthetic`: reproducible files, recognisable stages, planted effects and no others."""
 
 import datetime
 import importlib.util
@@ -11,23 +11,23 @@ import pytest
 from scipy import signal, stats
 
 from anysleep.data import read_recording
-from anysleep.data.cohort import prepare_archive
-from anysleep.data.recipes import read_recipe
-from anysleep.data.synthetic import (
+from anysleep.datasets.preparation import prepare_archive
+from anysleep.datasets.recipes import read_recipe
+from anysleep.stages import N1, N2, N3, REM, UNSCORED, WAKE
+from anysleep.synthetic import (
     Person,
     draw_persons,
     simulate_hypnogram,
     simulate_night,
     write_cohort,
 )
-from anysleep.data.synthetic.background import component_spectra, lean_weights, smooth_noise
-from anysleep.data.synthetic.cohort import AROUSAL_TEXT, STAGE_TEXTS, write_edf
-from anysleep.data.synthetic.events import AROUSAL_S, cover, draw_arousals
-from anysleep.data.synthetic.faults import FAULTY_NIGHTS, pause_of
-from anysleep.data.synthetic.hypnogram import stage_path
-from anysleep.data.synthetic.persons import draw_traits
-from anysleep.data.synthetic.waveforms import SHAPES
-from anysleep.stages import N1, N2, N3, REM, UNSCORED, WAKE
+from anysleep.synthetic.background import component_spectra, lean_weights, smooth_noise
+from anysleep.synthetic.cohort import AROUSAL_TEXT, STAGE_TEXTS, write_edf
+from anysleep.synthetic.events import AROUSAL_S, cover, draw_arousals
+from anysleep.synthetic.faults import FAULTY_NIGHTS, pause_of
+from anysleep.synthetic.hypnogram import stage_path
+from anysleep.synthetic.persons import draw_traits
+from anysleep.synthetic.waveforms import SHAPES
 
 RATE_HZ = 128
 F3, F4, C3, C4, O1, O2, E1, E2 = range(8)
@@ -256,7 +256,7 @@ def test_events_belong_to_their_stages(night):
 
 
 def test_background_has_the_power_that_was_asked_for():
-    from anysleep.data.synthetic.background import simulate_background
+    from anysleep.synthetic.background import simulate_background
 
     traits = draw_traits(Person("syn001", 50.0, "F", False, 1), seed=0, night=1)
     powers = np.zeros((600, 8), dtype=np.float32)

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from anysleep.data.tables import near_columns, read_table, rename_columns
+from anysleep.recordings.tables import near_columns, read_table, rename_columns
 
 
 def written(folder, content, name="people.csv"):

@@ -13,7 +13,7 @@ from toy_training import RATE_HZ, toy_network, toy_training, write_archive
 
 from anysleep.analysis import stage_metrics
 from anysleep.analysis.metrics import confusion_matrix, metrics_of_confusion
-from anysleep.data.archive import Archive
+from anysleep.datasets.archive import Archive
 from anysleep.evaluation import confusion_of_night, stage_night, voted_hypnogram
 from anysleep.models import ARCHITECTURES, build_model, save_checkpoint, unet_filters
 from anysleep.params import NOTEBOOKS, notebook_defaults

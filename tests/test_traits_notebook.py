@@ -10,7 +10,7 @@ from sklearn.metrics import cohen_kappa_score, f1_score
 from test_notebooks import read
 
 from anysleep.analysis.agreement import consensus_hypnogram
-from anysleep.data.splits import write_split
+from anysleep.datasets.splits import write_split
 from anysleep.runs import execute
 
 ONE_OUT = {"n_folds": 0, "n_repetitions": 1, "n_bootstrap": 20, "n_jobs": 1}

@@ -9,8 +9,9 @@ from test_labels_formats import nsrr
 from test_recordings import signal, write_edf
 from toy_labels import read, write
 
-from anysleep.data import BadRecording, quality, read_recording
-from anysleep.data.cohort import prepare_archive
+from anysleep.data import BadRecording, read_recording
+from anysleep.datasets.preparation import prepare_archive
+from anysleep.recordings import quality
 
 EVENTS = {
     "a negative duration": b"+40\x15-3\x14Apnea\x14",

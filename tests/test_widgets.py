@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from anysleep import widgets
-from anysleep.data.archive import Archive, DatasetFiles, NightWriter, assemble_archive
+from anysleep.datasets.archive import Archive, DatasetFiles, NightWriter, assemble_archive
 from anysleep.figures import (
     night_spectrogram,
     plot_ages,

@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import f1_score
 from toy_training import RATE_HZ
 
-from anysleep.data.archive import Archive, DatasetFiles, NightWriter, assemble_archive
+from anysleep.datasets.archive import Archive, DatasetFiles, NightWriter, assemble_archive
 from anysleep.models import build_model, unet_filters
 from anysleep.montages import with_channel_types
 

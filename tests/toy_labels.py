@@ -5,8 +5,8 @@ from datetime import datetime
 import numpy as np
 from hypothesis import HealthCheck, settings
 
-from anysleep.data.labels import LABEL_READERS, with_scoring
-from anysleep.data.recording import Recording, annotation_table
+from anysleep.recordings.labels import LABEL_READERS, with_scoring
+from anysleep.recordings.recording import Recording, annotation_table
 
 CODES = {"W": 0, "N1": 1, "N2": 2, "N3": 3, "R": 4, "?": 9}
 NAMES = {code: label for label, code in CODES.items()}

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from toy_training import RATE_HZ, toy_network
 
-from anysleep.data.archive import DatasetFiles, NightWriter, assemble_archive
+from anysleep.datasets.archive import DatasetFiles, NightWriter, assemble_archive
 from anysleep.models import load_checkpoint, save_checkpoint
 from anysleep.prediction import jobs_of_archive, write_predictions
 from anysleep.prediction.jobs import ArchivedNight, Night, RecordedFile

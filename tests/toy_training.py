@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from anysleep.data.archive import Archive, DatasetFiles, NightWriter, assemble_archive
-from anysleep.data.sampling import WindowBatches
+from anysleep.datasets.archive import Archive, DatasetFiles, NightWriter, assemble_archive
+from anysleep.datasets.sampling import WindowBatches
 from anysleep.models import build_model, unet_filters
 from anysleep.training.loop import Training
 from anysleep.training.settings import Loss, Schedule

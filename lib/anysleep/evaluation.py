@@ -15,8 +15,8 @@ from anysleep.analysis.calibration import fit_temperature, reliability, review_c
 from anysleep.analysis.levels import COUNTS
 from anysleep.analysis.metrics import confusion_matrix
 from anysleep.analysis.predictions import UNKNOWN
-from anysleep.data.archive import Archive
-from anysleep.data.splits import Split, split_id
+from anysleep.datasets.archive import Archive
+from anysleep.datasets.splits import Split, split_id
 from anysleep.inference import (
     Precision,
     Staging,

@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from anysleep.data.archive import Archive
-from anysleep.data.channels import is_left_eye, site_of
+from anysleep.datasets.archive import Archive
+from anysleep.recordings.channels import is_left_eye, site_of
 
 Montage = tuple[str, ...]
 Mode = Literal["all", "named", "drawn", "pairs"]

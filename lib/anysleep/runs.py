@@ -29,7 +29,6 @@ import yaml
 from filelock import FileLock, Timeout
 from IPython.display import Image
 
-from anysleep.data.reasons import NothingToMeasure
 from anysleep.params import (
     NOTEBOOKS,
     Parameters,
@@ -39,6 +38,7 @@ from anysleep.params import (
     read_words,
     refuse_missing_inputs,
 )
+from anysleep.recordings.reasons import NothingToMeasure
 from anysleep.system.files import atomic_write, project_path, read_if_whole, sha256_of, short_path
 from anysleep.system.memory import end_with_parent
 

@@ -14,7 +14,7 @@ from IPython.display import HTML, DisplayHandle, display
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from anysleep.data.archive import Archive
+from anysleep.datasets.archive import Archive
 from anysleep.figures.night import Spectrogram, night_spectrogram, plot_overview
 from anysleep.stages import EPOCH_S
 

@@ -17,9 +17,9 @@ import pandas as pd
 import yasa
 from sklearn.metrics import cohen_kappa_score
 
-from anysleep.data.synthetic import SyntheticNight, draw_persons, simulate_hypnogram, simulate_night
-from anysleep.data.synthetic.cohort import start_time, write_edf
 from anysleep.stages import EPOCH_S, N2, N3, N_STAGES, REM, STAGES
+from anysleep.synthetic import SyntheticNight, draw_persons, simulate_hypnogram, simulate_night
+from anysleep.synthetic.cohort import start_time, write_edf
 
 ROOT = Path(__file__).parents[2]
 OUTPUT = ROOT / "outputs" / "effects"

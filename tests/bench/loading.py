@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from anysleep.data.archive import Archive, DatasetFiles, NightWriter, assemble_archive
-from anysleep.data.sampling import WindowBatches, loader
+from anysleep.datasets.archive import Archive, DatasetFiles, NightWriter, assemble_archive
+from anysleep.datasets.sampling import WindowBatches, loader
 from anysleep.models import build_model
 from anysleep.stages import EPOCH_S, N_STAGES, UNSCORED
 

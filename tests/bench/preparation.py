@@ -53,8 +53,8 @@ def plain(source: Path, target: Path) -> None:
 
 def ours(source: Path, target: Path) -> None:
     """`prepare_night`: it also checks the file, examines every channel, and writes labels, hashes and provenance."""
-    from anysleep.data.preparation import NightJob, prepare_night, source_sha256
-    from anysleep.data.recipes import Recipe
+    from anysleep.datasets.night import NightJob, prepare_night, source_sha256
+    from anysleep.datasets.recipes import Recipe
 
     settings = {"dataset": "bench", "source": "made here", "files": ["*.edf"], "name": ".", "subject": ""}
     recipe = Recipe(**settings, recording="night", channels="by_name", labels={"reader": "own"})
@@ -91,7 +91,7 @@ def measure(way: str, source: Path, target: Path) -> None:
     import h5py  # noqa: F401
     import scipy.signal  # noqa: F401
 
-    import anysleep.data.preparation  # noqa: F401
+    import anysleep.datasets.night  # noqa: F401
 
     work = {"plain": plain, "ours": ours}[way]
     before = peak_mb()

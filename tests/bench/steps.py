@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from anysleep.data import preprocess, read_recording
-from anysleep.data.synthetic import draw_persons, simulate_night, write_cohort
+from anysleep.synthetic import draw_persons, simulate_night, write_cohort
 
 HOURS, N_CHANNELS, REPEATS = 8, 6, 3
 

@@ -47,7 +47,7 @@ def channel_reliance(
     channels
         Names of the signals.
     quality
-        The montage doctor's table (`anysleep.data.quality.examine`) of these channels, and maybe of others.
+        The montage doctor's table (`anysleep.recordings.quality.examine`) of these channels, and maybe of others.
 
     Returns
     -------

@@ -10,8 +10,8 @@ import pandas as pd
 from anysleep.analysis.agreement import consensus_hypnogram
 from anysleep.analysis.metrics import confusion_matrix, metrics_of_confusion
 from anysleep.analysis.traits.transitions import count_triplets
-from anysleep.data.labels.dod import read_each_scorer, scorer_files
-from anysleep.data.reasons import BadRecording
+from anysleep.recordings.labels.dod import read_each_scorer, scorer_files
+from anysleep.recordings.reasons import BadRecording
 
 Scorers = dict[tuple[str, str], np.ndarray]
 """(data set, recording) -> int8 (5, E), stages 0-4, -1 where unscored."""

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from anysleep.data.archive import Archive
+from anysleep.datasets.archive import Archive
 from anysleep.stages import EPOCH_S
 
 MOST_COLUMNS = 2

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
-from anysleep.data import preprocess, read_recording
-from anysleep.data.archive import Archive
-from anysleep.data.channels import check_eeg_before_eog
-from anysleep.data.labels.edf import sleep_edf_scoring_beside, sleep_edf_scorings
-from anysleep.data.preparation import PREPARATION_VERSION, source_sha256
-from anysleep.data.quality import examine, usable_channels, verdict_of_night
-from anysleep.data.readers import READERS, read_signals
-from anysleep.data.recording import Recording
-from anysleep.data.splits import recordings_of
+from anysleep.datasets.archive import Archive
+from anysleep.datasets.night import PREPARATION_VERSION, source_sha256
+from anysleep.datasets.splits import recordings_of
 from anysleep.inference import Precision, Staging, default_montages, stage_montages
 from anysleep.models import SleepNetwork
 from anysleep.montages import Montage, find_channels
+from anysleep.recordings.channels import check_eeg_before_eog
+from anysleep.recordings.labels.edf import sleep_edf_scoring_beside, sleep_edf_scorings
+from anysleep.recordings.preprocessing import preprocess
+from anysleep.recordings.quality import examine, usable_channels, verdict_of_night
+from anysleep.recordings.readers import READERS, read_recording, read_signals
+from anysleep.recordings.recording import Recording
 from anysleep.system.files import short_path
 
 

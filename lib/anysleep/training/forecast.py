@@ -10,8 +10,8 @@ import psutil
 import torch
 from torch import Tensor
 
-from anysleep.data.archive import Archive
-from anysleep.data.splits import select_part
+from anysleep.datasets.archive import Archive
+from anysleep.datasets.splits import select_part
 from anysleep.evaluation import confusion_of_night
 from anysleep.inference import choose_device
 from anysleep.models import SleepNetwork

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 from anysleep.analysis.metrics import metrics_of_confusion
-from anysleep.data.archive import Archive
-from anysleep.data.sampling import WindowBatches, loader
+from anysleep.datasets.archive import Archive
+from anysleep.datasets.sampling import WindowBatches, loader
 from anysleep.evaluation import confusion_of_night
 from anysleep.models import SleepNetwork
 from anysleep.stages import N_STAGES

@@ -32,9 +32,9 @@ from lightning_fabric.plugins.environments import (
 from torch.distributed import TCPStore, init_process_group
 from tqdm.auto import tqdm
 
-from anysleep.data.archive import Archive
-from anysleep.data.sampling import stageable_nights
-from anysleep.data.splits import read_split, select_part
+from anysleep.datasets.archive import Archive
+from anysleep.datasets.sampling import stageable_nights
+from anysleep.datasets.splits import read_split, select_part
 from anysleep.inference import choose_device
 from anysleep.system.memory import keep_freed_memory
 from anysleep.training.loop import Training, TrainingStopped

@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from anysleep.data.archive import Archive
-from anysleep.data.recipes import identify, read_recipe
-from anysleep.data.sampling import WindowBatches
-from anysleep.data.splits import Split, read_split, split_by_person, split_id
+from anysleep.datasets.archive import Archive
+from anysleep.datasets.recipes import identify, read_recipe
+from anysleep.datasets.sampling import WindowBatches
+from anysleep.datasets.splits import Split, read_split, split_by_person, split_id
 from anysleep.models import SleepNetwork, build_model, load_checkpoint, unet_filters
 from anysleep.system.files import sha256_of
 from anysleep.training.optimisation import freeze

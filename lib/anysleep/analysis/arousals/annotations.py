@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from anysleep.data.archive import Archive
-from anysleep.data.labels.mass import mass_trim_s, read_mass
-from anysleep.data.labels.scoring import refuse_unread
+from anysleep.datasets.archive import Archive
+from anysleep.recordings.labels.mass import mass_trim_s, read_mass
+from anysleep.recordings.labels.scoring import refuse_unread
 
 Night = tuple[str, str]
 """Data set and recording."""

@@ -9,7 +9,7 @@ from scipy.special import softmax
 
 from anysleep.analysis.arousals.tables import SPAN
 from anysleep.analysis.predictions import Predictions
-from anysleep.data.archive import Archive
+from anysleep.datasets.archive import Archive
 from anysleep.stages import EPOCH_S, STAGES, UNSCORED
 
 WINDOW_S, STEP_S = 2, 0.5

@@ -22,8 +22,8 @@ from anysleep.analysis.arousals.events import (
 from anysleep.analysis.intervals import bootstrap_ratios
 from anysleep.analysis.levels import persons_of
 from anysleep.analysis.predictions import Predictions
-from anysleep.data.archive import Archive
-from anysleep.data.splits import recordings_of
+from anysleep.datasets.archive import Archive
+from anysleep.datasets.splits import recordings_of
 from anysleep.stages import EPOCH_S, N1, N_STAGES, REM, STAGES
 
 THRESHOLDS = tuple(np.arange(11) / 10)

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from anysleep.data.channels import is_left_eye, site_of
+from anysleep.recordings.channels import is_left_eye, site_of
 
 FIXED_SITES = ("EOG", "F3", "C3", "O1")
 """The sites of the published figure: the left EOG, here EOG, and EEG channels of the left side."""

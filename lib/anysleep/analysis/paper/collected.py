@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from anysleep.data.splits import count_split
+from anysleep.datasets.splits import count_split
 from anysleep.system.files import is_written, project_path, short_path
 
 Tables = Mapping[str, pd.DataFrame]

@@ -16,7 +16,7 @@ from sklearn.tree._criterion import MSE, Gini
 from sklearn.tree._splitter import BestSplitter
 from sklearn.tree._tree import DepthFirstTreeBuilder, Tree
 
-from anysleep.data.reasons import NothingToMeasure
+from anysleep.recordings.reasons import NothingToMeasure
 
 N_TREES = 200
 

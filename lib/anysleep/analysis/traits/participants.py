@@ -10,9 +10,9 @@ import pandas as pd
 from anysleep.analysis.predictions import Predictions
 from anysleep.analysis.traits.forests import Nights
 from anysleep.analysis.traits.transitions import count_triplets
-from anysleep.data.reasons import NothingToMeasure
-from anysleep.data.splits import unknown_names
-from anysleep.data.tables import numeric_ages, read_table, refuse_near_misses, rename_columns
+from anysleep.datasets.splits import unknown_names
+from anysleep.recordings.reasons import NothingToMeasure
+from anysleep.recordings.tables import numeric_ages, read_table, refuse_near_misses, rename_columns
 
 FACTS = ("subject", "age", "sex", "group")
 """What a table of participants may say of a recording."""

@@ -1,0 +1,1 @@
+"""Many recordings: recipes, preparation, the archive, splits, and the windows of a training."""

@@ -1,0 +1,53 @@
+"""Whether an archive, which may come from anywhere, can be read: once, in a process beside, before it is opened here.
+
+The HDF5 library takes what a file says of itself for true: a damaged one crashes it, or keeps it for ever.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import h5py
+
+from anysleep.recordings.readers.guarded import GUARD
+from anysleep.recordings.readers.hdf5 import names_in, opened, whole
+from anysleep.recordings.timebase import LONGEST_S
+from anysleep.stages import EPOCH_S, PUBLISHED_RATE_HZ
+
+FASTEST_HZ = 10_000
+"""No network of sleep reads faster signals."""
+SIGNALS_PER_STRUCTURE = 1000
+"""Bytes of signals for one of all else; it is less in any archive of whole nights."""
+LONGEST = {"hypnogram": LONGEST_S / EPOCH_S, "arousals": LONGEST_S, "gaps": LONGEST_S, "quality": 1}
+"""Values that what an archive holds beside the signals has at most."""
+
+
+@cache
+def check_once(path: Path, identity: tuple[int, ...]) -> None:
+    """See `check_archive`; a file that is the same by its `identity` is not checked again in this process."""
+    GUARD.call(check_archive, path, file=path, n_bytes=path.stat().st_size // SIGNALS_PER_STRUCTURE)
+
+
+def check_archive(path: Path) -> None:
+    """Walk through all that `Archive` reads, but for the samples, of which only the place and the size are looked at.
+
+    BadRecording where the file is damaged, a link leads out of it or nowhere, or there are values without end.
+    """
+    with opened(path) as file:
+        rate_hz = rate_of(file)
+        for name in names_in(file):
+            thing, (*_, kind, last) = file[name], ("", *name.split("/"))
+            dict(thing.attrs)
+            if not isinstance(thing, h5py.Dataset):
+                continue
+            if kind == "PSG":
+                whole(thing, LONGEST_S * rate_hz)
+            elif last in LONGEST:
+                whole(thing, LONGEST[last])[()]
+
+
+def rate_of(file: h5py.File) -> int:
+    """Sampling rate of an archive. ValueError where it is none that a network reads."""
+    rate_hz = int(file.attrs.get("sampling_rate_hz", PUBLISHED_RATE_HZ))
+    if not 0 < rate_hz <= FASTEST_HZ:
+        raise ValueError(f"it gives a sampling rate of {rate_hz} Hz; expected 1 to {FASTEST_HZ}")
+    return rate_hz

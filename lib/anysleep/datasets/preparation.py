@@ -1,0 +1,324 @@
+"""From folders of recordings to an archive: nights in parallel, what is done stays done, and no file stops the rest."""
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+
+import filelock
+import pandas as pd
+
+from anysleep.datasets.archive import Archive, DatasetFiles, assemble_archive, nights_held, read_prepared
+from anysleep.datasets.night import NightFacts, NightJob, key_of, prepare_night, source_sha256
+from anysleep.datasets.recipes import (
+    Folder,
+    Recipe,
+    fill_in,
+    find_beside,
+    find_recordings,
+    names_of,
+    read_participants,
+)
+from anysleep.recordings.labels.edf import sleep_edf_scoring_beside
+from anysleep.recordings.readers import read_recording
+from anysleep.recordings.reasons import BadRecording, reason_of, without_names
+from anysleep.recordings.recording import Recording
+from anysleep.system.files import atomic_write, read_if_whole
+from anysleep.system.memory import end_with_parent, n_cores
+from anysleep.system.progress import progress
+
+MOST_PROCESSES = 61
+"""Windows cannot wait for more at once."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one file."""
+
+    file: Path
+    dataset: str
+    recording: str = ""
+    subject: str | None = None
+    code: str = "ok"
+    reason: str = ""
+    facts: NightFacts | None = None
+    night: tuple[Path, str] | None = None
+    """HDF5 file and path inside it."""
+    reused: bool = False
+
+    def row(self, number: int) -> dict[str, object]:
+        """A row of the table; a file is known by its number and id, because its name could tell who the patient is."""
+        row = {"number": number, "dataset": self.dataset, "recording": self.recording, "subject": self.subject}
+        row |= {"status": "ok" if self.code == "ok" else "failed", "code": self.code, "reason": self.reason}
+        if self.facts is None:
+            return row | {field.name: None for field in fields(NightFacts)}
+        facts = {field.name: getattr(self.facts, field.name) for field in fields(NightFacts)}
+        return row | {name: ", ".join(v) if isinstance(v, (tuple, list)) else v for name, v in facts.items()}
+
+
+class NothingUsable(ValueError):
+    """No recording can be used; `table` has a row for each, with its reason."""
+
+    def __init__(self, table: pd.DataFrame):
+        firsts = table.drop_duplicates("code").head(5)
+        reasons = "; ".join(f"{row.code} ({row.reason})" for row in firsts.itertuples())
+        super().__init__(f"none of {len(table)} recordings can be used: {reasons}")
+        self.table = table
+
+
+class NightsLost(ValueError):
+    """An archive would lose nights; `table` has a row for each file, with its reason."""
+
+    def __init__(self, lost: Sequence[str], n_held: int, table: pd.DataFrame):
+        failed = table[table.status == "failed"]
+        codes = dict(zip(failed.dataset + "/" + failed.recording, failed.code, strict=True))
+        named = ", ".join(f"{night} ({codes.get(night, 'no file')})" for night in lost[:10])
+        super().__init__(
+            f"{len(lost)} of the {n_held} nights in the archive could not go into it again: {named}"
+            f"{', ...' if len(lost) > 10 else ''}. It stays as it is: mend what is wrong, or set drop_missing to true"
+        )
+        self.table = table
+
+
+def prepare_archive(
+    datasets: Sequence[tuple[Recipe, Path]],
+    path: Path,
+    *,
+    sampling_rate_hz: int,
+    n_jobs: int = 1,
+    drop_missing: bool = False,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Prepare every recording of the data sets and assemble the archive at `path`.
+
+    A night that an earlier call prepared from the same file, with the same recipe and rate, is taken as it is; so a
+    call that was stopped goes on, and new recordings can be added. The archive appears whole or not at all.
+
+    Parameters
+    ----------
+    datasets
+        Recipes, each with the folder of its recordings.
+    path
+        The archive; nights that are done lie beside it until it is whole.
+    sampling_rate_hz
+        Rate of the archive.
+    n_jobs
+        Processes, each of which holds one channel of one night in memory; 0 for one per core.
+    drop_missing
+        Whether the archive may lose nights that it held before.
+
+    Returns
+    -------
+    A row a file: number, dataset, recording, subject, status ('ok' or 'failed'), code and reason (see
+    `anysleep.recordings.reasons`), and the `NightFacts`. And the key: number, dataset, recording, file.
+
+    Raises
+    ------
+    NothingUsable
+        No recording can be used.
+    NightsLost
+        The archive held a night whose recording is gone, has failed or has another id now. It stays as it was.
+    OSError
+        A folder cannot be read.
+    ValueError
+        A folder, its recordings or its table of participants are missing, or another call is at work on the archive.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with filelock.FileLock(path.with_name(f".{path.name}.lock"), timeout=0):
+            n_jobs = min(n_jobs or n_cores(), MOST_PROCESSES)
+            return _prepare(datasets, path, sampling_rate_hz, n_jobs, drop_missing=drop_missing)
+    except filelock.Timeout:
+        raise ValueError(
+            f"{path.name} is being written by another run; wait for it, or choose another run_dir"
+        ) from None
+
+
+def first_readable(recipe: Recipe, path: Path) -> Recording | None:
+    """The first recording of a data set that can be read, to be looked at; None where none can."""
+    for file in find_recordings(recipe, Folder(path)):
+        try:
+            return read_recording(path / file, labels="lenient")
+        except (OSError, ValueError):
+            continue  # `prepare_archive` says why
+    return None
+
+
+def quality_table(archive: Archive) -> pd.DataFrame:
+    """The montage doctor's rows for every channel of every night, with data set and recording."""
+    tables = []
+    for dataset, recording in archive.recordings()[["dataset", "recording"]].itertuples(index=False):
+        night = archive.quality(dataset, recording)
+        if night is not None:
+            night.insert(0, "dataset", dataset)
+            night.insert(1, "recording", recording)
+            tables.append(night)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["dataset", "recording", "channel"])
+
+
+def write_key(path: Path, key: pd.DataFrame) -> Path:
+    """Write which file became which recording, where the user asked for it; keep it apart from the archive."""
+    with atomic_write(path) as temporary:
+        key.to_csv(temporary, index=False, errors="backslashreplace")  # file names may be no UTF-8
+    return path
+
+
+def _prepare(
+    datasets: Sequence[tuple[Recipe, Path]], path: Path, sampling_rate_hz: int, n_jobs: int, *, drop_missing: bool
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    names = pd.Series([recipe.dataset for recipe, _ in datasets])
+    if names.duplicated().any():
+        raise ValueError(
+            f"several recipes are called {', '.join(names[names.duplicated()])}; give each its own `dataset`"
+        )
+    for left_over in path.parent.glob(f".[0-9]*.{path.name}"):  # half an archive, of a run that was killed
+        left_over.unlink()
+    held = nights_held(path)
+    nights_dir = path.with_name(f".{path.stem}_nights")
+    plans = [plan for recipe, folder in datasets for plan in plan_nights(recipe, folder, sampling_rate_hz)]
+    jobs = [plan for plan in plans if isinstance(plan, NightJob)]
+    work = partial(_prepare_or_reuse, nights_dir=nights_dir, archive=path)
+    results = progress(_outcomes(work, jobs, n_jobs), "prepared", total=len(jobs))
+    done = {(outcome.dataset, outcome.file): outcome for outcome in results}
+    outcomes = [done[p.recipe.dataset, p.file] if isinstance(p, NightJob) else p for p in plans]
+    outcomes = _refuse_duplicates(outcomes)
+    table = pd.DataFrame([outcome.row(number) for number, outcome in enumerate(outcomes, start=1)])
+    key = table[["number", "dataset", "recording"]].assign(file=[str(outcome.file) for outcome in outcomes])
+    if (table.status != "ok").all():
+        raise NothingUsable(table)
+    ready = table[table.status == "ok"]
+    lost = [night for night in held if night not in set(ready.dataset + "/" + ready.recording)]
+    if lost and not drop_missing:
+        raise NightsLost(lost, len(held), table)
+    parts = [_dataset_files(recipe, [o for o in outcomes if o.dataset == recipe.dataset]) for recipe, _ in datasets]
+    assemble_archive(path, parts, sampling_rate_hz)
+    shutil.rmtree(nights_dir, ignore_errors=True)
+    if lost:
+        print(f"{len(lost)} nights that the archive held are dropped: {', '.join(lost[:10])}")
+    for line in _what_to_know(table, datasets, reused=sum(outcome.reused for outcome in outcomes)):
+        print(line)
+    return table, key
+
+
+def _what_to_know(table: pd.DataFrame, datasets: Sequence[tuple[Recipe, Path]], *, reused: int) -> Iterator[str]:
+    """What should not be overlooked, because it concerns many nights."""
+    kept = table[table.status == "ok"]
+    yield f"{len(kept)} of {len(table)} nights are in the archive, {reused} of them from before"
+    if len(kept) < len(table):
+        yield "the reasons are in recordings.csv; which file a number belongs to is in the table that key_file asks for"
+    for recipe, _ in datasets:
+        nights = kept[kept.dataset == recipe.dataset]
+        scored = int((nights.n_scored > 0).sum())
+        where = f", by the pattern {recipe.labels.file!r}" if recipe.labels and recipe.labels.file else ""
+        yield f"{recipe.dataset}: {scored} of {len(nights)} nights have labels{where}"
+        wanted = [] if recipe.channels == "by_name" else [*recipe.channels.eeg, *recipe.channels.eog]
+        present = {name for both in nights.eeg_channels + ", " + nights.eog_channels for name in both.split(", ")}
+        absent = [name for name in wanted if name not in present]
+        if absent and len(nights):
+            yield f"{recipe.dataset}: no night has {', '.join(absent)}; see left_out in recordings.csv"
+
+
+def plan_nights(recipe: Recipe, path: Path, sampling_rate_hz: int) -> list[NightJob | Outcome]:
+    """One job for every recording of a data set, or what is wrong with it. ValueError where there is none."""
+    folder = Folder(path)
+    people = read_participants(recipe.participants, folder) if recipe.participants else None
+    plans: list[NightJob | Outcome] = []
+    for below in find_recordings(recipe, folder):
+        file = path / below
+        try:
+            names = names_of(recipe, below)
+            subject = fill_in(recipe.subject, names, "subject") if recipe.subject else None
+            label_file = _label_file(file, recipe, names, folder)
+            person = {} if people is None else _person(people, recipe, names, subject)
+            subject = person.pop("subject", subject)
+            plans.append(NightJob(file, recipe, names, subject, label_file, sampling_rate_hz, person))
+        except BadRecording as error:
+            plans.append(Outcome(file, recipe.dataset, code=error.code, reason=without_names(error, file)))
+    return plans
+
+
+def _label_file(file: Path, recipe: Recipe, names: dict[str, str], folder: Folder) -> Path | None:
+    """What the recipe names; where it takes the recording's own labels, a scoring of Sleep-EDF's naming beside it."""
+    if recipe.has_own_labels:
+        return sleep_edf_scoring_beside(file)
+    return find_beside(recipe.labels.file, names, folder) if recipe.labels else None
+
+
+def _person(people: pd.DataFrame, recipe: Recipe, names: dict[str, str], subject: str | None) -> dict[str, object]:
+    key = subject if recipe.participants.key == "subject" else fill_in(recipe.recording, names, "recording")
+    rows = people[people.key == key]
+    if len(rows) != 1:
+        raise BadRecording("participants", f"the participants table has no row for this {recipe.participants.key}")
+    return rows.iloc[0].drop("key").dropna().to_dict()
+
+
+def _prepare_or_reuse(job: NightJob, nights_dir: Path, archive: Path) -> Outcome:
+    """The work on one file, in a process of its own; every error becomes a reason."""
+    recording = ""
+    try:
+        recording = "" if job.is_named_by_content else job.recording("")  # so that a failed one is known, too
+        source = source_sha256(job.file)
+        recording = job.recording(source)
+        dataset, night_file = job.recipe.dataset, nights_dir / job.recipe.dataset / f"{recording}.h5"
+        for night in ((night_file, recording), (archive, f"{dataset}/{recording}")):
+            prepared = read_if_whole(night[0], partial(read_prepared, inside=night[1]))
+            if prepared and prepared["key"] == key_of(job, source):
+                facts = NightFacts(**prepared["facts"])
+                return Outcome(job.file, dataset, recording, job.subject, facts=facts, night=night, reused=True)
+        facts = prepare_night(job, source, night_file)
+    except Exception as error:  # one file must not stop the others, whatever a library lets through
+        reason = without_names(error, job.file, job.label_file)
+        return Outcome(job.file, job.recipe.dataset, recording, job.subject, code=reason_of(error), reason=reason)
+    return Outcome(job.file, dataset, recording, job.subject, facts=facts, night=(night_file, recording))
+
+
+def _outcomes(work: Callable[[NightJob], Outcome], jobs: Sequence[NightJob], n_jobs: int) -> Iterator[Outcome]:
+    """The outcomes as they come. A process that dies takes its pool along: whoever was at work then is tried alone."""
+    waiting, suspects = list(reversed(jobs)), []
+    while waiting or suspects:
+        alone = bool(suspects)
+        queue, at_once = (suspects, 1) if alone else (waiting, n_jobs)
+        running: dict[Future[Outcome], NightJob] = {}
+        try:
+            with ProcessPoolExecutor(at_once, initializer=end_with_parent) as pool:
+                while queue or running:
+                    while queue and len(running) < at_once:
+                        job = queue[-1]
+                        running[pool.submit(work, job)] = job  # raises where the pool is broken
+                        queue.pop()
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        outcome = future.result()
+                        del running[future]
+                        yield outcome
+        except BrokenProcessPool:
+            if not alone:
+                suspects = list(running.values())
+                continue
+            if not running:  # it died before it got the file
+                continue
+            reason = "the process that read it died: out of memory, or a fault in a library"
+            yield Outcome(job.file, job.recipe.dataset, code="crashed", reason=reason)
+
+
+def _refuse_duplicates(outcomes: list[Outcome]) -> list[Outcome]:
+    """Files that would become the same recording are all refused: which one is meant is not clear."""
+    ids = pd.Series([(o.dataset, o.recording) if o.recording else i for i, o in enumerate(outcomes)])
+    twice = ids.duplicated(keep=False)
+    reason = "several files would become the same recording"
+    return [
+        Outcome(o.file, o.dataset, o.recording, o.subject, code="duplicate", reason=reason) if again else o
+        for o, again in zip(outcomes, twice, strict=True)
+    ]
+
+
+def _dataset_files(recipe: Recipe, outcomes: Sequence[Outcome]) -> DatasetFiles:
+    """The nights of a data set, with its channels in the recipe's order, or as they come where it names none."""
+    nights = [outcome for outcome in outcomes if outcome.facts is not None]
+    eeg = dict.fromkeys(name for night in nights for name in night.facts.eeg_channels)
+    eog = dict.fromkeys(name for night in nights for name in night.facts.eog_channels)
+    if recipe.channels != "by_name":
+        eeg, eog = recipe.channels.eeg, recipe.channels.eog
+    paths = [night.night for night in nights]
+    return DatasetFiles(recipe.dataset, list(eeg), list(eog), paths, recipe.split == "test_only")

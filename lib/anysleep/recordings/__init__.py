@@ -1,0 +1,1 @@
+"""One recording in: readers, labels, channels, quality, preprocessing."""

@@ -1,0 +1,60 @@
+"""Hypnograms from the label formats of the field, one small file a format."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from anysleep.recordings.labels.bids import read_bids
+from anysleep.recordings.labels.dod import read_dod_scorers, scorer_files
+from anysleep.recordings.labels.edf import read_edf_scoring
+from anysleep.recordings.labels.hypnogram import STANDARD_CODES, hypnogram_from_stages
+from anysleep.recordings.labels.ids import read_ids
+from anysleep.recordings.labels.mass import mass_files, read_mass
+from anysleep.recordings.labels.nsrr import read_nsrr
+from anysleep.recordings.labels.physionet import read_physionet
+from anysleep.recordings.labels.scoring import (
+    LengthRule,
+    Scoring,
+    StartRule,
+    UnknownRule,
+    arousals_scored,
+    scoring_of_annotations,
+    scoring_of_list,
+    with_scoring,
+)
+from anysleep.recordings.labels.text import read_text
+
+LABEL_READERS: dict[str, Callable[..., Scoring]] = {
+    "edf": read_edf_scoring,
+    "nsrr": read_nsrr,
+    "text": read_text,
+    "bids": read_bids,
+    "ids": read_ids,
+    "physionet": read_physionet,
+    "dod_scorers": read_dod_scorers,
+    "mass": read_mass,
+}
+"""Format -> reader, called as `reader(path, codes=codes, epoch_s=epoch_s)`: stage of every label; how long a label of a
+plain list lasts. That of 'bids' takes the `column` of the stages, too."""
+
+_FILES: dict[str, Callable[[Path], list[Path]]] = {"dod_scorers": scorer_files, "mass": mass_files}
+
+
+def label_files(reader: str, path: Path) -> list[Path]:
+    """Every file that a reader of `LABEL_READERS` takes in when it is given `path`."""
+    return _FILES[reader](path) if reader in _FILES else [path]
+
+
+__all__ = [
+    "LABEL_READERS",
+    "STANDARD_CODES",
+    "LengthRule",
+    "Scoring",
+    "StartRule",
+    "UnknownRule",
+    "arousals_scored",
+    "hypnogram_from_stages",
+    "label_files",
+    "scoring_of_annotations",
+    "scoring_of_list",
+    "with_scoring",
+]

@@ -1,0 +1,49 @@
+"""Stages and events in an EDF+ file of their own, as in Sleep-EDF (`SC4001EC-Hypnogram.edf`)."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from anysleep.recordings.labels.hypnogram import STANDARD_CODES
+from anysleep.recordings.labels.scoring import Scoring, scoring_of_annotations
+from anysleep.recordings.labels.text import bad_labels
+from anysleep.recordings.readers.edf import read_edf
+from anysleep.recordings.reasons import BadRecording
+from anysleep.stages import EPOCH_S
+
+SLEEP_EDF = re.compile(r"(SC4|ST7)\d{3}[A-Z]\d", re.IGNORECASE)
+"""A night of Sleep-EDF: cassette or telemetry, person, night, recorder, and a 0 where scorings have a letter."""
+
+
+def read_edf_scoring(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: float = EPOCH_S) -> Scoring:
+    """The annotations, by the clock in the file's header. BadRecording where the file is missing or damaged.
+
+    `epoch_s` is not used: annotations have onsets.
+    """
+    try:
+        night = read_edf(path)
+    except (FileNotFoundError, ValueError) as error:
+        raise bad_labels(path, str(error)) from error
+    scoring = scoring_of_annotations(night.annotations, codes)
+    clock = {"start_time": night.start_time, "clock_unread": night.start_time is None}
+    return replace(scoring, unread=night.unread, **clock)
+
+
+def sleep_edf_scorings(path: Path) -> list[Path]:
+    """The scorings beside `a-PSG.edf`: `a-Hypnogram.edf`, or as Sleep-EDF names them, with the scorer's letter last."""
+    night = path.stem[: -len("-PSG")]
+    if path.stem.lower() != f"{night}-PSG".lower():
+        return []
+    name = re.escape(night) if not SLEEP_EDF.fullmatch(night) else f"{re.escape(night[:-1])}."
+    is_scoring = re.compile(rf"{name}-Hypnogram\.edf", re.IGNORECASE).fullmatch
+    return sorted(file for file in path.parent.iterdir() if is_scoring(file.name) and file.is_file())
+
+
+def sleep_edf_scoring_beside(path: Path) -> Path | None:
+    """The one of `sleep_edf_scorings`, None where there is none. BadRecording where there are several."""
+    found = sleep_edf_scorings(path)
+    if len(found) > 1:
+        message = f"several scorings lie beside it ({len(found)} files); say which with hypnogram_path"
+        raise BadRecording("label_file", message)
+    return found[0] if found else None

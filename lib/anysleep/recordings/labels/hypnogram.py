@@ -1,0 +1,147 @@
+"""From timed stages to one stage for every epoch of 30 s."""
+
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from anysleep.recordings.labels.names import standard_stage
+from anysleep.recordings.reasons import BadRecording, RecordingWarning
+from anysleep.recordings.timebase import whole_epochs
+from anysleep.stages import EPOCH_S, N1, N2, N3, REM, UNSCORED, WAKE
+
+STANDARD_CODES = {
+    "Sleep stage W": WAKE,
+    "Sleep stage N1": N1,
+    "Sleep stage N2": N2,
+    "Sleep stage N3": N3,
+    "Sleep stage R": REM,
+    "Sleep stage 1": N1,
+    "Sleep stage 2": N2,
+    "Sleep stage 3": N3,
+    "Sleep stage 4": N3,  # stages 3 and 4 of Rechtschaffen and Kales are N3 of the AASM
+    "Sleep stage ?": UNSCORED,
+    "Movement time": UNSCORED,
+}
+"""The standard texts of EDF+ and of Sleep-EDF."""
+
+LONGEST_QUOTED = 8
+
+STAGE_CODES = (WAKE, N1, N2, N3, REM, UNSCORED)
+ROUNDING_S = 1e-3
+"""Times that differ by less are the same: the sums of a long list of labels are not exact."""
+
+
+def hypnogram_from_stages(stages: pd.DataFrame, duration_s: float, codes: Mapping[str, int]) -> np.ndarray:
+    """The stage that covers most of each whole epoch; 9 where none covers half of it, or two cover the same time.
+
+    Parameters
+    ----------
+    stages
+        Columns onset_s, duration_s, description on the recording's time base; every description is known.
+    duration_s
+        Length of the recording.
+    codes
+        Label, in any case -> stage 0-4 or 9; standard names (`labels.names`) are known besides.
+
+    Returns
+    -------
+    int8 (whole epochs,). Epochs with more than one stage are said in a warning.
+
+    Raises
+    ------
+    BadRecording
+        Two stages at the same time.
+    """
+    stages = stages.sort_values("onset_s")
+    code = codes_of(stages, codes).to_numpy()
+    onsets_s, ends_s = stages.onset_s.to_numpy(), (stages.onset_s + stages.duration_s).to_numpy()
+    borders_s = np.arange(whole_epochs(duration_s) + 1) * float(EPOCH_S)
+    covered_s = np.column_stack(
+        [np.diff(_covered_until(borders_s, onsets_s[code == c], ends_s[code == c])) for c in STAGE_CODES]
+    )  # (E, codes)
+    free_s = np.maximum(onsets_s, _latest_before(ends_s))  # from when on a stage has the time for itself
+    once_s = np.diff(_covered_until(borders_s, free_s, np.maximum(ends_s, free_s)))
+    crowded = np.flatnonzero(covered_s.sum(axis=1) > once_s + 0.1)
+    if crowded.size:
+        raise BadRecording(
+            "label_time",
+            f"{crowded.size} epochs carry two stages at the same time, the first at {crowded[0] * EPOCH_S} s",
+        )
+    hypnogram = np.array(STAGE_CODES, dtype=np.int8)[covered_s.argmax(axis=1)]
+    second, first = np.sort(covered_s, axis=1)[:, -2:].T
+    hypnogram[(first < EPOCH_S / 2 - ROUNDING_S) | (first - second < ROUNDING_S)] = UNSCORED
+    mixed = int(((covered_s > 0.1).sum(axis=1) > 1).sum())
+    if mixed:
+        warnings.warn(
+            f"{mixed} of {len(hypnogram)} epochs of {EPOCH_S} s hold more than one stage, because the labels "
+            "are shorter or do not lie on the recording's grid; each takes the stage that covers most of it, or none "
+            "at a tie",
+            RecordingWarning,
+            stacklevel=2,
+        )
+    return hypnogram
+
+
+def codes_of(stages: pd.DataFrame, codes: Mapping[str, int]) -> pd.Series:
+    """The stage of every row. BadRecording names the labels that are neither in `codes` nor standard names."""
+    code = known_or_standard(stages, codes)
+    unknown = stages[code.isna()]
+    if len(unknown):
+        raise BadRecording(
+            "label_code",
+            f"unknown stage labels: {quoted(unknown.description)} ({len(unknown)} in all, the first at "
+            f"{unknown.onset_s.iloc[0]:g} s); known are {', '.join(codes)} and the standard names",
+        )
+    return code.astype(int)
+
+
+def known_codes(stages: pd.DataFrame, codes: Mapping[str, int]) -> pd.Series:
+    """The stage of every row by `codes`, in any case; NaN where the label is not there."""
+    return plain(stages).map({label.strip().lower(): stage for label, stage in codes.items()}).astype(float)
+
+
+def standard_codes(stages: pd.DataFrame) -> pd.Series:
+    """The stage of every row by standard names; NaN where the label is none."""
+    return stages.description.map(standard_stage).astype(float)
+
+
+def known_or_standard(stages: pd.DataFrame, codes: Mapping[str, int]) -> pd.Series:
+    """The stage of every row by `codes`, else by standard names; NaN where the label is in neither."""
+    return known_codes(stages, codes).fillna(standard_codes(stages))
+
+
+def quoted(labels: Iterable[str]) -> str:
+    """The five most frequent labels, with counts, for a message. Long ones may hold a name or a date: not repeated."""
+    short = Counter(label if _may_be_quoted(label) else None for label in labels)
+    times = {label: f" ({n} times)" if n > 1 else "" for label, n in short.items()}
+    texts = [f"{label!r}{times[label]}" for label, _ in short.most_common() if label is not None]
+    return ", ".join([*texts[:5], *([f"a longer text{times[None]}"] if None in short else [])])
+
+
+def _may_be_quoted(label: str) -> bool:
+    return len(label.removeprefix("Sleep stage ")) <= LONGEST_QUOTED and sum(map(str.isdigit, label)) < 6
+
+
+def plain(stages: pd.DataFrame) -> pd.Series:
+    """The labels in small letters, without blanks around."""
+    return stages.description.str.strip().str.lower()
+
+
+def _latest_before(ends_s: np.ndarray) -> np.ndarray:
+    """The latest end of all stages before each."""
+    return np.maximum.accumulate(np.concatenate([[-np.inf], ends_s]))[:-1]
+
+
+def _covered_until(times_s: np.ndarray, onsets_s: np.ndarray, ends_s: np.ndarray) -> np.ndarray:
+    """How many seconds of all intervals lie before each time; intervals that overlap count twice."""
+    return _ramps(times_s, onsets_s) - _ramps(times_s, ends_s)
+
+
+def _ramps(times_s: np.ndarray, starts_s: np.ndarray) -> np.ndarray:
+    """The sum over all starts of how long each lies back."""
+    starts_s = np.sort(starts_s)
+    n_past = np.searchsorted(starts_s, times_s)
+    return n_past * times_s - np.concatenate([[0.0], np.cumsum(starts_s)])[n_past]

@@ -1,0 +1,63 @@
+"""XML annotations of the National Sleep Research Resource (`shhs1-200001-nsrr.xml`)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from xml.etree.ElementTree import Element, ParseError
+
+import numpy as np
+from defusedxml.ElementTree import fromstring
+
+from anysleep.recordings.labels.hypnogram import STANDARD_CODES, quoted
+from anysleep.recordings.labels.scoring import Scoring
+from anysleep.recordings.labels.text import bad_labels, read_lines, seconds
+from anysleep.recordings.reasons import BadRecording
+from anysleep.recordings.recording import annotation_table
+from anysleep.stages import EPOCH_S
+
+
+def read_nsrr(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: float = EPOCH_S) -> Scoring:
+    """Stages by their whole concept ('Stage 1 sleep|1'), other events by the second half of it ('Arousal ()').
+
+    Times count from the first sample of the EDF, so the file's clock time does not matter. The first half would call a
+    respiratory event an arousal ('Respiratory effort related arousal|RERA'). Of a night without any arousal the file
+    does not say whether somebody looked for them. `codes` and `epoch_s` are not used: the file says what a stage is and
+    how long it lasts. BadRecording where it is no whole file of this form.
+    """
+    text = "\n".join(read_lines(path))
+    try:
+        root = fromstring(text)
+    except (ParseError, ValueError, LookupError) as error:  # entities, or an encoding that is not known
+        raise bad_labels(path, f"this is no whole XML file: {error}") from error
+    events = root.findall("ScoredEvents/ScoredEvent")
+    if root.tag != "PSGAnnotation" or not events:
+        raise bad_labels(
+            path, f"there are no PSGAnnotation/ScoredEvents in <{root.tag}>; is there a '...-nsrr.xml' of it?"
+        )
+    stages, others = [], []
+    for number, event in enumerate(events, start=1):
+        kind, concept = _text(event, "EventType"), _text(event, "EventConcept")
+        timed = [_seconds(event, tag, f"{path.name}: ScoredEvent {number}") for tag in ("Start", "Duration")]
+        if kind.startswith("Stages"):
+            stages.append((*timed, concept))
+        else:
+            others.append((*timed, _event_name(kind, concept)))
+    return Scoring(annotation_table(stages), annotation_table(others))
+
+
+def _event_name(kind: str, concept: str) -> str:
+    """How the scoring software called it; an arousal always has the word in its name."""
+    name = concept.rpartition("|")[2]
+    return f"arousal: {name}" if kind.startswith("Arousals") and "arousal" not in name.lower() else name
+
+
+def _seconds(event: Element, tag: str, where: str) -> float:
+    text = _text(event, tag)
+    try:
+        return seconds(text) if text or tag == "Start" else np.nan
+    except ValueError:
+        message = f"{where}: its {tag} is {quoted([text])}; expected seconds"
+        raise BadRecording("label_file", message) from None
+
+
+def _text(event: Element, tag: str) -> str:
+    return (event.findtext(tag) or "").strip()

@@ -1,0 +1,155 @@
+"""What the samples of one channel say, in numbers; what they mean is in `anysleep.recordings.quality`."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.signal import periodogram
+
+from anysleep.recordings.timebase import NO_GAPS, samples_in
+from anysleep.stages import EPOCH_S
+
+PLAUSIBLE_UV = (1.0, 1000.0)
+"""Interquartile range of EEG and EOG: quieter is noise of the amplifier, louder comes from no head."""
+MIN_CONNECTED = 0.10
+"""Share of live epochs of plausible amplitude from which the others are the odd ones."""
+ODD_RATIO = 30.0
+"""Times louder or quieter than the typical epoch: no stage, and no movement of 30 s, does that."""
+MAINS_HZ = (50.0, 60.0)
+LOUDNESS_SAMPLES = 1024
+"""Enough of an epoch to know its interquartile range."""
+SPECTRUM_PIECES, SPECTRUM_PIECE_S = 240, 4
+"""Enough of the night to know its hum."""
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What one channel's samples say, without the pauses of the recorder. Voltages in uV; NaN where unknown."""
+
+    not_finite: int
+    duration_s: float
+    iqr: float
+    """Interquartile range of the whole night, as the networks scale it."""
+    offset: float
+    """Median."""
+    amplitude: float
+    """Interquartile range within the typical live epoch: slow drift between epochs does not count."""
+    flat_share: float
+    """Share of seconds without any change."""
+    flat_when: str
+    clipped_share: float
+    """Share of samples in runs at the largest or smallest value of the night, flat seconds left out."""
+    line_noise_share: float
+    """Power within 1 Hz of the mains, of that above 1 Hz, in the median piece of live signal."""
+    line_noise_hz: float
+    """50 or 60, whichever is stronger."""
+    n_epochs: int
+    """Epochs without a pause or a bad sample; one where the signal is shorter than an epoch."""
+    odd_epochs: int
+    """Epochs `ODD_RATIO` times louder or quieter than the typical one."""
+    disconnected_epochs: int
+    """Odd epochs, and flat ones."""
+    disconnected: str
+    """How many of how many epochs, and when."""
+
+
+def measure(signal: np.ndarray, rate_hz: float, gaps_s: np.ndarray = NO_GAPS) -> Measures:
+    """Measure a signal (T,) at `rate_hz`; samples inside `gaps_s` (n, 2), in s, are left out."""
+    recorded = ~samples_in(gaps_s, rate_hz, len(signal))
+    usable = recorded & np.isfinite(signal)
+    iqr, offset = _iqr_and_median(signal, usable)
+    seconds, whole_seconds = _blocks(signal, usable, rate_hz, 1)
+    flat = whole_seconds & (seconds.max(axis=1) == seconds.min(axis=1))
+    epochs, whole_epochs = _blocks(signal, usable, rate_hz, EPOCH_S)
+    loudness = _loudness(epochs, whole_epochs)
+    amplitude = _typical(loudness[loudness > 0])
+    odd = (loudness > ODD_RATIO * amplitude) | ((loudness > 0) & (loudness < amplitude / ODD_RATIO))
+    disconnected = odd | (loudness == 0)
+    when = _when(disconnected, epochs.shape[1] / rate_hz)
+    line_noise_share, line_noise_hz = _line_noise(epochs, whole_epochs & ~disconnected, rate_hz)
+    return Measures(
+        duration_s=np.count_nonzero(recorded) / rate_hz,
+        not_finite=int(np.count_nonzero(recorded & ~usable)),
+        iqr=iqr,
+        offset=offset,
+        amplitude=amplitude,
+        flat_share=float(flat.sum() / max(whole_seconds.sum(), 1)),
+        flat_when=_when(flat, seconds.shape[1] / rate_hz),
+        clipped_share=_clipped_share(seconds[whole_seconds & ~flat].ravel()),
+        line_noise_share=line_noise_share,
+        line_noise_hz=line_noise_hz,
+        n_epochs=int(whole_epochs.sum()),
+        odd_epochs=int(odd.sum()),
+        disconnected_epochs=int(disconnected.sum()),
+        disconnected=f"{disconnected.sum()} of {whole_epochs.sum()} epochs, {when}",
+    )
+
+
+def _iqr_and_median(signal: np.ndarray, usable: np.ndarray) -> tuple[float, float]:
+    """From at most 100,000 samples, which settle both to a percent."""
+    positions = np.linspace(0, len(signal) - 1, min(len(signal), 100_000)).astype(int)
+    sample = signal[positions[usable[positions]]]
+    if not sample.size:
+        return np.nan, np.nan
+    first, median, third = np.percentile(sample, [25, 50, 75]).tolist()
+    return third - first, median
+
+
+def _blocks(signal: np.ndarray, usable: np.ndarray, rate_hz: float, length_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """Blocks (n, samples), and which (n,) hold usable samples only; one block where the signal is shorter."""
+    samples = max(1, min(len(signal), max(2, int(round(length_s * rate_hz, 6)))))  # a single sample cannot change
+    end = len(signal) // samples * samples
+    return signal[:end].reshape(-1, samples), usable[:end].reshape(-1, samples).all(axis=1)
+
+
+def _loudness(epochs: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """(E,) interquartile range within each epoch; NaN where it is not whole."""
+    loudness = np.full(len(epochs), np.nan)
+    if whole.any():
+        thinned = epochs[whole, :: 1 + epochs.shape[1] // LOUDNESS_SAMPLES]
+        ordered = np.sort(thinned, axis=1)  # faster than percentiles, and they need no interpolation here
+        n_samples = ordered.shape[1]
+        loudness[whole] = ordered[:, 3 * n_samples // 4] - ordered[:, n_samples // 4]
+    return loudness
+
+
+def _typical(loudness: np.ndarray) -> float:
+    """Median of the epochs that sound like a head, which may be few of the night, else of all; 0 without any."""
+    plausible = loudness[(loudness >= PLAUSIBLE_UV[0]) & (loudness <= PLAUSIBLE_UV[1])]
+    loudness = plausible if len(plausible) > MIN_CONNECTED * len(loudness) else loudness
+    return float(np.median(loudness)) if loudness.size else 0.0
+
+
+def _clipped_share(samples: np.ndarray) -> float:
+    if not samples.size:
+        return np.nan
+    extreme = np.flatnonzero((samples == samples.max()) | (samples == samples.min()))
+    in_run = (np.diff(extreme, prepend=-2) == 1) | (np.diff(extreme, append=-2) == 1)
+    return float(in_run.sum() / samples.size)
+
+
+def _line_noise(epochs: np.ndarray, live: np.ndarray, rate_hz: float) -> tuple[float, float]:
+    """Share and frequency of the stronger mains hum in pieces of live epochs; NaN where the rate is too low."""
+    chosen = np.flatnonzero(live)
+    mains_hz = [hz for hz in MAINS_HZ if hz + 1 <= rate_hz / 2]
+    if not mains_hz or not chosen.size:
+        return np.nan, np.nan
+    pieces = epochs[chosen[:: 1 + len(chosen) // SPECTRUM_PIECES], : round(SPECTRUM_PIECE_S * rate_hz)]
+    hz, power = periodogram(pieces, rate_hz, window="hann", axis=1)
+    total = np.maximum(power[:, hz >= 1].sum(axis=1), np.finfo(np.float32).tiny)  # a piece may be flat
+    shares = [float(np.median(power[:, np.abs(hz - mains) <= 1].sum(axis=1) / total)) for mains in mains_hz]
+    return max(zip(shares, mains_hz, strict=True))
+
+
+def _when(bad: np.ndarray, block_s: float) -> str:
+    """The time of the longest run of bad blocks in words, or into how many pieces they are scattered."""
+    starts, ends = np.flatnonzero(np.diff(bad.astype(int), prepend=0, append=0)).reshape(-1, 2).T
+    if not starts.size:
+        return ""
+    longest = np.argmax(ends - starts)
+    start, end = starts[longest], ends[longest]
+    if 2 * (end - start) < bad.sum():
+        return f"in {len(starts)} pieces"
+    first, last = (f"{int(s // 3600):02d}:{int(s % 3600 // 60):02d} h" for s in (start * block_s, end * block_s))
+    if end == len(bad):
+        return f"from {first} on" if start else "from beginning to end"
+    return f"mostly from {first} to {last}"

@@ -1,0 +1,160 @@
+"""Recordings from the file formats of the field, one small file a format.
+
+A reader takes a path and returns a `Recording` without a hypnogram; labels inside the file are its annotations. A new
+format is one such function and a line in `READERS`. All but our own for EDF run in a process beside, see `guarded`.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import partial
+from operator import getitem
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from anysleep.recordings.labels import LengthRule, StartRule, with_scoring
+from anysleep.recordings.labels.edf import read_edf_scoring, sleep_edf_scoring_beside
+from anysleep.recordings.labels.scoring import without_unread
+from anysleep.recordings.readers.bids import with_bids_types
+from anysleep.recordings.readers.dod import read_dod
+from anysleep.recordings.readers.edf import read_edf
+from anysleep.recordings.readers.guarded import GUARD
+from anysleep.recordings.readers.hdf5 import opened
+from anysleep.recordings.readers.mne_formats import read_brainvision, read_eeglab, read_fif
+from anysleep.recordings.readers.physionet import read_wfdb
+from anysleep.recordings.readers.utime import read_utime
+from anysleep.recordings.reasons import BadRecording, RecordingWarning, reason_of, without_names
+from anysleep.recordings.recording import Recording, Signals
+from anysleep.recordings.timebase import FASTEST_HZ, LONGEST_S
+from anysleep.system.files import explaining_damage
+
+
+def read_hdf5(path: Path) -> Recording:
+    """A file of the Dreem Open Datasets or of U-Time, told by its layout. BadRecording where it is neither."""
+    with opened(path) as file:
+        is_dod, is_utime = "description" in file.attrs, "channels" in file
+    if is_dod or is_utime:
+        return read_dod(path) if is_dod else read_utime(path)
+    raise BadRecording(
+        "format",
+        "an HDF5 file of no known layout: DOD has a root attribute 'description', U-Time a group 'channels'",
+    )
+
+
+READERS: dict[str, Callable[[Path], Recording]] = {
+    ".edf": read_edf,
+    ".rec": read_edf,
+    ".bdf": read_edf,
+    ".vhdr": read_brainvision,
+    ".fif": read_fif,
+    ".fif.gz": read_fif,
+    ".set": read_eeglab,
+    ".hea": read_wfdb,
+    ".h5": read_hdf5,
+    ".hdf5": read_hdf5,
+}
+"""Reader of each file suffix; `.rec` is EDF under another name (ISRUC, UCDDB)."""
+
+
+def read_signals(path: str | Path) -> Recording:
+    """The recording as its file has it, without a hypnogram. OSError or BadRecording names the file."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: {'a folder; name one file of it' if path.is_dir() else 'no such file'}")
+    suffix = next((suffix for suffix in READERS if path.name.lower().endswith(suffix)), None)
+    if suffix is None:
+        raise BadRecording(
+            "format", f"{path}: no reader for {path.suffix!r}; there are readers for {', '.join(READERS)}"
+        )
+    with _naming(path):
+        night = with_bids_types(_plausible(_call(suffix, READERS[suffix], path, file=path)), path)
+    loaders = [partial(_samples, path, suffix, night.signals[i : i + 1]) for i in range(len(night.channels))]
+    return replace(night, signals=Signals(loaders), files=night.files or (path,))
+
+
+def read_recording(
+    path: str | Path,
+    *,
+    channels: Sequence[str] | None = None,
+    hypnogram_path: str | Path | None = None,
+    labels: Literal["strict", "lenient"] = "strict",
+    length: LengthRule = "equal",
+    start: StartRule = "by_clock",
+) -> Recording:
+    """Read one night: every channel at its own rate, voltages in uV, annotations and hypnogram on one time base.
+
+    Samples are read when `signals` is asked for them.
+
+    Parameters
+    ----------
+    path
+        A file of any format in `READERS`.
+    channels
+        Only these, in this order; by default all.
+    hypnogram_path
+        EDF+ file with the stage annotations, where it is not `path` itself. That of `a-PSG.edf` is found where it is
+        called `a-Hypnogram.edf`, or as in Sleep-EDF (`SC4001E0-PSG.edf`, `SC4001EC-Hypnogram.edf`). Other label
+        formats: see the recipes.
+    labels
+        `strict`: stages that cannot be read or aligned stop the reading. `lenient`: they are left out with a warning,
+        for staging, which needs none; so is an event that cannot be read.
+    length
+        What happens where labels and signals differ in length.
+    start
+        Where the labels of a file of their own begin.
+
+    Raises
+    ------
+    OSError
+        The file cannot be opened.
+    ValueError
+        The file is not of a known format, damaged, or contradicts itself; the message names it.
+    """
+    path = Path(path)
+    night = read_signals(path)
+    try:
+        night = night if channels is None else night.pick(channels)
+        scoring_path = None if hypnogram_path is None else Path(hypnogram_path)
+        try:
+            scoring_path = scoring_path or sleep_edf_scoring_beside(path)
+            scoring = read_edf_scoring(scoring_path) if scoring_path else None
+            if labels == "lenient":
+                night, scoring = without_unread(night, scoring)
+            return with_scoring(night, scoring, length=length, start=start)
+        except ValueError as error:
+            if labels == "strict":
+                raise
+            why = without_names(error, path, scoring_path)
+            warnings.warn(
+                f"the labels cannot be used, so the recording counts as unscored: {why}", RecordingWarning, stacklevel=2
+            )
+            return replace(night, hypnogram=None)
+    except ValueError as error:
+        raise BadRecording(reason_of(error), f"{path}: {error}") from error
+
+
+def _plausible(night: Recording) -> Recording:
+    """The night as it is. BadRecording where it is longer, or sampled faster, than any: it would not fit in memory."""
+    if not 0 < max(night.rates_hz, default=1) <= FASTEST_HZ:
+        raise BadRecording("time_base", f"{max(night.rates_hz):g} Hz; expected above 0, at most {FASTEST_HZ:g} Hz")
+    if not night.duration_s <= LONGEST_S:
+        raise BadRecording("too_long", f"it lasts {night.duration_s / 3600:.0f} h; at most {LONGEST_S / 3600:.0f} h")
+    return night
+
+
+def _samples(path: Path, suffix: str, one: Signals) -> np.ndarray:
+    with _naming(path):
+        return _call(suffix, getitem, one, 0, file=path)
+
+
+def _call(suffix: str, function: Callable, *args: object, file: Path) -> object:
+    """`function(*args)`, here for our own reader, in a process of its own for those of other libraries."""
+    return function(*args) if READERS[suffix] is read_edf else GUARD.call(function, *args, file=file)
+
+
+def _naming(path: Path) -> AbstractContextManager:
+    """Every error but the system's own becomes a BadRecording that names the file."""
+    return explaining_damage(lambda error: BadRecording(reason_of(error), f"{path}: {error}"))

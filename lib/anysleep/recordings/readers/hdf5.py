@@ -1,0 +1,178 @@
+"""What the readers of HDF5 files share: links stay inside the file, a channel is one row of numbers, one time base."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from anysleep.recordings.reasons import BadRecording
+from anysleep.recordings.recording import Recording, Signals
+from anysleep.recordings.timebase import FASTEST_HZ, LONGEST_S
+from anysleep.recordings.units import known_unit, microvolts
+
+DENSEST = 2000
+"""Bytes that one stored byte can stand for: deflate, the best of the usual compressors, comes to half of it."""
+SMALLEST_CHUNK = 2**20
+"""Bytes that a chunk may have however little there is to store."""
+
+
+@dataclass(frozen=True)
+class StoredChannel:
+    """Where a channel lies in the file, and what the file says about it."""
+
+    path: str
+    name: str
+    rate_hz: object
+    """Not checked yet; a number above 0 in a sound file."""
+    unit: str
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[h5py.File]:
+    """The file, open for reading. BadRecording where it is damaged, or a link leads out of it or nowhere."""
+    try:
+        with h5py.File(path, "r") as file:
+            _check_links(file)
+            yield file
+    except OSError as error:
+        if error.errno:  # the system's word; the library's own errors have no number
+            raise
+        raise BadRecording("damaged", f"not a whole HDF5 file: {error}") from error
+
+
+def names_in(group: h5py.Group) -> list[str]:
+    """Paths of everything below a group; what lies behind a soft link is named, not walked through."""
+    names = []
+    group.visit_links(names.append)
+    return names
+
+
+def stored_here(data: h5py.Dataset) -> h5py.Dataset:
+    """The dataset as it is. BadRecording where its values lie in another file: if that is missing, HDF5 reads zeros."""
+    if data.is_virtual or data.external:
+        raise BadRecording("format", f"the values of {data.name!r} lie in another file; copy them into this one")
+    return data
+
+
+def whole(data: h5py.Dataset, longest: float) -> h5py.Dataset:
+    """The dataset as it is, safe to be read: `stored_here`, every value written, at most `longest` values.
+
+    BadRecording where it is not so. What was never written would read as zeros, or take memory without end.
+    """
+    if not stored_here(data).size:
+        return data
+    chunks = data.chunks or data.shape
+    chunk_bytes = math.prod(chunks) * data.dtype.itemsize
+    if chunk_bytes > max(2 * data.nbytes, SMALLEST_CHUNK):
+        raise BadRecording(
+            "damaged", f"{data.name!r} has {data.nbytes} bytes, but is stored in pieces of {chunk_bytes}"
+        )
+    n_chunks = math.prod(-(-n // size) for n, size in zip(data.shape, chunks, strict=True))
+    is_sparse = data.nbytes > DENSEST * data.id.get_storage_size()
+    if is_sparse or (data.chunks and data.id.get_num_chunks() < n_chunks):
+        raise BadRecording("damaged", f"of the {data.size} values of {data.name!r} some were never written")
+    if data.size > math.ceil(longest):
+        raise BadRecording("too_long", f"{data.name!r} holds {data.size} values; a night has at most {longest:.0f}")
+    return data
+
+
+def recording_of(
+    file: h5py.File,
+    path: Path,
+    channels: Sequence[StoredChannel],
+    annotations: pd.DataFrame,
+    start_time: datetime | None,
+) -> Recording:
+    """These channels as a recording. BadRecording where one is no row of numbers, or rates and lengths contradict."""
+    if not channels:
+        raise BadRecording("channels", "the file names no channel")
+    rates_hz = [_rate_hz(channel) for channel in channels]
+    lengths_s = [_n_samples(file, channel) / rate_hz for channel, rate_hz in zip(channels, rates_hz, strict=True)]
+    _check_time_base(channels, rates_hz, lengths_s)
+    return Recording(
+        channels=tuple(channel.name for channel in channels),
+        signals=Signals([partial(_samples, path, channel) for channel in channels]),
+        rates_hz=tuple(rates_hz),
+        units=tuple(known_unit(channel.unit) for channel in channels),
+        duration_s=min(lengths_s),
+        annotations=annotations,
+        start_time=start_time,
+    )
+
+
+def time_of(seconds: object) -> datetime | None:
+    """Seconds since 1970 as a time without a zone (that of UTC); None for anything that is no number."""
+    if not isinstance(seconds, int | float | np.number):
+        return None
+    try:
+        return datetime.fromtimestamp(float(seconds), UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError, OSError) as error:
+        raise BadRecording(
+            "time_base", "the start time lies in no year from 1 to 9999; expected seconds since 1970"
+        ) from error
+
+
+def _check_links(file: h5py.File) -> None:
+    for name in names_in(file):
+        link = file.get(name, getlink=True)
+        if isinstance(link, h5py.ExternalLink):
+            raise BadRecording("format", f"/{name} is a link to another file; copy the data instead")
+        if isinstance(link, h5py.SoftLink) and not _leads_somewhere(file, name):
+            raise BadRecording("format", f"{name!r} is a link to {link.path!r}, where there is nothing")
+
+
+def _leads_somewhere(file: h5py.File, name: str) -> bool:
+    try:
+        return file.get(name) is not None
+    except RuntimeError:  # a link that leads back to itself
+        return False
+
+
+def _rate_hz(channel: StoredChannel) -> float:
+    try:
+        rate_hz = float(channel.rate_hz)
+    except (TypeError, ValueError):
+        rate_hz = np.nan
+    if not 0 < rate_hz <= FASTEST_HZ:
+        allowed = f"expected a number above 0, at most {FASTEST_HZ:.0f}"
+        raise BadRecording("time_base", f"the sample rate of {channel.name} is {channel.rate_hz}; {allowed}")
+    return rate_hz
+
+
+def _n_samples(file: h5py.File, channel: StoredChannel) -> int:
+    data = file.get(channel.path)
+    if not isinstance(data, h5py.Dataset):
+        raise BadRecording("damaged", f"there is no dataset {channel.path!r} for channel {channel.name}")
+    if data.ndim != 1 or data.dtype.kind not in "iuf" or not data.size:
+        raise BadRecording(
+            "format", f"{channel.path!r} holds {data.dtype} of shape {data.shape}; expected one row of real numbers"
+        )
+    return whole(data, LONGEST_S * max(_rate_hz(channel), 1)).size
+
+
+def _check_time_base(channels: Sequence[StoredChannel], rates_hz: list[float], lengths_s: list[float]) -> None:
+    """Every channel may be one sample short of the longest."""
+    longest = int(np.argmax(lengths_s))
+    if lengths_s[longest] > LONGEST_S:
+        raise BadRecording("too_long", f"{channels[longest].name} lasts {lengths_s[longest] / 3600:.0f} h")
+    for channel, rate_hz, length_s in zip(channels, rates_hz, lengths_s, strict=True):
+        if lengths_s[longest] - length_s > 1.000001 / min(rate_hz, rates_hz[longest]):
+            raise BadRecording(
+                "time_base",
+                f"channels differ in duration: {channel.name} lasts {length_s:.3f} s at {rate_hz:g} Hz, "
+                f"{channels[longest].name} {lengths_s[longest]:.3f} s at {rates_hz[longest]:g} Hz",
+            )
+
+
+def _samples(path: Path, channel: StoredChannel) -> np.ndarray:
+    """float32 (T,), voltages in uV."""
+    with opened(path) as file:
+        samples = file[channel.path][:].astype(np.float32)
+    return samples * np.float32(microvolts(channel.unit) or 1)

@@ -1,0 +1,155 @@
+"""Tables as people keep them (.csv, .tsv, .xlsx): read as text, never repaired in silence."""
+
+import csv
+import io
+import re
+import warnings
+from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+
+import pandas as pd
+
+from anysleep.recordings.readers.guarded import GUARD
+
+OLDEST = 125
+"""In years: who is older is a mistake."""
+EMPTY = ("", "n/a")
+"""No value; 'n/a' is how BIDS writes it. 'None' and 'NA' are texts."""
+
+_SEPARATORS = {".csv": ",", ".tsv": "\t"}
+_WORDS = {",": "commas", "\t": "tabs", ";": "semicolons"}
+_OTHER_FILES = {
+    b"PK\x03\x04": "is an Excel file: call it .xlsx, or save it as CSV UTF-8",
+    b"\xd0\xcf\x11\xe0": "is an Excel file of before 2007: save it as .xlsx or CSV UTF-8",
+    b"\xff\xfe": "is UTF-16: save it as CSV UTF-8",
+    b"\xfe\xff": "is UTF-16: save it as CSV UTF-8",
+}
+"""First bytes of what is no text in UTF-8, and what to do."""
+
+
+def read_table(path: Path, header_row: int = 1) -> pd.DataFrame:
+    """The rows below line `header_row` (counted from 1) as text without blanks around it; NaN for `EMPTY` cells.
+
+    Rows without any value are left out. ValueError names the line and the mend where a row is longer or shorter than
+    the header, or the file is not what its suffix says.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (*_SEPARATORS, ".xlsx"):
+        raise ValueError(f"{path.name}: no table is read from {suffix or 'a file without suffix'}; save it as .csv")
+    lines = _excel_rows(path) if suffix == ".xlsx" else _text_rows(path, _SEPARATORS[suffix])
+    rows = [(number, [cell.strip() for cell in cells]) for number, cells in lines if number >= header_row]
+    rows = [(number, cells) for number, cells in rows if any(cells)]
+    if not rows or rows[0][0] != header_row:
+        raise ValueError(f"{path.name} has no header in line {header_row}: the line is empty or not there")
+    header = rows[0][1]
+    if suffix in _SEPARATORS:
+        _check_separator(path, header, _SEPARATORS[suffix])
+    for number, cells in rows[1:]:
+        if len(cells) != len(header):
+            raise ValueError(
+                f"{path.name}: line {number} has {len(cells)} cells, the header {len(header)}; take away a separator "
+                "at the end, or put a cell that holds one in quotes"
+            )
+    table = pd.DataFrame([cells for _, cells in rows[1:]], columns=header, dtype=object)
+    table = table.mask(table.isin(EMPTY))
+    return table.loc[:, [bool(name) or cells.notna().any() for name, cells in table.items()]]
+
+
+def rename_columns(table: pd.DataFrame, names: Mapping[str, str], file: str) -> pd.DataFrame:
+    """The table with columns under our names: ours -> the table's without case and blanks, as far as they are there.
+
+    ValueError where two columns have one name.
+    """
+    found = {ours: [column for column in table if _spelt(column) == _spelt(name)] for ours, name in names.items()}
+    for ours, columns in found.items():
+        if len(columns) > 1:
+            raise ValueError(f"{file} has {len(columns)} columns {names[ours]}: {', '.join(columns)}; leave one")
+    return table.rename(columns={columns[0]: ours for ours, columns in found.items() if columns})
+
+
+def refuse_near_misses(columns: Collection[str], absent: Collection[str], file: str) -> None:
+    """ValueError where a column that is not there may be one of those that are, misspelt: it must not be ignored."""
+    for name in absent:
+        near = near_columns(name, columns)
+        if near:
+            raise ValueError(
+                f"{file} has no column {name}; did you mean {' or '.join(map(repr, near))}? Rename it to {name}, or to "
+                "something else if it is something else"
+            )
+
+
+def near_columns(name: str, columns: Collection[str]) -> list[str]:
+    """Columns that may be meant by `name`: nearly spelt so, or with it as a word ('Age (years)')."""
+    spelt = {column: _spelt(column) for column in columns}
+    close = get_close_matches(_spelt(name), spelt.values(), n=3, cutoff=0.76)
+    return [
+        column
+        for column, text in spelt.items()
+        if text in close or sorted(text) == sorted(_spelt(name)) or _spelt(name) in re.split(r"[^a-z]+", column.lower())
+    ]
+
+
+def numeric_ages(ages: pd.Series, file: str = "the table") -> pd.Series:
+    """NaN, with a warning, where an age is no number: it must not change those of the others into text.
+
+    ValueError for an age that nobody has.
+    """
+    numbers = pd.to_numeric(ages, errors="coerce").astype(float)
+    wrong = ages[numbers.isna() & ages.notna()]
+    if len(wrong):
+        warnings.warn(f"{len(wrong)} ages are no numbers and count as unknown, such as {wrong.iloc[0]!r}", stacklevel=3)
+    impossible = numbers[(numbers < 0) | (numbers > OLDEST)]
+    if len(impossible):
+        raise ValueError(f"{file} has an age of {impossible.iloc[0]:g}; years are wanted")
+    return numbers
+
+
+def _spelt(name: str) -> str:
+    return "".join(str(name).lower().split())
+
+
+def _excel_sheet(path: Path) -> pd.DataFrame:
+    return pd.read_excel(path, header=None, dtype=str, na_filter=False)
+
+
+def _excel_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    try:
+        sheet = GUARD.call(_excel_sheet, path, file=path)  # a small one may unpack to any size
+    except Exception as error:  # the library lets all kinds of errors through when a file is damaged
+        if isinstance(error, OSError) and error.filename:
+            raise
+        raise ValueError(
+            f"{path.name} cannot be read as a table of Excel: save it as .xlsx; if it is text, call it .csv"
+        ) from error
+    yield from enumerate(sheet.fillna("").astype(str).to_numpy().tolist(), start=1)
+
+
+def _text_rows(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of each row."""
+    content = path.read_bytes()
+    for begin, what in _OTHER_FILES.items():
+        if content.startswith(begin):
+            raise ValueError(f"{path.name} {what}")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ValueError(f"{path.name} is not UTF-8 (line {line}): save it as CSV UTF-8") from error
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    number = 1
+    try:
+        for cells in rows:
+            yield number, cells
+            number = rows.line_num + 1  # a cell in quotes may hold several lines
+    except csv.Error as error:
+        raise ValueError(f"{path.name}: line {number} is broken ({error}); is a quote left open?") from error
+
+
+def _check_separator(path: Path, header: list[str], separator: str) -> None:
+    others = [word for sign, word in _WORDS.items() if len(header) == 1 and sign != separator and sign in header[0]]
+    if others:
+        raise ValueError(
+            f"{path.name} has {others[0]} between its columns, and {path.suffix} is read with {_WORDS[separator]}; "
+            "save it with commas as .csv, or with tabs as .tsv"
+        )

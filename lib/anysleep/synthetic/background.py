@@ -1,0 +1,204 @@
+"""The ongoing EEG between events: coloured noise whose spectrum follows the stage, second by second.
+
+Every second has weights over six conditions (five stages, and arousal as the sixth). Weights give the power of eight
+components (aperiodic activity, alpha, emg ...), each with a spectrum and a scalp distribution; noise of that spectrum
+is made in windows of 2 s that overlap by half. Stages differ as in the AASM manual (Berry et al.): occipital alpha in
+Wake with eyes closed, theta in N1, slow activity in N3, low mixed frequencies in REM; the aperiodic slope steepens with
+depth (Lendner et al. 2020, eLife 9:e55092).
+"""
+
+import numpy as np
+from scipy import fft, ndimage
+
+from anysleep.stages import N1, N2, N3, N_STAGES, REM, WAKE
+from anysleep.synthetic.persons import N_EEG, N_EOG, Traits
+
+CHANNELS = ("F3-M2", "F4-M1", "C3-M2", "C4-M1", "O1-M2", "O2-M1", "E1-M2", "E2-M2")
+"""EEG first, then EOG."""
+
+_WINDOW_S = 2
+_COMMON_SHARE = 0.55
+"""Share of a channel's background power that it has in common with the others (volume conduction, reference)."""
+
+#             steep  flat   delta  theta  alpha  sigma  beta   emg
+_POWER_UV2 = np.array(  # (condition, component): power in uV^2 at the site where the component is strongest
+    [
+        [40.0, 26.0, 12.0, 6.0, 20.0, 3.0, 9.0, 18.0],  # Wake, eyes open; closing them adds _CLOSED_ALPHA_UV2
+        [40.0, 10.0, 16.0, 44.0, 6.0, 3.0, 3.0, 1.0],  # N1
+        [80.0, 9.0, 60.0, 26.0, 7.0, 9.0, 2.2, 1.2],  # N2
+        [150.0, 7.0, 300.0, 30.0, 6.0, 6.0, 1.5, 0.8],  # N3
+        [45.0, 11.0, 26.0, 24.0, 6.0, 2.5, 3.4, 0.7],  # REM
+        [40.0, 28.0, 12.0, 8.0, 90.0, 4.0, 22.0, 45.0],  # arousal, and moments of movement in Wake
+    ]
+)
+_CLOSED_ALPHA_UV2 = 230.0
+
+_SCALP = np.array(  # (component, site): amplitude relative to the site where it is strongest; sites F C O EOG
+    [
+        [1.0, 0.9, 0.8, 0.8],
+        [0.9, 1.0, 0.9, 0.7],
+        [1.0, 0.85, 0.6, 0.7],
+        [0.9, 1.0, 0.7, 0.5],
+        [0.45, 0.6, 1.0, 0.25],
+        [0.8, 1.0, 0.5, 0.3],
+        [1.0, 0.9, 0.7, 0.7],
+        [1.0, 0.7, 0.9, 1.0],
+    ]
+)
+_SITE = np.repeat(np.arange(4), 2)
+"""Row of `_SCALP` for each channel."""
+
+_DRIFT_SD = np.array([0.2, 0.15, 0.25, 0.25, 0.3, 0.25, 0.2, 0.4])
+"""SD of each component's log power around its mean: slow drift within the night."""
+_DRIFT_S = 240.0
+_FLICKER_SD = 0.35
+_FLICKER_S = 6.0
+
+_LEAN = {  # stage: (towards this stage when the lean is positive, when negative, strength)
+    WAKE: (N1, WAKE, 0.25),
+    N1: (WAKE, N2, 0.4),
+    N2: (N3, N1, 0.25),
+    N3: (N3, N2, 0.45),
+    REM: (N1, REM, 0.35),
+}
+_LEAN_S = 45.0
+"""Seconds over which a stretch of sleep leans towards a neighbouring stage: epochs are not pure."""
+
+
+def lean_weights(path: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Weights of the five stages in each second: mostly the stage itself, at times partly a neighbour.
+
+    Parameters
+    ----------
+    path
+        (S,) stage in each second.
+    rng
+        Source of randomness.
+
+    Returns
+    -------
+    (S, 5) float32, rows sum to 1.
+    """
+    lean = smooth_noise(len(path), _LEAN_S, rng)
+    weights = np.eye(N_STAGES, dtype=np.float32)[path]
+    for stage, (upward, downward, strength) in _LEAN.items():
+        share = np.clip(strength * np.abs(lean), 0, 0.7) * (path == stage)
+        for target, here in ((upward, lean > 0), (downward, lean <= 0)):
+            moved = share * here
+            weights[:, stage] -= moved
+            weights[:, target] += moved
+    return weights
+
+
+def smooth_noise(n: int, width: float, rng: np.random.Generator) -> np.ndarray:
+    """(n,) Gaussian noise of unit variance, smoothed over `width` steps."""
+    margin = int(4 * width)
+    white = rng.standard_normal(n + 2 * margin)
+    smooth = ndimage.gaussian_filter1d(white, width, mode="wrap")[margin : margin + n]
+    return (smooth * np.sqrt(2 * np.sqrt(np.pi) * width)).astype(np.float32)
+
+
+def component_powers(
+    weights: np.ndarray, eyes_closed: np.ndarray, traits: Traits, rng: np.random.Generator
+) -> np.ndarray:
+    """Power of each component in each second, with the person's gains and the night's drift.
+
+    Parameters
+    ----------
+    weights
+        (S, 6) share of the five stages and arousal.
+    eyes_closed
+        (S,) 0 to 1.
+    traits
+        Of the sleeper.
+    rng
+        Source of randomness.
+
+    Returns
+    -------
+    (S, 8) float32, uV^2.
+    """
+    power = weights @ _POWER_UV2
+    power[:, 4] += _CLOSED_ALPHA_UV2 * eyes_closed * weights[:, WAKE]
+    gains = np.ones(power.shape[1]) * traits.background_gain
+    gains[2] *= traits.delta_gain
+    gains[3] *= traits.theta_gain
+    gains[4] *= traits.alpha_gain
+    n_seconds, n_components = power.shape
+    for component in range(n_components):
+        drift = _DRIFT_SD[component] * smooth_noise(n_seconds, _DRIFT_S, rng)
+        flicker = _FLICKER_SD * smooth_noise(n_seconds, _FLICKER_S, rng)
+        power[:, component] *= gains[component] * np.exp(drift + flicker)
+    return power.astype(np.float32)
+
+
+def component_spectra(freqs_hz: np.ndarray, alpha_hz: float) -> np.ndarray:
+    """(8, F) power spectra of the components, each with unit sum over the frequencies."""
+    f = np.maximum(freqs_hz, 0.25)
+
+    def peak(centre: float, width: float) -> np.ndarray:
+        return np.exp(-0.5 * ((f - centre) / width) ** 2)
+
+    spectra = np.stack(
+        [
+            1 / (0.5 + f**2.6),
+            1 / (1.0 + f),
+            peak(1.2, 0.8),
+            peak(5.5, 1.3),
+            peak(alpha_hz, 0.6),
+            peak(13.0, 1.5),
+            peak(20.0, 5.0),
+            1 / (1 + np.exp(-(f - 22.0) / 4.0)),
+        ]
+    )
+    spectra[:, freqs_hz == 0] = 0
+    return spectra / spectra.sum(axis=1, keepdims=True)
+
+
+def simulate_background(powers: np.ndarray, traits: Traits, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
+    """Background of all channels.
+
+    Parameters
+    ----------
+    powers
+        (S, 8) power of each component in each second, uV^2.
+    traits
+        Of the sleeper.
+    rate_hz
+        Sampling rate.
+    rng
+        Source of randomness.
+
+    Returns
+    -------
+    (C, S * rate_hz) float32, uV.
+    """
+    n_seconds = len(powers)
+    n_window = _WINDOW_S * rate_hz
+    # Frame k covers seconds k - 1 and k; n_seconds + 1 frames cover every second twice.
+    edged = np.concatenate([powers[:1], powers, powers[-1:]])
+    frame_powers = (edged[:-1] + edged[1:]) / 2  # (S + 1, 8)
+    freqs_hz = fft.rfftfreq(n_window, 1 / rate_hz)
+    spectra = component_spectra(freqs_hz, traits.alpha_hz)
+    window = np.sin(np.pi * (np.arange(n_window) + 0.5) / n_window).astype(np.float32)
+    # A bin of complex variance v (real and imaginary v / 2) adds 2 v / n^2 to the power after irfft.
+    scale = n_window**2 / 4
+    common = _complex_noise(len(frame_powers), len(freqs_hz), rng)
+    channels = np.empty((N_EEG + N_EOG, n_seconds * rate_hz), dtype=np.float32)
+    for channel, site in enumerate(_SITE):
+        shape = scale * _SCALP[:, site, None] ** 2 * spectra  # (8, F)
+        noise = _complex_noise(len(frame_powers), len(freqs_hz), rng)
+        noise *= np.float32(np.sqrt(1 - _COMMON_SHARE))
+        noise += np.float32(np.sqrt(_COMMON_SHARE)) * common
+        noise *= np.sqrt(frame_powers @ shape.astype(np.float32))
+        frames = fft.irfft(noise, n=n_window, axis=1, overwrite_x=True)
+        frames *= window
+        seconds = frames[1:, :rate_hz] + frames[:-1, rate_hz:]
+        channels[channel] = seconds.ravel()
+    return channels
+
+
+def _complex_noise(n_frames: int, n_freqs: int, rng: np.random.Generator) -> np.ndarray:
+    """(n_frames, n_freqs) complex64; real and imaginary part of unit variance."""
+    parts = rng.standard_normal((n_frames, n_freqs * 2), dtype=np.float32)
+    return parts.view(np.complex64)

@@ -1,0 +1,183 @@
+"""A cohort on disk: one EDF+ file a night, and participants.tsv. The files say that they are synthetic."""
+
+import datetime
+import os
+import re
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import edfio
+import pandas as pd
+
+from anysleep.stages import EPOCH_S
+from anysleep.synthetic.faults import cut_records, pause_of, with_fault, with_unscored_night
+from anysleep.synthetic.night import SyntheticNight, check_recording, simulate_night
+from anysleep.synthetic.persons import Person, draw_persons, person_rng
+from anysleep.system.files import atomic_write, is_written
+from anysleep.system.memory import end_with_parent
+
+PHYSICAL_RANGE_UV = (-500, 500)
+STAGE_TEXTS = ("Sleep stage W", "Sleep stage N1", "Sleep stage N2", "Sleep stage N3", "Sleep stage R")
+"""EDF+ texts of the stages, by code."""
+AROUSAL_TEXT = "EEG arousal"
+PARTICIPANT_COLUMNS = ["subject", "age", "sex", "group", "n_nights"]
+NO_PAUSE = slice(0, 0)
+_EARLIEST_START = datetime.datetime(2000, 1, 1, 22, 0)
+
+
+def write_cohort(
+    folder: str | os.PathLike,
+    n_persons: int = 12,
+    hours: float = 8.0,
+    seed: int = 0,
+    rate_hz: int = 128,
+    n_jobs: int = 1,
+    faults: bool = False,
+) -> pd.DataFrame:
+    """Simulate a cohort and write it: `<recording>.edf` for each night, and `participants.tsv`.
+
+    Files are written under a temporary name and renamed when whole. Synthetic nights that are there already are
+    removed first; a folder that holds anything else is refused, so that nothing of a real data set is ever touched.
+
+    Parameters
+    ----------
+    folder
+        Made if missing.
+    n_persons
+        Persons; about a third have two nights.
+    hours
+        Length of each night.
+    seed
+        The same seed gives the same bytes.
+    rate_hz
+        Sampling rate of every channel.
+    n_jobs
+        Processes; the result does not depend on it.
+    faults
+        Whether the nights of `FAULTY_NIGHTS` have their fault: an electrode that came off, a channel that is missing,
+        no scoring (one night more), a pause of the recorder (EDF+D).
+
+    Returns
+    -------
+    One row per recording: recording, subject, age, sex, group, file (path of the EDF+ file).
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range; nothing is written then.
+    """
+    if n_jobs < 1:
+        raise ValueError(f"n_jobs is {n_jobs}; use 1, or up to the number of cores ({os.cpu_count()}).")
+    check_recording(hours, rate_hz)
+    persons = draw_persons(n_persons, seed)
+    if faults:
+        persons = with_unscored_night(persons)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    _clear(folder)
+    jobs = [
+        (folder, person, night, hours, seed, rate_hz, faults)
+        for person in persons
+        for night in range(1, person.n_nights + 1)
+    ]
+    rows = list(_run(jobs, n_jobs))
+    _write_participants(folder / "participants.tsv", persons)
+    return pd.DataFrame(rows)
+
+
+def _clear(folder: Path) -> None:
+    """Remove an earlier cohort. ValueError where the folder holds anything but synthetic nights."""
+    nights = [file for file in folder.iterdir() if re.fullmatch(r"syn\d{3,}-night\d+\.edf", file.name)]
+    participants = folder / "participants.tsv"
+    foreign = sorted({file.name for file in folder.iterdir()} - {file.name for file in [*nights, participants]})
+    if is_written(participants):
+        subjects = pd.read_csv(participants, sep="\t", dtype=str).get("subject", pd.Series(["no subject"]))
+        foreign += [participants.name] if not subjects.str.fullmatch(r"syn\d{3,}").all() else []
+    if foreign:
+        raise ValueError(
+            f"{folder} holds {', '.join(foreign[:3])}, which is not a synthetic cohort; choose an empty folder, or no "
+            "synthetic persons to use the recordings that are there"
+        )
+    for file in nights:
+        file.unlink()
+
+
+def _run(jobs: list[tuple], n_jobs: int) -> Iterator[dict]:
+    if n_jobs == 1:
+        yield from map(_write_job, jobs)
+        return
+    with ProcessPoolExecutor(min(n_jobs, len(jobs)), initializer=end_with_parent) as pool:
+        yield from pool.map(_write_job, jobs)
+
+
+def _write_job(job: tuple) -> dict:
+    folder, person, night, hours, seed, rate_hz, faults = job
+    simulated = simulate_night(person, night, hours, seed, rate_hz)
+    file = folder / f"{simulated.recording}.edf"
+    start = start_time(person, night, seed)
+    if faults:
+        write_edf(with_fault(simulated), file, start, pause_of(simulated))
+    else:
+        write_edf(simulated, file, start)
+    return {
+        "recording": simulated.recording,
+        "subject": person.subject,
+        "age": person.age,
+        "sex": person.sex,
+        "group": person.group,
+        "file": str(file),
+    }
+
+
+def start_time(person: Person, night: int, seed: int) -> datetime.datetime:
+    """A made-up evening: between 22:00 and 23:30, one day per night."""
+    minutes = int(person_rng(person, seed, 1000 + night).integers(0, 91))
+    return _EARLIEST_START + datetime.timedelta(days=night - 1, minutes=minutes)
+
+
+def write_edf(night: SyntheticNight, file: Path, start: datetime.datetime, pause: slice = NO_PAUSE) -> None:
+    """Write one night as EDF+ with stages and arousals as annotations; the file appears only when whole.
+
+    `pause` are seconds that the recorder missed, and whoever scored it: the file is EDF+D then.
+    """
+    signals = [
+        edfio.EdfSignal(
+            samples,
+            night.rate_hz,
+            label=f"{'EOG' if name.startswith('E') else 'EEG'} {name}",
+            transducer_type="simulated",
+            physical_dimension="uV",
+            physical_range=PHYSICAL_RANGE_UV,
+        )
+        for name, samples in zip(night.channels, night.signals_uv, strict=True)
+    ]
+    edf = edfio.Edf(
+        signals,
+        patient=edfio.Patient(code=night.person.subject, sex=night.person.sex, name="synthetic"),
+        recording=edfio.Recording(
+            startdate=start.date(),
+            hospital_administration_code=night.recording,
+            equipment_code="anysleep-synthetic",
+        ),
+        starttime=start.time(),
+        data_record_duration=1,
+        annotations=list(_annotations(night)),
+    )
+    with atomic_write(file) as temporary:
+        edf.write(temporary)
+        if pause.start < pause.stop:
+            temporary.write_bytes(cut_records(temporary.read_bytes(), pause))
+
+
+def _annotations(night: SyntheticNight) -> Iterator[edfio.EdfAnnotation]:
+    for epoch, stage in enumerate(night.hypnogram):
+        yield edfio.EdfAnnotation(epoch * EPOCH_S, EPOCH_S, STAGE_TEXTS[stage])
+    for onset, end in night.arousals:
+        yield edfio.EdfAnnotation(round(float(onset), 2), round(float(end - onset), 2), AROUSAL_TEXT)
+
+
+def _write_participants(file: Path, persons: list[Person]) -> None:
+    table = pd.DataFrame([{column: getattr(p, column) for column in PARTICIPANT_COLUMNS} for p in persons])
+    with atomic_write(file) as temporary:
+        table.to_csv(temporary, sep="\t", index=False)

@@ -1,0 +1,172 @@
+"""One synthetic night: hypnogram, arousals and events first, then the eight channels that show them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from anysleep.stages import EPOCH_S, N1, N_STAGES, WAKE
+from anysleep.synthetic.background import (
+    CHANNELS,
+    component_powers,
+    lean_weights,
+    simulate_background,
+)
+from anysleep.synthetic.events import cover, draw_arousals, draw_bursts, draw_events, draw_light_sleep
+from anysleep.synthetic.hypnogram import simulate_hypnogram, stage_path
+from anysleep.synthetic.persons import Person, Traits, draw_traits, person_rng
+from anysleep.synthetic.waveforms import add_events
+
+LOWEST_RATE_HZ = 64
+"""Spindles, beta and muscle activity need at least this."""
+
+AMPLIFIER_LIMIT_UV = 499.0
+"""Larger deflections are cut, as an amplifier with a range of +-500 uV would."""
+
+
+@dataclass(frozen=True, eq=False)
+class SyntheticNight:
+    """One simulated recording. Nothing in it was measured.
+
+    Attributes
+    ----------
+    recording
+        Name, "syn001-night1".
+    person
+        Who sleeps.
+    channels
+        (C,) names, EEG first, EOG last.
+    signals_uv
+        (C, T) float32.
+    rate_hz
+        Sampling rate.
+    hypnogram
+        (E,) int8 stage codes.
+    stage_path
+        (E * 30,) int8, the stage in each second; it changes inside epochs.
+    arousals
+        (n, 2) onset and end in s, during sleep.
+    events
+        Kind -> (n, 2) onset and end in s.
+    """
+
+    recording: str
+    person: Person
+    channels: tuple[str, ...]
+    signals_uv: np.ndarray
+    rate_hz: int
+    hypnogram: np.ndarray
+    stage_path: np.ndarray
+    arousals: np.ndarray
+    events: dict[str, np.ndarray]
+
+
+def simulate_night(
+    person: Person, night: int = 1, hours: float = 8.0, seed: int = 0, rate_hz: int = 128
+) -> SyntheticNight:
+    """Simulate one night of one person. The same arguments give the same samples.
+
+    Parameters
+    ----------
+    person
+        From `draw_persons`, or made by hand.
+    night
+        1 for the first night; other numbers give other nights of the same person.
+    hours
+        Length, cut to whole epochs.
+    seed
+        Non-negative integer.
+    rate_hz
+        Samples per second, at least 64.
+
+    Raises
+    ------
+    ValueError
+        If `hours` is shorter than an epoch, `rate_hz` too low or not whole, `night` below 1 or `seed`
+        negative.
+    """
+    check_recording(hours, rate_hz)
+    if night < 1:
+        raise ValueError(f"night is {night}; nights are numbered from 1.")
+    traits = draw_traits(person, seed, night)
+    rng = np.random.default_rng([person_rng(person, seed, night).integers(2**63), night])
+    hypnogram = simulate_hypnogram(int(hours * 3600 / EPOCH_S), rng)
+    path = stage_path(hypnogram, rng)
+    arousals = draw_arousals(path, traits.arousals_per_h, rng)
+    weights, eyes_closed = _conditions(path, arousals, traits, rng)
+    events = draw_events(weights, eyes_closed, traits, rng)
+    powers = component_powers(weights, eyes_closed, traits, rng)
+    signals_uv = simulate_background(powers, traits, int(rate_hz), rng)
+    _add_all_events(signals_uv, events, traits, int(rate_hz), rng)
+    _record(signals_uv, traits, rng)
+    return SyntheticNight(
+        recording=f"{person.subject}-night{night}",
+        person=person,
+        channels=CHANNELS,
+        signals_uv=signals_uv,
+        rate_hz=int(rate_hz),
+        hypnogram=hypnogram,
+        stage_path=path,
+        arousals=arousals,
+        events=events,
+    )
+
+
+def check_recording(hours: float, rate_hz: float) -> None:
+    """Raise ValueError unless a night of this length and rate can be made."""
+    if not hours * 3600 >= EPOCH_S:
+        raise ValueError(f"hours is {hours}; a night needs at least one epoch (30 s), usually 6 to 9 hours.")
+    if rate_hz != int(rate_hz) or rate_hz < LOWEST_RATE_HZ:
+        raise ValueError(
+            f"rate_hz is {rate_hz}; use a whole number of at least {LOWEST_RATE_HZ} (spindles and muscle activity "
+            "need it), for example 128."
+        )
+
+
+def _conditions(
+    path: np.ndarray, arousals: np.ndarray, traits: Traits, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (S, 6) of the stages and arousal in each second, and eyes closed (S,).
+
+    Moments of movement in Wake look like arousals: an arousal is a few seconds of Wake inside sleep.
+    """
+    n_seconds = len(path)
+    stages = lean_weights(path, rng)
+    light = draw_light_sleep(arousals, traits.light_after_arousal, rng)
+    light_share = cover(n_seconds, light)[:, None]
+    stages = (1 - light_share) * stages + light_share * np.eye(N_STAGES, dtype=np.float32)[N1]
+    moving = draw_bursts(n_seconds, mean_on_s=8.0, mean_off_s=14.0, rng=rng) * (path == WAKE)
+    aroused = np.maximum(cover(n_seconds, arousals), moving)[:, None]
+    weights = np.concatenate([(1 - aroused) * stages, aroused], axis=1)
+    eyes_closed = draw_bursts(n_seconds, mean_on_s=60.0, mean_off_s=25.0, rng=rng)
+    return weights, eyes_closed
+
+
+def _add_all_events(
+    signals_uv: np.ndarray,
+    events: dict[str, np.ndarray],
+    traits: Traits,
+    rate_hz: int,
+    rng: np.random.Generator,
+) -> None:
+    typical_uv = {
+        "slow_wave": traits.slow_wave_uv,
+        "k_complex": 1.35 * traits.slow_wave_uv,
+        "spindle": traits.spindle_uv,
+        "vertex_wave": 60.0,
+        "sawtooth": 45.0,
+        "rapid_eye_movement": 100.0 * traits.eye_gain,
+        "slow_eye_movement": 55.0 * traits.eye_gain,
+        "blink": 130.0 * traits.eye_gain,
+    }
+    for kind, intervals in events.items():
+        amplitudes = typical_uv[kind] * rng.lognormal(0, 0.25, len(intervals))
+        shape = {"spindle_hz": traits.spindle_hz} if kind == "spindle" else {}
+        add_events(signals_uv, kind, intervals, amplitudes, rate_hz, rng, **shape)
+
+
+def _record(signals_uv: np.ndarray, traits: Traits, rng: np.random.Generator) -> None:
+    """What electrodes and amplifier do to the signals, in place: gain, noise, saturation."""
+    for channel, gain in zip(signals_uv, traits.channel_gains, strict=True):
+        channel *= np.float32(gain)
+        channel += np.float32(traits.sensor_noise_uv) * rng.standard_normal(channel.size, dtype=np.float32)
+    np.clip(signals_uv, -AMPLIFIER_LIMIT_UV, AMPLIFIER_LIMIT_UV, out=signals_uv)
