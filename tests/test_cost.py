@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from anysleep.inference import cost, stage_recording
 from anysleep.models import build_model, unet_filters
+from anysleep.staging import cost
+from anysleep.staging.stage import stage_recording
 
 RATE_HZ = 4
 

@@ -12,11 +12,10 @@ import toy_evaluation
 from scipy.special import log_softmax, softmax
 from toy_evaluation import network, scored_by_sklearn
 
-from anysleep.analysis import levels
-from anysleep.analysis.metrics import confusion_matrix, metrics_of_confusion
 from anysleep.datasets.archive import Archive
 from anysleep.datasets.splits import split_id
-from anysleep.evaluation import (
+from anysleep.evaluation import scores as levels
+from anysleep.evaluation.evaluate import (
     Evaluation,
     calibrate,
     check_synthetic_training,
@@ -29,8 +28,9 @@ from anysleep.evaluation import (
     stage_night,
     warn_of_other_split,
 )
-from anysleep.inference import mean_log_probabilities, vote_stages
-from anysleep.montages import plan_montages
+from anysleep.evaluation.metrics import confusion_matrix, metrics_of_confusion
+from anysleep.staging.montages import plan_montages
+from anysleep.staging.votes import mean_log_probabilities, vote_stages
 
 archive, nights = toy_evaluation.archive, toy_evaluation.nights
 
@@ -51,7 +51,7 @@ def test_all_channels_give_what_a_night_alone_gives(archive, nights):
 
 
 def test_every_montage_goes_through_one_call_and_once(archive, nights, monkeypatch):
-    import anysleep.evaluation as module
+    import anysleep.evaluation.evaluate as module
 
     calls, stage_montages = [], module.stage_montages
 

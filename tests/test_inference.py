@@ -12,21 +12,13 @@ import pytest
 import torch
 from parity import seeded_signal, seeded_weights
 
-from anysleep.inference import (
-    choose_device,
-    default_montages,
-    devices,
-    engines,
-    forecast_staging,
-    majority_vote,
-    stage_montages,
-    stage_recording,
-    tracks,
-    unet,
-)
-from anysleep.inference import staging as staging_module
-from anysleep.inference.staging import n_to_align
 from anysleep.models import ARCHITECTURES, build_model, unet_filters
+from anysleep.staging import devices, engines, tracks, unet
+from anysleep.staging import stage as staging_module
+from anysleep.staging.devices import choose_device
+from anysleep.staging.forecast import forecast_staging
+from anysleep.staging.stage import default_montages, n_to_align, stage_montages, stage_recording
+from anysleep.staging.votes import majority_vote
 
 FOURTEEN = (1, 2, 4, 8, 16, 32, 64, 128, 256, 384, 640, 960, 1920, 3840)
 WITH_ATTENTION = [name for name in ARCHITECTURES if name != "usleep"]
@@ -345,7 +337,7 @@ STAGE_WITHIN = """
 import resource, sys
 import numpy as np, torch
 from pathlib import Path
-from anysleep.inference import stage_recording
+from anysleep.staging.stage import stage_recording
 from anysleep.models import build_model
 torch.set_num_threads(1)
 model = build_model("anysleep")

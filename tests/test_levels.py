@@ -8,11 +8,11 @@ from scipy.stats import ttest_ind
 from sklearn.metrics import cohen_kappa_score
 from toy_evaluation import network, scored_by_sklearn
 
-from anysleep.analysis import levels
-from anysleep.analysis.metrics import metrics_of_confusion
-from anysleep.evaluation import evaluate, stage_night
+from anysleep.evaluation import scores as levels
+from anysleep.evaluation.evaluate import evaluate, stage_night
+from anysleep.evaluation.metrics import metrics_of_confusion
 from anysleep.figures import plot_channel_draws, plot_pair_matrix
-from anysleep.montages import plan_montages
+from anysleep.staging.montages import plan_montages
 
 archive, nights = toy_evaluation.archive, toy_evaluation.nights
 

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from anysleep.analysis.predictions import Predictions
 from anysleep.analysis.traits.participants import (
     add_participants,
     choose_nights,
@@ -17,6 +16,7 @@ from anysleep.analysis.traits.participants import (
 )
 from anysleep.datasets.splits import recordings_of
 from anysleep.recordings.reasons import NothingToMeasure
+from anysleep.staging.predictions import Predictions
 
 
 def recordings():

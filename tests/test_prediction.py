@@ -19,17 +19,17 @@ from filelock import FileLock
 from toy_predictions import N_NIGHTS, RESOLUTIONS, done, load, predict, write_archive, written
 from toy_training import RATE_HZ, toy_network
 
-from anysleep.analysis.predictions import Predictions
 from anysleep.analysis.reliance import channel_reliance, leave_one_out
 from anysleep.datasets.archive import Archive, DatasetFiles, assemble_archive
-from anysleep.evaluation import stage_night, voted_hypnogram
-from anysleep.inference import stage_montages
+from anysleep.evaluation.evaluate import stage_night, voted_hypnogram
 from anysleep.models import load_checkpoint, save_checkpoint
 from anysleep.prediction import jobs_of_archive, write_predictions
 from anysleep.prediction.jobs import ArchivedNight, Night
 from anysleep.prediction.nights import Wanted, stage_nights
 from anysleep.runs import Run
 from anysleep.stages import STAGES
+from anysleep.staging.predictions import Predictions
+from anysleep.staging.stage import stage_montages
 from anysleep.system.files import NpzWriter
 
 archive, counted = toy_predictions.archive, toy_predictions.counted

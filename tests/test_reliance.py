@@ -12,7 +12,7 @@ from toy_training import RATE_HZ, toy_network, toy_training, write_archive
 from anysleep.analysis.reliance import channel_reliance, leave_one_out, verdict_of_reliance
 from anysleep.datasets.archive import Archive
 from anysleep.figures.reliance import plot_reliance
-from anysleep.inference import Staging, stage_montages
+from anysleep.staging.stage import Staging, stage_montages
 
 CHANNELS = ("F3", "C3", "E1", "E2")
 N_EPOCHS = 200

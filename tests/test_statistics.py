@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 import yasa
 
-from anysleep.analysis.predictions import Predictions
 from anysleep.analysis.statistics import (
     STATISTICS,
     change_from_coarsest,
@@ -18,6 +17,7 @@ from anysleep.analysis.statistics import (
 )
 from anysleep.figures.statistics import CHANGING, plot_statistics
 from anysleep.stages import N2, PUBLISHED_RESOLUTIONS, REM, UNSCORED, WAKE
+from anysleep.staging.predictions import Predictions
 
 NAMES = {0: "WAKE", 1: "N1", 2: "N2", 3: "N3", 4: "REM", 9: "UNS"}
 R = 30

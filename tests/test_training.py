@@ -12,9 +12,9 @@ from lightning_fabric.plugins.environments import LightningEnvironment
 from toy_training import RATE_HZ, toy_network, toy_training, write_archive
 
 from anysleep.analysis import stage_metrics
-from anysleep.analysis.metrics import confusion_matrix, metrics_of_confusion
 from anysleep.datasets.archive import Archive
-from anysleep.evaluation import confusion_of_night, stage_night, voted_hypnogram
+from anysleep.evaluation.evaluate import confusion_of_night, stage_night, voted_hypnogram
+from anysleep.evaluation.metrics import confusion_matrix, metrics_of_confusion
 from anysleep.models import ARCHITECTURES, build_model, save_checkpoint, unet_filters
 from anysleep.params import NOTEBOOKS, notebook_defaults
 from anysleep.training.forecast import forecast_memory, forecast_training_epoch, saved_bytes

@@ -12,7 +12,7 @@ from toy_training import RATE_HZ
 
 from anysleep.datasets.archive import Archive, DatasetFiles, NightWriter, assemble_archive
 from anysleep.models import build_model, unet_filters
-from anysleep.montages import with_channel_types
+from anysleep.staging.montages import with_channel_types
 
 EEG, EOG = ["F3-M2", "F4-M1", "C3-M2", "C4-M1", "O1-M2", "O2-M1"], ["E1-M2", "E2-M2"]
 

@@ -5,8 +5,8 @@ import time
 
 import torch
 
-from anysleep.inference import stage_recording
 from anysleep.models import ARCHITECTURES, build_model
+from anysleep.staging.stage import stage_recording
 
 HOURS, ROUNDS = 2, 5
 

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from anysleep.inference import stage_montages
 from anysleep.models import ARCHITECTURES, SleepNetwork, build_model
+from anysleep.staging.stage import stage_montages
 
 FOURTEEN = (1, 2, 4, 8, 16, 32, 64, 128, 256, 384, 640, 960, 1920, 3840)
 REPEATS = 3

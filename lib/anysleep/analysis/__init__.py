@@ -2,23 +2,23 @@
 
 from anysleep.analysis.agreement import consensus_hypnogram
 from anysleep.analysis.arousals import detect_arousals, match_arousals, score_arousals
-from anysleep.analysis.calibration import (
+from anysleep.analysis.statistics import sleep_statistics
+from anysleep.analysis.traits import TRIPLETS, count_triplets
+from anysleep.evaluation.calibration import (
     brier_score,
     expected_calibration_error,
     fit_temperature,
     reliability,
     review_curve,
 )
-from anysleep.analysis.intervals import (
+from anysleep.evaluation.intervals import (
     bootstrap_ratios,
     bootstrap_scores,
     paired_bootstrap,
     paired_bootstrap_of_means,
     welch_as_published,
 )
-from anysleep.analysis.metrics import confusion_matrix, stage_metrics
-from anysleep.analysis.statistics import sleep_statistics
-from anysleep.analysis.traits import TRIPLETS, count_triplets
+from anysleep.evaluation.metrics import confusion_matrix, stage_metrics
 
 __all__ = [
     "TRIPLETS",

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
-from anysleep.analysis.metrics import stage_metrics
 from anysleep.analysis.statistics import uncertainty
-from anysleep.inference import Staging
+from anysleep.evaluation.metrics import stage_metrics
+from anysleep.staging.stage import Staging
 
 MIN_CHANNELS = 3
 """Where two channels disagree, nobody can tell which is right."""

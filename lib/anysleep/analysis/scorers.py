@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from anysleep.analysis.agreement import consensus_hypnogram
-from anysleep.analysis.metrics import confusion_matrix, metrics_of_confusion
 from anysleep.analysis.traits.transitions import count_triplets
+from anysleep.evaluation.metrics import confusion_matrix, metrics_of_confusion
 from anysleep.recordings.labels.dod import read_each_scorer, scorer_files
 from anysleep.recordings.reasons import BadRecording
 

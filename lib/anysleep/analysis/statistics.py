@@ -12,8 +12,8 @@ predictions two rules are added here, which change nothing where every stage las
 import numpy as np
 import pandas as pd
 
-from anysleep.analysis.predictions import Predictions
 from anysleep.stages import EPOCH_S, N2, N_STAGES, REM, STAGES, UNSCORED, WAKE
+from anysleep.staging.predictions import Predictions
 from anysleep.system.progress import progress
 
 STATISTICS = {

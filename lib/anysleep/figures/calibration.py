@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from anysleep.analysis.calibration import expected_calibration_error
+from anysleep.evaluation.calibration import expected_calibration_error
 
 COLOURS = ("#D55E00", "#0072B2", "#CC79A7", "0.3")
 """Of Okabe and Ito's palette; lines differ in their markers too."""

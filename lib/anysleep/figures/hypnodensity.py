@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from anysleep.stages import EPOCH_S, N1, N2, N3, N_STAGES, REM, STAGE_COLOURS, STAGES, UNSCORED, WAKE
 
 if TYPE_CHECKING:  # else 08, which only reads tables, would load torch
-    from anysleep.inference import Staging
+    from anysleep.staging.stage import Staging
 
 DEPTH = {WAKE: 0, REM: 1, N1: 2, N2: 3, N3: 4, UNSCORED: np.nan}
 """Height of each stage in a hypnogram, from the top; unscored epochs leave a gap."""

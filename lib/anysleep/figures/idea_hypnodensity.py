@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from anysleep.figures.hypnodensity import DEEP_FIRST, plot_hypnodensity
-from anysleep.inference import softmax
 from anysleep.stages import EPOCH_S, STAGE_COLOURS, STAGES
+from anysleep.staging.votes import softmax
 
 N_EPOCHS = 20
 ONE, FEW = slice(4, 5), slice(3, 8)

@@ -14,12 +14,13 @@ from filelock import FileLock, Timeout
 
 from anysleep.analysis.reliance import leave_one_out
 from anysleep.exports import hypnogram_table
-from anysleep.inference import Precision, forecast_staging
 from anysleep.models import SleepNetwork, load_checkpoint
 from anysleep.prediction.jobs import Job
 from anysleep.prediction.nights import Row, Task, Wanted, stage_nights
 from anysleep.prediction.workers import choose_devices, stage_on_many
 from anysleep.runs import Run
+from anysleep.settings import Precision
+from anysleep.staging.forecast import forecast_staging
 from anysleep.system.files import NpzWriter, read_if_whole, sha256_of
 from anysleep.system.progress import progress
 

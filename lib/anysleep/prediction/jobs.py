@@ -12,15 +12,16 @@ import numpy as np
 from anysleep.datasets.archive import Archive
 from anysleep.datasets.night import PREPARATION_VERSION, source_sha256
 from anysleep.datasets.splits import recordings_of
-from anysleep.inference import Precision, Staging, default_montages, stage_montages
 from anysleep.models import SleepNetwork
-from anysleep.montages import Montage, find_channels
 from anysleep.recordings.channels import check_eeg_before_eog
 from anysleep.recordings.labels.edf import sleep_edf_scoring_beside, sleep_edf_scorings
 from anysleep.recordings.preprocessing import preprocess
 from anysleep.recordings.quality import examine, usable_channels, verdict_of_night
 from anysleep.recordings.readers import READERS, read_recording, read_signals
 from anysleep.recordings.recording import Recording
+from anysleep.settings import Precision
+from anysleep.staging.montages import Montage, find_channels
+from anysleep.staging.stage import Staging, default_montages, stage_montages
 from anysleep.system.files import short_path
 
 

@@ -13,14 +13,16 @@ import torch
 from anysleep.analysis.reliance import channel_reliance, leave_one_out
 from anysleep.analysis.statistics import sleep_statistics, uncertainty
 from anysleep.datasets.archive import ArchiveReplaced
-from anysleep.evaluation import voted_hypnogram
-from anysleep.inference import Precision, Staging, check_device, stage_montages
+from anysleep.evaluation.evaluate import voted_hypnogram
 from anysleep.models import SleepNetwork, load_checkpoint
-from anysleep.montages import Montage, published_key
 from anysleep.prediction.jobs import Job, Night
 from anysleep.recordings.reasons import without_names
 from anysleep.recordings.timebase import epochs_in
+from anysleep.settings import Precision
 from anysleep.stages import EPOCH_S, UNSCORED
+from anysleep.staging.devices import check_device
+from anysleep.staging.montages import Montage, published_key
+from anysleep.staging.stage import Staging, stage_montages
 from anysleep.system.files import NpzWriter, sha256_of
 from anysleep.system.prefetch import prefetch
 

@@ -13,8 +13,8 @@ from threading import Thread
 
 import torch
 
-from anysleep.inference import choose_device
 from anysleep.prediction.nights import Outcome, Task, Wanted, stage_nights
+from anysleep.staging.devices import choose_device
 from anysleep.system.memory import n_cores
 
 

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from anysleep.datasets.archive import Archive
 from anysleep.datasets.splits import select_part
-from anysleep.evaluation import confusion_of_night
-from anysleep.inference import choose_device
+from anysleep.evaluation.evaluate import confusion_of_night
 from anysleep.models import SleepNetwork
+from anysleep.staging.devices import choose_device
 from anysleep.system.memory import keep_freed_memory
 from anysleep.training.optimisation import stage_loss
 from anysleep.training.settings import TrainingSettings

@@ -14,10 +14,10 @@ from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from anysleep.analysis.metrics import metrics_of_confusion
 from anysleep.datasets.archive import Archive
 from anysleep.datasets.sampling import WindowBatches, loader
-from anysleep.evaluation import confusion_of_night
+from anysleep.evaluation.evaluate import confusion_of_night
+from anysleep.evaluation.metrics import metrics_of_confusion
 from anysleep.models import SleepNetwork
 from anysleep.stages import N_STAGES
 from anysleep.system.memory import n_cores

@@ -35,7 +35,7 @@ from tqdm.auto import tqdm
 from anysleep.datasets.archive import Archive
 from anysleep.datasets.sampling import stageable_nights
 from anysleep.datasets.splits import read_split, select_part
-from anysleep.inference import choose_device
+from anysleep.staging.devices import choose_device
 from anysleep.system.memory import keep_freed_memory
 from anysleep.training.loop import Training, TrainingStopped
 from anysleep.training.report import Reporter

@@ -8,9 +8,9 @@ from scipy.signal import spectrogram
 from scipy.special import softmax
 
 from anysleep.analysis.arousals.tables import SPAN
-from anysleep.analysis.predictions import Predictions
 from anysleep.datasets.archive import Archive
 from anysleep.stages import EPOCH_S, STAGES, UNSCORED
+from anysleep.staging.predictions import Predictions
 
 WINDOW_S, STEP_S = 2, 0.5
 """Of the spectrogram: long enough for slow waves, short enough for an arousal."""

@@ -19,12 +19,12 @@ from anysleep.analysis.arousals.events import (
     runs_of,
     score_arousals,
 )
-from anysleep.analysis.intervals import bootstrap_ratios
-from anysleep.analysis.levels import persons_of
-from anysleep.analysis.predictions import Predictions
 from anysleep.datasets.archive import Archive
 from anysleep.datasets.splits import recordings_of
+from anysleep.evaluation.intervals import bootstrap_ratios
+from anysleep.evaluation.scores import persons_of
 from anysleep.stages import EPOCH_S, N1, N_STAGES, REM, STAGES
+from anysleep.staging.predictions import Predictions
 
 THRESHOLDS = tuple(np.arange(11) / 10)
 """The IoU that a match has to exceed."""

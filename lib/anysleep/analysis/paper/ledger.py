@@ -12,7 +12,7 @@ import pandas as pd
 
 from anysleep.analysis.paper.collected import LEARNED_FROM, NOT_MEASURED, Tables
 from anysleep.analysis.paper.measured import KEY, MEASURED, NUMBERS, SOURCES, dataset_scores
-from anysleep.analysis.predictions import UNKNOWN
+from anysleep.staging.predictions import UNKNOWN
 
 
 @dataclass(frozen=True)

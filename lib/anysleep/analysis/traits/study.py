@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom
 
-from anysleep.analysis.intervals import draw_sums, sums_by_person
 from anysleep.analysis.traits.forests import Job, Nights, most_folds, shuffled_trait
+from anysleep.evaluation.intervals import draw_sums, sums_by_person
 from anysleep.stages import EPOCH_S
 
 PERMUTATION_FOLDS = 10
@@ -113,8 +113,8 @@ def score_of_sums(sums: np.ndarray) -> np.ndarray:
 def bootstrap_score(study: Study, jobs: Sequence[Job], done: Done, n_bootstrap: int) -> tuple[float, float]:
     """95 % interval of the mean score of several repetitions, over draws of persons; NaN with one person.
 
-    The draws are those of `anysleep.analysis.intervals`. Forests are not grown again, so it is an interval of the score
-    of these forests, not of the procedure.
+    The draws are those of `evaluation.intervals`. Forests are not grown again, so it is an interval of the score of
+    these forests, not of the procedure.
     """
     predictions = np.stack([done[job] for job in jobs], axis=1)  # (R, J)
     terms = _terms(study.nights.trait[:, np.newaxis], predictions, study.nights.is_class)  # (R, J, 2 or 4)

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import ttest_ind
 
-from anysleep.analysis.metrics import scores_of_confusions
+from anysleep.evaluation.metrics import scores_of_confusions
 
 
 def interval_text(low: float, high: float) -> str:

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from anysleep.inference.devices import COPIES_OF_TILE, smallest_tile
-from anysleep.inference.tracks import RunningMix, Track
-from anysleep.inference.unet import Convolution, StridedConvolution, UNet, Weighted, convolve
 from anysleep.models import SleepNetwork
 from anysleep.settings import Precision
+from anysleep.staging.devices import COPIES_OF_TILE, smallest_tile
+from anysleep.staging.tracks import RunningMix, Track
+from anysleep.staging.unet import Convolution, StridedConvolution, UNet, Weighted, convolve
 
 DTYPES = {"32": torch.float32, "bf16": torch.bfloat16}
 Encoded = tuple[list[Track], Tensor]

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from anysleep.inference.devices import tile_values
-from anysleep.inference.tracks import Track
 from anysleep.models import SleepNetwork
 from anysleep.models.layers import DecoderBlock
+from anysleep.staging.devices import tile_values
+from anysleep.staging.tracks import Track
 
 ENOUGH_FILTERS = 40
 """With fewer, two or four samples count as one."""

@@ -12,11 +12,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from anysleep.inference.staging import stage_recording
 from anysleep.models import SleepNetwork, build_model
 from anysleep.models.networks import ARCHITECTURES
 from anysleep.settings import Precision
 from anysleep.stages import EPOCH_S
+from anysleep.staging.stage import stage_recording
 
 N_EPOCHS = {"cuda": 960}
 """Epochs that are staged to measure: a night of 8 h on a GPU, 8 minutes elsewhere."""

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from anysleep.inference.devices import GIB, free_bytes, full_float32
-from anysleep.inference.engines import Engine, Merged, build_engine
-from anysleep.inference.votes import softmax
 from anysleep.models import SleepNetwork
 from anysleep.settings import Precision
 from anysleep.stages import EPOCH_S
+from anysleep.staging.devices import GIB, free_bytes, full_float32
+from anysleep.staging.engines import Engine, Merged, build_engine
+from anysleep.staging.votes import softmax
 
 Montage = tuple[int, ...]
 """Places of its channels among the signals."""

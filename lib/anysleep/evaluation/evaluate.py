@@ -11,27 +11,20 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from anysleep.analysis.calibration import fit_temperature, reliability, review_curve
-from anysleep.analysis.levels import COUNTS
-from anysleep.analysis.metrics import confusion_matrix
-from anysleep.analysis.predictions import UNKNOWN
 from anysleep.datasets.archive import Archive
 from anysleep.datasets.splits import Split, split_id
-from anysleep.inference import (
-    Precision,
-    Staging,
-    Vote,
-    check_device,
-    default_montages,
-    mean_log_probabilities,
-    softmax,
-    stage_montages,
-    vote_stages,
-)
+from anysleep.evaluation.calibration import fit_temperature, reliability, review_curve
+from anysleep.evaluation.metrics import confusion_matrix
+from anysleep.evaluation.scores import COUNTS
 from anysleep.models import SleepNetwork
 from anysleep.models.checkpoints import ONLY_SYNTHETIC, saw_only_synthetic
-from anysleep.montages import Mode, Montage, plan_montages, published_key, staged_as
+from anysleep.settings import Precision
 from anysleep.stages import UNSCORED
+from anysleep.staging.devices import check_device
+from anysleep.staging.montages import Mode, Montage, plan_montages, published_key, staged_as
+from anysleep.staging.predictions import UNKNOWN
+from anysleep.staging.stage import Staging, default_montages, stage_montages
+from anysleep.staging.votes import Vote, mean_log_probabilities, softmax, vote_stages
 from anysleep.system.prefetch import prefetch
 from anysleep.system.progress import progress
 

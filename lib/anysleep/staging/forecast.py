@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anysleep.inference.devices import GIB, free_bytes
-from anysleep.inference.engines import build_engine
-from anysleep.inference.staging import Montage, channels_to_keep, stage_montages
 from anysleep.models import SleepNetwork
 from anysleep.settings import Precision
+from anysleep.staging.devices import GIB, free_bytes
+from anysleep.staging.engines import build_engine
+from anysleep.staging.stage import Montage, channels_to_keep, stage_montages
 
 TRIED_EPOCHS = 32
 

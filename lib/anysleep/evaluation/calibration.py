@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from anysleep.analysis.metrics import scores_of_confusions, stage_codes
+from anysleep.evaluation.metrics import scores_of_confusions, stage_codes
 from anysleep.stages import N_STAGES, UNSCORED
 
 TEMPERATURES = (0.01, 100.0)

@@ -1,0 +1,1 @@
+"""From staged nights to scores, their intervals, and how far probabilities can be trusted."""
