@@ -9,11 +9,11 @@ import pytest
 import yaml
 from published_study import Study, copied, tables_of, write_run
 
-from anysleep.analysis.paper.collected import find_runs, read_tables
-from anysleep.analysis.paper.ledger import KEY, TOLERANCES, ledger, mf1_table, size_table, tolerance_table
 from anysleep.datasets.splits import count_split
-from anysleep.figures.paper import plot_traits
-from anysleep.published.results import read_results
+from anysleep.paper.collected import find_runs, read_tables
+from anysleep.paper.figures import plot_traits
+from anysleep.paper.ledger import KEY, TOLERANCES, ledger, mf1_table, size_table, tolerance_table
+from anysleep.paper.results import read_results
 from anysleep.stages import STAGES
 
 

@@ -21,8 +21,8 @@ from test_recordings import signal, write_edf
 
 from anysleep.datasets.archive import Archive
 from anysleep.models import load_checkpoint
+from anysleep.paper.results import read_results
 from anysleep.params import MARK, NOTEBOOKS
-from anysleep.published.results import read_results
 from anysleep.runs import execute
 
 SHORT_TRAINING = {

@@ -11,16 +11,16 @@ import pytest
 from matplotlib.colors import to_hex
 from published_study import Study
 
-from anysleep.analysis.paper.attention import with_sites
-from anysleep.analysis.paper.collected import find_runs, read_tables
-from anysleep.analysis.paper.ledger import ledger, mf1_table
-from anysleep.figures import paper
 from anysleep.figures.looks import NETWORKS
-from anysleep.figures.paper.attention_depth import panels_of
-from anysleep.figures.paper.channel_numbers import format_p
-from anysleep.figures.paper.statistics import one_run_each
-from anysleep.figures.paper.style import PAGE_IN
-from anysleep.published.results import read_results
+from anysleep.paper import figures as paper
+from anysleep.paper.attention import with_sites
+from anysleep.paper.collected import find_runs, read_tables
+from anysleep.paper.figures.attention_depth import panels_of
+from anysleep.paper.figures.channel_numbers import format_p
+from anysleep.paper.figures.statistics import one_run_each
+from anysleep.paper.figures.style import PAGE_IN
+from anysleep.paper.ledger import ledger, mf1_table
+from anysleep.paper.results import read_results
 
 DRAWN = {
     "channel_numbers": lambda tables, published: paper.plot_channel_numbers(tables, published),
@@ -340,7 +340,7 @@ def test_the_idea_shows_each_verdict():
 
 def test_figures_and_ledger_need_no_network_library():
     """Tables in, figures out: it takes seconds, also where torch is not installed."""
-    modules = "anysleep.runs, anysleep.analysis.paper.ledger, anysleep.figures.paper, anysleep.published"
+    modules = "anysleep.runs, anysleep.paper.ledger, anysleep.paper.figures, anysleep.published"
     code = f"import sys, {modules}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

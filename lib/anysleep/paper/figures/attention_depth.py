@@ -7,10 +7,10 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from anysleep.analysis.paper.attention import FIXED_SITES, with_sites
-from anysleep.analysis.paper.collected import Tables
 from anysleep.figures.looks import look_of
-from anysleep.figures.paper.style import PAGE_IN, note_missing
+from anysleep.paper.attention import FIXED_SITES, with_sites
+from anysleep.paper.collected import Tables
+from anysleep.paper.figures.style import PAGE_IN, note_missing
 
 TABLE = "05_predict/attention"
 HEIGHT_IN = 3.2

@@ -5,10 +5,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from anysleep.analysis.paper.collected import Tables, average_trained
-from anysleep.analysis.paper.measured import DOD, TRAITS, nearest_first
 from anysleep.figures.looks import look_of
-from anysleep.figures.paper.style import (
+from anysleep.paper.collected import Tables, average_trained
+from anysleep.paper.figures.style import (
     PAGE_IN,
     PUBLISHED,
     draw_band,
@@ -17,6 +16,7 @@ from anysleep.figures.paper.style import (
     seconds_axis,
     with_seconds,
 )
+from anysleep.paper.measured import DOD, TRAITS, nearest_first
 
 TABLE = "07_traits/summary"
 HEIGHT_IN = 2.9

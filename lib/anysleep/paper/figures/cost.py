@@ -4,9 +4,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from anysleep.analysis.paper.collected import Tables
 from anysleep.figures.looks import look_of
-from anysleep.figures.paper.style import PAGE_IN, legend_below, note_missing
+from anysleep.paper.collected import Tables
+from anysleep.paper.figures.style import PAGE_IN, legend_below, note_missing
 
 TABLE = "04_evaluate/cost"
 HEIGHT_IN = 2.9

@@ -4,14 +4,14 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from anysleep.analysis.paper.collected import Tables
 from anysleep.figures.arousal_excerpt import (
     plot_excerpt_events,
     plot_excerpt_signal,
     plot_excerpt_spectrogram,
     plot_excerpt_stages,
 )
-from anysleep.figures.paper.style import PAGE_IN, note_missing
+from anysleep.paper.collected import Tables
+from anysleep.paper.figures.style import PAGE_IN, note_missing
 
 TABLES = [f"06_arousals/excerpt_{name}" for name in ("signals", "spectrogram", "stages")]
 EXPERT = "06_arousals/excerpt_hypnogram"

@@ -7,11 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from anysleep.analysis.arousals.events import HEADLINE_IOU
-from anysleep.analysis.paper.collected import Tables, average_trained
-from anysleep.analysis.paper.measured import MASS
 from anysleep.figures.hypnodensity import DEEP_FIRST
 from anysleep.figures.looks import Look, look_of
-from anysleep.figures.paper.style import (
+from anysleep.paper.collected import Tables, average_trained
+from anysleep.paper.figures.style import (
     PAGE_IN,
     PUBLISHED,
     draw_band,
@@ -20,6 +19,7 @@ from anysleep.figures.paper.style import (
     seconds_axis,
     with_seconds,
 )
+from anysleep.paper.measured import MASS
 from anysleep.stages import STAGE_COLOURS, STAGES
 
 SCORES, SHARES = "06_arousals/scores", "06_arousals/stage_shares"

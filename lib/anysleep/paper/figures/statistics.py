@@ -5,10 +5,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from anysleep.analysis.paper.collected import Tables
 from anysleep.analysis.statistics import change_from_coarsest
 from anysleep.figures.looks import look_of
-from anysleep.figures.paper.style import PAGE_IN, legend_below, note_missing, seconds_axis
+from anysleep.paper.collected import Tables
+from anysleep.paper.figures.style import PAGE_IN, legend_below, note_missing, seconds_axis
 
 TABLE = "05_predict/statistics"
 PANEL_IN = 1.7

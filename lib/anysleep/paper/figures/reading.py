@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from anysleep.figures.looks import NETWORKS
-from anysleep.figures.paper.style import COLUMN_IN, PAGE_IN, PUBLISHED
+from anysleep.paper.figures.style import COLUMN_IN, PAGE_IN, PUBLISHED
 
 EXAMPLES = (
     ("within", 0.800, 0.010, 0.806, 0.788, 0.822),

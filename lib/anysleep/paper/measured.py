@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from anysleep.analysis.paper.attention import with_sites
-from anysleep.analysis.paper.collected import NIGHT, SPLIT_COLUMNS, SPLITS, Tables
+from anysleep.paper.attention import with_sites
+from anysleep.paper.collected import NIGHT, SPLIT_COLUMNS, SPLITS, Tables
 from anysleep.stages import PUBLISHED_RATE_HZ
 
 KEY = ["result", "dataset", "network", "predictions_per_epoch", "n_eeg", "n_eog", "stage", "measure"]

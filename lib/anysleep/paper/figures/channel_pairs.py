@@ -8,12 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from anysleep.analysis.paper.collected import Tables, average_trained
-from anysleep.analysis.paper.measured import SITES
 from anysleep.figures.channels import plot_pair_matrix
 from anysleep.figures.looks import look_of
-from anysleep.figures.paper.channel_numbers import one_pair, text_of_runs
-from anysleep.figures.paper.style import PAGE_IN, note_missing
+from anysleep.paper.collected import Tables, average_trained
+from anysleep.paper.figures.channel_numbers import one_pair, text_of_runs
+from anysleep.paper.figures.style import PAGE_IN, note_missing
+from anysleep.paper.measured import SITES
 
 STUDY, COMPARISON = "04_evaluate/pairs/channel_study", "04_evaluate/pairs/comparison"
 PANEL_IN = 3.3

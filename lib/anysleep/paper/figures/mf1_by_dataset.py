@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from anysleep.figures.looks import NETWORKS, look_of
-from anysleep.figures.paper.style import PAGE_IN, PUBLISHED
+from anysleep.paper.figures.style import PAGE_IN, PUBLISHED
 
 GROUPS = ("in distribution", "held out", "not published")
 ROW_IN = 0.21

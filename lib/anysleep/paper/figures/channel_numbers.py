@@ -5,10 +5,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from anysleep.analysis.paper.collected import Tables, average_trained
-from anysleep.analysis.paper.measured import MANY_CHANNELS
 from anysleep.figures.looks import look_of
-from anysleep.figures.paper.style import PAGE_IN, PUBLISHED, note_missing
+from anysleep.paper.collected import Tables, average_trained
+from anysleep.paper.figures.style import PAGE_IN, PUBLISHED, note_missing
+from anysleep.paper.measured import MANY_CHANNELS
 
 STUDY, COMPARISON, GAIN, COUNTS = (
     f"04_evaluate/drawn/{name}" for name in ("channel_study", "comparison", "eog_gain", "counts")
