@@ -8,7 +8,7 @@ READY := .venv/ready
 
 demo: $(READY)
 	$(BIN)/snakemake --cores 2 --config profile=demo --quiet rules --rerun-incomplete --nolock
-	@$(BIN)/python -m anysleep.summary outputs/demo
+	@$(BIN)/anysleep show outputs/demo
 
 test: $(READY)
 	$(BIN)/ruff check

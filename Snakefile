@@ -21,7 +21,8 @@ from pathlib import Path
 from snakemake.cli import parse_config
 
 from anysleep.system.files import is_written, project_path, short_path
-from anysleep.params import NOTEBOOKS, checked_parameters
+from anysleep.workbook.notebooks import NOTEBOOKS
+from anysleep.workbook.arguments import checked_parameters
 from anysleep.settings import ParameterError
 
 
@@ -178,7 +179,7 @@ def earlier(notebook, variant=""):
 def run(notebook, variant=""):
     """The command that validates the parameters and runs the notebook into its folder."""
     replace_shell = "" if os.name == "nt" else "exec "  # so that a signal reaches the run itself
-    words = [sys.executable, "-m", "anysleep.runs", notebook, *files(notebook, variant), "--end-with-parent"]
+    words = [sys.executable, "-m", "anysleep", "run", notebook, *files(notebook, variant), "--end-with-parent"]
     words += ["--may-lack-inputs", *present(notebook, variant)] if MAY_LACK else []
     return replace_shell + shlex.join(words)
 

@@ -24,7 +24,7 @@ from toy_formats import (
 
 from anysleep.data import preprocess
 from anysleep.datasets.archive import Archive
-from anysleep.runs import execute
+from anysleep.workbook.runner import execute
 
 
 def edf_signals():

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from scipy.stats import chisquare
 
-from anysleep.params import Evaluate, notebook_defaults
 from anysleep.settings import ParameterError
 from anysleep.staging.montages import find_channels, plan_montages, published_key, staged_as
+from anysleep.workbook.notebooks import Evaluate
+from anysleep.workbook.parameters import notebook_defaults
 
 EEG = ["F3-M2", "F4-M1", "C3-M2", "C4-M1", "O1-M2", "O2-M1"]
 EOG = ["E1-M2", "E2-M2"]

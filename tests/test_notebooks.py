@@ -22,8 +22,9 @@ from test_recordings import signal, write_edf
 from anysleep.datasets.archive import Archive
 from anysleep.models import load_checkpoint
 from anysleep.paper.results import read_results
-from anysleep.params import MARK, NOTEBOOKS
-from anysleep.runs import execute
+from anysleep.workbook.notebooks import NOTEBOOKS
+from anysleep.workbook.parameters import MARK
+from anysleep.workbook.runner import execute
 
 SHORT_TRAINING = {
     "unet": {"depth": 6, "complexity": 1.0},

@@ -340,7 +340,7 @@ def test_the_idea_shows_each_verdict():
 
 def test_figures_and_ledger_need_no_network_library():
     """Tables in, figures out: it takes seconds, also where torch is not installed."""
-    modules = "anysleep.runs, anysleep.paper.ledger, anysleep.paper.figures, anysleep.published"
+    modules = "anysleep.workbook.runner, anysleep.paper.ledger, anysleep.paper.figures, anysleep.published"
     code = f"import sys, {modules}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -8,9 +8,11 @@ import pytest
 import yaml
 
 from anysleep.models import unet_filters
-from anysleep.params import NOTEBOOKS, Evaluate, StageOneNight, notebook_defaults
-from anysleep.runs import checked_parameters, start_run
 from anysleep.settings import ParameterError, merge_parameters
+from anysleep.workbook.arguments import checked_parameters
+from anysleep.workbook.notebooks import NOTEBOOKS, Evaluate, StageOneNight
+from anysleep.workbook.parameters import notebook_defaults
+from anysleep.workbook.run import start_run
 
 GOOD = {
     "run_dir": "outputs/x",
@@ -124,7 +126,7 @@ def test_the_runner_stops_before_any_work(tmp_path, root):
     command = [
         sys.executable,
         "-m",
-        "anysleep.runs",
+        "anysleep.workbook.runner",
         "stage_one_night",
         f"run_dir={tmp_path / 'run'}",
         "recordng=a.edf",

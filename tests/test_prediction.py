@@ -26,11 +26,11 @@ from anysleep.models import load_checkpoint, save_checkpoint
 from anysleep.prediction import jobs_of_archive, write_predictions
 from anysleep.prediction.jobs import ArchivedNight, Night
 from anysleep.prediction.nights import Wanted, stage_nights
-from anysleep.runs import Run
 from anysleep.stages import STAGES
 from anysleep.staging.predictions import Predictions
 from anysleep.staging.stage import stage_montages
 from anysleep.system.files import NpzWriter
+from anysleep.workbook.run import Run
 
 archive, counted = toy_predictions.archive, toy_predictions.counted
 checkpoints, checkpoint = toy_predictions.checkpoints, toy_predictions.checkpoint

@@ -16,7 +16,7 @@ from anysleep.datasets.archive import DatasetFiles, assemble_archive
 from anysleep.models import load_checkpoint
 from anysleep.prediction import jobs_of_archive, jobs_of_files, write_predictions
 from anysleep.prediction.jobs import recordings_among
-from anysleep.runs import Run
+from anysleep.workbook.run import Run
 
 archive, counted = toy_predictions.archive, toy_predictions.counted
 checkpoints, checkpoint = toy_predictions.checkpoints, toy_predictions.checkpoint

@@ -16,9 +16,9 @@ from test_training import assert_same, params_of_03
 from toy_training import write_archive
 
 from anysleep.datasets.splits import write_split
-from anysleep.runs import main
 from anysleep.training.process import STATE, STOPPED
 from anysleep.training.state import load_state
+from anysleep.workbook.runner import main
 
 TOY = {
     "unet": {"depth": 4, "complexity": 1.0},

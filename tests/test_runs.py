@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 from IPython.core.ultratb import FormattedTB
 
-from anysleep import runs
-from anysleep.params import Inspect, Predict, StageOneNight, Train, checked_parameters, read_words
 from anysleep.prediction.jobs import recordings_among
 from anysleep.settings import ParameterError
+from anysleep.workbook import run as runs
+from anysleep.workbook import runner
+from anysleep.workbook.arguments import checked_parameters, read_words
+from anysleep.workbook.notebooks import Inspect, Predict, StageOneNight, Train
 
 
 def inspect(folder, **changes):
@@ -28,7 +30,8 @@ def inspect(folder, **changes):
 def in_another_process(folder, then="") -> subprocess.CompletedProcess:
     """Start the run there, too, without waiting, and do what is said."""
     given = inspect(folder).plain()
-    code = "import os; from anysleep import runs; from anysleep.params import Inspect; runs.WAIT_S = 0; "
+    code = "import os\nfrom anysleep.workbook import run as runs\nfrom anysleep.workbook.notebooks import Inspect\n"
+    code += "runs.WAIT_S = 0; "
     code += f"runs.start_run(Inspect(**{given!r})); {then}"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
@@ -51,7 +54,8 @@ def test_the_runner_touches_nothing_of_a_run_at_work(tmp_path, root, monkeypatch
     (run.folder / "notebook.ipynb").write_text("theirs")
     (tmp_path / "a.h5").touch()
     words = ["02_inspect", f"archive={tmp_path / 'a.h5'}", f"run_dir={run.folder}"]
-    code = f"import sys; from anysleep import runs; runs.WAIT_S = 0; sys.exit(runs.main({words!r}))"
+    code = "import sys; from anysleep.workbook import run as runs, runner; runs.WAIT_S = 0; "
+    code += f"sys.exit(runner.main({words!r}))"
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
     assert done.returncode == 2 and "another run is at work" in done.stderr and len(done.stderr.splitlines()) == 1
     assert (run.folder / "notebook.ipynb").read_text() == "theirs"
@@ -63,17 +67,17 @@ def test_of_two_runs_started_at_once_one_kernel_starts(tmp_path, root):
     words = ["02_inspect", f"archive={tmp_path / 'a.h5'}", f"run_dir={tmp_path / 'run'}"]
     code = f"""if True:
         import sys, pathlib, time
-        from anysleep import runs
+        from anysleep.workbook import run as runs, runner
         here = pathlib.Path({str(tmp_path)!r})
         def kernel(params, *_):
             print("kernel", flush=True)
             while not (here / "other ended").exists():
                 time.sleep(0.01)
             return params.run_dir
-        runs._execute = kernel
+        runner._execute = kernel
         print("ready", flush=True)
         sys.stdin.readline()
-        sys.exit(runs.main({words!r}))"""
+        sys.exit(runner.main({words!r}))"""
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     both = [subprocess.Popen([sys.executable, "-c", code], cwd=root, text=True, **streams) for _ in range(2)]
     for process in both:
@@ -91,7 +95,7 @@ def test_of_two_runs_started_at_once_one_kernel_starts(tmp_path, root):
 
 
 def test_a_run_that_lacks_its_inputs_leaves_the_folder_of_another_alone(tmp_path, root):
-    words = ["02_inspect", f"archive={tmp_path / 'gone.h5'}", f"run_dir={tmp_path}", runs.MAY_LACK_INPUTS]
+    words = ["02_inspect", f"archive={tmp_path / 'gone.h5'}", f"run_dir={tmp_path}", runner.MAY_LACK_INPUTS]
     command = [sys.executable, "-m", "anysleep.runs", *words]
     lock = runs.lock_folder(tmp_path, ".runner.lock")
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
@@ -111,15 +115,15 @@ def test_a_training_is_asked_to_stop_before_the_kernel_that_reads_its_words(tmp_
     )
     kernel += f"for line in p.stdout: Path({str(tmp_path)!r}, line.decode().strip()).touch()\n"
     kernel += "p.wait(); import time; time.sleep(60)"
-    code = "import signal, subprocess, sys; from anysleep import runs; "
-    code += "signal.signal(signal.SIGTERM, runs.forward_sigterm); "
+    code = "import signal, subprocess, sys; from anysleep.workbook import runner; "
+    code += "signal.signal(signal.SIGTERM, runner.forward_sigterm); "
     code += f"subprocess.run([sys.executable, '-c', {kernel!r}])"
     runner = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
     while not (tmp_path / "ready").exists():
         assert runner.poll() is None
         time.sleep(0.01)
     runner.terminate()
-    assert runner.communicate()[1] == f"{runs.STOPPED}\n" and runner.returncode == 128 + signal.SIGTERM
+    assert runner.communicate()[1] == f"{runner.STOPPED}\n" and runner.returncode == 128 + signal.SIGTERM
     assert (tmp_path / "saved").exists()
 
 
@@ -205,7 +209,7 @@ def test_a_yaml_file_may_have_an_equals_sign_in_its_path(tmp_path):
 )
 def test_a_parameter_file_that_cannot_be_read_is_named(tmp_path, root, capsys, content, message):
     (tmp_path / "mine.yaml").write_bytes(content)
-    assert runs.main(["03_train", str(tmp_path / "mine.yaml")]) == 2
+    assert runner.main(["03_train", str(tmp_path / "mine.yaml")]) == 2
     said = capsys.readouterr().err
     assert "mine.yaml" in said and message in said and len(said.splitlines()) <= 3
 
@@ -244,18 +248,18 @@ def test_a_missing_input_is_said_before_any_work(root, tmp_path, capsys, noteboo
         (tmp_path / name).touch()
     there = {"archive": "h5", "checkpoint": "pth", "split": "yaml", "recording": "edf"}
     given = [f"{name}={tmp_path / 'there'}.{suffix}" for name, suffix in there.items() if name in fields(notebook)]
-    assert runs.main([notebook, *given, word, f"run_dir={tmp_path / 'run'}", *more]) in (1, 2)
+    assert runner.main([notebook, *given, word, f"run_dir={tmp_path / 'run'}", *more]) in (1, 2)
     said = capsys.readouterr().err
     assert message in said and len(said.splitlines()) == 1
     assert not (tmp_path / "run").exists()
 
 
 def fields(notebook):
-    return runs.NOTEBOOKS[notebook].model_fields if notebook != "06_arousals" else ("archive", "split")
+    return runner.NOTEBOOKS[notebook].model_fields if notebook != "06_arousals" else ("archive", "split")
 
 
 FRAME = "\x1b[0;32mFile \x1b[0m{}:12, in work(x)"
-OWN, FOREIGN = Path(runs.__file__).parent / "data" / "cohort.py", "/x/site-packages/numpy/core.py"
+OWN, FOREIGN = Path(runner.__file__).parents[1] / "datasets" / "preparation.py", "/x/site-packages/numpy/core.py"
 
 
 @pytest.mark.parametrize(
@@ -272,8 +276,8 @@ OWN, FOREIGN = Path(runs.__file__).parent / "data" / "cohort.py", "/x/site-packa
 )
 def test_messages_of_the_workbook_stand_alone_and_no_others(name, files, story):
     trace = ["Cell In[3], line 1" if file == "cell" else FRAME.format(file) for file in files]
-    assert runs._story(name, "said", trace) == story
-    assert len(runs._story(name, "x " * 10**4, trace)) < 1200
+    assert runner._story(name, "said", trace) == story
+    assert len(runner._story(name, "x " * 10**4, trace)) < 1200
 
 
 @pytest.mark.parametrize(
@@ -289,7 +293,7 @@ def test_an_error_of_a_process_of_a_pool_is_told_as_of_the_workbook(given, story
             pool.submit(checked_parameters, "02_inspect", [], given).result()
     kernel_s = FormattedTB(mode="Context", theme_name="nocolor")
     trace = kernel_s.structured_traceback(caught.type, caught.value, caught.tb)
-    assert runs._story(caught.typename, str(caught.value), trace).startswith(story)
+    assert runner._story(caught.typename, str(caught.value), trace).startswith(story)
 
 
 def test_a_failing_notebook_ends_in_three_lines_and_keeps_its_traceback(root, tmp_path, capsys):
@@ -297,7 +301,7 @@ def test_a_failing_notebook_ends_in_three_lines_and_keeps_its_traceback(root, tm
     (tmp_path / "nights/damaged.edf").write_bytes(b"0       " + b"x" * 300)
     recipe = "params/datasets/edf_folder.yaml"
     words = [f"datasets={{{recipe}: {tmp_path / 'nights'}}}", "synthetic_dir=", f"run_dir={tmp_path / 'run {1}'}"]
-    assert runs.main(["01_prepare", *words]) == 1
+    assert runner.main(["01_prepare", *words]) == 1
     said = capsys.readouterr().err.splitlines()
     assert said[-3] == "01_prepare stopped." and said[-2].startswith("NothingUsable: none of 1 recordings can be used")
     assert "notebook.ipynb" in said[-1] and "Traceback" not in "".join(said)
@@ -321,20 +325,20 @@ def test_ctrl_c_ends_in_a_sentence(root, tmp_path):
     os.killpg(stopped.pid, signal.SIGINT)
     said, _ = stopped.communicate()
     assert stopped.returncode == 130, said
-    assert "Traceback" not in said and said.splitlines()[-1] == f"01_prepare: {runs.STOPPED}"
+    assert "Traceback" not in said and said.splitlines()[-1] == f"01_prepare: {runner.STOPPED}"
 
 
 @pytest.mark.parametrize(
     ("module", "words"),
     [
         ("anysleep.runs", ["stage_one_night", "recording=/my", "night.edf"]),
-        ("anysleep.search", ["/my", "search.yaml"]),
-        ("anysleep.recordings.quality", ["/my", "night.edf"]),
-        ("anysleep.models.onnx_export", ["/my", "x.pth", "night.edf"]),
+        ("anysleep search", ["/my", "search.yaml"]),
+        ("anysleep quality", ["/my", "night.edf"]),
+        ("anysleep onnx", ["/my", "x.pth", "night.edf"]),
     ],
 )
 def test_a_path_with_a_blank_needs_quotes_and_this_is_said(root, module, words):
-    done = subprocess.run([sys.executable, "-m", module, *words], cwd=root, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", *module.split(), *words], cwd=root, capture_output=True, text=True)
     said = done.stdout + done.stderr
     assert (
         done.returncode == 2
@@ -348,38 +352,39 @@ def test_a_path_with_a_blank_needs_quotes_and_this_is_said(root, module, words):
     ("module", "words"),
     [
         ("anysleep.runs", ["03_train"]),
-        ("anysleep.search", ["params/search/learning_rate.yaml"]),
-        ("anysleep.training", ["gone"]),
-        ("anysleep.recordings.quality", ["gone.edf"]),
-        ("anysleep.models.onnx_export", ["gone.pth", "x.onnx"]),
-        ("anysleep.summary", ["gone"]),
+        ("anysleep search", ["params/search/learning_rate.yaml"]),
+        ("anysleep quality", ["gone.edf"]),
+        ("anysleep onnx", ["gone.pth", "x.onnx"]),
+        ("anysleep show", ["gone"]),
     ],
 )
 def test_ctrl_c_during_the_imports_ends_in_a_line(root, tmp_path, module, words):
     """The first thing that is imported after the package interrupts."""
-    name = "json" if module == "anysleep.summary" else "numpy"
+    name = "json" if module == "anysleep show" else "numpy"
     (tmp_path / f"{name}.py").write_text("raise KeyboardInterrupt\n")
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(root / "lib")])}
-    done = subprocess.run([sys.executable, "-m", module, *words], cwd=root, env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", *module.split(), *words], cwd=root, env=env, capture_output=True, text=True
+    )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "stopped\n")
 
 
 @pytest.mark.parametrize(
     ("module", "words"),
     [
-        ("anysleep.recordings.quality", ["gone.edf"]),
-        ("anysleep.recordings.quality", ["."]),
-        ("anysleep.models.onnx_export", ["gone.pth", "x.onnx"]),
-        ("anysleep.models.onnx_export", [".", "x.onnx"]),
-        ("anysleep.search", ["gone.yaml"]),
-        ("anysleep.search", ["params/search/learning_rate.yaml", "n_trials='3"]),
+        ("anysleep quality", ["gone.edf"]),
+        ("anysleep quality", ["."]),
+        ("anysleep onnx", ["gone.pth", "x.onnx"]),
+        ("anysleep onnx", [".", "x.onnx"]),
+        ("anysleep search", ["gone.yaml"]),
+        ("anysleep search", ["params/search/learning_rate.yaml", "n_trials='3"]),
         ("anysleep.training", ["gone"]),
         ("anysleep.training", []),
-        ("anysleep.summary", []),
+        ("anysleep show", []),
     ],
 )
 def test_other_commands_end_in_a_sentence_too(root, module, words):
-    done = subprocess.run([sys.executable, "-m", module, *words], cwd=root, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", *module.split(), *words], cwd=root, capture_output=True, text=True)
     said = (done.stdout + done.stderr).splitlines()
     assert done.returncode in (1, 2) and len(said) == 1 and " ".join(words[:1]).split("/")[0] in said[0] + "params", (
         said

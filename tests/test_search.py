@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from anysleep import runs
-from anysleep.params import NOTEBOOKS, notebook_defaults
-from anysleep.search import Search, best_trials, main, run_search, search_space
 from anysleep.settings import ParameterError, merge_parameters
+from anysleep.workbook import runner
+from anysleep.workbook.notebooks import NOTEBOOKS
+from anysleep.workbook.parameters import notebook_defaults
+from anysleep.workbook.search import Search, best_trials, main, run_search, search_space
 
 ASKED = {
     "ranges": {
@@ -58,7 +59,7 @@ def searcher(root, tmp_path, monkeypatch):
         return Search(**(ASKED | {"run_dir": str(tmp_path / folder)} | changes))
 
     make.formula, make.ran = score_by_quadratic, []
-    monkeypatch.setattr(runs, "execute", execute)
+    monkeypatch.setattr(runner, "execute", execute)
     return make
 
 

@@ -9,8 +9,8 @@ import sys
 import pytest
 import yaml
 
-from anysleep.params import NOTEBOOKS
 from anysleep.settings import merge_parameters
+from anysleep.workbook.notebooks import NOTEBOOKS
 
 COHORT = {
     "datasets": {"params/datasets/synthetic.yaml": "outputs/cohort"},

@@ -16,7 +16,6 @@ from anysleep.datasets.archive import Archive
 from anysleep.evaluation.evaluate import confusion_of_night, stage_night, voted_hypnogram
 from anysleep.evaluation.metrics import confusion_matrix, metrics_of_confusion
 from anysleep.models import ARCHITECTURES, build_model, save_checkpoint, unet_filters
-from anysleep.params import NOTEBOOKS, notebook_defaults
 from anysleep.training.forecast import forecast_memory, forecast_training_epoch, saved_bytes
 from anysleep.training.loop import TrainingStopped
 from anysleep.training.optimisation import (
@@ -30,6 +29,8 @@ from anysleep.training.optimisation import (
 from anysleep.training.report import Reporter
 from anysleep.training.settings import Loss, Schedule
 from anysleep.training.setup import first_network
+from anysleep.workbook.notebooks import NOTEBOOKS
+from anysleep.workbook.parameters import notebook_defaults
 
 PLAIN = Loss(stage_weights="none", gradient_clip=0.0)
 

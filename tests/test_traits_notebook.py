@@ -11,7 +11,7 @@ from test_notebooks import read
 
 from anysleep.analysis.agreement import consensus_hypnogram
 from anysleep.datasets.splits import write_split
-from anysleep.runs import execute
+from anysleep.workbook.runner import execute
 
 ONE_OUT = {"n_folds": 0, "n_repetitions": 1, "n_bootstrap": 20, "n_jobs": 1}
 

@@ -13,7 +13,7 @@ from anysleep.datasets.archive import DatasetFiles, NightWriter, assemble_archiv
 from anysleep.models import load_checkpoint, save_checkpoint
 from anysleep.prediction import jobs_of_archive, write_predictions
 from anysleep.prediction.jobs import ArchivedNight, Night, RecordedFile
-from anysleep.runs import Run
+from anysleep.workbook.run import Run
 
 N_NIGHTS, RESOLUTIONS = 5, [1, 4]
 

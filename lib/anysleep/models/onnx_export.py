@@ -1,6 +1,6 @@
 """A trained network as one ONNX file, for programs that have neither Python nor torch.
 
-    python -m anysleep.models.onnx_export checkpoint.pth network.onnx
+    anysleep onnx checkpoint.pth network.onnx
 
 The nodes are written one by one, as `layers` and `networks` compute, because one file must hold for any number of
 channels and epochs: whether a length is odd is found out by nodes of its own. torch's exporters do not get there: one
@@ -270,10 +270,10 @@ def _as_numpy(tensor: Tensor) -> np.ndarray:
     return tensor.detach().float().cpu().numpy()
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: list[str]) -> int:
     """Write a checkpoint as an ONNX file and print where; exit status 1 where that is not possible."""
     parser = argparse.ArgumentParser(
-        prog="python -m anysleep.models.onnx_export",
+        prog="anysleep onnx",
         usage="%(prog)s [-h] [--predictions-per-epoch N] checkpoint file (paths with blanks in quotes)",
         description="A checkpoint as an ONNX file.",
     )
@@ -291,7 +291,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("stopped", file=sys.stderr)
         return 130
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -18,11 +18,11 @@ from anysleep.models import SleepNetwork, load_checkpoint
 from anysleep.prediction.jobs import Job
 from anysleep.prediction.nights import Row, Task, Wanted, stage_nights
 from anysleep.prediction.workers import choose_devices, stage_on_many
-from anysleep.runs import Run
 from anysleep.settings import Precision
 from anysleep.staging.forecast import forecast_staging
 from anysleep.system.files import NpzWriter, read_if_whole, sha256_of
 from anysleep.system.progress import progress
+from anysleep.workbook.run import Run
 
 STORE = "store"
 """Folder of the nights' files, one each, which no other notebook reads: what is there is not staged again."""

@@ -1,8 +1,8 @@
-"""The montage doctor: advice on every channel of a night (`python -m anysleep.recordings.quality night.edf`)."""
+"""The montage doctor: advice on every channel of a night (`anysleep quality night.edf`)."""
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -265,10 +265,10 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.2g}"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: list[str]) -> int:
     """Print the table of one file; exit status 1 where it cannot be read."""
     parser = argparse.ArgumentParser(
-        prog="python -m anysleep.recordings.quality",
+        prog="anysleep quality",
         usage="%(prog)s [-h] file (a path with blanks in quotes)",
         description="Advice on every channel.",
     )
@@ -280,9 +280,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except (OSError, ValueError, MemoryError) as error:
             print(str(error) or "not enough memory", file=sys.stderr)
             return 1
-        except KeyboardInterrupt:
-            print("stopped", file=sys.stderr)
-            return 130
     verdict, reason = verdict_of_night(table)
     print(describe(table))
     for note in notes:
@@ -290,7 +287,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     counts = ", ".join(f"{(table.verdict == kind).sum()} to {kind}" for kind in ("use", "look", "drop"))
     print(f"{verdict}: {reason} (of {len(table)} channels: {counts})")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

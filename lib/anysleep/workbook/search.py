@@ -1,7 +1,7 @@
 """A search for better parameters: Optuna proposes, every trial is an ordinary run, one table remembers.
 
-`python -m anysleep.search <search.yaml> [n_trials=20 ...]` runs a notebook again and again with other values of the
-parameters that the YAML names. The search's folder holds a run folder for each trial and trials.csv, a row a trial.
+`anysleep search <search.yaml> [n_trials=20 ...]` runs a notebook again and again with other values of the parameters
+that the YAML names. The search's folder holds a run folder for each trial and trials.csv, a row a trial.
 
 A trial's values depend on nothing but the YAML, the rows above its own, and its number, which together with the seed
 starts Optuna's random numbers anew. So a search that was stopped goes on as if it had not been: the trial it was
@@ -26,10 +26,12 @@ import yaml
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import Field, FiniteFloat
 
-from anysleep import runs
-from anysleep.params import NOTEBOOKS, Parameters, notebook_defaults, read_words
 from anysleep.settings import ParameterError, ProjectPath, Strict, merge_parameters
 from anysleep.system.files import atomic_write, project_path, read_if_whole, short_path
+from anysleep.workbook import runner
+from anysleep.workbook.arguments import read_words
+from anysleep.workbook.notebooks import NOTEBOOKS
+from anysleep.workbook.parameters import Parameters, notebook_defaults
 
 N_SHOWN = 5
 """Trials in the list of the best."""
@@ -153,7 +155,7 @@ def run_trial(
     outcome = {"state": "done", "score": "", "reason": ""}
     try:
         if not _holds_result(folder, run_id):
-            runs.execute(search.notebook, search.files, search.overrides(values, folder))
+            runner.execute(search.notebook, search.files, search.overrides(values, folder))
         outcome["score"] = str(_read_score(search, folder))
     except RuntimeError as error:
         outcome |= {"state": "failed", "reason": _reason(error)}
@@ -171,10 +173,10 @@ def best_trials(search: Search, trials: pd.DataFrame) -> pd.DataFrame:
 def main(arguments: list[str]) -> int:
     """The command line: the search's YAML, name=value pairs. Returns the exit status."""
     if not arguments or "=" in arguments[0]:
-        print("usage: python -m anysleep.search <search.yaml> [name=value ...]")
+        print("usage: anysleep search <search.yaml> [name=value ...]")
         return 2
     file, *rest = arguments
-    signal.signal(signal.SIGTERM, runs.forward_sigterm)
+    signal.signal(signal.SIGTERM, runner.forward_sigterm)
     try:
         files, overrides = read_words(rest, Search)
         search = Search(**merge_parameters([file, *files], overrides, {"fixed": {}, "ranges": {}, "choices": {}}))
@@ -303,7 +305,3 @@ def _describe(search: Search, row: Mapping[str, str]) -> str:
     values = [f"{name} {float(row[name]):.4g}" for name in search.ranges]
     values += [f"{name} {row[name]}" for name in search.choices]
     return f"trial {row['trial']}: {outcome} with {', '.join(values)}"
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -4,7 +4,6 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from anysleep.params.parameters import Parameters
 from anysleep.settings import (
     Count,
     Device,
@@ -16,6 +15,7 @@ from anysleep.settings import (
     Strict,
 )
 from anysleep.training.settings import TrainingSettings
+from anysleep.workbook.parameters import Parameters
 
 
 class Prepare(Parameters):

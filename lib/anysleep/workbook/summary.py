@@ -1,4 +1,4 @@
-"""The last screen: `python -m anysleep.summary outputs/demo` says what was made and where."""
+"""The last screen: `anysleep show outputs/demo` says what was made and where."""
 
 import json
 import sys
@@ -26,7 +26,10 @@ def _short(value: float | int | str) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m anysleep.summary <folder of runs>; put a path with blanks into quotes")
-    print(summarise(Path(sys.argv[1])))
+def main(arguments: list[str]) -> int:
+    """Print the summary of one folder of runs; returns the exit status."""
+    if len(arguments) != 1:
+        print("usage: anysleep show <folder of runs>; put a path with blanks into quotes", file=sys.stderr)
+        return 2
+    print(summarise(Path(arguments[0])))
+    return 0

@@ -8,10 +8,10 @@ from typing import Annotated, Literal, Union, get_args, get_origin
 
 import yaml
 
-from anysleep.params.notebooks import NOTEBOOKS
-from anysleep.params.parameters import Parameters, notebook_defaults
 from anysleep.settings import ParameterError, Strict, merge_parameters
 from anysleep.system.files import project_path, short_path
+from anysleep.workbook.notebooks import NOTEBOOKS
+from anysleep.workbook.parameters import Parameters, notebook_defaults
 
 RELEASED_NAME = re.compile(r"(usleep|anysleep(-(early|late)-fusion)?)-run[123]")
 """What the released weights are called."""

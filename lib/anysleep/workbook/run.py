@@ -1,0 +1,160 @@
+"""A run: one notebook, one set of parameters, one folder that holds everything it found out.
+
+A notebook calls `start_run` after its parameters; plain papermill and JupyterLab need nothing else. A run has succeeded
+when its folder holds `result.json`.
+"""
+
+import importlib.metadata
+import json
+import platform
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import matplotlib.figure
+import matplotlib.pyplot as plt
+import pandas as pd
+import yaml
+from filelock import FileLock, Timeout
+from IPython.display import Image
+
+from anysleep.system.files import atomic_write, read_if_whole, sha256_of, short_path
+from anysleep.workbook.arguments import missing_file
+from anysleep.workbook.parameters import Parameters
+
+WAIT_S = 10
+"""How long a run waits for its folder: one that was killed takes a moment to end."""
+TRACED_PACKAGES = (
+    "anysleep",
+    "torch",
+    "pytorch-lightning",
+    "numpy",
+    "scipy",
+    "pandas",
+    "scikit-learn",
+    "mne",
+    "edfio",
+    "h5py",
+)
+
+
+@dataclass
+class Run:
+    """An open run folder. Every file is written whole; tables carry the run's id."""
+
+    params: Parameters
+    folder: Path
+    run_id: str
+    outputs: list[str] = field(default_factory=list)
+    inputs: dict[str, str] = field(default_factory=dict)
+    learned_from: dict[str, list[str]] = field(default_factory=dict)
+    """Role of a checkpoint -> data sets that its network was trained on, where it says so."""
+    lock: FileLock | None = None
+    """Keeps other runs out of the folder until `finish`."""
+
+    def input(self, role: str, path: Path, digest: Callable[[Path], str] = sha256_of) -> Path:
+        """Note an input by its role and SHA-256 (its name could tell who the patient is); returns the path.
+
+        `digest` is `fingerprint_of` for archives, which are too large to be read for this. FileNotFoundError where the
+        file is missing.
+        """
+        if not path.is_file():
+            raise FileNotFoundError(missing_file(role, path))
+        self.inputs[role] = digest(path)
+        return path
+
+    def path(self, name: str) -> Path:
+        """Where an output of this name belongs; noted as an output."""
+        self.outputs.append(name)
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def table(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
+        """Write `<name>.csv` with a column `run_id` that leads back to params.yaml; returns the table as given."""
+        with atomic_write(self.path(f"{name}.csv")) as temporary:
+            table.assign(run_id=self.run_id).to_csv(temporary, index=False)
+        return table
+
+    def figure(self, name: str, figure: matplotlib.figure.Figure) -> Image:
+        """Write `figures/<name>.png` and `.svg`, without dates; returns the PNG, so that a notebook shows that."""
+        for suffix, metadata in {"png": {}, "svg": {"Date": None}}.items():
+            with atomic_write(self.path(f"figures/{name}.{suffix}")) as temporary:
+                with plt.rc_context({"svg.hashsalt": name}):
+                    figure.savefig(temporary, dpi=200, metadata=metadata)
+        plt.close(figure)  # the notebook shows what is returned; an open figure would show twice
+        return Image(self.folder / f"figures/{name}.png", retina=True, alt=name)
+
+    def finish(self, **scores: float | int | str) -> pd.DataFrame:
+        """Write provenance.json and, last, result.json; returns the list of files for the notebook to show."""
+        provenance = {
+            "run_id": self.run_id,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "inputs_sha256": self.inputs,
+            "learned_from": self.learned_from,
+            "python": platform.python_version(),
+            "packages": {name: importlib.metadata.version(name) for name in TRACED_PACKAGES},
+            "commit": _git_commit(),
+        }
+        result = {"notebook": self.params.notebook, "run_id": self.run_id, "scores": scores, "outputs": self.outputs}
+        for name, content in (("provenance.json", provenance), ("result.json", result)):
+            with atomic_write(self.folder / name) as temporary:
+                temporary.write_text(json.dumps(content, indent=2) + "\n")
+        if self.lock:
+            self.lock.release(force=True)
+        sizes_kb = [(self.folder / name).stat().st_size / 1e3 for name in self.outputs]
+        return pd.DataFrame({"file": self.outputs, "kB": sizes_kb}).round(1)
+
+
+def start_run(params: Parameters) -> Run:
+    """Open the run folder `params.run_dir`, write params.yaml, and take away the result of an earlier run.
+
+    The folder is this process's alone until the run is finished. ValueError where another run is at work in it.
+    """
+    folder = params.run_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = lock_folder(folder)
+    content = {"run_id": params.run_id} | params.plain()
+    if changed := _differences(folder / "params.yaml", content):
+        print(f"replaces the results of another run in {short_path(folder)}; different: {changed}")
+    (folder / "result.json").unlink(missing_ok=True)
+    with atomic_write(folder / "params.yaml") as temporary:
+        temporary.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return Run(params, folder, params.run_id, lock=lock)
+
+
+def lock_folder(folder: Path, name: str = ".lock", wait_s: float | None = None) -> FileLock:
+    """Keep other processes out of a run folder; the system ends this with the process, however that ends.
+
+    The same process may lock again. ValueError where another one holds the folder for longer than `wait_s`, by default
+    `WAIT_S`. A kernel holds `.lock`, a runner `.runner.lock`, before its kernel has started, too.
+    """
+    lock = FileLock(folder / name, is_singleton=True)
+    try:
+        lock.acquire(timeout=WAIT_S if wait_s is None else wait_s)
+    except Timeout:
+        raise ValueError(
+            f"another run is at work in {short_path(folder)}; wait for it, shut down the kernel of a notebook that has "
+            "stopped half-way, or choose another run_dir"
+        ) from None
+    return lock
+
+
+def _differences(file: Path, content: dict[str, object]) -> str:
+    """Names of the parameters in which the run that params.yaml tells of differs from this one, in what decides."""
+    before = read_if_whole(file, lambda file: dict(yaml.safe_load(file.read_text(encoding="utf-8"))))
+    if before is None or before.get("run_id") == content["run_id"]:
+        return ""
+    names = [name for name in content if name != "run_id" and before.get(name) != content[name]]
+    return ", ".join(names) or "the notebook"
+
+
+def _git_commit() -> str | None:
+    """The commit the code comes from, with '+changes' where files differ from it; None outside a git checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+changes", "--abbrev=40"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
