@@ -118,12 +118,12 @@ def test_a_training_is_asked_to_stop_before_the_kernel_that_reads_its_words(tmp_
     code = "import signal, subprocess, sys; from anysleep.workbook import runner; "
     code += "signal.signal(signal.SIGTERM, runner.forward_sigterm); "
     code += f"subprocess.run([sys.executable, '-c', {kernel!r}])"
-    runner = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    started = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
     while not (tmp_path / "ready").exists():
-        assert runner.poll() is None
+        assert started.poll() is None
         time.sleep(0.01)
-    runner.terminate()
-    assert runner.communicate()[1] == f"{runner.STOPPED}\n" and runner.returncode == 128 + signal.SIGTERM
+    started.terminate()
+    assert started.communicate()[1] == f"{runner.STOPPED}\n" and started.returncode == 128 + signal.SIGTERM
     assert (tmp_path / "saved").exists()
 
 
@@ -268,8 +268,8 @@ OWN, FOREIGN = Path(runner.__file__).parents[1] / "datasets" / "preparation.py",
         ("NothingUsable", ["cell", OWN], "NothingUsable: said"),
         ("BadRecording", [OWN], "BadRecording: said"),
         ("ValueError", ["cell", OWN], "ValueError: said"),
-        ("ValueError", ["cell", OWN, FOREIGN], "unexpected ValueError in work (cohort.py, line 12): said"),
-        ("KeyError", [OWN], "unexpected KeyError in work (cohort.py, line 12): said"),
+        ("ValueError", ["cell", OWN, FOREIGN], "unexpected ValueError in work (preparation.py, line 12): said"),
+        ("KeyError", [OWN], "unexpected KeyError in work (preparation.py, line 12): said"),
         ("LinAlgError", ["cell", FOREIGN], "unexpected LinAlgError in a cell: said"),
         ("AssertionError", ["cell"], "unexpected AssertionError in a cell: said"),
     ],
@@ -284,7 +284,7 @@ def test_messages_of_the_workbook_stand_alone_and_no_others(name, files, story):
     ("given", "story"),
     [
         ({"n_epoch": 2}, "ParameterError: unknown parameter 'n_epoch'"),
-        (3, "unexpected AttributeError in merge_parameters (checked.py, line "),
+        (3, "unexpected AttributeError in merge_parameters (settings.py, line "),
     ],
 )
 def test_an_error_of_a_process_of_a_pool_is_told_as_of_the_workbook(given, story):
