@@ -101,3 +101,16 @@ def test_a_path_counts_from_where_this_process_is_now(tmp_path, monkeypatch):
         monkeypatch.chdir(folder)
         assert read_signals("x.h5").signals[0].shape == (9000,)
         (folder / "x.h5").unlink()
+
+
+def test_a_file_is_read_when_the_working_folder_has_gone(tmp_path):
+    """The process beside is started there, too; here in a process of its own, as the folder is of a whole process."""
+    (tmp_path / "gone").mkdir()
+    code = (
+        "import os, sys; from anysleep.recordings.readers import read_signals; os.rmdir(os.getcwd());"
+        "print(read_signals(sys.argv[1]).signals[0].shape)"
+    )
+    command = [sys.executable, "-c", code, write_utime(tmp_path / "x.h5")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(command, cwd=tmp_path / "gone", env=environment, capture_output=True, text=True)
+    assert done.stdout == "(9000,)\n", done.stderr

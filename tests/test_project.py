@@ -3,6 +3,7 @@
 import importlib.metadata
 import re
 import subprocess
+import sys
 
 import yaml
 
@@ -47,3 +48,17 @@ def test_nothing_of_one_machine_is_committed(root):
     assert len(texts) > 40
     for path in texts:
         assert not re.search(r"(?<![\w.])/(root|home/\w+|tmp|work)/", path.read_text()), path
+
+
+def test_every_module_can_be_the_first_that_is_imported():
+    """In a process of its own, as what other tests have imported must stay."""
+    code = (
+        "import importlib, pkgutil, sys, anysleep\n"
+        "names = [module.name for module in pkgutil.walk_packages(anysleep.__path__, 'anysleep.')]\n"
+        "for name in (name for name in names if not name.endswith(('__main__', 'jupyter_lab_config'))):\n"
+        "    for known in [known for known in sys.modules if known.startswith('anysleep')]:\n"
+        "        del sys.modules[known]\n"
+        "    importlib.import_module(name)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from anysleep.recordings.readers.guarded import GUARD
-
 OLDEST = 125
 """In years: who is older is a mistake."""
 EMPTY = ("", "n/a")
@@ -115,6 +113,8 @@ def _excel_sheet(path: Path) -> pd.DataFrame:
 
 def _excel_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     try:
+        from anysleep.recordings.readers.guarded import GUARD  # readers themselves read tables
+
         sheet = GUARD.call(_excel_sheet, path, file=path)  # a small one may unpack to any size
     except Exception as error:  # the library lets all kinds of errors through when a file is damaged
         if isinstance(error, OSError) and error.filename:

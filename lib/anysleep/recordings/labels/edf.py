@@ -8,7 +8,6 @@ from pathlib import Path
 from anysleep.recordings.labels.hypnogram import STANDARD_CODES
 from anysleep.recordings.labels.scoring import Scoring, scoring_of_annotations
 from anysleep.recordings.labels.text import bad_labels
-from anysleep.recordings.readers.edf import read_edf
 from anysleep.recordings.reasons import BadRecording
 from anysleep.stages import EPOCH_S
 
@@ -22,6 +21,8 @@ def read_edf_scoring(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoc
     `epoch_s` is not used: annotations have onsets.
     """
     try:
+        from anysleep.recordings.readers.edf import read_edf  # readers read labels, too
+
         night = read_edf(path)
     except (FileNotFoundError, ValueError) as error:
         raise bad_labels(path, str(error)) from error
