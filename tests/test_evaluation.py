@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import toy_evaluation
 from scipy.special import log_softmax, softmax
-from toy_evaluation import network, scored_by_sklearn
+from toy_evaluation import network, scored_by_sklearn, stage_night
 
 from anysleep.datasets.archive import Archive
 from anysleep.datasets.splits import split_id
@@ -24,12 +24,11 @@ from anysleep.evaluation.evaluate import (
     evaluate_validation,
     learned_from,
     name_checkpoints,
-    stage_named,
-    stage_night,
     warn_of_other_split,
 )
 from anysleep.evaluation.metrics import confusion_matrix, metrics_of_confusion
 from anysleep.staging.montages import plan_montages
+from anysleep.staging.nights import Night
 from anysleep.staging.votes import mean_log_probabilities, vote_stages
 
 archive, nights = toy_evaluation.archive, toy_evaluation.nights
@@ -51,7 +50,7 @@ def test_all_channels_give_what_a_night_alone_gives(archive, nights):
 
 
 def test_every_montage_goes_through_one_call_and_once(archive, nights, monkeypatch):
-    import anysleep.evaluation.evaluate as module
+    import anysleep.staging.nights as module
 
     calls, stage_montages = [], module.stage_montages
 
@@ -75,7 +74,7 @@ def test_usleep_votes_over_its_pairs(archive, nights):
     row = majority.counts.iloc[7]
     (eeg, eog), truth = np.array_split(row.channels.split("&"), 2), archive.hypnogram("toy", row.recording)
     pairs = [(a, b) for a in eeg for b in eog]
-    stagings = stage_named(model, archive, "toy", row.recording, pairs)
+    stagings = stage_night(model, archive, "toy", row.recording, pairs)
     votes = np.array([stagings[pair].hypnogram(1) for pair in pairs])  # (4, E)
     most = [{s for s in epoch if (epoch == s).sum() == max((epoch == t).sum() for t in epoch)} for epoch in votes.T]
     voted = vote_stages([stagings[pair].logits[1] for pair in pairs], seed=5)
@@ -109,7 +108,7 @@ def test_averaged_checkpoints_are_the_mean_of_their_probabilities(archive, night
     start = 0
     for row in evaluation.counts.itertuples():
         montage = tuple(row.channels.split("&"))
-        alone = [stage_named(model, archive, row.dataset, row.recording, [montage])[montage] for model in models]
+        alone = [stage_night(model, archive, row.dataset, row.recording, [montage])[montage] for model in models]
         mean = np.mean([softmax(staging.logits[1].astype(float), axis=1) for staging in alone], axis=0)
         truth = archive.hypnogram(row.dataset, row.recording)
         assert np.exp(evaluation.log_probabilities[start : start + 40]) == pytest.approx(mean)
@@ -246,3 +245,35 @@ def test_a_night_that_cannot_be_staged_is_a_row_with_the_reason(archive, nights,
         assert len(found.counts) == len(plan) - 1
         with pytest.raises(ValueError, match=r"no night could be staged; of the first: .*NaN"):
             evaluate([network()], opened, plan[(plan.dataset == bad.dataset) & (plan.recording == bad.recording)])
+
+
+def test_what_was_staged_once_is_not_staged_again(archive, nights, tmp_path, monkeypatch):
+    """By the same weights, of the same night, with the same montages: whatever differs is staged anew."""
+    staged, stage = [], Night.stage
+
+    def counted(night, *given, **options):
+        staged.append((night.dataset, night.recording))
+        return stage(night, *given, **options)
+
+    monkeypatch.setattr(Night, "stage", counted)
+    plan, keys = plan_montages(nights, "all"), list(zip(nights.dataset, nights.recording, strict=True))
+    first = evaluate([network()], archive, plan, store=tmp_path)
+    assert sorted(staged) == sorted(keys) and len(list(tmp_path.iterdir())) == 4
+    one = min(tmp_path.iterdir())
+    one.write_bytes(one.read_bytes()[:-9])
+    again = evaluate([network()], archive, plan, store=tmp_path)
+    assert len(staged) == 5  # the half file's
+    for found in (again, evaluate([network()], archive, plan)):
+        pd.testing.assert_frame_equal(found.counts, first.counts)
+        assert np.array_equal(found.log_probabilities, first.log_probabilities)
+    staged.clear()
+    evaluate([network(seed=1)], archive, plan, store=tmp_path)
+    evaluate([network()], archive, plan, store=tmp_path, precision="bf16")
+    assert sorted(staged) == sorted(keys * 2)
+    staged.clear()
+    evaluate([network(), network(seed=1)], archive, plan, store=tmp_path)  # their mean needs nothing new
+    assert staged == []
+    evaluate([network("usleep")], archive, plan_montages(nights, "all", usleep=True), store=tmp_path)
+    assert sorted(staged) == sorted(keys)
+    evaluate([network("usleep")], archive, plan_montages(nights, "all", usleep=True), store=tmp_path, vote="mean")
+    assert sorted(staged) == sorted(keys)  # a vote stages nothing

@@ -6,10 +6,10 @@ import pytest
 import toy_evaluation
 from scipy.stats import ttest_ind
 from sklearn.metrics import cohen_kappa_score
-from toy_evaluation import network, scored_by_sklearn
+from toy_evaluation import network, scored_by_sklearn, stage_night
 
 from anysleep.evaluation import scores as levels
-from anysleep.evaluation.evaluate import evaluate, stage_night
+from anysleep.evaluation.evaluate import evaluate
 from anysleep.evaluation.metrics import metrics_of_confusion
 from anysleep.figures import plot_channel_draws, plot_pair_matrix
 from anysleep.staging.montages import plan_montages

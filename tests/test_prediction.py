@@ -16,18 +16,19 @@ import pytest
 import torch
 import toy_predictions
 from filelock import FileLock
+from toy_evaluation import stage_night
 from toy_predictions import N_NIGHTS, RESOLUTIONS, done, load, predict, write_archive, written
 from toy_training import RATE_HZ, toy_network
 
 from anysleep.analysis.reliance import channel_reliance, leave_one_out
 from anysleep.datasets.archive import Archive, DatasetFiles, assemble_archive
-from anysleep.evaluation.evaluate import stage_night, voted_hypnogram
 from anysleep.models import load_checkpoint, save_checkpoint
 from anysleep.prediction import jobs_of_archive, write_predictions
-from anysleep.prediction.jobs import ArchivedNight, Night
 from anysleep.prediction.nights import Wanted, stage_nights
 from anysleep.stages import STAGES
+from anysleep.staging.nights import Night, voted_hypnogram
 from anysleep.staging.predictions import Predictions
+from anysleep.staging.sources import ArchivedNight
 from anysleep.staging.stage import stage_montages
 from anysleep.system.files import NpzWriter
 from anysleep.workbook.run import Run
@@ -227,11 +228,11 @@ def test_a_night_that_fails_is_a_row_and_is_tried_again(where, archive, checkpoi
     cls = {"read": ArchivedNight, "stage": Night}[where]
     original, tried = getattr(cls, where), []
 
-    def failing(self, *arguments):
+    def failing(self, *arguments, **options):
         tried.append(self.recording)
         if self.recording == "n1" and tried.count("n1") == 1:
             raise IndexError(f"{archive}: out of range")
-        return original(self, *arguments)
+        return original(self, *arguments, **options)
 
     monkeypatch.setattr(cls, where, failing)
     nights, attention = predict(tmp_path, checkpoint, archive)
@@ -265,10 +266,10 @@ def test_what_is_no_fault_of_a_night_ends_the_run(
 ):
     original = getattr(cls, method)
 
-    def stopping(self, *arguments):
+    def stopping(self, *arguments, **options):
         if self.recording == "n3":
             raise error
-        return original(self, *arguments)
+        return original(self, *arguments, **options)
 
     with monkeypatch.context() as patched, pytest.raises(error):
         patched.setattr(cls, method, stopping)
@@ -362,7 +363,7 @@ def test_nights_are_aligned_where_that_is_asked_for(archive, checkpoints, tmp_pa
         tables = write_predictions(run, checkpoints["anysleep"], jobs, [1], write_logits=True, aligned=aligned)
         with np.load(tmp_path / "r1/logits/predictions.npz") as written:
             (found[aligned],) = written.values()
-        (staging,) = jobs[0].read(model).stage(model, [1], aligned=aligned).values()
+        (staging,) = jobs[0].read(model).stage(model, aligned=aligned).values()
         assert np.array_equal(found[aligned], staging.logits[1]) and len(tables["nights"]) == 1
     assert found[True].shape == found[False].shape and not np.allclose(found[True], found[False])
 

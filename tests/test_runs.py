@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from IPython.core.ultratb import FormattedTB
 
-from anysleep.prediction.jobs import recordings_among
 from anysleep.settings import ParameterError
+from anysleep.staging.sources import recordings_among
 from anysleep.workbook import run as runs
 from anysleep.workbook import runner
 from anysleep.workbook.arguments import checked_parameters, read_words

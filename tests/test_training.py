@@ -9,13 +9,15 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import LightningEnvironment
+from toy_evaluation import stage_night
 from toy_training import RATE_HZ, toy_network, toy_training, write_archive
 
 from anysleep.analysis import stage_metrics
 from anysleep.datasets.archive import Archive
-from anysleep.evaluation.evaluate import confusion_of_night, stage_night, voted_hypnogram
+from anysleep.evaluation.evaluate import confusion_of_night
 from anysleep.evaluation.metrics import confusion_matrix, metrics_of_confusion
 from anysleep.models import ARCHITECTURES, build_model, save_checkpoint, unet_filters
+from anysleep.staging.nights import voted_hypnogram
 from anysleep.training.forecast import forecast_memory, forecast_training_epoch, saved_bytes
 from anysleep.training.loop import TrainingStopped
 from anysleep.training.optimisation import (

@@ -13,6 +13,7 @@ from toy_training import RATE_HZ
 from anysleep.datasets.archive import Archive, DatasetFiles, NightWriter, assemble_archive
 from anysleep.models import build_model, unet_filters
 from anysleep.staging.montages import with_channel_types
+from anysleep.staging.nights import named_montages, read_night
 
 EEG, EOG = ["F3-M2", "F4-M1", "C3-M2", "C4-M1", "O1-M2", "O2-M1"], ["E1-M2", "E2-M2"]
 
@@ -72,3 +73,9 @@ def _network(name, seed):
 def scored_by_sklearn(truth, stages):
     scored = truth != 9
     return f1_score(truth[scored], stages[scored], labels=range(5), average="macro", zero_division=1.0)
+
+
+def stage_night(model, archive, dataset, recording, montages=(), **options):
+    """An archived night alone, with these montages, by default those of the network."""
+    montages = montages or named_montages(model, *archive.channels_of(dataset, recording))
+    return read_night(archive, dataset, recording, model.sampling_rate_hz, montages).stage(model, **options)

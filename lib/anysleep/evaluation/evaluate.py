@@ -1,10 +1,9 @@
 """Archived nights staged and counted: what training validates with, 04 reports and 05 writes."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,90 +21,12 @@ from anysleep.settings import Precision
 from anysleep.stages import UNSCORED
 from anysleep.staging.devices import check_device
 from anysleep.staging.montages import Mode, Montage, plan_montages, published_key, staged_as
+from anysleep.staging.nights import Night, Stagings, named_montages, read_night, voted_hypnogram
 from anysleep.staging.predictions import UNKNOWN
-from anysleep.staging.stage import Staging, default_montages, stage_montages
+from anysleep.staging.store import StagedNights
 from anysleep.staging.votes import Vote, mean_log_probabilities, softmax, vote_stages
 from anysleep.system.prefetch import prefetch
 from anysleep.system.progress import progress
-
-Channels = tuple[list[str], np.ndarray]
-"""Names, and float32 (C, T)."""
-
-
-def stage_night(
-    model: SleepNetwork,
-    archive: Archive,
-    dataset: str,
-    recording: str,
-    *,
-    resolutions: Sequence[int] = (1,),
-    channels: Sequence[str] = (),
-) -> dict[Montage, Staging]:
-    """Stage one archived night with all its channels at once; U-Sleep with every pair of EEG and EOG.
-
-    `channels` restricts the choice. ValueError where archive and network differ in sampling rate or no channel is
-    left, KeyError where a channel is missing.
-    """
-    eeg, eog = archive.channels_of(dataset, recording)
-    unknown = [name for name in channels if name not in (*eeg, *eog)]
-    if unknown:
-        raise KeyError(f"{dataset}/{recording} has no channel {', '.join(unknown)}; it has {', '.join([*eeg, *eog])}")
-    if channels:
-        eeg, eog = ([name for name in names if name in channels] for names in (eeg, eog))
-    names = [*eeg, *eog]
-    montages = [tuple(names[i] for i in montage) for montage in default_montages(model, len(eeg), len(eog))]
-    return stage_named(model, archive, dataset, recording, montages, resolutions=resolutions)
-
-
-def stage_named(
-    model: SleepNetwork,
-    archive: Archive,
-    dataset: str,
-    recording: str,
-    montages: Iterable[Montage],
-    *,
-    resolutions: Sequence[int] = (1,),
-) -> dict[Montage, Staging]:
-    """Stage one archived night with each of these montages, once however often it is named.
-
-    Signals are read once, and all montages go through one call of `stage_montages`. ValueError and KeyError as in
-    `stage_night`.
-    """
-    signals = read_channels(archive, dataset, recording, montages, model.sampling_rate_hz)
-    return stage_channels(model, signals, montages, resolutions=resolutions)
-
-
-def read_channels(
-    archive: Archive, dataset: str, recording: str, montages: Iterable[Montage], sampling_rate_hz: int
-) -> Channels:
-    """What these montages need of an archived night. ValueError where the archive has another sampling rate."""
-    if archive.sampling_rate_hz != sampling_rate_hz:
-        raise ValueError(
-            f"the archive has {archive.sampling_rate_hz} Hz, the network needs {sampling_rate_hz} Hz; "
-            "prepare the archive at that rate"
-        )
-    names = list(dict.fromkeys(name for montage in montages for name in montage))
-    return names, archive.signals(dataset, recording, names)
-
-
-def stage_channels(
-    model: SleepNetwork,
-    channels: Channels,
-    montages: Iterable[Montage],
-    *,
-    resolutions: Sequence[int] = (1,),
-    precision: Precision = "32",
-) -> dict[Montage, Staging]:
-    """`stage_montages` for montages of names."""
-    names, signals = channels
-    numbered = {tuple(names.index(name) for name in montage): montage for montage in montages}
-    stagings = stage_montages(model, signals, montages=list(numbered), resolutions=resolutions, precision=precision)
-    return {montage: stagings[numbers] for numbers, montage in numbered.items()}
-
-
-def voted_hypnogram(stagings: dict[Montage, Staging], predictions_per_epoch: int) -> np.ndarray:
-    """One hypnogram int8 (P,) from all montages of a night, by majority."""
-    return vote_stages([staging.logits[predictions_per_epoch] for staging in stagings.values()])
 
 
 def confusion_of_night(
@@ -116,12 +37,16 @@ def confusion_of_night(
     With a `pair_seed` U-Sleep reads one random pair of EEG and EOG, as in its validation, instead of the vote of all.
     The night's name and the seed decide which. Other networks read all channels in any case.
     """
-    channels: tuple[str, ...] = ()
+    eeg, eog = archive.channels_of(dataset, recording)
     if pair_seed is not None and model.name == "usleep":
         rng = np.random.default_rng([pair_seed, *f"{dataset}/{recording}".encode()])
-        channels = tuple(str(rng.choice(names)) for names in archive.channels_of(dataset, recording) if names)
-    stages = voted_hypnogram(stage_night(model, archive, dataset, recording, channels=channels), 1)
-    return confusion_matrix(archive.hypnogram(dataset, recording), stages)
+        eeg, eog = ([str(rng.choice(names))] if names else [] for names in (eeg, eog))
+    night = read_night(archive, dataset, recording, model.sampling_rate_hz, named_montages(model, eeg, eog))
+    return confusion_matrix(night.truth, voted_hypnogram(night.stage(model), 1))
+
+
+PlannedNight = tuple[tuple[str, str], pd.DataFrame]
+"""Data set and recording, and the rows of a plan."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +80,7 @@ def evaluate(
     vote: Vote = "majority",
     seed: int = 0,
     precision: Precision = "32",
+    store: Path | None = None,
 ) -> Evaluation:
     """Stage and count the nights of a plan, which need hypnograms; the next one is read meanwhile.
 
@@ -170,25 +96,29 @@ def evaluate(
         Of ties between votes.
     precision
         See `stage_recording`.
+    store
+        Folder that keeps what is staged, so that a run that was stopped goes on; none by default.
 
     Raises
     ------
     ValueError
         U-Sleep is to be averaged with another network, the networks differ in sampling rate, or no night can be staged.
     """
-    usleep, rate_hz = _kind_of(networks)
-    counting = partial(_count_night, networks, usleep=usleep, vote=vote, seed=seed, precision=precision)
+    usleep = _is_usleep(networks)
+    staged = [StagedNights(network, archive, precision, store) for network in networks]
     nights = list(plan.groupby(["dataset", "recording"], sort=False))
 
-    def read(night: tuple[tuple[str, str], pd.DataFrame]) -> tuple[Channels, np.ndarray]:
+    def read(night: PlannedNight) -> tuple[list[Stagings | Night], np.ndarray]:
         key, rows = night
-        channels = read_channels(archive, *key, rows.channels, rate_hz)
-        return channels, archive.hypnogram(*key)
+        needed = [part for parts in _parts(rows, usleep) for part in parts]
+        return [one.read(*key, needed) for one in staged], archive.hypnogram(*key)
 
-    def count(night: tuple[tuple[str, str], pd.DataFrame], reading: Future) -> NightCounts | list[str]:
+    def count(night: PlannedNight, reading: Future) -> NightCounts | list[str]:
         key, rows = night
         try:
-            return counting(*reading.result(), rows)
+            found, truth = reading.result()
+            stagings = [one.stage(of_network) for one, of_network in zip(staged, found, strict=True)]
+            return _count_night(stagings, truth, rows, usleep=usleep, vote=vote, seed=seed)
         except (OSError, ValueError, KeyError, MemoryError, RuntimeError) as error:  # torch: RuntimeError
             check_device(next(networks[0].parameters()).device)
             error.__traceback__ = None  # it holds what was read
@@ -233,6 +163,7 @@ def evaluate_validation(
     mode: Mode,
     channels: Sequence[str] = (),
     precision: Precision = "32",
+    store: Path | None = None,
 ) -> Evaluation | None:
     """The split's validation nights with the montages `all` or `named`, for `calibrate`; None where there are none.
 
@@ -247,7 +178,7 @@ def evaluate_validation(
         plan = plan_montages(nights, mode, usleep=networks[0].name == "usleep", channels=channels)
     except ValueError:  # no validation night here, or none with these channels
         return None
-    return evaluate(networks, archive, plan, precision=precision)
+    return evaluate(networks, archive, plan, precision=precision, store=store)
 
 
 def calibrate(learned: Evaluation | None, tested: Evaluation) -> tuple[float, pd.DataFrame, pd.DataFrame]:
@@ -318,34 +249,27 @@ def _trainings(model: SleepNetwork) -> Iterator[dict[str, Any]]:
         provenance = provenance.get("fine_tuned_from")
 
 
-def _kind_of(networks: Sequence[SleepNetwork]) -> tuple[bool, int]:
-    """Whether they are U-Sleep, and their sampling rate. ValueError where they differ."""
-    kinds = {(network.name == "usleep", network.sampling_rate_hz) for network in networks}
-    if len({usleep for usleep, _ in kinds}) > 1:
+def _is_usleep(networks: Sequence[SleepNetwork]) -> bool:
+    """Whether they are U-Sleep. ValueError where some are, or sampling rates differ."""
+    if len({network.name == "usleep" for network in networks}) > 1:
         raise ValueError("U-Sleep reads pairs, the others all channels: they can be compared, but not averaged")
-    if len(kinds) > 1:
-        rates_hz = " and ".join(str(rate_hz) for _, rate_hz in sorted(kinds))
-        raise ValueError(f"networks for {rates_hz} Hz can be compared, but not averaged")
-    return kinds.pop()
+    rates_hz = sorted({network.sampling_rate_hz for network in networks})
+    if len(rates_hz) > 1:
+        raise ValueError(f"networks for {' and '.join(map(str, rates_hz))} Hz can be compared, but not averaged")
+    return networks[0].name == "usleep"
+
+
+def _parts(plan: pd.DataFrame, usleep: bool) -> list[list[Montage]]:
+    """What is staged for each row of a plan."""
+    return [staged_as(row.channels, row.n_eeg, usleep=usleep) for row in plan.itertuples()]
 
 
 def _count_night(
-    networks: Sequence[SleepNetwork],
-    channels: Channels,
-    truth: np.ndarray,
-    plan: pd.DataFrame,
-    *,
-    usleep: bool,
-    vote: Vote,
-    seed: int,
-    precision: Precision,
+    stagings: Sequence[Stagings], truth: np.ndarray, plan: pd.DataFrame, *, usleep: bool, vote: Vote, seed: int
 ) -> NightCounts:
-    """Of one night."""
-    night = (plan.dataset.iloc[0], plan.recording.iloc[0])
-    parts = [staged_as(row.channels, row.n_eeg, usleep=usleep) for row in plan.itertuples()]
-    needed = list(dict.fromkeys(part for several in parts for part in several))
-    stagings = [stage_channels(network, channels, needed, precision=precision) for network in networks]
-    logits = {part: mean_log_probabilities([staging[part].logits[1] for staging in stagings]) for part in needed}
+    """Of one night, staged by each of the networks."""
+    night, parts = (plan.dataset.iloc[0], plan.recording.iloc[0]), _parts(plan, usleep)
+    logits = {part: mean_log_probabilities([one[part].logits[1] for one in stagings]) for part in stagings[0]}
     counts = [confusion_matrix(truth, vote_stages([logits[part] for part in several], vote, seed)) for several in parts]
     staged = {
         published_key(*night, part, usleep=usleep): confusion_matrix(truth, one.argmax(axis=1))

@@ -15,11 +15,11 @@ from filelock import FileLock, Timeout
 from anysleep.analysis.reliance import leave_one_out
 from anysleep.exports import hypnogram_table
 from anysleep.models import SleepNetwork, load_checkpoint
-from anysleep.prediction.jobs import Job
 from anysleep.prediction.nights import Row, Task, Wanted, stage_nights
 from anysleep.prediction.workers import choose_devices, stage_on_many
 from anysleep.settings import Precision
 from anysleep.staging.forecast import forecast_staging
+from anysleep.staging.sources import Job
 from anysleep.system.files import NpzWriter, read_if_whole, sha256_of
 from anysleep.system.progress import progress
 from anysleep.workbook.run import Run
@@ -81,7 +81,7 @@ def write_predictions(
     _refuse_twins(f"{job.dataset}_{job.recording}" for job in jobs)
     sha256, distinct = sha256_of(checkpoint), tuple(dict.fromkeys(resolutions))
     wanted = Wanted(sha256, distinct, write_logits, leave_one_out, precision, aligned)
-    tasks = [(run.folder / STORE / f"{wanted.key(job)}.npz", job) for job in jobs]
+    tasks = [(wanted.file(run.folder / STORE, job), job) for job in jobs]
     with _only_run(run.folder):
         failed = _stage_missing(checkpoint, wanted, tasks, devices)
         facts = [{"row": failed[file]} if file in failed else _read_facts(file) for file, _ in tasks]

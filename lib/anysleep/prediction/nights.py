@@ -1,6 +1,5 @@
 """The results of one night, in a file of its own as soon as they are there."""
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -13,23 +12,19 @@ import torch
 from anysleep.analysis.reliance import channel_reliance, leave_one_out
 from anysleep.analysis.statistics import sleep_statistics, uncertainty
 from anysleep.datasets.archive import ArchiveReplaced
-from anysleep.evaluation.evaluate import voted_hypnogram
 from anysleep.models import SleepNetwork, load_checkpoint
-from anysleep.prediction.jobs import Job, Night
 from anysleep.recordings.reasons import without_names
 from anysleep.recordings.timebase import epochs_in
 from anysleep.settings import Precision
 from anysleep.stages import EPOCH_S, UNSCORED
 from anysleep.staging.devices import check_device
-from anysleep.staging.montages import Montage, published_key
-from anysleep.staging.stage import Staging, stage_montages
-from anysleep.system.files import NpzWriter, sha256_of
+from anysleep.staging.montages import published_key
+from anysleep.staging.nights import Night, Stagings, voted_hypnogram
+from anysleep.staging.sources import Job
+from anysleep.staging.store import stored_file, write_arrays
+from anysleep.system.files import sha256_of
 from anysleep.system.prefetch import prefetch
 
-PREDICTION_VERSION = 4
-"""Counts up whenever the same night and network would give other content, so that old results are made anew."""
-
-Stagings = dict[Montage, Staging]
 Row = dict[str, object]
 Task = tuple[Path, Job]
 """A night, and the file that its results belong in."""
@@ -39,7 +34,7 @@ Outcome = tuple[Path, Row | None]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is wanted of every night; with the night it decides the results, so every field counts in `key`."""
+    """What is wanted of every night; with the night it decides the results, so every field counts in `file`."""
 
     checkpoint_sha256: str
     resolutions: tuple[int, ...]
@@ -48,10 +43,9 @@ class Wanted:
     precision: Precision = "32"
     aligned: bool = False
 
-    def key(self, job: Job) -> str:
-        """SHA-256 of all that decides a night's results."""
-        deciding = [PREDICTION_VERSION, asdict(self), job.dataset, job.channels, job.made_from]
-        return hashlib.sha256(json.dumps(deciding).encode()).hexdigest()
+    def file(self, store: Path, job: Job) -> Path:
+        """Where the night belongs in the store."""
+        return stored_file(store, asdict(self), job.dataset, job.channels, job.made_from)
 
     def outputs(self) -> list[str]:
         """The published files, without their suffix."""
@@ -83,7 +77,7 @@ def stage_nights(checkpoint: Path, wanted: Wanted, tasks: Sequence[Task], device
             if not isinstance(error, (OSError, ValueError, MemoryError)):
                 reason = f"{type(error).__name__}: {reason}"
             return file, {"dataset": job.dataset, "recording": job.name(), "status": "failed", "reason": reason}
-        write_night(file, content)
+        write_arrays(file, content)
         return file, None
 
     return prefetch(tasks, lambda task: task[1].read(model), stage)
@@ -94,7 +88,8 @@ def content_of(model: SleepNetwork, wanted: Wanted, dataset: str, night: Night) 
 
     `<published file>:<key>` -> array, facts as JSON, and at 30 s the `hypnogram` (E,) and `hypnodensity` (E, 5).
     """
-    stagings = night.stage(model, sorted({1, *wanted.resolutions}), wanted.precision, wanted.aligned)
+    options = {"precision": wanted.precision, "aligned": wanted.aligned}
+    stagings = night.stage(model, resolutions=sorted({1, *wanted.resolutions}), **options)
     hypnogram = without_gaps(voted_hypnogram(stagings, 1), night.gaps_s, 1)
     hypnodensity = np.mean([staging.hypnodensity(1) for staging in stagings.values()], axis=0)
     row = {"dataset": dataset, "recording": night.recording, "status": "ok", "reason": ""}
@@ -115,13 +110,6 @@ def content_of(model: SleepNetwork, wanted: Wanted, dataset: str, night: Night) 
                 of_montage = published_key(dataset, night.recording, montage, usleep=model.name == "usleep")
                 content[f"r{r}/logits/predictions:{of_montage}"] = staging.logits[r]
     return content
-
-
-def write_night(file: Path, content: dict[str, np.ndarray]) -> None:
-    """Write a night's file, whole or not at all."""
-    with NpzWriter(file) as npz:
-        for name, array in content.items():
-            npz.add(name, array)
 
 
 def without_gaps(hypnogram: np.ndarray, gaps_s: np.ndarray, predictions_per_epoch: int) -> np.ndarray:
@@ -146,8 +134,9 @@ def _attention_rows(dataset: str, recording: str, stagings: Stagings) -> Iterato
 
 def _reliance_rows(model: SleepNetwork, dataset: str, night: Night, wanted: Wanted) -> list[Row]:
     """What becomes of the night without each of its channels."""
-    montages = leave_one_out(len(night.channels))
-    options = {"precision": wanted.precision, "aligned": wanted.aligned}
-    stagings = stage_montages(model, night.signals, montages=montages, **options)
-    rows = channel_reliance(stagings, night.channels).drop(columns="doctor").to_dict("records")
+    places = leave_one_out(len(night.channels))
+    montages = [tuple(night.channels[i] for i in several) for several in places]
+    stagings = night.stage(model, montages, precision=wanted.precision, aligned=wanted.aligned)
+    by_place = {several: stagings[montage] for several, montage in zip(places, montages, strict=True)}
+    rows = channel_reliance(by_place, night.channels).drop(columns="doctor").to_dict("records")
     return [{"dataset": dataset, "recording": night.recording} | row for row in rows]

@@ -1,16 +1,13 @@
 """Nights that are to be staged: what is known of them before they are read, and how they are read."""
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
 
-import numpy as np
-
 from anysleep.datasets.archive import Archive
-from anysleep.datasets.night import PREPARATION_VERSION, source_sha256
+from anysleep.datasets.night import source_sha256
 from anysleep.datasets.splits import recordings_of
 from anysleep.models import SleepNetwork
 from anysleep.recordings.channels import check_eeg_before_eog
@@ -19,36 +16,10 @@ from anysleep.recordings.preprocessing import preprocess
 from anysleep.recordings.quality import examine, usable_channels, verdict_of_night
 from anysleep.recordings.readers import READERS, read_recording, read_signals
 from anysleep.recordings.recording import Recording
-from anysleep.settings import Precision
-from anysleep.staging.montages import Montage, find_channels
-from anysleep.staging.stage import Staging, default_montages, stage_montages
+from anysleep.staging.montages import find_channels
+from anysleep.staging.nights import Night, fingerprint_of_night, named_montages, read_night, stamp_of
+from anysleep.staging.stage import default_montages
 from anysleep.system.files import short_path
-
-
-@dataclass(frozen=True)
-class Night:
-    """A night that has been read and preprocessed."""
-
-    recording: str
-    channels: tuple[str, ...]
-    signals: np.ndarray
-    """float32 (C, T) at the network's rate."""
-    montages: list[tuple[int, ...]]
-    """Indices of the channels."""
-    truth: np.ndarray | None
-    """int8 (E,), the expert's stages; None where there are none."""
-    gaps_s: np.ndarray
-    """float64 (n, 2), pauses of the recorder in s."""
-    clock_time: str | None
-    """Of the first sample, as `23:05:00`."""
-
-    def stage(
-        self, model: SleepNetwork, resolutions: Sequence[int], precision: Precision = "32", aligned: bool = False
-    ) -> dict[Montage, Staging]:
-        """The stagings of the night by montage, in names of channels."""
-        wanted = {"montages": self.montages, "resolutions": resolutions, "precision": precision, "aligned": aligned}
-        stagings = stage_montages(model, self.signals, **wanted)
-        return {tuple(self.channels[i] for i in montage): staging for montage, staging in stagings.items()}
 
 
 @dataclass(frozen=True)
@@ -93,10 +64,9 @@ class ArchivedNight(Job):
         with Archive(self.source, trusted=True, identity=self.identity) as archive:
             eeg, eog = _chosen(archive, *key, self.channels)
             missing = [name for name in self.channels if not find_channels(name, eeg, eog)]
-            signals = archive.signals(*key, [*eeg, *eog, *missing])  # KeyError says which are missing
-            montages = default_montages(model, len(eeg), len(eog))
-            others = archive.hypnogram(*key), archive.gaps(*key), archive.clock_time(*key)
-        return Night(self.recording, (*eeg, *eog), signals, montages, *others)
+            if missing:
+                archive.signals(*key, missing)  # KeyError says which
+            return read_night(archive, *key, model.sampling_rate_hz, named_montages(model, eeg, eog))
 
 
 @dataclass(frozen=True)
@@ -121,8 +91,8 @@ class RecordedFile(Job):
         night = pick_channels(read_recording(self.source, labels="lenient"), self.channels)
         rate_hz, names = model.sampling_rate_hz, night.channels
         signals = preprocess(night.signals, night.rates_hz, rate_hz, names=names, gaps_s=night.gaps_s)
-        montages, others = [tuple(range(len(names)))], (night.hypnogram, night.gaps_s, night.clock_time)
-        return Night(self.name(), names, signals, montages, *others)
+        others = night.hypnogram, night.gaps_s, night.clock_time
+        return Night(self.dataset, self.name(), names, signals, (names,), *others)
 
 
 def jobs_of_archive(
@@ -153,7 +123,7 @@ def jobs_of_archive(
             eeg, eog = _chosen(archive, *key, channels)
             can_be_staged = eeg and eog if model.name == "usleep" else eeg or eog
             montages = default_montages(model, len(eeg), len(eog)) if can_be_staged else ()
-            known = night.synthetic, night.n_epochs, tuple(montages), _fingerprint(archive, *key)
+            known = night.synthetic, night.n_epochs, tuple(montages), fingerprint_of_night(archive, *key)
             jobs.append(ArchivedNight(*key, path, tuple(channels), *known, archive.identity))
     if not jobs:
         raise ValueError(f"there is no night in {path.name}")
@@ -229,7 +199,7 @@ def _job_of_file(file: Path, number: int, channels: tuple[str, ...], *, keep: bo
         header = read_signals(file)
         keep = keep or header.synthetic
         by_content = not keep
-        stamp = f"{keep} {_stamp(*header.files, sleep_edf_scoring_beside(file))}"
+        stamp = f"{keep} {stamp_of(*header.files, sleep_edf_scoring_beside(file))}"
         known = header.synthetic, header.n_epochs, (tuple(range(len(channels or header.channels))),), stamp
     except (OSError, ValueError):  # what is wrong with it shows when it is staged
         by_content = False
@@ -242,19 +212,3 @@ def _chosen(archive: Archive, dataset: str, recording: str, channels: Sequence[s
     eeg, eog = archive.channels_of(dataset, recording)
     wanted = [one for name in channels for one in find_channels(name, eeg, eog)] if channels else [*eeg, *eog]
     return [name for name in eeg if name in wanted], [name for name in eog if name in wanted]
-
-
-def _fingerprint(archive: Archive, dataset: str, recording: str) -> str:
-    """Tells an archived night from others: name, channels, labels, and its preparation or else the file's stamp."""
-    prepared = archive.prepared(dataset, recording)
-    made = prepared["key"] if prepared else _stamp(archive.path)
-    hypnogram = archive.hypnogram(dataset, recording)
-    labels = "" if hypnogram is None else hashlib.sha256(hypnogram.tobytes()).hexdigest()
-    return f"{recording} {archive.channels_of(dataset, recording)} {labels} {made}"
-
-
-def _stamp(*files: Path | None) -> str:
-    """Path, size and times of the last change of files, and the version of the code that reads them."""
-    known = [(file, file.stat()) for file in files if file]
-    stats = [(str(file), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for file, stat in known]
-    return f"{PREPARATION_VERSION} {stats}"

@@ -1,0 +1,96 @@
+"""A night, read and preprocessed, and staged with montages: ordered tuples of its channels' names."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from anysleep.datasets.archive import Archive
+from anysleep.datasets.night import PREPARATION_VERSION
+from anysleep.models import SleepNetwork
+from anysleep.settings import Precision
+from anysleep.staging.montages import Montage
+from anysleep.staging.stage import Staging, default_montages, stage_montages
+from anysleep.staging.votes import vote_stages
+
+Stagings = dict[Montage, Staging]
+
+
+@dataclass(frozen=True)
+class Night:
+    """A night that has been read and preprocessed."""
+
+    dataset: str
+    recording: str
+    channels: tuple[str, ...]
+    signals: np.ndarray
+    """float32 (C, T) at the network's rate."""
+    montages: tuple[Montage, ...]
+    truth: np.ndarray | None
+    """int8 (E,), the expert's stages; None where there are none."""
+    gaps_s: np.ndarray
+    """float64 (n, 2), pauses of the recorder in s."""
+    clock_time: str | None
+    """Of the first sample, as `23:05:00`."""
+
+    def stage(
+        self,
+        model: SleepNetwork,
+        montages: Iterable[Montage] = (),
+        *,
+        resolutions: Sequence[int] = (1,),
+        precision: Precision = "32",
+        aligned: bool = False,
+    ) -> Stagings:
+        """Stage the night with these montages, by default its own; each once, all in one call of `stage_montages`."""
+        places = {tuple(map(self.channels.index, montage)): montage for montage in montages or self.montages}
+        options = {"resolutions": resolutions, "precision": precision, "aligned": aligned}
+        stagings = stage_montages(model, self.signals, montages=list(places), **options)
+        return {montage: stagings[place] for place, montage in places.items()}
+
+
+def read_night(
+    archive: Archive, dataset: str, recording: str, sampling_rate_hz: int, montages: Iterable[Montage]
+) -> Night:
+    """An archived night with the channels that these montages name.
+
+    ValueError where the archive has another sampling rate, KeyError where a channel is missing.
+    """
+    if archive.sampling_rate_hz != sampling_rate_hz:
+        raise ValueError(
+            f"the archive has {archive.sampling_rate_hz} Hz, the network needs {sampling_rate_hz} Hz; "
+            "prepare the archive at that rate"
+        )
+    montages, key = tuple(dict.fromkeys(montages)), (dataset, recording)
+    names = tuple(dict.fromkeys(name for montage in montages for name in montage))
+    others = archive.hypnogram(*key), archive.gaps(*key), archive.clock_time(*key)
+    return Night(*key, names, archive.signals(*key, names), montages, *others)
+
+
+def named_montages(model: SleepNetwork, eeg: Sequence[str], eog: Sequence[str]) -> list[Montage]:
+    """All channels at once; for U-Sleep every pair of EEG and EOG. ValueError where U-Sleep lacks either."""
+    names = [*eeg, *eog]
+    return [tuple(names[i] for i in places) for places in default_montages(model, len(eeg), len(eog))]
+
+
+def voted_hypnogram(stagings: Stagings, predictions_per_epoch: int) -> np.ndarray:
+    """One hypnogram int8 (P,) from all montages of a night, by majority."""
+    return vote_stages([staging.logits[predictions_per_epoch] for staging in stagings.values()])
+
+
+def fingerprint_of_night(archive: Archive, dataset: str, recording: str) -> str:
+    """Tells an archived night from others: name, channels, labels, and its preparation or else the file's stamp."""
+    prepared = archive.prepared(dataset, recording)
+    made = prepared["key"] if prepared else stamp_of(archive.path)
+    hypnogram = archive.hypnogram(dataset, recording)
+    labels = "" if hypnogram is None else hashlib.sha256(hypnogram.tobytes()).hexdigest()
+    return f"{recording} {archive.channels_of(dataset, recording)} {labels} {made}"
+
+
+def stamp_of(*files: Path | None) -> str:
+    """Path, size and times of the last change of files, and the version of the code that reads them."""
+    known = [(file, file.stat()) for file in files if file]
+    stats = [(str(file), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for file, stat in known]
+    return f"{PREPARATION_VERSION} {stats}"
