@@ -1,10 +1,10 @@
-# make demo · test · soak · lab · bench · effects · rehearse: each sets up .venv first if it is missing or older than requirements.txt.
+# make demo · test · quick · soak · lab · bench · effects · rehearse: each sets up .venv first if it is missing or older than requirements.txt.
 # Windows has no make: README.md lists the same commands.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test soak lab bench effects rehearse clean
+.PHONY: demo test quick soak lab bench effects rehearse clean
 
 demo: $(READY)
 	$(BIN)/snakemake --cores 2 --config profile=demo --quiet rules --rerun-incomplete --nolock
@@ -14,6 +14,10 @@ test: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pytest -p no:randomly --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+# A minute of it, which touches every part.
+quick: $(READY)
+	$(BIN)/pytest -p no:randomly --numprocesses 2 --dist worksteal -m quick
 
 # Ten times, each in another order: what is not the same each time is a fault.
 soak: $(READY)

@@ -17,6 +17,17 @@ ROOT = Path(__file__).parents[1]
 EXTRACT = Path(__file__).with_name("data") / "parity.npz"
 
 
+QUICK = """archive arousals channels figures files labels levels montages params prefetch preprocessing
+    quality readers recipes recordings tables transitions widgets""".split()
+"""Files of `make quick`, which takes a minute; of files with slow tests, single tests are marked."""
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.stem.removeprefix("test_") in QUICK:
+            item.add_marker("quick")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _temporary_folder_is_left_empty(tmp_path_factory):
     """A temporary folder of this process and what it starts; whoever leaves something there is a fault."""

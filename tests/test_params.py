@@ -126,7 +126,8 @@ def test_the_runner_stops_before_any_work(tmp_path, root):
     command = [
         sys.executable,
         "-m",
-        "anysleep.workbook.runner",
+        "anysleep",
+        "run",
         "stage_one_night",
         f"run_dir={tmp_path / 'run'}",
         "recordng=a.edf",
@@ -221,3 +222,8 @@ def test_a_variant_without_its_base_is_refused(root):
     ):
         checked_parameters("07_traits", [variant], {})
     assert checked_parameters("07_traits", [base, variant], {})[0].trait == "sex"
+
+
+def test_the_process_that_starts_a_notebook_imports_no_library_of_notebooks():
+    code = "import sys, anysleep.workbook.runner; print({'torch', 'pandas', 'scipy', 'matplotlib'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"

@@ -98,6 +98,7 @@ def test_each_data_set_is_validated_by_itself(tmp_path):
     assert row["valid_mf1"] == pytest.approx(metrics_of_confusion(sum(of.values())).mf1)
 
 
+@pytest.mark.quick
 def test_stages_of_a_batch_are_counted_without_unscored_epochs():
     logits, stages = torch.randn(3, 7, 5), torch.randint(0, 5, (3, 7))
     stages[0, :3] = 9
@@ -187,6 +188,7 @@ def learning_rates(schedule, n_steps):
     return rates
 
 
+@pytest.mark.quick
 def test_the_learning_rate_follows_its_schedule():
     cosine = [0.25 * (1 + math.cos(math.pi * i / 36)) for i in range(36)]
     rise = [0.125, 0.25, 0.375, 0.5]
@@ -197,6 +199,7 @@ def test_the_learning_rate_follows_its_schedule():
     assert learning_rates(Schedule(shape="warmup_cosine", n_cycles=3), 40) == pytest.approx(rise + restarts)
 
 
+@pytest.mark.quick
 def test_decays_end_at_the_least_rate_and_may_grow_longer():
     rise = [0.125, 0.25, 0.375, 0.5]
 
@@ -209,6 +212,7 @@ def test_decays_end_at_the_least_rate_and_may_grow_longer():
     assert learning_rates(growing, 40) == pytest.approx(rise + decay(12) + decay(24))
 
 
+@pytest.mark.quick
 def test_the_loss_is_the_mean_over_scored_epochs():
     logits, stages = torch.randn(2, 3, 5), torch.tensor([[0, 9, 4], [9, 9, 1]])
     log_p = logits.log_softmax(-1)
@@ -219,6 +223,7 @@ def test_the_loss_is_the_mean_over_scored_epochs():
     assert stage_loss(logits, stages, weights) == pytest.approx(weighted, abs=1e-6)
 
 
+@pytest.mark.quick
 def test_rare_stages_weigh_more():
     weights = inverse_sqrt_weights([np.repeat([0, 2, 9], [100, 400, 50])])
     assert weights.tolist() == pytest.approx([10 / 3, 0, 5 / 3, 0, 0])
@@ -308,6 +313,7 @@ def test_fine_tuning_starts_from_a_checkpoint(root, tmp_path):
         first_network(params.model_copy(update={"architecture": "usleep"}), RATE_HZ)
 
 
+@pytest.mark.quick
 def test_first_weights_follow_from_the_seed(root):
     one, same, other = (first_network(params_of_03(root, seed=seed), 64) for seed in (3, 3, 4))
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), same.parameters(), strict=True))

@@ -102,6 +102,7 @@ def test_a_repetition_equals_a_plain_loop(is_class, n_folds):
     assert forests.predict_job(nights, job, seed=7) == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("is_class", [True, False])
 @pytest.mark.parametrize("n_folds", [0, 2, 5])
 def test_folds_never_split_a_person_and_leave_out_everybody_once(is_class, n_folds):
@@ -114,6 +115,7 @@ def test_folds_never_split_a_person_and_leave_out_everybody_once(is_class, n_fol
             assert pd.Series(nights.trait).groupby(folds).nunique().eq(2).all()
 
 
+@pytest.mark.quick
 def test_by_recording_every_night_is_left_out_alone():
     nights = toy_nights(5, by="recording")
     assert sorted(make_folds(nights, nights.trait, 0, [0])) == list(range(10))
@@ -126,6 +128,7 @@ def test_too_few_persons_are_refused():
         make_folds(toy_nights(3), toy_nights(3).trait, 0, [0])
 
 
+@pytest.mark.quick
 def test_a_tied_vote_is_decided_by_a_coin(monkeypatch):
     monkeypatch.setattr(forests, "predict_blocks", lambda forest, blocks: blocks[:, 0])
     tied = [np.array([[0.9], [0.1]])] * 200 + [np.array([[0.9], [0.6], [0.1]]), np.array([[0.5], [0.5]])]
@@ -134,6 +137,7 @@ def test_a_tied_vote_is_decided_by_a_coin(monkeypatch):
     assert np.array_equal(decided, forests._decide([], tied, True, seed=3))
 
 
+@pytest.mark.quick
 def test_a_shuffle_keeps_the_nights_of_a_person_together():
     nights = toy_nights(9, n_nights=3, is_class=False)
     shuffled = shuffled_trait(nights, 2, seed=1)

@@ -4,6 +4,8 @@ A notebook calls `start_run` after its parameters; plain papermill and JupyterLa
 when its folder holds `result.json`.
 """
 
+from __future__ import annotations
+
 import importlib.metadata
 import json
 import platform
@@ -12,17 +14,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib.figure
-import matplotlib.pyplot as plt
-import pandas as pd
 import yaml
 from filelock import FileLock, Timeout
-from IPython.display import Image
 
 from anysleep.system.files import atomic_write, read_if_whole, sha256_of, short_path
 from anysleep.workbook.arguments import missing_file
 from anysleep.workbook.parameters import Parameters
+
+if TYPE_CHECKING:  # they take a second, and the process that starts a notebook makes no table and no figure
+    import pandas as pd
+    from IPython.display import Image
+    from matplotlib.figure import Figure
 
 WAIT_S = 10
 """How long a run waits for its folder: one that was killed takes a moment to end."""
@@ -78,8 +82,11 @@ class Run:
             table.assign(run_id=self.run_id).to_csv(temporary, index=False)
         return table
 
-    def figure(self, name: str, figure: matplotlib.figure.Figure) -> Image:
+    def figure(self, name: str, figure: Figure) -> Image:
         """Write `figures/<name>.png` and `.svg`, without dates; returns the PNG, so that a notebook shows that."""
+        import matplotlib.pyplot as plt
+        from IPython.display import Image
+
         for suffix, metadata in {"png": {}, "svg": {"Date": None}}.items():
             with atomic_write(self.path(f"figures/{name}.{suffix}")) as temporary:
                 with plt.rc_context({"svg.hashsalt": name}):
@@ -89,6 +96,8 @@ class Run:
 
     def finish(self, **scores: float | int | str) -> pd.DataFrame:
         """Write provenance.json and, last, result.json; returns the list of files for the notebook to show."""
+        import pandas as pd
+
         provenance = {
             "run_id": self.run_id,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
