@@ -6,15 +6,11 @@ the order of the work nor on the number of processes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
-
-# Private, as of scikit-learn 1.9.1; with another version, tests/test_traits.py tells whether they still fit.
-from sklearn.tree._criterion import MSE, Gini
-from sklearn.tree._splitter import BestSplitter
-from sklearn.tree._tree import DepthFirstTreeBuilder, Tree
 
 from anysleep.recordings.reasons import NothingToMeasure
 
@@ -142,61 +138,29 @@ def draw_settings(random: np.random.Generator) -> Settings:
     return Settings(depth, leaf, split, ("sqrt", "log2")[random.integers(2)])
 
 
-def grow_forest(blocks: np.ndarray, targets: np.ndarray, is_class: bool, settings: Settings, seed: int) -> list:
-    """The trees of scikit-learn's RandomForestRegressor, or RandomForestClassifier with balanced class weights.
+def grow_forest(
+    blocks: np.ndarray, targets: np.ndarray, is_class: bool, settings: Settings, seed: int
+) -> RandomForestClassifier | RandomForestRegressor:
+    """The forest of blocks float32 (B, 80) with targets float (B,), for classes 0 and 1.
 
-    The same trees from the same parts, in half the time: on data as small as these, scikit-learn mostly makes and
-    checks objects. Balanced means here, as in its forests, that blocks of the rarer class are drawn more often. (Before
-    1.9, which the study may have used, all were drawn alike and those of the rarer class weighed more in a tree.)
-
-    Parameters
-    ----------
-    blocks
-        float32 (B, 80).
-    targets
-        float (B,); for classes 0 and 1. Where all are the same there is nothing to learn, and one constant is returned.
+    Classes have balanced weights: blocks of the rarer class are drawn more often. (Before scikit-learn 1.9, which the
+    study may have used, all were drawn alike and those of the rarer class weighed more in a tree.)
     """
-    if (targets == targets[0]).all():
-        return [_Constant(targets[0])]
-    n, random, chances = len(targets), np.random.RandomState(seed), None
-    if is_class:
-        weights = (n / (2 * np.bincount(targets.astype(int))))[targets.astype(int)]
-        chances = weights / weights.sum()  # balanced: blocks of the rarer class are drawn more often
-    column = np.ascontiguousarray(targets[:, np.newaxis], dtype=float)
-    trees = []
-    for _ in range(N_TREES):
-        tree_seed = random.randint(np.iinfo(np.int32).max)
-        draw = np.random.RandomState(tree_seed)
-        drawn = draw.choice(n, n, p=chances) if is_class else draw.randint(0, n, n)
-        times = np.bincount(drawn, minlength=n).astype(float)
-        trees.append(_grow_tree(blocks, column, times, is_class, settings, tree_seed))
-    return trees
+    grown = {"n_estimators": N_TREES, "random_state": seed, **asdict(settings)}
+    forest = RandomForestClassifier(class_weight="balanced", **grown) if is_class else RandomForestRegressor(**grown)
+    return forest.fit(blocks, targets)
 
 
-def _grow_tree(
-    blocks: np.ndarray, column: np.ndarray, times: np.ndarray, is_class: bool, settings: Settings, seed: int
-) -> Tree:
-    """What DecisionTreeClassifier and DecisionTreeRegressor do after all checks; `times` (B,) a block was drawn."""
-    n_features, n_values = blocks.shape[1], np.array([2 if is_class else 1], dtype=np.intp)
-    n_tried = int(np.sqrt(n_features) if settings.max_features == "sqrt" else np.log2(n_features))
-    criterion = Gini(1, n_values) if is_class else MSE(1, len(blocks))
-    splitter = BestSplitter(criterion, n_tried, settings.min_samples_leaf, 0.0, np.random.RandomState(seed), None)
-    smallest = max(settings.min_samples_split, 2 * settings.min_samples_leaf)
-    builder = DepthFirstTreeBuilder(splitter, smallest, settings.min_samples_leaf, 0.0, settings.max_depth, 0.0)
-    tree = Tree(n_features, n_values, 1)
-    builder.build(tree, blocks, column, times, None)
-    return tree
+def predict_blocks(forest: RandomForestClassifier | RandomForestRegressor, blocks: np.ndarray) -> np.ndarray:
+    """The mean of the trees (B,): ages, or the probability of class 1."""
+    if isinstance(forest, RandomForestRegressor):
+        return forest.predict(blocks)
+    return forest.predict_proba(blocks) @ forest.classes_  # also where only one class was there to learn
 
 
-def predict_blocks(forest: list, blocks: np.ndarray) -> np.ndarray:
-    """The mean of the trees (B,): ages, or the probability of the positive class."""
-    total = np.zeros(len(blocks))
-    for tree in forest:
-        total += tree.predict(blocks)[:, -1]
-    return total / len(forest)
-
-
-def _decide(forest: list, counts: Sequence[np.ndarray], is_class: bool, seed: int) -> np.ndarray:
+def _decide(
+    forest: RandomForestClassifier | RandomForestRegressor, counts: Sequence[np.ndarray], is_class: bool, seed: int
+) -> np.ndarray:
     """One prediction a recording: the mean of its blocks; for classes of their votes, a tie by the toss of a coin."""
     of_blocks = predict_blocks(forest, np.concatenate(counts))
     values = (of_blocks > 0.5).astype(float) if is_class else of_blocks
@@ -206,13 +170,3 @@ def _decide(forest: list, counts: Sequence[np.ndarray], is_class: bool, seed: in
         return means
     coins = np.random.default_rng(seed).integers(0, 2, len(means))
     return np.where(means == 0.5, coins, means > 0.5).astype(float)
-
-
-@dataclass(frozen=True)
-class _Constant:
-    """The tree of targets that are all the same."""
-
-    value: float
-
-    def predict(self, blocks: np.ndarray) -> np.ndarray:
-        return np.full((len(blocks), 1), self.value)
