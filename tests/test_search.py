@@ -2,8 +2,10 @@
 
 import json
 import math
+import signal
+import subprocess
+import sys
 
-import filelock
 import numpy as np
 import pandas as pd
 import pytest
@@ -86,17 +88,16 @@ def test_a_row_says_what_was_run(searcher):
     assert len(searcher.ran) == 25
     for params, row in zip(searcher.ran, trials.to_dict("records"), strict=True):
         assert (row["run_id"], row["folder"]) == (params.run_id, str(params.run_dir))
-        assert (float(row["unet.complexity"]), int(row["unet.depth"])) == (params.unet.complexity, params.unet.depth)
-        assert (int(row["batch.n_windows"]), row["compute.precision"]) == (
-            params.batch.n_windows,
-            params.compute.precision,
-        )
+        assert (row["unet.complexity"], row["unet.depth"]) == (params.unet.complexity, params.unet.depth)
+        assert (row["batch.n_windows"], row["compute.precision"]) == (params.batch.n_windows, params.compute.precision)
         assert 2 <= params.batch.n_windows <= 64 and 0.5 <= params.unet.complexity <= 2
         assert params.loss.stage_weights == "none"
-        assert float(row["score"]) == params.unet.complexity
+        assert row["score"] == params.unet.complexity
     assert {params.unet.depth for params in searcher.ran} == {4, 8}
     assert {params.compute.precision for params in searcher.ran} == {"32", "bf16"}
-    on_disk = pd.read_csv(search.run_dir / "trials.csv", dtype=str, keep_default_na=False)
+    on_disk = pd.read_csv(
+        search.run_dir / "trials.csv", keep_default_na=False, dtype={"run_id": str, "compute.precision": str}
+    )
     pd.testing.assert_frame_equal(on_disk, trials)
 
 
@@ -139,14 +140,14 @@ def test_failing_trials_are_rows_with_a_reason(searcher):
     def sometimes(params):
         number = int(params.run_dir.name[-3:])
         if number % 3 == 1:
-            raise RuntimeError("--- traceback\nValueError: first\nOSError: disk full\nThe cell and what called what: x")
+            raise RuntimeError("OSError in a cell: disk full\nThe cell and what called what: x")
         return math.nan if number % 3 == 2 else score_by_quadratic(params)
 
     searcher.formula = sometimes
     search = searcher(n_trials=12)
     trials = run_search(search)
     assert list(trials.state) == ["done", "failed", "failed"] * 4
-    assert list(trials.reason) == ["", "OSError: disk full", "valid_mf1 is nan"] * 4
+    assert list(trials.reason) == ["", "OSError in a cell: disk full", "valid_mf1 is nan"] * 4
     assert trials.learning_rate.nunique() == 12
     assert len(best_trials(search, trials)) == 4
     assert len(searcher.ran) == 12
@@ -164,7 +165,7 @@ def test_nothing_but_failures_is_an_error(searcher):
 
 
 def test_a_wrong_score_does_not_cost_a_trial(searcher):
-    with pytest.raises(ParameterError, match=r"score: 'valid_f1' is not a number of .*; did you mean 'valid_mf1'"):
+    with pytest.raises(ParameterError, match=r"score: 'valid_f1' is not a number of .*; there are valid_mf1, note"):
         run_search(searcher(score="valid_f1", n_trials=2))
     run_search(searcher(n_trials=2))
     assert len(searcher.ran) == 2
@@ -180,11 +181,14 @@ def test_a_wrong_score_does_not_cost_a_trial(searcher):
         ({"ranges": {}}, "nothing to search"),
         (
             {"ranges": {"learning_rat": {"low": 0.1, "high": 0.2}}},
-            "'learning_rat' is not.*mean 'learning_rate'",
+            "'learning_rat'; did you mean 'learning_rate'",
         ),
-        ({"ranges": {"los.gradient_clip": {"low": 0.1, "high": 0.2}}}, "did you mean 'loss.gradient_clip'"),
-        ({"ranges": {"architecture": {"low": 0.1, "high": 0.2}}}, "'architecture' is not a number of 03_train"),
-        ({"ranges": {"compute.compile": {"low": 0, "high": 1}}}, "'compute.compile' is not a number"),
+        (
+            {"ranges": {"los.gradient_clip": {"low": 0.1, "high": 0.2}}},
+            "unknown parameter 'los.gradient_clip'; there are",
+        ),
+        ({"ranges": {"architecture": {"low": 0.1, "high": 0.2}}}, "architecture is 0.1: Input should be 'usleep'"),
+        ({"ranges": {"compute.compile": {"low": 0, "high": 1}}}, "compile"),
         ({"ranges": {"learning_rate": {"low": 0.2, "high": 0.1}}}, "learning_rate: low is 0.2 and high is 0.1"),
         ({"ranges": {"learning_rate": {"low": 0.1, "high": 0.1}}}, "low has to be the smaller one"),
         ({"ranges": {"learning_rate": {"low": "1e-5", "high": 0.1}}}, "learning_rate: low is '1e-5'"),
@@ -192,15 +196,15 @@ def test_a_wrong_score_does_not_cost_a_trial(searcher):
         ({"ranges": {"learning_rate": {"low": 0.1, "hihg": 0.2}}}, "unknown parameter 'hihg'; did you mean 'high'"),
         ({"ranges": {"learning_rate": {"low": -0.1, "high": 0.1}}}, "learning_rate is -0.1.*greater than 0"),
         ({"ranges": {"loss.gradient_clip": {"low": 0, "high": 1, "log": True}}}, "low is 0, which has no logarithm"),
-        ({"ranges": {"n_steps": {"low": 1.5, "high": 4}}}, "n_steps is a whole number; low is 1.5"),
+        ({"ranges": {"n_steps": {"low": 1.5, "high": 4}}}, "n_steps is 1.5: Input should be a valid integer"),
         ({"ranges": {"batch.n_windows": {"low": 1, "high": 4}}}, "batch: n_windows is 1.*greater than or equal to 2"),
-        ({"choices": {"unet.dept": [4, 8]}}, "'unet.dept' is not a parameter of 03_train; did you mean 'unet.depth'"),
-        ({"choices": {"unet.depth": [4]}}, "unet.depth has 4; give two values or more"),
-        ({"choices": {"unet.depth": [4, 8, 4]}}, "unet.depth has 4, 8, 4; .* each of them once"),
+        ({"choices": {"unet.dept": [4, 8]}}, "unet: unknown parameter 'dept'; did you mean 'depth'"),
+        ({"choices": {"unet.depth": [4]}}, r"unet.depth has \[4\]; give two values or more"),
+        ({"choices": {"unet.depth": [4, 8, 4]}}, r"unet.depth has \[4, 8, 4\]; .* each of them once"),
         ({"choices": {"unet.depth": [4, 8.5]}}, "unet: depth is 8.5.*valid integer"),
         ({"choices": {"learning_rate": [0.1, 0.2]}}, "learning_rate: a parameter is either fixed"),
         ({"fixed": {"learning_rate": 0.1}}, "learning_rate: a parameter is either fixed"),
-        ({"fixed": {"run_dir": "x"}}, "run_dir: .* every trial has its run_dir"),
+        ({"fixed": {"run_dir": "x"}}, "run_dir: .* run_dir is the trial's"),
         ({"fixed": {"devise": "cpu"}}, "unknown parameter 'devise'; did you mean 'device'"),
     ],
 )
@@ -235,14 +239,35 @@ def test_trials_of_another_search_are_not_mixed_in(searcher, change, named):
     assert len(searcher.ran) == 2
 
 
-def test_one_search_a_folder(searcher):
-    search = searcher(n_trials=1)
-    search.run_dir.mkdir()
-    with (
-        filelock.FileLock(search.run_dir / ".lock"),
-        pytest.raises(ParameterError, match="another search is at work"),
-    ):
-        run_search(search)
+def test_two_processes_share_a_search(searcher):
+    """A second search starts while the first is in trial 0, and takes all others; nothing is run twice."""
+    alone = run_search(searcher("alone", n_trials=4))
+
+    def start_another(params):
+        searcher.formula = score_by_quadratic
+        others = run_search(searcher("shared", n_trials=4))
+        assert list(others.state) == ["running", "done", "done", "done"]
+        return score_by_quadratic(params)
+
+    searcher.formula = start_another
+    trials = run_search(searcher("shared", n_trials=4))
+    assert list(trials.state) == ["done"] * 4 and len(searcher.ran) == 4 + 4
+    pd.testing.assert_frame_equal(trials.drop(columns="folder"), alone.drop(columns="folder"))
+
+
+def test_a_trial_whose_process_was_killed_is_done_again(root, searcher, tmp_path):
+    script = (
+        "import os, signal\n"
+        "from anysleep.workbook import runner\n"
+        "from anysleep.workbook.search import run_search\n"
+        "from anysleep.workbook.search import Search\n"
+        "runner.execute = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"run_search(Search(**{ASKED | {'run_dir': str(tmp_path / 'killed'), 'n_trials': 2}!r}))\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script], cwd=root).returncode == -signal.SIGKILL
+    trials, in_peace = run_search(searcher("killed", n_trials=2)), run_search(searcher("peace", n_trials=2))
+    pd.testing.assert_frame_equal(trials.drop(columns="folder"), in_peace.drop(columns="folder"))
+    assert len(searcher.ran) == 2 + 2
 
 
 def test_the_command_line(searcher, tmp_path, capsys, monkeypatch):
