@@ -21,9 +21,10 @@ from anysleep.evaluation.evaluate import (
     check_synthetic_training,
     confusion_of_night,
     evaluate,
-    evaluate_validation,
     learned_from,
     name_checkpoints,
+    plan_validation,
+    stage_plan,
     warn_of_other_split,
 )
 from anysleep.evaluation.metrics import confusion_matrix, metrics_of_confusion
@@ -149,7 +150,7 @@ def test_validation_of_usleep_reads_one_pair_that_the_seed_decides(archive):
 
 def test_validation_nights_are_staged_for_the_temperature(archive, nights):
     split = {"train": {}, "valid": {"toy": ["a1", "a2"]}, "test": {"toy": ["b1"], "few": ["a1"]}}
-    learned = evaluate_validation([network()], archive, nights, split, "all")
+    learned = evaluate([network()], archive, plan_validation(nights, split, "all"))
     alone = np.concatenate([archive.hypnogram("toy", name) for name in ("a1", "a2")])
     assert learned.truth.tolist() == alone.tolist() and learned.log_probabilities.shape == (80, 5)
 
@@ -174,10 +175,10 @@ def test_a_network_twice_too_sure_gets_the_temperature_two():
 def test_nothing_is_calibrated_where_there_is_nothing_to_learn_or_several_montages(archive, nights):
     split = {"train": {}, "valid": {"other": ["z"]}, "test": {}}
     model = network()
-    assert evaluate_validation([model], archive, nights, split, "all") is None
+    assert plan_validation(nights, None, "all").empty and plan_validation(nights, split, "all").empty
     split["valid"] = {"few": ["a1"]}
-    assert evaluate_validation([model], archive, nights, split, "named", ["F3"]) is None
-    assert evaluate_validation([model], archive, nights, split, "pairs") is None
+    assert len(plan_validation(nights, split, "all")) == 1
+    assert plan_validation(nights, split, "named", ["F3"]).empty and plan_validation(nights, split, "pairs").empty
     few = nights[nights.dataset == "few"]
     temperature, reliability, _ = calibrate(None, evaluate([model], archive, plan_montages(few, "all")))
     assert np.isnan(temperature) and set(reliability.probabilities) == {"as they are"}
@@ -267,6 +268,9 @@ def test_what_was_staged_once_is_not_staged_again(archive, nights, tmp_path, mon
         pd.testing.assert_frame_equal(found.counts, first.counts)
         assert np.array_equal(found.log_probabilities, first.log_probabilities)
     staged.clear()
+    for shard in ("1/3", "2/3", "3/3"):
+        stage_plan([network(seed=1)], archive, plan, shard, store=tmp_path)
+    assert sorted(staged) == sorted(keys)
     evaluate([network(seed=1)], archive, plan, store=tmp_path)
     evaluate([network()], archive, plan, store=tmp_path, precision="bf16")
     assert sorted(staged) == sorted(keys * 2)

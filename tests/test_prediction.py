@@ -15,7 +15,6 @@ import pandas as pd
 import pytest
 import torch
 import toy_predictions
-from filelock import FileLock
 from toy_evaluation import stage_night
 from toy_predictions import N_NIGHTS, RESOLUTIONS, done, load, predict, write_archive, written
 from toy_training import RATE_HZ, toy_network
@@ -325,12 +324,9 @@ def test_the_size_is_foretold_and_a_full_disk_refused(archive, checkpoints, peac
     assert not counted["read"]
 
 
-def test_a_resolution_that_cannot_be_or_a_second_run_stops_before_any_work(archive, checkpoint, tmp_path, counted):
+def test_a_resolution_that_cannot_be_stops_before_any_work(archive, checkpoint, tmp_path, counted):
     with pytest.raises(ValueError, match="predictions_per_epoch is 7; it must divide the 120 samples"):
         predict(tmp_path, checkpoint, archive, resolutions=[1, 7])
-    (tmp_path / "store").mkdir()
-    with FileLock(tmp_path / "store/.lock"), pytest.raises(ValueError, match="another run writes into this folder"):
-        predict(tmp_path, checkpoint, archive)
     assert not counted["read"]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from anysleep.system.files import project_path, short_path
 
@@ -31,6 +31,17 @@ Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 GroupBy = Literal["subject", "recording"]
 Architecture = Literal["usleep", "anysleep", "anysleep_early_fusion", "anysleep_late_fusion"]
+
+
+def _check_shard(value: str) -> str:
+    part, _, whole = value.partition("/")
+    if value and not (part.isdecimal() and whole.isdecimal() and 1 <= int(part) <= int(whole)):
+        raise ValueError(f"{value!r} is no part of the work; the third of sixteen is '3/16', and all of it is empty")
+    return value
+
+
+Shard = Annotated[str, AfterValidator(_check_shard)]
+"""A part of the work, such as `3/16`; empty for all of it."""
 
 
 class ParameterError(ValueError):

@@ -1,11 +1,11 @@
 """Archived nights staged and counted: what training validates with, 04 reports and 05 writes."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,7 @@ from anysleep.staging.store import StagedNights
 from anysleep.staging.votes import Vote, mean_log_probabilities, softmax, vote_stages
 from anysleep.system.prefetch import prefetch
 from anysleep.system.progress import progress
+from anysleep.system.shards import share_of
 
 
 def confusion_of_night(
@@ -45,6 +46,7 @@ def confusion_of_night(
     return confusion_matrix(night.truth, voted_hypnogram(night.stage(model), 1))
 
 
+T = TypeVar("T")
 PlannedNight = tuple[tuple[str, str], pd.DataFrame]
 """Data set and recording, and the rows of a plan."""
 
@@ -104,27 +106,13 @@ def evaluate(
     ValueError
         U-Sleep is to be averaged with another network, the networks differ in sampling rate, or no night can be staged.
     """
-    usleep = _is_usleep(networks)
-    staged = [StagedNights(network, archive, precision, store) for network in networks]
-    nights = list(plan.groupby(["dataset", "recording"], sort=False))
+    usleep, nights = _is_usleep(networks), list(plan.groupby(["dataset", "recording"], sort=False))
 
-    def read(night: PlannedNight) -> tuple[list[Stagings | Night], np.ndarray]:
+    def count(night: PlannedNight, stagings: list[Stagings]) -> NightCounts:
         key, rows = night
-        needed = [part for parts in _parts(rows, usleep) for part in parts]
-        return [one.read(*key, needed) for one in staged], archive.hypnogram(*key)
+        return _count_night(stagings, archive.hypnogram(*key), rows, usleep=usleep, vote=vote, seed=seed)
 
-    def count(night: PlannedNight, reading: Future) -> NightCounts | list[str]:
-        key, rows = night
-        try:
-            found, truth = reading.result()
-            stagings = [one.stage(of_network) for one, of_network in zip(staged, found, strict=True)]
-            return _count_night(stagings, truth, rows, usleep=usleep, vote=vote, seed=seed)
-        except (OSError, ValueError, KeyError, MemoryError, RuntimeError) as error:  # torch: RuntimeError
-            check_device(next(networks[0].parameters()).device)
-            error.__traceback__ = None  # it holds what was read
-            return [*key, str(error)]
-
-    outcomes = list(progress(prefetch(nights, read, count), "staged", len(nights)))
+    outcomes = list(_each_staged(networks, archive, nights, count, precision, store))
     failed = pd.DataFrame([o for o in outcomes if isinstance(o, list)], columns=["dataset", "recording", "reason"])
     results = [outcome for outcome in outcomes if isinstance(outcome, NightCounts)]
     if not results:
@@ -137,6 +125,50 @@ def evaluate(
         np.concatenate([result.truth for result in results]),
         failed,
     )
+
+
+def stage_plan(
+    networks: Sequence[SleepNetwork],
+    archive: Archive,
+    plan: pd.DataFrame,
+    shard: str = "",
+    *,
+    precision: Precision = "32",
+    store: Path,
+) -> None:
+    """Stage a shard of the nights of a plan into the store, see `evaluate`, which says what was wrong with any."""
+    nights = share_of(list(plan.groupby(["dataset", "recording"], sort=False)), shard)
+    for _ in _each_staged(networks, archive, nights, lambda *_: None, precision, store):
+        pass
+
+
+def _each_staged(
+    networks: Sequence[SleepNetwork],
+    archive: Archive,
+    nights: Sequence[PlannedNight],
+    use: Callable[[PlannedNight, list[Stagings]], T],
+    precision: Precision,
+    store: Path | None,
+) -> Iterator[T | list[str]]:
+    """What `use` makes of each night and its stagings by each network; else data set, recording and the reason."""
+    usleep = _is_usleep(networks)
+    staged = [StagedNights(network, archive, precision, store) for network in networks]
+
+    def read(night: PlannedNight) -> list[Stagings | Night]:
+        key, rows = night
+        needed = [part for parts in _parts(rows, usleep) for part in parts]
+        return [one.read(*key, needed) for one in staged]
+
+    def work(night: PlannedNight, reading: Future[list[Stagings | Night]]) -> T | list[str]:
+        try:
+            found = zip(staged, reading.result(), strict=True)
+            return use(night, [one.stage(of_network) for one, of_network in found])
+        except (OSError, ValueError, KeyError, MemoryError, RuntimeError) as error:  # torch: RuntimeError
+            check_device(next(networks[0].parameters()).device)
+            error.__traceback__ = None  # it holds what was read
+            return [*night[0], str(error)]
+
+    return progress(prefetch(nights, read, work), "staged", len(nights))
 
 
 def name_checkpoints(paths: Sequence[Path], several: Literal["compare", "average"]) -> dict[str, list[Path]]:
@@ -155,30 +187,22 @@ def name_checkpoints(paths: Sequence[Path], several: Literal["compare", "average
     raise ValueError(f"a checkpoint is named twice: {', '.join(map(str, paths))}")
 
 
-def evaluate_validation(
-    networks: Sequence[SleepNetwork],
-    archive: Archive,
-    recordings: pd.DataFrame,
-    split: Split,
-    mode: Mode,
-    channels: Sequence[str] = (),
-    precision: Precision = "32",
-    store: Path | None = None,
-) -> Evaluation | None:
-    """The split's validation nights with the montages `all` or `named`, for `calibrate`; None where there are none.
+def plan_validation(
+    recordings: pd.DataFrame, split: Split | None, mode: Mode, channels: Sequence[str] = (), *, usleep: bool = False
+) -> pd.DataFrame:
+    """A plan of the split's validation nights with the montages `all` or `named`, for `calibrate`; empty without any.
 
     `recordings` are those of the archive, see `with_channel_types`.
     """
-    wanted = {(dataset, recording) for dataset, ids in split["valid"].items() for recording in ids}
+    wanted = {(dataset, recording) for dataset, ids in (split or {"valid": {}})["valid"].items() for recording in ids}
     keys = zip(recordings.dataset, recordings.recording, strict=True)
     nights = recordings[recordings.has_hypnogram & np.array([key in wanted for key in keys], dtype=bool)]
-    if mode not in ("all", "named"):
-        return None
     try:
-        plan = plan_montages(nights, mode, usleep=networks[0].name == "usleep", channels=channels)
+        if mode in ("all", "named"):
+            return plan_montages(nights, mode, usleep=usleep, channels=channels)
     except ValueError:  # no validation night here, or none with these channels
-        return None
-    return evaluate(networks, archive, plan, precision=precision, store=store)
+        pass
+    return pd.DataFrame(columns=["dataset", "recording"])
 
 
 def calibrate(learned: Evaluation | None, tested: Evaluation) -> tuple[float, pd.DataFrame, pd.DataFrame]:

@@ -2,15 +2,14 @@
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock, Timeout
 
 from anysleep.analysis.reliance import leave_one_out
 from anysleep.exports import hypnogram_table
@@ -22,10 +21,9 @@ from anysleep.staging.forecast import forecast_staging
 from anysleep.staging.sources import Job
 from anysleep.system.files import NpzWriter, read_if_whole, sha256_of
 from anysleep.system.progress import progress
+from anysleep.system.shards import share_of
 from anysleep.workbook.run import Run
 
-STORE = "store"
-"""Folder of the nights' files, one each, which no other notebook reads: what is there is not staged again."""
 PUBLISHED = ("r*/predictions.npz", "r*/labels.npz", "r*/logits/predictions.npz")
 
 
@@ -72,7 +70,7 @@ def write_predictions(
     ------
     ValueError
         Two nights would have the same key, the disk has no room for the results, the network has no such resolution,
-        U-Sleep is to leave channels out, there are fewer devices, or another run writes into the same folder.
+        U-Sleep is to leave channels out, or there are fewer devices.
     RuntimeError
         No night could be staged, or a device or the process that uses it was lost; what is done is kept.
     """
@@ -81,15 +79,18 @@ def write_predictions(
     _refuse_twins(f"{job.dataset}_{job.recording}" for job in jobs)
     sha256, distinct = sha256_of(checkpoint), tuple(dict.fromkeys(resolutions))
     wanted = Wanted(sha256, distinct, write_logits, leave_one_out, precision, aligned)
-    tasks = [(wanted.file(run.folder / STORE, job), job) for job in jobs]
-    with _only_run(run.folder):
-        failed = _stage_missing(checkpoint, wanted, tasks, devices)
-        facts = [{"row": failed[file]} if file in failed else _read_facts(file) for file, _ in tasks]
-        nights = _nights_table([night["row"] for night in facts], network.name)
-        is_ok = nights.status == "ok"  # of twins the first only
-        staged = [file for (file, _), ok in zip(tasks, is_ok, strict=True) if ok]
-        _publish(staged, wanted.outputs(), run)
-        _write_hypnograms(dict(zip(nights.hypnogram[is_ok], staged, strict=True)), run)
+    tasks = [(wanted.file(run.store, job), job) for job in share_of(jobs, run.shard)]
+    run.store.mkdir(parents=True, exist_ok=True)
+    if not run.shard:
+        _remove_half_written(run.folder)
+    failed = _stage_missing(checkpoint, wanted, tasks, devices) if tasks else {}
+    run.end_shard()
+    facts = [{"row": failed[file]} if file in failed else _read_facts(file) for file, _ in tasks]
+    nights = _nights_table([night["row"] for night in facts], network.name)
+    is_ok = nights.status == "ok"  # of twins the first only
+    staged = [file for (file, _), ok in zip(tasks, is_ok, strict=True) if ok]
+    _publish(staged, wanted.outputs(), run)
+    _write_hypnograms(dict(zip(nights.hypnogram[is_ok], staged, strict=True)), run)
     details = ["attention", *(["reliance"] if leave_one_out else [])]
     rows = {
         name: [row for night, ok in zip(facts, is_ok, strict=True) if ok for row in night[name]] for name in details
@@ -229,15 +230,8 @@ def _check_room(folder: Path, n_bytes: int) -> None:
     print(sizes)
 
 
-@contextmanager
-def _only_run(folder: Path) -> Iterator[None]:
-    """Wipe away what a run that was killed has left half-written. ValueError where another run is at work here."""
-    (folder / STORE).mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / STORE / ".lock", timeout=0):
-            for pattern in (f"{STORE}/.*.npz", "r*/.*.npz", "r*/logits/.*.npz", "hypnograms/.*.csv"):
-                for half_written in folder.glob(pattern):
-                    half_written.unlink()
-            yield
-    except Timeout:
-        raise ValueError("another run writes into this folder; wait for it, or choose another run_dir") from None
+def _remove_half_written(folder: Path) -> None:
+    """Wipe away what a run that was killed has left half-written."""
+    for pattern in ("store/.*.npz", "r*/.*.npz", "r*/logits/.*.npz", "hypnograms/.*.csv"):
+        for half_written in folder.glob(pattern):
+            half_written.unlink()

@@ -12,6 +12,7 @@ from anysleep.settings import (
     Positive,
     Precision,
     ProjectPath,
+    Shard,
     Strict,
 )
 from anysleep.training.settings import TrainingSettings
@@ -90,6 +91,7 @@ class Evaluate(Parameters):
     cost_channels: list[Positive] = Field(description="Numbers of channels to measure the cost of; empty for none.")
     precision: Precision = Field(description="32, or bf16; docs/benchmarks.md says where that is faster.")
     device: Device = Field(description="Where to compute; auto means CUDA, else MPS, else CPU.")
+    shard: Shard = Field(description="Part of the work to do into the shared store, such as 3/16; empty for all.")
     seed: int = Field(description="Seed of drawn channels, tied votes and intervals.", ge=0)
 
     def model_post_init(self, _: object) -> None:
@@ -132,6 +134,7 @@ class Predict(Parameters):
     aligned: bool = Field(description="Make the result independent of the number of epochs; false as published.")
     precision: Precision = Field(description="32, or bf16; docs/benchmarks.md says where that is faster.")
     device: Device = Field(description="Where to compute; auto means CUDA, else MPS, else CPU.")
+    shard: Shard = Field(description="Part of the work to do into the shared store, such as 3/16; empty for all.")
     n_devices: int = Field(description="GPUs that share the nights, each with a process of its own.", ge=1)
 
     def model_post_init(self, _: object) -> None:

@@ -22,7 +22,7 @@ class Parameters(Strict):
     """What all notebooks share."""
 
     notebook: ClassVar[str]
-    execution_only: ClassVar[frozenset[str]] = frozenset({"run_dir", "device", "n_jobs"})
+    execution_only: ClassVar[frozenset[str]] = frozenset({"run_dir", "device", "n_jobs", "shard"})
     """Parameters that change where and how fast a run happens, not what it finds."""
 
     run_dir: ProjectPath = Field(description="Folder for everything this run writes.")
@@ -37,6 +37,12 @@ class Parameters(Strict):
         cells = {cell.splitlines()[0]: cell for cell in namespace.get("In", []) if cell.startswith(MARK)}
         names = {name for cell in cells.values() for name in _assigned_names(cell)} | set(cls.model_fields)
         return cls(**{name: namespace[name] for name in names if name in namespace})
+
+    @property
+    def folder(self) -> Path:
+        """Where the run writes: `run_dir`; a shard, which publishes nothing, a folder of its own below."""
+        shard = getattr(self, "shard", "")
+        return self.run_dir / "shards" / shard.replace("/", "-of-") if shard else self.run_dir
 
     def plain(self) -> dict[str, object]:
         """As JSON and YAML can hold it."""

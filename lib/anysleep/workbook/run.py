@@ -44,6 +44,10 @@ TRACED_PACKAGES = (
 )
 
 
+class ShardDone(Exception):
+    """A shard has done its part, and the rest of the notebook is the whole run's."""
+
+
 @dataclass
 class Run:
     """An open run folder. Every file is written whole; tables carry the run's id."""
@@ -75,6 +79,22 @@ class Run:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
+
+    @property
+    def store(self) -> Path:
+        """Folder of what is done and kept for the next time; shards have one with the whole run."""
+        return (self.params.run_dir if self.params else self.folder) / "store"
+
+    @property
+    def shard(self) -> str:
+        """Which part of the work this run does, see `share_of`; empty for all of it."""
+        return getattr(self.params, "shard", "")
+
+    def end_shard(self) -> None:
+        """Where this run is a shard, its work ends here: it publishes nothing. ShardDone, which is no failure."""
+        if self.shard:
+            self.finish(shard=self.shard)
+            raise ShardDone(f"shard {self.shard} is done; the run without `shard` publishes all of them")
 
     def table(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
         """Write `<name>.csv` with a column `run_id` that leads back to params.yaml; returns the table as given."""
@@ -118,13 +138,17 @@ class Run:
 
 
 def start_run(params: Parameters) -> Run:
-    """Open the run folder `params.run_dir`, write params.yaml, and take away the result of an earlier run.
+    """Open the run folder `params.folder`, write params.yaml, and take away the result of an earlier run.
 
-    The folder is this process's alone until the run is finished. ValueError where another run is at work in it.
+    The folder is this process's alone until the run is finished; shards of one `run_dir` work beside each other, not
+    beside the whole run. ValueError where another run is at work.
     """
-    folder = params.run_dir
+    folder = params.folder
     folder.mkdir(parents=True, exist_ok=True)
     lock = lock_folder(folder)
+    others = [params.run_dir] if folder != params.run_dir else (folder / "shards").glob("*")
+    for other in others:
+        lock_folder(other).release()
     content = {"run_id": params.run_id} | params.plain()
     if changed := _differences(folder / "params.yaml", content):
         print(f"replaces the results of another run in {short_path(folder)}; different: {changed}")

@@ -20,7 +20,7 @@ from anysleep.system.memory import end_with_parent
 from anysleep.workbook.arguments import checked_parameters, read_words, refuse_missing_inputs
 from anysleep.workbook.notebooks import NOTEBOOKS, Train
 from anysleep.workbook.parameters import Parameters
-from anysleep.workbook.run import WAIT_S, lock_folder, start_run
+from anysleep.workbook.run import WAIT_S, ShardDone, lock_folder, start_run
 
 LAST_WORDS_S = 60
 """Seconds that a run has to save its state after SIGTERM."""
@@ -61,10 +61,10 @@ def execute(
         if not may_lack_inputs:
             raise
         missing = str(error)
-    params.run_dir.mkdir(parents=True, exist_ok=True)
-    lock = lock_folder(params.run_dir, ".runner.lock", wait_s)
+    params.folder.mkdir(parents=True, exist_ok=True)
+    lock = lock_folder(params.folder, ".runner.lock", wait_s)
     try:
-        lock_folder(params.run_dir).release()  # for the kernel, which holds it from `start_run` on
+        lock_folder(params.folder).release()  # for the kernel, which holds it from `start_run` on
         return _not_measured(params, missing) if missing else _execute(params, given, may_lack_inputs)
     finally:
         lock.release()
@@ -75,7 +75,7 @@ def _execute(params: Parameters, given: dict[str, object], may_lack_inputs: bool
     import papermill  # heavy, and not needed inside notebooks
     from nbclient.exceptions import DeadKernelError
 
-    notebook, folder = params.notebook, params.run_dir
+    notebook, folder = params.notebook, params.folder
     executed = f"The cell and what called what: {short_path(folder)}/notebook.ipynb"
     try:
         papermill.execute_notebook(
@@ -90,6 +90,8 @@ def _execute(params: Parameters, given: dict[str, object], may_lack_inputs: bool
     except papermill.PapermillExecutionError as error:
         if error.ename == "KeyboardInterrupt":
             raise KeyboardInterrupt from None
+        if error.ename == ShardDone.__name__:
+            return folder
         if may_lack_inputs and error.ename == NothingToMeasure.__name__:
             return _not_measured(params, error.evalue)
         raise RuntimeError(f"{_story(error.ename, error.evalue, error.traceback)}\n{executed}") from None
@@ -104,7 +106,7 @@ def _not_measured(params: Parameters, reason: str) -> Path:
     """Make the reason why there is nothing to measure the result of a run; returns its folder."""
     print(f"{params.notebook}: not measured, because {reason}")
     start_run(params).finish(not_measured=reason)
-    return params.run_dir
+    return params.folder
 
 
 def main(arguments: list[str]) -> int:
@@ -139,7 +141,7 @@ def main(arguments: list[str]) -> int:
 
 def _dry_run(params: Parameters) -> int:
     """Say what a run would do; returns the exit status."""
-    print(f"{params.notebook}: the parameters are valid; the run would write to {short_path(params.run_dir)}")
+    print(f"{params.notebook}: the parameters are valid; the run would write to {short_path(params.folder)}")
     try:
         refuse_missing_inputs(params)
         if isinstance(params, Train):
