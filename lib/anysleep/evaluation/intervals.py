@@ -4,8 +4,8 @@ Nights of one person resemble each other, so persons are drawn, with replacement
 draws are a multinomial: row b of `numpy.random.default_rng(seed).multinomial(n, [1 / n] * n, n_bootstrap)` says how
 often each of the n persons, in sorted order, is in draw b.
 
-`scipy.stats.bootstrap` draws single observations and makes every draw a sample of its own; here one product of matrices
-sums the nights of all draws, for all scores and both sides of a comparison, and a draw that is 0 / 0 is left out.
+`scipy.stats.bootstrap` could draw the persons' numbers, but draws other persons for a seed, and one draw that is 0 / 0
+makes its interval NaN. Here one product of matrices sums all draws, for all scores and both sides of a comparison.
 
 Percentile intervals are too narrow where persons are few: a 95 % interval of a mean over 5 persons holds the truth in
 about 85 % of studies, over 10 persons in 90 %, over 40 in 94 %; p-values are too small alike.
