@@ -1,5 +1,5 @@
 # make demo · test · quick · soak · lab · bench · effects · rehearse: each sets up .venv first if it is missing or older than requirements.txt.
-# Windows has no make: README.md lists the same commands.
+# Windows has no make: docs/clusters.md lists the same commands.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/ready

@@ -5,9 +5,9 @@ import pytest
 from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, precision_score, recall_score
 
 from anysleep.analysis import confusion_matrix, consensus_hypnogram, stage_metrics
-from anysleep.analysis.agreement import soft_agreement
 from anysleep.analysis.statistics import sleep_statistics, uncertainty
 from anysleep.evaluation.metrics import metrics_of_confusion
+from anysleep.recordings.labels.consensus import soft_agreement
 
 
 def random_pair(seed=0, n=2000):

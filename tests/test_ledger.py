@@ -163,9 +163,9 @@ def test_every_row_says_where_it_is_printed_and_whose_it_is(published, shared):
     assert (by_part["n_train"], by_part["n_valid"]) == (totals["n_train"], totals["n_valid"]) == (18038, 559)
 
 
-def test_the_readme_counts_the_rows_of_the_ledger(published, root):
-    text = (root / "README.md").read_text()
-    assert text.count(f"a row for each of {len(ledger(published, {}))} published numbers") == 2
+def test_the_pages_count_the_rows_of_the_ledger(published, root):
+    for page in ("README.md", "docs/paper.md"):
+        assert f"a row for each of {len(ledger(published, {}))} published numbers" in (root / page).read_text()
     assert len(published) == 333 and not published.duplicated(KEY).any()
 
 

@@ -1,10 +1,14 @@
-"""The repository keeps its own promises: one list of packages, README commands that exist, no private paths."""
+"""The repository keeps its own promises: one list of packages, no private paths, modules that stand alone."""
 
 import importlib.metadata
 import re
+import runpy
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
 import yaml
 
 
@@ -30,16 +34,31 @@ def test_conda_installs_the_same_list(root):
     assert environment["dependencies"] == ["python=3.11", "pip", {"pip": ["-r requirements.txt"]}]
 
 
-def test_the_readme_names_only_commands_that_exist(root):
-    readme = (root / "README.md").read_text()
-    targets = set(re.findall(r"^([a-z]+):", (root / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"(?:^|`)make ([a-z]+)", readme, re.MULTILINE))
-    assert {"demo", "test", "lab"} <= named <= targets
-    assert "make test" in (root / ".ci" / "run").read_text()
-    for notebook in (root / "notebooks").glob("*.ipynb"):
-        assert notebook.stem in readme
-    for path in re.findall(r"\]\((?!http)([^)#]+)\)", readme):
-        assert (root / path).exists(), path
+@pytest.fixture(scope="module")
+def architecture():
+    """docs/draw_architecture.py, which is no part of the package."""
+    return SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "docs" / "draw_architecture.py")))
+
+
+def test_no_room_imports_upwards(architecture):
+    assert architecture.upwards(architecture.arrows()) == [], "see ROOMS in docs/draw_architecture.py"
+
+
+def test_every_room_has_its_place(architecture):
+    rooms = {
+        path.stem for path in architecture.LIB.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert set(architecture.ROOMS) == rooms - {"__init__"}, "see ROOMS in docs/draw_architecture.py"
+
+
+def test_the_drawing_is_that_of_the_imports(architecture):
+    assert architecture.PAGE.read_text() == architecture.drawn_page(), "run python docs/draw_architecture.py"
+
+
+def test_commits_are_checked_with_the_pinned_ruff(root):
+    hooks = yaml.safe_load((root / ".pre-commit-config.yaml").read_text())["repos"]
+    (revision,) = [repo["rev"] for repo in hooks if "ruff" in repo["repo"]]
+    assert f"ruff=={revision.removeprefix('v')}" in pins(root)
 
 
 def test_nothing_of_one_machine_is_committed(root):

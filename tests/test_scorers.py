@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from sklearn.metrics import cohen_kappa_score, f1_score
 
-from anysleep.analysis.agreement import consensus_hypnogram
 from anysleep.analysis.scorers import compare_scorers, count_consensus, read_scorers, scored_nights
 from anysleep.analysis.traits.participants import choose_nights
 from anysleep.analysis.traits.repetitions import run_jobs
 from anysleep.analysis.traits.study import Study, summary_table
+from anysleep.recordings.labels.consensus import consensus_hypnogram
 
 
 def toy_scorers(seed=0):

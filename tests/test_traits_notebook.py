@@ -9,8 +9,8 @@ import pytest
 from sklearn.metrics import cohen_kappa_score, f1_score
 from test_notebooks import read
 
-from anysleep.analysis.agreement import consensus_hypnogram
 from anysleep.datasets.splits import write_split
+from anysleep.recordings.labels.consensus import consensus_hypnogram
 from anysleep.workbook.runner import execute
 
 ONE_OUT = {"n_folds": 0, "n_repetitions": 1, "n_bootstrap": 20, "n_jobs": 1}

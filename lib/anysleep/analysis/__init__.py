@@ -1,6 +1,5 @@
 """From predictions to numbers."""
 
-from anysleep.analysis.agreement import consensus_hypnogram
 from anysleep.analysis.arousals import detect_arousals, match_arousals, score_arousals
 from anysleep.analysis.statistics import sleep_statistics
 from anysleep.analysis.traits import TRIPLETS, count_triplets
@@ -19,6 +18,7 @@ from anysleep.evaluation.intervals import (
     welch_as_published,
 )
 from anysleep.evaluation.metrics import confusion_matrix, stage_metrics
+from anysleep.recordings.labels.consensus import consensus_hypnogram
 
 __all__ = [
     "TRIPLETS",

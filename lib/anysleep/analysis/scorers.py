@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from anysleep.analysis.agreement import consensus_hypnogram
 from anysleep.analysis.traits.transitions import count_triplets
 from anysleep.evaluation.metrics import confusion_matrix, metrics_of_confusion
+from anysleep.recordings.labels.consensus import consensus_hypnogram
 from anysleep.recordings.labels.dod import read_each_scorer, scorer_files
 from anysleep.recordings.reasons import BadRecording
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from anysleep.recordings.labels.consensus import consensus_hypnogram
 from anysleep.recordings.labels.hypnogram import STAGE_CODES, STANDARD_CODES
 from anysleep.recordings.labels.scoring import Scoring, scoring_of_list
 from anysleep.recordings.labels.text import bad_labels, read_lines
@@ -21,9 +22,6 @@ def read_dod_scorers(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoc
     `codes` is not used: the votes must be stages already. BadRecording where a scorer is missing, a file is damaged, or
     the scorers differ in length.
     """
-    # Here and not above: the analyses stand on the data, and only this format needs one of them.
-    from anysleep.analysis.agreement import consensus_hypnogram
-
     return scoring_of_list([str(stage) for stage in consensus_hypnogram(read_each_scorer(path))], epoch_s)
 
 
