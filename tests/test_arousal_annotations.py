@@ -55,8 +55,23 @@ def test_what_could_mean_two_things_is_refused(tmp_path, files, archive, message
         experts(tmp_path, archive)
 
 
-@pytest.mark.parametrize("text", ["onset,end\n1,2\n", "onset_s,end_s\n4,3\n", "recording,onset_s,end_s\nb,1,2\n"])
+@pytest.mark.parametrize("text", ["onset,end\n1,2\n", "recording,onset_s,end_s\nb,1,2\n"])
 def test_a_table_that_cannot_be_meant_is_refused(tmp_path, text):
     write(tmp_path / "own_a.csv", text)
     with pytest.raises(ValueError, match="annotations of own/a"):
+        experts(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "row", ["4,3,1", "-1,3,1", "one,3,1", ",3,1", "1,inf,1", "1,2,0", "1,2,1.5", "1,2,x", "1,2,", "1,2,1e12"]
+)
+def test_a_row_that_is_no_arousal_is_named_with_its_file(tmp_path, row):
+    write(tmp_path / "own_a.csv", f"onset_s,end_s,n_marks\n1,2,1\n{row}\n")
+    with pytest.raises(ValueError, match=r"own_a\.csv: row 2 below the header needs 0 <= onset_s < end_s"):
+        experts(tmp_path)
+
+
+def test_a_file_that_is_no_table_is_named(tmp_path):
+    (tmp_path / "own_a.csv").write_bytes(b"\xff\x00\x81")
+    with pytest.raises(ValueError, match=r"own_a\.csv is not UTF-8"):
         experts(tmp_path)

@@ -9,10 +9,13 @@ import pandas as pd
 from anysleep.datasets.archive import Archive
 from anysleep.recordings.labels.mass import mass_trim_s, read_mass
 from anysleep.recordings.labels.scoring import refuse_unread
+from anysleep.recordings.tables import read_table
 
 Night = tuple[str, str]
 """Data set and recording."""
 MASS_ENDING = " Annotations"
+MOST_MARKS = 1000
+"""One arousal is marked on each channel at most."""
 
 
 class ExpertArousals:
@@ -81,13 +84,18 @@ def _mass_spans(path: Path, night: Night) -> np.ndarray | None:
 
 
 def _table_spans(path: Path, night: Night) -> np.ndarray:
-    table = pd.read_csv(path, dtype={"dataset": str, "recording": str})
+    table = read_table(path)
     named = zip(("dataset", "recording"), night, strict=True)
-    if any(name in table and (table[name].astype(str) != value).any() for name, value in named):
+    if any(name in table and (table[name] != value).any() for name, value in named):
         raise ValueError("the annotations of {}/{} have rows of another night".format(*night))
     if not {"onset_s", "end_s"} <= set(table):
         raise ValueError("the annotations of {}/{} lack a column onset_s or end_s, in seconds".format(*night))
-    spans = table[["onset_s", "end_s"]].to_numpy(dtype=float)
-    if not (np.isfinite(spans).all() and (spans[:, 0] >= 0).all() and (spans[:, 1] > spans[:, 0]).all()):
-        raise ValueError("the annotations of {}/{} need 0 <= onset_s < end_s in every row".format(*night))
-    return np.repeat(spans, table["n_marks"] if "n_marks" in table else 1, axis=0)
+    columns = [table["onset_s"], table["end_s"], table.get("n_marks", pd.Series("1", table.index))]
+    onset_s, end_s, n_marks = (pd.to_numeric(column, errors="coerce").to_numpy(float) for column in columns)
+    sound = (0 <= onset_s) & (onset_s < end_s) & np.isfinite(end_s) & np.isin(n_marks, range(1, MOST_MARKS + 1))
+    if not sound.all():
+        raise ValueError(
+            f"{path.name}: row {sound.argmin() + 1} below the header needs 0 <= onset_s < end_s in seconds, and "
+            f"n_marks, if any, of 1 to {MOST_MARKS}"
+        )
+    return np.repeat(np.column_stack([onset_s, end_s]), n_marks.astype(int), axis=0)
