@@ -22,6 +22,10 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *s
 EXAMPLES = {"SLURM_ARRAY_TASK_ID": "3"}
 """What stands for the variables of a shell."""
 
+NAME, MODULE = r"`(anysleep(?:\.\w+)+)", r"python -m (anysleep[\w.]*)"
+COMMAND = rf"`anysleep run ((?:{'|'.join(NOTEBOOKS)}) [^`]*)`"
+"""What stands in running text: a module or function, a module to run, a command."""
+
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
 
@@ -100,12 +104,18 @@ def test_python_is_python_and_what_it_imports_is_there(page):
         check_imports(code)
 
 
-@each_page
-def test_modules_that_are_named_exist(page):
-    if page.stem == "CHANGELOG":  # names that were
-        return
-    for name in re.findall(r"`(anysleep(?:\.\w+)+)`", page.read_text()):
+def test_modules_and_commands_that_are_named_in_texts_exist(root):
+    """In pages, notebooks, parameters and docstrings; the changelog has the names that were."""
+    folders = {"lib": "py", "tests": "py", "notebooks": "ipynb", "params": "yaml"}
+    files = [file for folder, suffix in folders.items() for file in (root / folder).rglob(f"*.{suffix}")]
+    texts = [file.read_text() for file in [*files, *PAGES] if file.stem not in ("CHANGELOG", "test_docs")]
+    named = {pattern: set(re.findall(pattern, "\n".join(texts))) for pattern in (NAME, MODULE, COMMAND)}
+    for name in named[NAME]:
         pkgutil.resolve_name(name)  # an ImportError or AttributeError names it
+    assert named[MODULE] <= {"anysleep", "anysleep.runs", "anysleep.training"}
+    assert named[COMMAND]
+    for command in named[COMMAND]:
+        check_run(*shlex.split(command))
 
 
 def test_what_the_architecture_names_is_where_it_says(root):

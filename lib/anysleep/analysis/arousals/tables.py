@@ -316,7 +316,7 @@ def stage_share_table(
 ) -> pd.DataFrame:
     """Which stages are predicted inside expert arousals: shares of their scored time, pooled over nights.
 
-    Intervals by person, as in `analysis.intervals`. Columns network, predictions_per_epoch, seconds_per_prediction,
+    Intervals by person, as in `evaluation.intervals`. Columns network, predictions_per_epoch, seconds_per_prediction,
     stage, share, low, high.
     """
     true, persons = _by_key(expert, NIGHT), persons_of(nights, group_by)
