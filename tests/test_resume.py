@@ -16,7 +16,7 @@ from test_training import assert_same, params_of_03
 from toy_training import write_archive
 
 from anysleep.datasets.splits import write_split
-from anysleep.training.process import STATE, STOPPED
+from anysleep.training.follow import STATE, STOPPED
 from anysleep.training.state import load_state
 from anysleep.workbook.runner import main
 

@@ -1,14 +1,13 @@
 """Training in processes of its own: `python -m anysleep.training <run folder>`.
 
-The notebook starts it with `follow`; torchrun and Slurm's srun may start it, too. The folder's params.yaml and
-split.yaml say what to train. What comes of it lies in its folder `training`: the state to go on from, history.csv and
-TensorBoard's logs. So a notebook that was stopped goes on where it was, and many GPUs work for one notebook.
+The notebook starts it, see `training.follow`; torchrun and Slurm's srun may start it, too. The folder's params.yaml
+and split.yaml say what to train. What comes of it lies in its folder `training`: the state to go on from, history.csv
+and TensorBoard's logs. So a notebook that was stopped goes on where it was, and many GPUs work for one notebook.
 """
 
 import ctypes
 import itertools
 import os
-import re
 import shutil
 import signal
 import socket
@@ -18,7 +17,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-import pandas as pd
 import psutil
 import yaml
 from filelock import FileLock, Timeout
@@ -30,77 +28,17 @@ from lightning_fabric.plugins.environments import (
     TorchElasticEnvironment,
 )
 from torch.distributed import TCPStore, init_process_group
-from tqdm.auto import tqdm
 
 from anysleep.datasets.archive import Archive
 from anysleep.datasets.sampling import stageable_nights
 from anysleep.datasets.splits import read_split, select_part
 from anysleep.staging.devices import choose_device
 from anysleep.system.memory import keep_freed_memory
+from anysleep.training.follow import MEETING, SAID_STOPPED, STATE, STOPPED
 from anysleep.training.loop import Training, TrainingStopped
 from anysleep.training.report import Reporter
 from anysleep.training.settings import TrainingSettings
 from anysleep.training.setup import first_network, training_key, window_batches
-from anysleep.training.state import State, load_state
-
-STOPPED = 128 + signal.SIGTERM
-"""Exit status of a training that was asked to stop, as shells give it."""
-SAID_STOPPED = "stopped:"
-"""How the last line begins then; torchrun has an exit status of its own."""
-STATE, HISTORY = "training/state.pt", "training/history.csv"
-MEETING = "training/processes-"
-
-
-def follow(folder: Path, on_validation: Callable[[pd.DataFrame], None] = lambda history: None) -> State:
-    """Train what the run folder asks for in processes of their own, and relay what they say, until the end.
-
-    `on_validation` gets the history after every validation. Interrupting the notebook saves the state first.
-    RuntimeError where the training ends early; started again, it goes on.
-    """
-    in_jupyter = "JPY_SESSION_NAME" in os.environ
-    with (
-        subprocess.Popen(
-            [sys.executable, "-m", "anysleep.training", str(folder)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            env=os.environ | {"PYTHONIOENCODING": "utf-8"},
-            start_new_session=True,  # an interrupted notebook interrupts its group; this is asked to stop below
-        ) as process,
-        tqdm(unit="step", disable=not in_jupyter) as bar,
-    ):
-        last_lines: list[str] = []
-        try:
-            for line in process.stdout:
-                last_lines = [*last_lines[-40:], line]
-                step = re.match(r"step (\d+) of (\d+) · (.*) · ", line)
-                if step and in_jupyter:
-                    bar.n, bar.total = int(step[1]), int(step[2])
-                    bar.set_postfix_str(step[3])
-                else:
-                    print(line, end="", flush=True)
-                if step and "validation" in line:
-                    on_validation(pd.read_csv(folder / HISTORY))
-        except KeyboardInterrupt:
-            process.terminate()
-            for line in process.stdout:  # until it has saved
-                print(line, end="", flush=True)
-            raise
-    if process.returncode and any(line.startswith(SAID_STOPPED) for line in last_lines):
-        raise RuntimeError("the training was asked to stop and has saved its state; run it again to go on")
-    if process.returncode:
-        said = [line.strip() for line in last_lines if line.strip()]
-        raise RuntimeError(f"the training failed (exit status {process.returncode}): {' '.join(said[-1:])}")
-    return load_state(folder / STATE)
-
-
-def forget(folder: Path) -> None:
-    """Delete the state of a finished training, so that the next starts anew; one that was stopped still goes on."""
-    if (folder / STATE).is_file() and load_state(folder / STATE).finished:
-        (folder / STATE).unlink()
-    for left in folder.glob(f"{MEETING}*"):
-        shutil.rmtree(left, ignore_errors=True)
 
 
 def main(folder: Path, *, one_of_many: bool = False) -> int:

@@ -72,6 +72,8 @@ def execute(
 
 def _execute(params: Parameters, given: dict[str, object], may_lack_inputs: bool) -> Path:
     """Let papermill run the notebook; returns the folder. RuntimeError, of two lines, where there is no result."""
+    # jsonschema would build a parser of international web addresses, for 2 s; no notebook's format needs it.
+    sys.modules.setdefault("rfc3987_syntax", None)
     import papermill  # heavy, and not needed inside notebooks
     from nbclient.exceptions import DeadKernelError
 

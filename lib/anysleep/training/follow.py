@@ -1,0 +1,75 @@
+"""A training seen from the notebook: started in processes of its own, followed to its end, forgotten."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+from tqdm.auto import tqdm
+
+from anysleep.training.state import State, load_state
+
+STOPPED = 128 + signal.SIGTERM
+"""Exit status of a training that was asked to stop, as shells give it."""
+SAID_STOPPED = "stopped:"
+"""How the last line begins then; torchrun has an exit status of its own."""
+STATE, HISTORY = "training/state.pt", "training/history.csv"
+MEETING = "training/processes-"
+"""Where the processes of a training meet."""
+
+
+def follow(folder: Path, on_validation: Callable[[pd.DataFrame], None] = lambda history: None) -> State:
+    """Train what the run folder asks for in processes of their own, and relay what they say, until the end.
+
+    `on_validation` gets the history after every validation. Interrupting the notebook saves the state first.
+    RuntimeError where the training ends early; started again, it goes on.
+    """
+    in_jupyter = "JPY_SESSION_NAME" in os.environ
+    with (
+        subprocess.Popen(
+            [sys.executable, "-m", "anysleep.training", str(folder)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+            start_new_session=True,  # an interrupted notebook interrupts its group; this is asked to stop below
+        ) as process,
+        tqdm(unit="step", disable=not in_jupyter) as bar,
+    ):
+        last_lines: list[str] = []
+        try:
+            for line in process.stdout:
+                last_lines = [*last_lines[-40:], line]
+                step = re.match(r"step (\d+) of (\d+) · (.*) · ", line)
+                if step and in_jupyter:
+                    bar.n, bar.total = int(step[1]), int(step[2])
+                    bar.set_postfix_str(step[3])
+                else:
+                    print(line, end="", flush=True)
+                if step and "validation" in line:
+                    on_validation(pd.read_csv(folder / HISTORY))
+        except KeyboardInterrupt:
+            process.terminate()
+            for line in process.stdout:  # until it has saved
+                print(line, end="", flush=True)
+            raise
+    if process.returncode and any(line.startswith(SAID_STOPPED) for line in last_lines):
+        raise RuntimeError("the training was asked to stop and has saved its state; run it again to go on")
+    if process.returncode:
+        said = [line.strip() for line in last_lines if line.strip()]
+        raise RuntimeError(f"the training failed (exit status {process.returncode}): {' '.join(said[-1:])}")
+    return load_state(folder / STATE)
+
+
+def forget(folder: Path) -> None:
+    """Delete the state of a finished training, so that the next starts anew; one that was stopped still goes on."""
+    if (folder / STATE).is_file() and load_state(folder / STATE).finished:
+        (folder / STATE).unlink()
+    for left in folder.glob(f"{MEETING}*"):
+        shutil.rmtree(left, ignore_errors=True)
