@@ -1,0 +1,57 @@
+"""What 04 evaluates: the networks of its checkpoints, and the nights that are to test them."""
+
+import pandas as pd
+
+from anysleep.datasets.archive import Archive
+from anysleep.datasets.recipes import identify, read_recipe
+from anysleep.datasets.splits import Split, count_split, read_split, recordings_of, select_part
+from anysleep.evaluation.evaluate import (
+    check_synthetic_training,
+    learned_from,
+    name_checkpoints,
+    warn_of_other_split,
+)
+from anysleep.evaluation.scores import persons_of
+from anysleep.models import SleepNetwork, load_checkpoint
+from anysleep.staging.devices import choose_device
+from anysleep.staging.montages import with_channel_types
+from anysleep.workbook.notebooks import Evaluate
+from anysleep.workbook.run import Run
+
+
+def load_networks(run: Run, params: Evaluate) -> dict[str, list[SleepNetwork]]:
+    """The networks to compare, by name; several of one name are averaged. ValueError where one is named twice."""
+    paths, device, loaded = [params.checkpoint, *params.more_checkpoints], choose_device(params.device), {}
+    names = name_checkpoints(paths, params.several)
+    for i, path in enumerate(paths, start=1):
+        loaded[path] = load_checkpoint(run.input(f"checkpoint_{i}", path)).to(device)
+        run.learned_from[f"checkpoint_{i}"] = learned_from(loaded[path])
+    networks = {name: [loaded[path] for path in group] for name, group in names.items()}
+    for name, group in networks.items():
+        for network in group:
+            print(f"{name}: {network.name}, trained as {network.provenance or 'its file does not say'}")
+    return networks
+
+
+def choose_nights(
+    run: Run, params: Evaluate, archive: Archive, networks: dict[str, list[SleepNetwork]]
+) -> tuple[pd.DataFrame, pd.DataFrame, Split | None]:
+    """All recordings of the archive, those with labels that are to be scored, and the split where one is named.
+
+    Tables as of `with_channel_types`. ValueError where a network of synthetic nights alone is to judge others.
+    """
+    persons = identify(archive.recordings(), [read_recipe(path) for path in params.recipes])
+    recordings = with_channel_types(archive, persons)
+    split = read_split(run.input("split", params.split)) if params.split else None
+    part = select_part(recordings, split, params.split_part, params.group_by) if split else recordings
+    part = recordings_of(part, params.datasets)
+    run.table("split", count_split(split or {}))
+    if split is None:
+        print("No split is named, so every labelled night is scored: right only where the network never saw any.")
+    nights = part[part.has_hypnogram]
+    for network in (network for group in networks.values() for network in group):
+        check_synthetic_training(network, nights.synthetic.all(), params.allow_synthetic)
+        warn_of_other_split(network, split)
+    print(f"{len(nights)} recordings of {persons_of(nights, params.group_by).nunique()} persons to score")
+    print(f"{len(part) - len(nights)} without hypnogram left out")
+    return recordings, nights, split
