@@ -118,6 +118,14 @@ def test_modules_and_commands_that_are_named_in_texts_exist(root):
         check_run(*shlex.split(command))
 
 
+def test_the_changelog_says_where_what_was_renamed_is_now(root):
+    rows = re.findall(r"^\| (`.*?) \| (`.*?) \|$", (root / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert len(rows) > 10
+    for name in {name for _, now in rows for name in re.findall(NAME, now)}:
+        pkgutil.resolve_name(name)
+    assert {command for _, now in rows for command in re.findall(r"`anysleep (\w+)`", now)} == set(COMMANDS)
+
+
 def test_what_the_architecture_names_is_where_it_says(root):
     """A link with a name in code marks leads to the file that defines it; other files that are named are there."""
     page = root / "docs" / "architecture.md"
