@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[1]
 EXTRACT = Path(__file__).with_name("data") / "parity.npz"
 
 
-QUICK = """archive arousals channels figures files labels levels montages params prefetch preprocessing
-    quality readers recipes recordings tables transitions widgets""".split()
+QUICK = """archive arousals channels figures files labels montages params prefetch preprocessing
+    quality readers recipes recordings score_tables tables transitions widgets""".split()
 """Files of `make quick`, which takes a minute; of files with slow tests, single tests are marked."""
 
 

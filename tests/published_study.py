@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from anysleep.paper.collected import find_runs, read_tables
+from anysleep.paper.runs import find_runs, read_tables
 from anysleep.stages import PUBLISHED_RESOLUTIONS, STAGES
 
 NETWORKS = ("anysleep", "usleep", "anysleep_early_fusion", "anysleep_late_fusion")

@@ -14,7 +14,7 @@ from toy_evaluation import network, scored_by_sklearn, stage_night
 
 from anysleep.datasets.archive import Archive
 from anysleep.datasets.splits import split_id
-from anysleep.evaluation import scores as levels
+from anysleep.evaluation import score_tables
 from anysleep.evaluation.evaluate import (
     Evaluation,
     calibrate,
@@ -38,7 +38,7 @@ archive, nights = toy_evaluation.archive, toy_evaluation.nights
 def test_all_channels_give_what_a_night_alone_gives(archive, nights):
     model = network()
     evaluation = evaluate([model], archive, plan_montages(nights, "all"))
-    confusions = levels.confusions_of(evaluation.counts)
+    confusions = score_tables.confusions_of(evaluation.counts)
     for row, confusion in zip(evaluation.counts.itertuples(), confusions, strict=True):
         assert (confusion == confusion_of_night(model, archive, row.dataset, row.recording)).all()
         staging = stage_night(model, archive, row.dataset, row.recording)[tuple(row.channels.split("&"))]
@@ -80,9 +80,9 @@ def test_usleep_votes_over_its_pairs(archive, nights):
     most = [{s for s in epoch if (epoch == s).sum() == max((epoch == t).sum() for t in epoch)} for epoch in votes.T]
     voted = vote_stages([stagings[pair].logits[1] for pair in pairs], seed=5)
     assert all(stage in stages for stage, stages in zip(voted, most, strict=True))
-    assert (levels.confusions_of(majority.counts)[7] == confusion_matrix(truth, voted)).all()
+    assert (score_tables.confusions_of(majority.counts)[7] == confusion_matrix(truth, voted)).all()
     by_mean = np.mean([softmax(stagings[pair].logits[1], axis=1) for pair in pairs], axis=0).argmax(axis=1)
-    assert (levels.confusions_of(mean.counts)[7] == confusion_matrix(truth, by_mean)).all()
+    assert (score_tables.confusions_of(mean.counts)[7] == confusion_matrix(truth, by_mean)).all()
     assert set(majority.staged) >= {f"toy#{row.recording}#{a}#{b}" for a, b in pairs}
     for a, b in pairs:
         alone = confusion_matrix(truth, stagings[a, b].hypnogram(1))
@@ -114,7 +114,7 @@ def test_averaged_checkpoints_are_the_mean_of_their_probabilities(archive, night
         truth = archive.hypnogram(row.dataset, row.recording)
         assert np.exp(evaluation.log_probabilities[start : start + 40]) == pytest.approx(mean)
         assert (
-            levels.confusions_of(evaluation.counts)[start // 40] == confusion_matrix(truth, mean.argmax(axis=1))
+            score_tables.confusions_of(evaluation.counts)[start // 40] == confusion_matrix(truth, mean.argmax(axis=1))
         ).all()
         start += 40
 

@@ -21,7 +21,7 @@ from test_recordings import signal, write_edf
 
 from anysleep.datasets.archive import Archive
 from anysleep.models import load_checkpoint
-from anysleep.paper.results import read_results
+from anysleep.paper.published import read_results
 from anysleep.workbook.notebooks import NOTEBOOKS
 from anysleep.workbook.parameters import MARK
 from anysleep.workbook.runner import execute

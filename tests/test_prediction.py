@@ -19,7 +19,7 @@ from toy_evaluation import stage_night
 from toy_predictions import N_NIGHTS, RESOLUTIONS, done, load, predict, write_archive, written
 from toy_training import RATE_HZ, toy_network
 
-from anysleep.analysis.reliance import channel_reliance, leave_one_out
+from anysleep.analysis.channel_importance import channel_importance, leave_one_out
 from anysleep.datasets.archive import Archive, DatasetFiles, assemble_archive
 from anysleep.models import load_checkpoint, save_checkpoint
 from anysleep.prediction import jobs_of_archive, write_predictions
@@ -344,7 +344,7 @@ def test_leaving_out_each_channel_gives_its_table(archive, checkpoints, tmp_path
     table = write_predictions(run, checkpoints["anysleep"], jobs, [1], leave_one_out=True)["reliance"]
     night = jobs[0].read(model)
     stagings = stage_montages(model, night.signals, montages=leave_one_out(len(night.channels)))
-    expected = channel_reliance(stagings, night.channels).drop(columns="doctor")  # nobody asked the doctor
+    expected = channel_importance(stagings, night.channels).drop(columns="doctor")  # nobody asked the doctor
     assert "doctor" not in table and (table.recording == night.recording).all()
     pd.testing.assert_frame_equal(table[expected.columns], expected, check_dtype=False)
     with pytest.raises(ValueError, match="none can be left out; set leave_one_out to false"):

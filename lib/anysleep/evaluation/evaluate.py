@@ -14,7 +14,7 @@ from anysleep.datasets.archive import Archive
 from anysleep.datasets.splits import Split, split_id
 from anysleep.evaluation.calibration import fit_temperature, reliability, review_curve
 from anysleep.evaluation.metrics import confusion_matrix
-from anysleep.evaluation.scores import COUNTS
+from anysleep.evaluation.score_tables import COUNTS
 from anysleep.models import SleepNetwork
 from anysleep.models.checkpoints import ONLY_SYNTHETIC, saw_only_synthetic
 from anysleep.settings import Precision

@@ -76,7 +76,7 @@ def plot_trait_scores(summary: pd.DataFrame, ax: Axes) -> Axes:
     return ax
 
 
-def plot_told_traits(predictions: pd.DataFrame, ax: Axes, classes: Sequence[str] = ()) -> Axes:
+def plot_predicted_traits(predictions: pd.DataFrame, ax: Axes, classes: Sequence[str] = ()) -> Axes:
     """What the forests say of each recording over all repetitions, from `traits.predicted_table` at one resolution.
 
     Ages: the mean prediction against the true age. Classes: how often the second one was said, by true class.

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from anysleep.paper.collected import LEARNED_FROM, NOT_MEASURED, Tables
-from anysleep.paper.measured import KEY, MEASURED, NUMBERS, SOURCES, dataset_scores
+from anysleep.paper.results import KEY, MEASURED, NUMBERS, SOURCES, dataset_scores
+from anysleep.paper.runs import LEARNED_FROM, NOT_MEASURED, Tables
 from anysleep.staging.predictions import UNKNOWN
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from anysleep.analysis.reliance import leave_one_out
+from anysleep.analysis.channel_importance import leave_one_out
 from anysleep.exports import hypnogram_table
 from anysleep.models import SleepNetwork, load_checkpoint
 from anysleep.prediction.nights import Row, Task, Wanted, stage_nights
@@ -64,7 +64,7 @@ def write_predictions(
     attention
         A row a night, montage, attention module and channel: the weight, which sums to one over channels.
     reliance
-        Only with `leave_one_out`: a row a night and channel, see `channel_reliance`.
+        Only with `leave_one_out`: a row a night and channel, see `channel_importance`.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def write_predictions(
     """
     network, devices = load_checkpoint(checkpoint), choose_devices(device, n_devices)
     _check_wanted(network, resolutions, leave_one_out=leave_one_out)
-    _refuse_twins(f"{job.dataset}_{job.recording}" for job in jobs)
+    _refuse_duplicates(f"{job.dataset}_{job.recording}" for job in jobs)
     sha256, distinct = sha256_of(checkpoint), tuple(dict.fromkeys(resolutions))
     wanted = Wanted(sha256, distinct, write_logits, leave_one_out, precision, aligned)
     tasks = [(wanted.file(run.store, job), job) for job in share_of(jobs, run.shard)]
@@ -100,7 +100,7 @@ def write_predictions(
 
 def _nights_table(rows: Sequence[Row], network: str) -> pd.DataFrame:
     """A row a night, twins marked. RuntimeError where none could be staged."""
-    _mark_twins(rows)
+    _mark_duplicates(rows)
     nights = pd.DataFrame(
         {"number": i, "hypnogram": hypnogram_file(row), "network": network} | row for i, row in enumerate(rows, 1)
     )
@@ -199,7 +199,7 @@ def _write_hypnograms(stored: Mapping[str, Path], run: Run) -> None:
         run.table(name.removesuffix(".csv"), table)
 
 
-def _refuse_twins(keys: Iterable[str]) -> None:
+def _refuse_duplicates(keys: Iterable[str]) -> None:
     """ValueError where two nights would have the same key."""
     numbers: dict[str, int] = {}
     for number, key in enumerate(keys, start=1):
@@ -210,7 +210,7 @@ def _refuse_twins(keys: Iterable[str]) -> None:
         numbers[key] = number
 
 
-def _mark_twins(rows: Sequence[Row]) -> None:
+def _mark_duplicates(rows: Sequence[Row]) -> None:
     """Of nights whose content turned out to be the same, the first counts; the others become failed rows."""
     numbers: dict[tuple, int] = {}
     for number, row in enumerate(rows, start=1):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from anysleep.analysis.reliance import channel_reliance, leave_one_out
+from anysleep.analysis.channel_importance import channel_importance, leave_one_out
 from anysleep.analysis.statistics import sleep_statistics, uncertainty
 from anysleep.datasets.archive import ArchiveReplaced
 from anysleep.models import SleepNetwork, load_checkpoint
@@ -98,7 +98,7 @@ def content_of(model: SleepNetwork, wanted: Wanted, dataset: str, night: Night) 
     attention = list(_attention_rows(dataset, night.recording, stagings))
     facts = {"row": row, "clock_time": night.clock_time, "attention": attention}
     if wanted.leave_one_out:
-        facts["reliance"] = _reliance_rows(model, dataset, night, wanted)
+        facts["reliance"] = _importance_rows(model, dataset, night, wanted)
     content = {"facts": np.array(json.dumps(facts)), "hypnogram": hypnogram, "hypnodensity": hypnodensity}
     key = f"{dataset}_{night.recording}"
     for r in wanted.resolutions:
@@ -132,11 +132,11 @@ def _attention_rows(dataset: str, recording: str, stagings: Stagings) -> Iterato
                 }
 
 
-def _reliance_rows(model: SleepNetwork, dataset: str, night: Night, wanted: Wanted) -> list[Row]:
+def _importance_rows(model: SleepNetwork, dataset: str, night: Night, wanted: Wanted) -> list[Row]:
     """What becomes of the night without each of its channels."""
     places = leave_one_out(len(night.channels))
     montages = [tuple(night.channels[i] for i in several) for several in places]
     stagings = night.stage(model, montages, precision=wanted.precision, aligned=wanted.aligned)
     by_place = {several: stagings[montage] for several, montage in zip(places, montages, strict=True)}
-    rows = channel_reliance(by_place, night.channels).drop(columns="doctor").to_dict("records")
+    rows = channel_importance(by_place, night.channels).drop(columns="doctor").to_dict("records")
     return [{"dataset": dataset, "recording": night.recording} | row for row in rows]

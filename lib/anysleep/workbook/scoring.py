@@ -11,7 +11,7 @@ from anysleep.evaluation.evaluate import (
     name_checkpoints,
     warn_of_other_split,
 )
-from anysleep.evaluation.scores import persons_of
+from anysleep.evaluation.score_tables import persons_of
 from anysleep.models import SleepNetwork, load_checkpoint
 from anysleep.staging.devices import choose_device
 from anysleep.staging.montages import with_channel_types

@@ -10,8 +10,8 @@ from anysleep.figures.arousal_excerpt import (
     plot_excerpt_spectrogram,
     plot_excerpt_stages,
 )
-from anysleep.paper.collected import Tables
 from anysleep.paper.figures.style import PAGE_IN, note_missing
+from anysleep.paper.runs import Tables
 
 TABLES = [f"06_arousals/excerpt_{name}" for name in ("signals", "spectrogram", "stages")]
 EXPERT = "06_arousals/excerpt_hypnogram"

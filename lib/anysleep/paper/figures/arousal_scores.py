@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from anysleep.analysis.arousals.events import HEADLINE_IOU
 from anysleep.figures.hypnodensity import DEEP_FIRST
 from anysleep.figures.looks import Look, look_of
-from anysleep.paper.collected import Tables, average_trained
 from anysleep.paper.figures.style import (
     PAGE_IN,
     PUBLISHED,
@@ -19,7 +18,8 @@ from anysleep.paper.figures.style import (
     seconds_axis,
     with_seconds,
 )
-from anysleep.paper.measured import MASS
+from anysleep.paper.results import MASS
+from anysleep.paper.runs import Tables, average_trained
 from anysleep.stages import STAGE_COLOURS, STAGES
 
 SCORES, SHARES = "06_arousals/scores", "06_arousals/stage_shares"

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from anysleep.figures.looks import look_of
 from anysleep.paper.attention import FIXED_SITES, with_sites
-from anysleep.paper.collected import Tables
 from anysleep.paper.figures.style import PAGE_IN, note_missing
+from anysleep.paper.runs import Tables
 
 TABLE = "05_predict/attention"
 HEIGHT_IN = 3.2

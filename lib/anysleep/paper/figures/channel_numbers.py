@@ -6,9 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from anysleep.figures.looks import look_of
-from anysleep.paper.collected import Tables, average_trained
 from anysleep.paper.figures.style import PAGE_IN, PUBLISHED, note_missing
-from anysleep.paper.measured import MANY_CHANNELS
+from anysleep.paper.results import MANY_CHANNELS
+from anysleep.paper.runs import Tables, average_trained
 
 STUDY, COMPARISON, GAIN, COUNTS = (
     f"04_evaluate/drawn/{name}" for name in ("channel_study", "comparison", "eog_gain", "counts")

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 
 from anysleep.figures.channels import plot_pair_matrix
 from anysleep.figures.looks import look_of
-from anysleep.paper.collected import Tables, average_trained
 from anysleep.paper.figures.channel_numbers import one_pair, text_of_runs
 from anysleep.paper.figures.style import PAGE_IN, note_missing
-from anysleep.paper.measured import SITES
+from anysleep.paper.results import SITES
+from anysleep.paper.runs import Tables, average_trained
 
 STUDY, COMPARISON = "04_evaluate/pairs/channel_study", "04_evaluate/pairs/comparison"
 PANEL_IN = 3.3

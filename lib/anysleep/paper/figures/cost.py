@@ -5,8 +5,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from anysleep.figures.looks import look_of
-from anysleep.paper.collected import Tables
 from anysleep.paper.figures.style import PAGE_IN, legend_below, note_missing
+from anysleep.paper.runs import Tables
 
 TABLE = "04_evaluate/cost"
 HEIGHT_IN = 2.9

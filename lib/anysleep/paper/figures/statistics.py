@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 
 from anysleep.analysis.statistics import change_from_coarsest
 from anysleep.figures.looks import look_of
-from anysleep.paper.collected import Tables
 from anysleep.paper.figures.style import PAGE_IN, legend_below, note_missing, seconds_axis
+from anysleep.paper.runs import Tables
 
 TABLE = "05_predict/statistics"
 PANEL_IN = 1.7

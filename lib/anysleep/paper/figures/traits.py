@@ -6,7 +6,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from anysleep.figures.looks import look_of
-from anysleep.paper.collected import Tables, average_trained
 from anysleep.paper.figures.style import (
     PAGE_IN,
     PUBLISHED,
@@ -16,7 +15,8 @@ from anysleep.paper.figures.style import (
     seconds_axis,
     with_seconds,
 )
-from anysleep.paper.measured import DOD, TRAITS, nearest_first
+from anysleep.paper.results import DOD, TRAITS, nearest_first
+from anysleep.paper.runs import Tables, average_trained
 
 TABLE = "07_traits/summary"
 HEIGHT_IN = 2.9

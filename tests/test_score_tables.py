@@ -8,7 +8,7 @@ from scipy.stats import ttest_ind
 from sklearn.metrics import cohen_kappa_score
 from toy_evaluation import network, scored_by_sklearn, stage_night
 
-from anysleep.evaluation import scores as levels
+from anysleep.evaluation import score_tables
 from anysleep.evaluation.evaluate import evaluate
 from anysleep.evaluation.metrics import metrics_of_confusion
 from anysleep.figures import plot_channel_draws, plot_pair_matrix
@@ -26,13 +26,13 @@ def drawn(archive, nights):
 
 
 def test_every_level_sums_to_the_same_counts(drawn):
-    table = levels.score_table(drawn)
+    table = score_tables.score_table(drawn)
     sums = table.groupby(["checkpoint", "level"]).n_epochs.sum().unstack()
     assert list(sums) == ["all", "dataset", "montage", "recording"] and (sums.nunique(axis=1) == 1).all()
     night = drawn[(drawn.checkpoint == "seed0") & (drawn.recording == "a2")]
     by_hand = sum(
         times * np.array(cells).reshape(5, 5)
-        for times, cells in zip(night.n_draws, night[levels.COUNTS].to_numpy(), strict=True)
+        for times, cells in zip(night.n_draws, night[score_tables.COUNTS].to_numpy(), strict=True)
     )
     row = table[(table.level == "recording") & (table.checkpoint == "seed0") & (table.recording == "a2")].iloc[0]
     assert row.n_epochs == by_hand.sum() and row.subject == "a"
@@ -45,43 +45,43 @@ def test_a_persons_scores_equal_scikit_learn_on_all_epochs(archive, nights):
     keys = [("few", "a1"), ("toy", "a1"), ("toy", "a2"), ("toy", "b1")]
     truth = np.concatenate([archive.hypnogram(*key) for key in keys])
     stages = np.concatenate([next(iter(stage_night(model, archive, *key).values())).hypnogram(1) for key in keys])
-    table = levels.score_table(counts)
+    table = score_tables.score_table(counts)
     assert table.level.tolist() == ["all", "dataset", "dataset"] + ["recording"] * 4 + ["montage"] * 2
     assert table.mf1[0] == pytest.approx(scored_by_sklearn(truth, stages))
     assert table.kappa[0] == pytest.approx(cohen_kappa_score(truth[truth != 9], stages[truth != 9]))
-    cells = levels.confusion_table(counts)
+    cells = score_tables.confusion_table(counts)
     assert cells.n_epochs.sum() == table.n_epochs[0] == (truth != 9).sum()
     hits = cells[(cells.truth == "N2") & (cells.prediction == "N2")].n_epochs.item()
     assert hits == ((truth == 2) & (stages == 2)).sum()
 
 
 def test_nights_of_one_stage_and_nights_without_any_are_scored_or_refused(drawn):
-    night = drawn[drawn.checkpoint == "seed0"].assign(**dict.fromkeys(levels.COUNTS, 0))
+    night = drawn[drawn.checkpoint == "seed0"].assign(**dict.fromkeys(score_tables.COUNTS, 0))
     with pytest.raises(ValueError, match=r"scored no epoch of .* nights"):
-        levels.score_table(night)
-    table = levels.score_table(night.assign(n2_as_n2=960))  # nothing but N2, all found
+        score_tables.score_table(night)
+    table = score_tables.score_table(night.assign(n2_as_n2=960))  # nothing but N2, all found
     assert (table.mf1 == 1).all() and (table.accuracy == 1).all() and table.kappa.isna().all()
     assert {"kappa", "f1_rem"} <= set(table) and (table.f1_rem == 1).all()
 
 
 def test_persons_of_two_data_sets_are_two(drawn, archive, nights):
     counts = evaluate([network()], archive, plan_montages(nights, "all")).counts.assign(checkpoint="x")
-    assert set(levels.persons_of(counts, "subject")) == {"toy/a", "toy/b", "few/a"}
-    intervals = levels.interval_table(counts, "subject", n_bootstrap=200, seed=0)
+    assert set(score_tables.persons_of(counts, "subject")) == {"toy/a", "toy/b", "few/a"}
+    intervals = score_tables.interval_table(counts, "subject", n_bootstrap=200, seed=0)
     n_persons = intervals.drop_duplicates("dataset").set_index("dataset").n_persons
     assert n_persons.to_list() == [3, 1, 2] and n_persons["toy"] == 2
     overall = intervals[(intervals.level == "all") & (intervals.score == "mf1")].iloc[0]
     assert overall.low <= overall.estimate <= overall.high
-    assert overall.estimate == levels.score_table(counts).mf1[0]
+    assert overall.estimate == score_tables.score_table(counts).mf1[0]
 
 
 def test_the_curve_is_the_mean_over_recordings_of_the_mean_over_their_draws(drawn):
-    curve = levels.channel_curve(drawn, "subject", n_bootstrap=50, seed=0)
+    curve = score_tables.channel_curve(drawn, "subject", n_bootstrap=50, seed=0)
     assert len(curve) == 2 * 5 and (curve.n_draws == 12).all()
     point = curve[(curve.checkpoint == "seed1") & (curve.n_eeg == 3) & (curve.n_eog == 1)].iloc[0]
     draws = {}
     for row in drawn[(drawn.checkpoint == "seed1") & (drawn.n_eeg == 3) & (drawn.n_eog == 1)].to_dict("records"):
-        confusion = np.array([row[name] for name in levels.COUNTS]).reshape(5, 5)
+        confusion = np.array([row[name] for name in score_tables.COUNTS]).reshape(5, 5)
         draws.setdefault(row["recording"], []).extend([metrics_of_confusion(confusion).mf1] * row["n_draws"])
     assert sum(map(len, draws.values())) == 12 and point.n_recordings == len(draws) == 3
     assert point.mf1 == pytest.approx(np.mean([np.mean(one) for one in draws.values()]))
@@ -91,31 +91,31 @@ def test_the_curve_is_the_mean_over_recordings_of_the_mean_over_their_draws(draw
 def test_checkpoints_are_compared_on_what_both_have(drawn):
     fewer = drawn[(drawn.checkpoint == "seed0") | (drawn.n_eog == 1)]
     settings = {"group_by": "subject", "n_bootstrap": 100, "seed": 0}
-    table = levels.compare_checkpoints(fewer, "drawn", **settings)
+    table = score_tables.compare_checkpoints(fewer, "drawn", **settings)
     assert table[["n_eeg", "n_eog"]].iloc[1:].to_numpy().tolist() == [[0, 1], [1, 1], [3, 1]]
-    scores = levels.score_table(drawn[drawn.n_eog == 1])
+    scores = score_tables.score_table(drawn[drawn.n_eog == 1])
     mf1 = scores[scores.level == "all"].set_index("checkpoint").mf1
     assert table.difference[0] == pytest.approx(mf1["seed1"] - mf1["seed0"])
     assert table[["first", "second"]].drop_duplicates().to_numpy().tolist() == [["seed0", "seed1"]]
-    assert levels.compare_checkpoints(drawn[drawn.checkpoint == "seed0"], "all", **settings).empty
+    assert score_tables.compare_checkpoints(drawn[drawn.checkpoint == "seed0"], "all", **settings).empty
     with pytest.raises(ValueError, match="seed0 and seed1 have no night and montage in common"):
         apart = drawn[(drawn.checkpoint == "seed0") == (drawn.n_eog == 0)]
-        levels.compare_checkpoints(apart, "all", **settings)
+        score_tables.compare_checkpoints(apart, "all", **settings)
 
 
 def test_welchs_test_takes_every_draw_for_itself(drawn):
     """Here from the list of all draws, one after the other."""
     settings = {"group_by": "subject", "n_bootstrap": 10, "seed": 0}
-    table = levels.compare_checkpoints(drawn, "drawn", **settings)
+    table = score_tables.compare_checkpoints(drawn, "drawn", **settings)
     draws = {"seed0": [], "seed1": []}
     for row in drawn[(drawn.n_eeg == 3) & (drawn.n_eog == 1)].to_dict("records"):
-        confusion = np.array([row[name] for name in levels.COUNTS]).reshape(5, 5)
+        confusion = np.array([row[name] for name in score_tables.COUNTS]).reshape(5, 5)
         draws[row["checkpoint"]] += [metrics_of_confusion(confusion).mf1] * row["n_draws"]
     expected = ttest_ind(draws["seed1"], draws["seed0"], equal_var=False, alternative="greater")
     row = table[(table.n_eeg == 3) & (table.n_eog == 1)].iloc[0]
     assert len(draws["seed0"]) == 12
     assert (row.welch_t, row.welch_p) == pytest.approx((expected.statistic, expected.pvalue))
-    assert "welch_p" not in levels.compare_checkpoints(drawn, "all", **settings)
+    assert "welch_p" not in score_tables.compare_checkpoints(drawn, "all", **settings)
 
 
 def test_training_runs_of_two_networks_are_compared_together_and_usleep_comes_first(drawn):
@@ -132,11 +132,14 @@ def test_training_runs_of_two_networks_are_compared_together_and_usleep_comes_fi
     ]
     parts[2] = parts[2].assign(n2_as_n2=parts[2].n2_as_n2 + 3)
     settings = {"group_by": "subject", "n_bootstrap": 50, "seed": 0}
-    table = levels.compare_checkpoints(pd.concat(parts), "drawn", **settings)
+    table = score_tables.compare_checkpoints(pd.concat(parts), "drawn", **settings)
     assert table[["first", "second"]].drop_duplicates().to_numpy().tolist() == [["usleep", "anysleep"]]
-    mf1 = [metrics_of_confusion(levels.confusions_of(pd.concat(two)).sum(axis=0)).mf1 for two in (parts[2:], parts[:2])]
+    mf1 = [
+        metrics_of_confusion(score_tables.confusions_of(pd.concat(two)).sum(axis=0)).mf1
+        for two in (parts[2:], parts[:2])
+    ]
     assert table.difference[0] == pytest.approx(mf1[1] - mf1[0]) and table.n_recordings[0] == 3
-    unequal = levels.compare_checkpoints(pd.concat(parts[:3]), "drawn", **settings)
+    unequal = score_tables.compare_checkpoints(pd.concat(parts[:3]), "drawn", **settings)
     pairs = unequal[["first", "second"]].drop_duplicates().to_numpy().tolist()
     assert pairs == [
         ["usleep-run1", "anysleep-run1"],
@@ -148,11 +151,14 @@ def test_training_runs_of_two_networks_are_compared_together_and_usleep_comes_fi
 def test_whether_usleep_is_beaten_is_tested_whatever_the_order_of_the_checkpoints(drawn):
     """One run each: the one-sided p is small where AnySleep is the better one, also where it is given first."""
     better = drawn[drawn.checkpoint == "seed0"].assign(checkpoint="a", network="anysleep")
-    better = better.assign(**{name: better[name] + 500 for name in levels.COUNTS if len(set(name.split("_as_"))) == 1})
+    better = better.assign(
+        **{name: better[name] + 500 for name in score_tables.COUNTS if len(set(name.split("_as_"))) == 1}
+    )
     usleep = drawn[drawn.checkpoint == "seed0"].assign(checkpoint="u", network="usleep")
     settings = {"group_by": "subject", "n_bootstrap": 10, "seed": 0}
     first, last = (
-        levels.compare_checkpoints(pd.concat(two), "drawn", **settings) for two in ([better, usleep], [usleep, better])
+        score_tables.compare_checkpoints(pd.concat(two), "drawn", **settings)
+        for two in ([better, usleep], [usleep, better])
     )
     pd.testing.assert_frame_equal(first, last)
     assert (first[["first", "second"]] == ["u", "a"]).all(axis=None)
@@ -162,18 +168,18 @@ def test_whether_usleep_is_beaten_is_tested_whatever_the_order_of_the_checkpoint
 def test_what_an_eog_channel_adds_is_the_difference_of_the_curves_all_draws_tested_one_sided(drawn):
     settings = {"group_by": "subject", "n_bootstrap": 100, "seed": 0}
     runs = drawn.assign(checkpoint="toy-run" + drawn.checkpoint.str[-1])
-    table = levels.compare_eog(runs, **settings).set_index("n_eeg")
+    table = score_tables.compare_eog(runs, **settings).set_index("n_eeg")
     assert (table.training == "toy").all()
     assert list(table.index) == [1, 3] and (table.n_eog == 1).all() and (table.n_recordings == 3).all()
-    curve = levels.channel_curve(drawn, **settings).groupby(["n_eeg", "n_eog"]).mf1.mean()
+    curve = score_tables.channel_curve(drawn, **settings).groupby(["n_eeg", "n_eog"]).mf1.mean()
     assert table.difference[3] == pytest.approx(curve[3, 1] - curve[3, 0])
     scores = {}
     for row in drawn[drawn.n_eeg == 3].to_dict("records"):
-        confusion = np.array([row[name] for name in levels.COUNTS]).reshape(5, 5)
+        confusion = np.array([row[name] for name in score_tables.COUNTS]).reshape(5, 5)
         scores.setdefault(row["n_eog"], []).extend([metrics_of_confusion(confusion).mf1] * row["n_draws"])
     expected = ttest_ind(scores[1], scores[0], equal_var=False, alternative="greater")
     assert len(scores[0]) == 24 and table.welch_p[3] == pytest.approx(expected.pvalue)
-    assert levels.compare_eog(drawn[drawn.n_eog == 1], **settings).empty
+    assert score_tables.compare_eog(drawn[drawn.n_eog == 1], **settings).empty
 
 
 def test_a_network_and_what_was_tuned_from_it_are_no_runs_of_one_training(drawn):
@@ -183,9 +189,9 @@ def test_a_network_and_what_was_tuned_from_it_are_no_runs_of_one_training(drawn)
     counts = pd.concat([one.assign(checkpoint=name, network=network) for name, network in names.items()])
     counts.loc[(counts.checkpoint == "tuned") & (counts.n_eog == 0), "n2_as_n2"] += 500
     settings = {"group_by": "subject", "n_bootstrap": 10, "seed": 0}
-    table = levels.compare_checkpoints(counts, "drawn", **settings)
+    table = score_tables.compare_checkpoints(counts, "drawn", **settings)
     assert {*table["first"], *table.second} == set(names)
-    gain = levels.compare_eog(counts, **settings).groupby("training").difference.mean()
+    gain = score_tables.compare_eog(counts, **settings).groupby("training").difference.mean()
     assert list(gain.index) == ["released", "tuned", "usleep"] and gain.tuned < gain.released == gain.usleep
 
 
@@ -195,12 +201,12 @@ def test_a_pair_is_compared_with_usleeps_in_both_orders(archive, nights):
     plan = plan_montages(night, "pairs", usleep=True, **sites)
     theirs = evaluate([network("usleep")], archive, plan).counts.assign(checkpoint="theirs")
     settings = {"group_by": "subject", "n_bootstrap": 10, "seed": 0}
-    table = levels.compare_checkpoints(pd.concat([ours, theirs]), "pairs", **settings).dropna(subset="sites")
+    table = score_tables.compare_checkpoints(pd.concat([ours, theirs]), "pairs", **settings).dropna(subset="sites")
     mf1 = {
         rows.checkpoint.iloc[0]: dict(
             zip(
                 rows.sites,
-                levels.score_table(rows.assign(dataset=rows.sites)).query("level == 'dataset'").mf1,
+                score_tables.score_table(rows.assign(dataset=rows.sites)).query("level == 'dataset'").mf1,
                 strict=True,
             )
         )
@@ -220,10 +226,10 @@ def test_both_eogs_fold_into_one_row_of_the_matrix(archive, nights, name):
     usleep = name == "usleep"
     plan = plan_montages(nights, "pairs", usleep=usleep, channels=["EOG", "F3", "F4", "C3", "C4", "O1", "O2"])
     counts = evaluate([network(name)], archive, plan).counts.assign(checkpoint=name)
-    pairs = levels.pair_table(counts)
+    pairs = score_tables.pair_table(counts)
     assert len(counts) == 3 * (64 if usleep else 36) and len(pairs) == (49 if usleep else 28)
     assert (pairs.n_recordings == 3).all()
-    scores = [metrics_of_confusion(confusion).mf1 for confusion in levels.confusions_of(counts)]
+    scores = [metrics_of_confusion(confusion).mf1 for confusion in score_tables.confusions_of(counts)]
     by_sites = counts.assign(mf1=scores).groupby("sites").mf1.mean()  # as many montages in every night
     cells = pairs.set_index(["first", "second"]).mf1
     assert cells["F3", "EOG"] == pytest.approx(by_sites["F3&EOG"])
@@ -252,7 +258,7 @@ def test_the_curve_has_a_line_for_every_checkpoint_and_number_of_eog(drawn):
     import matplotlib.pyplot as plt
 
     _, ax = plt.subplots()
-    curve = levels.channel_curve(drawn, "subject", n_bootstrap=10, seed=0)
+    curve = score_tables.channel_curve(drawn, "subject", n_bootstrap=10, seed=0)
     assert plot_channel_draws(curve, ax) is ax
     lines = {line.get_label(): line.get_ydata() for line in ax.lines}
     assert list(lines) == ["seed0, no EOG", "seed0, 1 EOG", "seed1, no EOG", "seed1, 1 EOG"]

@@ -7,10 +7,10 @@ from matplotlib.ticker import PercentFormatter
 from anysleep.figures.quality import VERDICT_COLOURS
 
 
-def plot_reliance(table: pd.DataFrame, ax: Axes, title: str = "") -> Axes:
+def plot_channel_importance(table: pd.DataFrame, ax: Axes, title: str = "") -> Axes:
     """Bars of the epochs that change without each channel, red where flagged, and dots of its mean attention.
 
-    `table` is that of `anysleep.analysis.reliance.channel_reliance`.
+    `table` is that of `anysleep.analysis.channel_importance.channel_importance`.
     """
     colours = table.flag.map({True: VERDICT_COLOURS["drop"], False: "lightgrey"})
     ax.barh(table.channel, table.changed_share, color=colours, label="epochs that change without it")

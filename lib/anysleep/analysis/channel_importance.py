@@ -29,13 +29,13 @@ CHANGES = ("changed_share", "kappa", "surer_bits")
 
 
 def leave_one_out(n_channels: int) -> list[tuple[int, ...]]:
-    """The montages that `channel_reliance` compares: all channels, then all but the first, all but the second ..."""
+    """The montages that `channel_importance` compares: all channels, then all but the first, all but the second ..."""
     everything = tuple(range(n_channels))
     smaller = [everything[:i] + everything[i + 1 :] for i in everything]
     return [everything, *filter(None, smaller)]  # of a single channel nothing would be left
 
 
-def channel_reliance(
+def channel_importance(
     stagings: Mapping[tuple[int, ...], Staging], channels: Sequence[str], quality: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """How much the stages of a night hang on each channel, in epochs of 30 s.
@@ -80,7 +80,7 @@ def channel_reliance(
     return _judged(pd.DataFrame(weights).join(changes).assign(doctor=doctor))
 
 
-def verdict_of_reliance(table: pd.DataFrame) -> tuple[str, str]:
+def verdict_of_importance(table: pd.DataFrame) -> tuple[str, str]:
     """For the whole night 'look', 'nothing found' or, of one or two channels, 'unknown'; and a sentence: why."""
     if len(table) < MIN_CHANNELS:
         return "unknown", f"Whether one channel carries the night cannot be told: that {CANNOT_TELL}."
