@@ -3,6 +3,7 @@
 import random
 import struct
 import zlib
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -14,9 +15,12 @@ from test_sampling import LISTS, NIGHTS, write_archive
 from toy_formats import EEG_UV, EOG_UV, write_brainvision, write_dod, write_eeglab, write_fif, write_utime, write_wfdb
 
 from anysleep.data import read_recording
+from anysleep.datasets import archive_check
 from anysleep.datasets.archive import Archive, nights_held
+from anysleep.datasets.archive_check import count_objects
 from anysleep.recordings.labels.text import read_text
-from anysleep.recordings.readers import guarded
+from anysleep.recordings.readers import guarded, hdf5
+from anysleep.recordings.reasons import BadRecording
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 N_SHORT = 200
@@ -115,6 +119,7 @@ def never_written(file, name):
 WITHOUT_END = {
     "values without end": (lambda file, name: huge(file, name), "some were never written"),
     "a piece of 1 GiB": (lambda file, name: huge(file, name, 90, 2**28, maxshape=(None,)), "in pieces of 1073741824"),
+    "a piece of 1 GiB, full": (lambda file, name: huge(file, name, 2**28, 2**28), "in pieces of 1073741824"),
     "nothing written": (never_written, "some were never written"),
 }
 
@@ -142,13 +147,71 @@ def test_a_signal_longer_than_any_night_at_the_rate_of_the_archive_is_refused(tm
         Archive(path)
 
 
-@pytest.mark.parametrize("kind", ["values without end", "a piece of 1 GiB"])
+@pytest.mark.parametrize("kind", ["values without end", "a piece of 1 GiB", "a piece of 1 GiB, full"])
 def test_what_a_recording_holds_is_measured_before_memory_is_taken(tmp_path, kind):
     change, said = WITHOUT_END[kind]
     with h5py.File(write_utime(tmp_path / "a.h5"), "r+") as file:
         change(file, "channels/C3")
     with pytest.raises(ValueError, match=rf"a\.h5: .*{said}"):
         read_recording(tmp_path / "a.h5")
+
+
+def test_a_flat_channel_is_read_however_few_bytes_its_filters_leave(tmp_path):
+    twice = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    twice.set_chunk((2**22,))
+    twice.set_deflate(9)
+    twice.set_deflate(9)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        space = h5py.h5s.create_simple((2**22,))
+        data = h5py.Dataset(h5py.h5d.create(file.id, b"C3", h5py.h5t.NATIVE_FLOAT, space, twice))
+        data[:] = 0
+        file.flush()
+        assert data.id.get_storage_size() < 200
+        assert not hdf5.whole(data, 2**22)[:].any()
+
+
+def test_an_archive_of_more_objects_than_any_has_is_refused_before_it_is_walked(tmp_path, monkeypatch):
+    path = toy_archive(tmp_path)
+    n_objects = count_objects(path)
+    asked = []
+
+    def call(function, path, file, n_bytes):
+        asked.append(n_bytes)
+        return function(path)
+
+    monkeypatch.setattr(archive_check, "GUARD", SimpleNamespace(call=call))
+    archive_check.check_once(path, (1,))
+    assert asked[1] - asked[0] == n_objects * archive_check.BYTES_PER_OBJECT  # time enough for many small nights
+    monkeypatch.setattr(hdf5, "MOST_OBJECTS", n_objects - 1)
+    with pytest.raises(BadRecording, match=f"holds more than {n_objects - 1} objects"):
+        archive_check.check_once(path, (2,))
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize("part", ["", "/PSG", "/PSG/C4", "/hypnogram"])
+def test_a_damaged_night_is_named_when_the_archive_is_opened(tmp_path, part):
+    path = toy_archive(tmp_path)
+    with h5py.File(path) as file:
+        at = h5py.h5o.get_info(file[f"alone/n0{part}"].id).addr
+    content = path.read_bytes()
+    path.write_bytes(content[:at] + b"\xff" * 16 + content[at + 16 :])
+    with pytest.raises(ValueError, match=rf"toy\.h5: alone/n0{part} cannot be read"):
+        Archive(path)
+
+
+def test_samples_that_cannot_be_unpacked_are_of_their_night_alone(tmp_path):
+    path = toy_archive(tmp_path)
+    with h5py.File(path, "r+") as file:
+        psg = file["alone/n0/PSG"]
+        samples = psg["C4"][:]
+        del psg["C4"]
+        data = psg.create_dataset("C4", data=samples, chunks=samples.shape, compression="gzip")
+        data.id.write_direct_chunk((0,), b"no deflate")
+    with Archive(path) as archive:
+        with pytest.raises(ValueError, match=r"toy\.h5, alone/n0: "):
+            archive.signals("alone", "n0", ["C4"])
+        row = archive.recordings().iloc[1]
+        assert archive.signals(row.dataset, row.recording, row.channels).any()
 
 
 def test_stages_that_were_never_written_are_no_wake(tmp_path):

@@ -169,7 +169,7 @@ class NotInArchive(KeyError):
 
 
 def _naming_the_file(method: Callable[..., T]) -> Callable[..., T]:
-    """Whatever a damaged file makes h5py raise becomes a ValueError that names it."""
+    """Whatever a damaged file makes h5py raise becomes a ValueError that names it, and the night that was asked for."""
 
     @wraps(method)
     def named(self: "Archive", *args: object, **options: object) -> T:
@@ -180,7 +180,8 @@ def _naming_the_file(method: Callable[..., T]) -> Callable[..., T]:
         except Exception as error:
             if isinstance(error, ValueError) and self.path.name in str(error):
                 raise
-            raise ValueError(f"{self.path.name}: {error or type(error).__name__}") from error
+            where = ", ".join([self.path.name, *filter(None, ["/".join(a for a in args[:2] if isinstance(a, str))])])
+            raise ValueError(f"{where}: {error or type(error).__name__}") from error
 
     return named
 
