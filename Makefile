@@ -13,7 +13,7 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/pytest -p no:randomly --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -p no:randomly --numprocesses 2 --dist worksteal
 
 # A minute of it, which touches every part.
 quick: $(READY)
@@ -21,7 +21,7 @@ quick: $(READY)
 
 # Ten times, each in another order: what is not the same each time is a fault.
 soak: $(READY)
-	for run in 1 2 3 4 5 6 7 8 9 10; do $(BIN)/pytest --quiet --numprocesses 2 --dist loadfile || exit 1; done
+	for run in 1 2 3 4 5 6 7 8 9 10; do $(BIN)/pytest --quiet --numprocesses 2 --dist worksteal || exit 1; done
 
 lab: $(READY)
 	$(BIN)/jupyter lab --config=lib/anysleep/jupyter_lab_config.py

@@ -9,6 +9,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
+from toy_runs import run_all
 
 torch.set_num_threads(1)  # the toys of the tests are small, and two waiting threads on a busy machine are slow
 os.environ["OMP_NUM_THREADS"] = "1"  # the same in what tests start
@@ -17,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 EXTRACT = Path(__file__).with_name("data") / "parity.npz"
 
 
-QUICK = """archive arousals channels figures files labels montages params prefetch preprocessing
+QUICK = """archive arousals channels figures files labels montages notebooks_form params prefetch preprocessing
     quality readers recipes recordings score_tables tables transitions widgets""".split()
 """Files of `make quick`, which takes a minute; of files with slow tests, single tests are marked."""
 
@@ -79,3 +81,15 @@ def project(root, tmp_path):
     for name in ("Snakefile", "profiles", "lib", "notebooks", "params/datasets"):
         (tmp_path / name).symlink_to(root / name)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory, worker_id):
+    """Folder in which every notebook ran once, see `toy_runs`. All workers share it: what changes a run copies it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "tiny"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "whole").exists():
+            run_all(folder)
+            (folder / "whole").touch()
+    return folder

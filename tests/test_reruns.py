@@ -60,23 +60,6 @@ def test_a_file_deleted_by_hand_or_left_empty_is_made_again(name, content, finis
     assert status == 0 and re.search(r"^prepare +1$", text, re.MULTILINE)
 
 
-@pytest.mark.parametrize("lost", ["archive.h5", "result.json"])
-def test_a_dry_run_changes_nothing_and_the_real_run_makes_what_was_lost(lost, project):
-    add_profile(project, "mine", **{"01_prepare": COHORT})
-    command, folder = ("--config", "profile=mine"), project / "outputs/mine"
-    status, text = said(snakemake(project, *command))
-    assert status == 0, text
-    (folder / "01_prepare" / lost).unlink()
-    before = hashes(folder)
-    status, text = said(snakemake(project, "--dry-run", *command))
-    assert status == 0 and re.search(r"^prepare +1$", text, re.MULTILINE), text
-    assert hashes(folder) == before
-    status, text = said(snakemake(project, *command))
-    assert status == 0 and (folder / "01_prepare" / lost).is_file(), text
-    status, text = said(snakemake(project, *command))
-    assert status == 0 and "Nothing to be done" in text
-
-
 def hashes(folder):
     """Every file below a folder -> SHA-256 of what it holds and when it was written."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -105,15 +88,25 @@ def test_a_forced_run_prepares_new_nights_only_and_drops_none_unasked(project):
     assert "drop_missing" in text and "Traceback" not in text and archive.read_bytes() == whole
 
 
-def test_after_kill_9_the_same_command_goes_on_at_once(project):
+def test_the_same_command_goes_on_after_kill_9_and_makes_what_was_lost_later(project):
+    """A dry run in between says what would be made, and changes nothing."""
     add_profile(project, "my lab", **{"01_prepare": COHORT})
-    killed = snakemake(project, "--config", "profile=my lab")
-    params = project / "outputs/my lab/01_prepare/params.yaml"
-    while not params.exists():
+    command, folder = ("--config", "profile=my lab"), project / "outputs/my lab/01_prepare"
+    killed = snakemake(project, *command)
+    while not (folder / "params.yaml").exists():
         assert killed.poll() is None, killed.stdout.read()
         time.sleep(0.05)
     os.kill(killed.pid, 9)
     killed.wait()
-    status, text = said(snakemake(project, "--config", "profile=my lab"))
-    assert status == 0, text
-    assert (params.parent / "archive.h5").is_file() and (params.parent / "result.json").is_file()
+    status, text = said(snakemake(project, *command))
+    assert status == 0 and (folder / "archive.h5").is_file() and (folder / "result.json").is_file(), text
+    for lost in ("archive.h5", "result.json"):
+        (folder / lost).unlink()
+        before = hashes(folder)
+        status, text = said(snakemake(project, "--dry-run", *command))
+        assert status == 0 and re.search(r"^prepare +1$", text, re.MULTILINE), text
+        assert hashes(folder) == before
+        status, text = said(snakemake(project, *command))
+        assert status == 0 and (folder / lost).is_file(), text
+    status, text = said(snakemake(project, *command))
+    assert status == 0 and "Nothing to be done" in text

@@ -90,6 +90,7 @@ def test_killed_or_asked_to_stop_it_goes_on_as_if_it_never_had(run_folder):
     said = run_to_the_end(folder)
     assert said.startswith(f"going on after step {stopped_at} of 30")
     assert_same(load_state(folder / STATE), load_state(folder.parent / "peace" / STATE))
+    assert run_to_the_end(folder).startswith("finished already, after step 30")
     assert (folder / "training/history.csv").read_bytes() == (folder.parent / "peace/training/history.csv").read_bytes()
 
 
