@@ -1,6 +1,7 @@
 """Labels in plain text: one a line, IDS lines and BIDS events; a damaged file is named."""
 
 import time as clock
+import warnings
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from toy_labels import CODES, DIGITS, FAST, hypnogram_of, read, recording, text_
 from anysleep.data import BadRecording
 from anysleep.recordings.labels import with_scoring
 from anysleep.recordings.labels.bids import read_bids
+from anysleep.recordings.reasons import RecordingWarning
 
 
 @pytest.mark.parametrize(
@@ -27,6 +29,22 @@ from anysleep.recordings.labels.bids import read_bids
 def test_a_text_file_holds_one_label_a_line(tmp_path, text, codes):
     scoring = read("text", write(tmp_path / "night.csv", text), codes)
     assert hypnogram_of(scoring, 150, codes=codes) == [0, 1, 3, 4, 9]
+
+
+@pytest.mark.parametrize(
+    ("name", "stage", "said"), [("SP", 4, "'SP' as REM"), ("deep", 3, "'deep' as N3")]
+)
+def test_a_name_of_some_languages_only_is_said_with_the_stage_that_it_is_taken_for(tmp_path, name, stage, said):
+    scoring = read("text", write(tmp_path / "night.txt", f"W\nN1\n{name}\n{name}"))
+    with pytest.warns(RecordingWarning, match=f"taken by name: {said}; if not so"):
+        assert hypnogram_of(scoring, 120) == [0, 1, stage, stage]
+
+
+def test_names_of_the_field_and_of_the_codes_are_taken_without_a_word(tmp_path):
+    scoring = read("text", write(tmp_path / "night.txt", "Stage 4\nS1\nmovement\nN3\nSP"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert hypnogram_of(scoring, 150, codes={**CODES, "SP": 9}) == [3, 1, 9, 3, 9]
 
 
 def test_the_first_line_is_a_label_unless_it_is_plainly_a_header(tmp_path):

@@ -35,6 +35,9 @@ AMBIGUOUS = frozenset(
 ALSO_EVENTS = frozenset("s1 s2 s3 s4 deep tief profond slp ps sp ? unknown mt movement light leicht leger".split())
 """Beside stages these may be stimuli, breaths, photic stimulation, spindles or movements."""
 
+TO_SAY = frozenset("deep tief profond slp ps sp".split())
+"""Those of them that are no names of the AASM or of R&K in English: who takes one for a stage says so."""
+
 
 @lru_cache(maxsize=1024)
 def key(label: str) -> str:

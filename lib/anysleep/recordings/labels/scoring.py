@@ -21,11 +21,11 @@ from anysleep.recordings.labels.hypnogram import (
     quoted,
     standard_codes,
 )
-from anysleep.recordings.labels.names import ALSO_EVENTS, is_ambiguous, key
+from anysleep.recordings.labels.names import ALSO_EVENTS, TO_SAY, is_ambiguous, key, standard_stage
 from anysleep.recordings.reasons import BadRecording, RecordingWarning
 from anysleep.recordings.recording import ANNOTATION_COLUMNS, ANONYMOUS, Recording, Unread, annotation_table
 from anysleep.recordings.timebase import LONGEST_S, epochs_in
-from anysleep.stages import EPOCH_S, REM, UNSCORED, WAKE
+from anysleep.stages import EPOCH_S, REM, STAGES, UNSCORED, WAKE
 
 TOLERANCE_S = 1.0
 """Stages may begin by less before the first sample: clocks and onsets are often told in whole seconds."""
@@ -219,7 +219,9 @@ def with_scoring(
         _refuse_epoch_numbers(stages)
     if unknown == "unscored":
         codes = _with_unknown(stages, codes, is_list=scoring.epoch_s is not None)
-    night = _fit(night, stages, codes_of(stages, codes), scoring.epoch_s, length)
+    code = codes_of(stages, codes)
+    _say_meanings(stages.description[known_codes(stages, codes).isna()])
+    night = _fit(night, stages, code, scoring.epoch_s, length)
     hypnogram = hypnogram_from_stages(stages, night.duration_s, codes)
     hypnogram[epochs_in(night.gaps_s, len(hypnogram))] = UNSCORED
     return replace(night, hypnogram=hypnogram)
@@ -257,6 +259,16 @@ def _with_unknown(stages: pd.DataFrame, codes: Mapping[str, int], *, is_list: bo
         f"{len(unknown)} of {len(stages)} labels are unknown: {quoted(unknown.description)}; {why}. Name all stages in "
         "`codes`, and take out lines that are no label",
     )
+
+
+def _say_meanings(labels: pd.Series) -> None:
+    """A warning of the labels outside the codes that mean stages in some languages or programs only."""
+    taken = {label: standard_stage(label) for label in labels.unique() if key(label) in TO_SAY}
+    if taken:
+        texts = [f"{label!r} as {'unscored' if stage == UNSCORED else STAGES[stage]}" for label, stage in taken.items()]
+        warnings.warn(
+            f"taken by name: {', '.join(texts)}; if not so, say it in `codes`", RecordingWarning, stacklevel=3
+        )
 
 
 def _refuse_epoch_numbers(stages: pd.DataFrame) -> None:
