@@ -31,9 +31,7 @@ def test_a_text_file_holds_one_label_a_line(tmp_path, text, codes):
     assert hypnogram_of(scoring, 150, codes=codes) == [0, 1, 3, 4, 9]
 
 
-@pytest.mark.parametrize(
-    ("name", "stage", "said"), [("SP", 4, "'SP' as REM"), ("deep", 3, "'deep' as N3")]
-)
+@pytest.mark.parametrize(("name", "stage", "said"), [("SP", 4, "'SP' as REM"), ("deep", 3, "'deep' as N3")])
 def test_a_name_of_some_languages_only_is_said_with_the_stage_that_it_is_taken_for(tmp_path, name, stage, said):
     scoring = read("text", write(tmp_path / "night.txt", f"W\nN1\n{name}\n{name}"))
     with pytest.warns(RecordingWarning, match=f"taken by name: {said}; if not so"):

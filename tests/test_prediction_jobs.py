@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections import Counter
+from pathlib import Path
 
 import h5py
 import pytest
@@ -155,3 +156,11 @@ def test_a_folder_gives_its_recordings_without_hidden_files_and_scorings(tmp_pat
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
     assert [file.name for file in recordings_among([folder])] == ["SC4001E0-PSG.edf", "b.fif"]
+
+
+def test_a_folder_is_listed_once_however_many_recordings_of_sleep_edf_it_has(tmp_path, monkeypatch):
+    for night in range(20):
+        (tmp_path / f"SC40{night:02d}E0-PSG.edf").touch()
+        (tmp_path / f"SC40{night:02d}EC-Hypnogram.edf").touch()
+    monkeypatch.setattr(Path, "iterdir", lambda self: pytest.fail("the folder is listed again"))
+    assert len(recordings_among([tmp_path])) == 20

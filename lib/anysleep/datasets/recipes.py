@@ -14,7 +14,7 @@ import pandas as pd
 from pydantic import AfterValidator, Field
 
 from anysleep.recordings.labels import LABEL_READERS, STANDARD_CODES, LengthRule, StartRule, UnknownRule
-from anysleep.recordings.labels.edf import sleep_edf_scorings
+from anysleep.recordings.labels.edf import scorings_among
 from anysleep.recordings.reasons import CONTROL, BadRecording
 from anysleep.recordings.tables import numeric_ages, read_table, refuse_near_misses, rename_columns
 from anysleep.settings import ParameterError, Strict, merge_parameters
@@ -203,8 +203,8 @@ def find_recordings(recipe: Recipe, folder: Folder) -> list[PurePosixPath]:
     """The recordings of a data set, without scorings that belong to another. ValueError where there is none."""
     matching = {file for pattern in recipe.files for file in folder.match(pattern)}
     if recipe.has_own_labels:
-        scorings = [scoring for file in matching for scoring in sleep_edf_scorings(folder.path / file)]
-        matching -= {PurePosixPath(scoring.relative_to(folder.path).as_posix()) for scoring in scorings}
+        paths = {folder.path / file: file for file in matching}
+        matching -= {paths[scoring] for scoring in scorings_among(paths, paths)}
     found = sorted(matching, key=str)
     if not found:
         raise ValueError(f"no file in {folder.path} matches {', '.join(recipe.files)} ({recipe.dataset})")

@@ -11,7 +11,7 @@ from anysleep.datasets.night import source_sha256
 from anysleep.datasets.splits import recordings_of
 from anysleep.models import SleepNetwork
 from anysleep.recordings.channels import check_eeg_before_eog
-from anysleep.recordings.labels.edf import sleep_edf_scoring_beside, sleep_edf_scorings
+from anysleep.recordings.labels.edf import scorings_among, sleep_edf_scoring_beside
 from anysleep.recordings.preprocessing import preprocess
 from anysleep.recordings.quality import examine, usable_channels, verdict_of_night
 from anysleep.recordings.readers import READERS, read_recording, read_signals
@@ -161,7 +161,7 @@ def recordings_among(paths: Sequence[Path]) -> list[Path]:
         if path.is_dir():
             files = [file for file in path.rglob("*") if file.name.lower().endswith(tuple(READERS))]
             files = [file for file in files if not any(part[0] == "." for part in file.relative_to(path).parts)]
-            files = set(files) - {scoring for file in files for scoring in sleep_edf_scorings(file)}
+            files = set(files) - scorings_among(files, files)
         elif is_pattern:
             files = [Path(name) for name in glob(str(path), recursive=True)]
         if not files:

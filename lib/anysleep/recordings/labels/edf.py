@@ -1,7 +1,7 @@
 """Stages and events in an EDF+ file of their own, as in Sleep-EDF (`SC4001EC-Hypnogram.edf`)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from anysleep.stages import EPOCH_S
 
 SLEEP_EDF = re.compile(r"(SC4|ST7)\d{3}[A-Z]\d", re.IGNORECASE)
 """A night of Sleep-EDF: cassette or telemetry, person, night, recorder, and a 0 where scorings have a letter."""
+PSG, SCORING = "-psg", "-hypnogram.edf"
 
 
 def read_edf_scoring(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: float = EPOCH_S) -> Scoring:
@@ -33,12 +34,24 @@ def read_edf_scoring(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoc
 
 def sleep_edf_scorings(path: Path) -> list[Path]:
     """The scorings beside `a-PSG.edf`: `a-Hypnogram.edf`, or as Sleep-EDF names them, with the scorer's letter last."""
-    night = path.stem[: -len("-PSG")]
-    if path.stem.lower() != f"{night}-PSG".lower():
-        return []
-    name = re.escape(night) if not SLEEP_EDF.fullmatch(night) else f"{re.escape(night[:-1])}."
-    is_scoring = re.compile(rf"{name}-Hypnogram\.edf", re.IGNORECASE).fullmatch
-    return sorted(file for file in path.parent.iterdir() if is_scoring(file.name) and file.is_file())
+    return sorted(scorings_among(path.parent.iterdir(), [path])) if path.stem.lower().endswith(PSG) else []
+
+
+def scorings_among(files: Iterable[Path], recordings: Iterable[Path]) -> set[Path]:
+    """Those of the files that are a scoring beside one of the recordings, see `sleep_edf_scorings`."""
+    scored = {(path.parent, _night(path.stem[: -len(PSG)])) for path in recordings if path.stem.lower().endswith(PSG)}
+    named = {file: file.name[: -len(SCORING)] for file in files if file.name.lower().endswith(SCORING)}
+    return {
+        file
+        for file, night in named.items()
+        if not scored.isdisjoint({(file.parent, night.lower()), (file.parent, f"{night[:-1].lower()}/")})
+        and file.is_file()
+    }
+
+
+def _night(stem: str) -> str:
+    """What a scoring is called in small letters, with a slash for any scorer's letter."""
+    return (f"{stem[:-1]}/" if SLEEP_EDF.fullmatch(stem) else stem).lower()
 
 
 def sleep_edf_scoring_beside(path: Path) -> Path | None:

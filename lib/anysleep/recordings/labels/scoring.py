@@ -265,7 +265,7 @@ def _say_meanings(labels: pd.Series) -> None:
     """A warning of the labels outside the codes that mean stages in some languages or programs only."""
     taken = {label: standard_stage(label) for label in labels.unique() if key(label) in TO_SAY}
     if taken:
-        texts = [f"{label!r} as {'unscored' if stage == UNSCORED else STAGES[stage]}" for label, stage in taken.items()]
+        texts = [f"{label!r} as {STAGES[stage]}" for label, stage in taken.items()]
         warnings.warn(
             f"taken by name: {', '.join(texts)}; if not so, say it in `codes`", RecordingWarning, stacklevel=3
         )
