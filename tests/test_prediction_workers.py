@@ -46,17 +46,16 @@ def test_two_devices_however_stopped_write_what_one_writes(checkpoint, tmp_path,
     predict(tmp_path / "one", checkpoint, archive)
     run = (tmp_path / "two", checkpoint, archive)
     stop_two_workers(lambda process, _: process.terminate(), *run)
-    n_before = len(done(tmp_path / "two"))
     stop_two_workers(lambda _, started: started[0].kill(), *run)
     said = capfd.readouterr().err
-    assert "RuntimeError: the process of cpu ended (SIGKILL) at n" in said
-    assert n_before + (60 - n_before) // 2 <= len(done(tmp_path / "two")) < 60  # the other worker has gone on
+    assert "RuntimeError: cpu: JobLost: its process died (SIGKILL)" in said
+    assert len(done(tmp_path / "two")) >= 59  # only the night it was at is lost
     predict(*run)
     assert written(tmp_path / "two") == written(tmp_path / "one")
 
 
 def test_interrupted_it_ends_its_workers(archive, checkpoint, tmp_path):
-    others = set(multiprocessing.active_children())  # joblib keeps those of earlier tests
+    others = set(multiprocessing.active_children())
 
     def interrupt():
         while len(set(multiprocessing.active_children()) - others) < 2:
@@ -79,7 +78,7 @@ def test_an_error_in_a_worker_is_told(archive, checkpoint, tmp_path):
     jobs = jobs_of_archive(load_checkpoint(checkpoint), archive)
     tasks = [(tmp_path / f"{job.recording}.npz", job) for job in jobs]
     wanted, device = Wanted("", (1,), write_logits=False), torch.device("cpu")
-    with pytest.raises(RuntimeError, match=r"ended \(FileNotFoundError.*gone.pth.*\) at n0 or .*; 5 are not done"):
+    with pytest.raises(RuntimeError, match=r"cpu: FileNotFoundError: .*gone.pth.*, at n0, 5 not done"):
         list(workers.stage_on_many(tmp_path / "gone.pth", wanted, tasks, [device]))
 
 

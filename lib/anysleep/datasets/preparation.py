@@ -2,8 +2,6 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -27,11 +25,9 @@ from anysleep.recordings.readers import read_recording
 from anysleep.recordings.reasons import BadRecording, reason_of, without_names
 from anysleep.recordings.recording import Recording
 from anysleep.system.files import atomic_write, read_if_whole
-from anysleep.system.memory import end_with_parent, n_cores
+from anysleep.system.jobs import DAY_S, JobLost, run_jobs
+from anysleep.system.memory import n_cores
 from anysleep.system.progress import progress
-
-MOST_PROCESSES = 61
-"""Windows cannot wait for more at once."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +124,7 @@ def prepare_archive(
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with filelock.FileLock(path.with_name(f".{path.name}.lock"), timeout=0):
-            n_jobs = min(n_jobs or n_cores(), MOST_PROCESSES)
-            return _prepare(datasets, path, sampling_rate_hz, n_jobs, drop_missing=drop_missing)
+            return _prepare(datasets, path, sampling_rate_hz, n_jobs or n_cores(), drop_missing=drop_missing)
     except filelock.Timeout:
         raise ValueError(
             f"{path.name} is being written by another run; wait for it, or choose another run_dir"
@@ -275,31 +270,12 @@ def _prepare_or_reuse(job: NightJob, nights_dir: Path, archive: Path) -> Outcome
 
 
 def _outcomes(work: Callable[[NightJob], Outcome], jobs: Sequence[NightJob], n_jobs: int) -> Iterator[Outcome]:
-    """The outcomes as they come. A process that dies takes its pool along: whoever was at work then is tried alone."""
-    waiting, suspects = list(reversed(jobs)), []
-    while waiting or suspects:
-        alone = bool(suspects)
-        queue, at_once = (suspects, 1) if alone else (waiting, n_jobs)
-        running: dict[Future[Outcome], NightJob] = {}
+    """The outcomes as they come; a file whose process dies costs its own row."""
+    for job, future in run_jobs(work, jobs, n_jobs, limit_s=DAY_S):  # one job is in another process, too
         try:
-            with ProcessPoolExecutor(at_once, initializer=end_with_parent) as pool:
-                while queue or running:
-                    while queue and len(running) < at_once:
-                        job = queue[-1]
-                        running[pool.submit(work, job)] = job  # raises where the pool is broken
-                        queue.pop()
-                    for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        outcome = future.result()
-                        del running[future]
-                        yield outcome
-        except BrokenProcessPool:
-            if not alone:
-                suspects = list(running.values())
-                continue
-            if not running:  # it died before it got the file
-                continue
-            reason = "the process that read it died: out of memory, or a fault in a library"
-            yield Outcome(job.file, job.recipe.dataset, code="crashed", reason=reason)
+            yield future.result()
+        except JobLost as error:
+            yield Outcome(job.file, job.recipe.dataset, code="crashed", reason=str(error))
 
 
 def _refuse_duplicates(outcomes: list[Outcome]) -> list[Outcome]:

@@ -1,20 +1,15 @@
 """Several devices share the nights of a cohort, each in a process of its own."""
 
-import multiprocessing
-import os
-import signal
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
-from threading import Thread
 
 import torch
 
 from anysleep.prediction.nights import Outcome, Task, Wanted, stage_nights
 from anysleep.staging.devices import choose_device
+from anysleep.system.jobs import DAY_S, run_shares
 from anysleep.system.memory import n_cores
 
 
@@ -27,22 +22,6 @@ def choose_devices(device: str, n_devices: int) -> list[torch.device]:
     return [torch.device("cuda", i) for i in range(n_devices)] if chosen.type == "cuda" else [chosen] * n_devices
 
 
-@dataclass
-class Worker:
-    """A process that stages its share of the nights, as its parent sees it."""
-
-    process: BaseProcess
-    left: list[Task]
-    error: str = ""
-
-    def how_it_ended(self) -> str:
-        """In words, for one that has left nights over."""
-        code = self.process.exitcode
-        how = self.error or (signal.Signals(-code).name if code < 0 else f"exit status {code}")
-        name = self.left[0][1].name()
-        return f"{self.process.name} ended ({how}) at {name} or the night after it; {len(self.left)} are not done"
-
-
 def stage_on_many(
     checkpoint: Path, wanted: Wanted, tasks: Sequence[Task], devices: Sequence[torch.device]
 ) -> Iterator[Outcome]:
@@ -50,66 +29,63 @@ def stage_on_many(
 
     On the CPU the processes share the cores; with another number of threads the last digits of logits may differ.
 
-    RuntimeError where a process fails or is killed, after the others have staged their nights.
+    RuntimeError where nights are lost because a process fails or is killed, after all others have been staged.
     """
-    context = multiprocessing.get_context("spawn")  # CUDA does not outlive a fork
-    with ExitStack() as stack:
-        workers = {}
-        for i, device in enumerate(devices):
-            receiving, sending = context.Pipe(duplex=False)
-            share = list(tasks[i :: len(devices)])
-            arguments = (sending, checkpoint, wanted, share, device, len(devices))
-            process = context.Process(target=_work, args=arguments, name=f"the process of {device}", daemon=True)
-            process.start()
-            stack.callback(process.join)
-            stack.callback(process.terminate)
-            sending.close()  # the worker has the only one now, so that its end is noticed
-            workers[receiving] = Worker(process, share)
-        yield from _outcomes(workers)
+    shares = []
+    for i, device in enumerate(devices):
+        share = tasks[i :: len(devices)]
+        following = zip_longest(share, share[1:])
+        shares.append([(checkpoint, wanted, device, task, after) for task, after in following])
+    n_threads = max(1, n_cores() // len(devices)) if devices[0].type == "cpu" else None
+    lost: Counter[str] = Counter()
+    first: dict[str, str] = {}
+    for job, future in run_shares(_stage, shares, limit_s=DAY_S, start="spawn", n_threads=n_threads):  # for CUDA
+        error = future.exception()
+        if error is None:
+            yield future.result()
+            continue
+        said = f"{job[2]}: {type(error).__name__}: {error}"
+        lost[said] += 1
+        first.setdefault(said, job[3][1].name())
+    if lost:
+        problems = "; ".join(f"{said}, at {first[said]}, {n} not done" for said, n in lost.items())
+        raise RuntimeError(f"{problems}. All other nights are done and kept: run it again to go on")
 
 
-def _outcomes(workers: Mapping[Connection, Worker]) -> Iterator[Outcome]:
-    running = dict(workers)
-    while running:
-        for receiving in wait(list(running)):
-            worker = running[receiving]
-            try:
-                said = receiving.recv()
-            except (EOFError, OSError):
-                worker.process.join()
-                del running[receiving]
-                continue
-            if isinstance(said, str):
-                worker.error = said
-            else:
-                del worker.left[0]
-                yield said
-    problems = [worker.how_it_ended() for worker in workers.values() if worker.left]
-    if problems:
-        raise RuntimeError(f"{'; '.join(problems)}. All other nights are done and kept: run it again to go on")
+class Stager:
+    """`stage_nights` for nights that are told one at a time, each with the one that is read meanwhile."""
+
+    def __init__(self, checkpoint: Path, wanted: Wanted, device: torch.device):
+        self._coming: deque[Task] = deque()
+        self._told: list[Path] = []
+        self._outcomes = stage_nights(checkpoint, wanted, iter(self._next, None), device)
+        self._error: Exception | None = None
+
+    def _next(self) -> Task | None:
+        return self._coming.popleft() if self._coming else None
+
+    def stage(self, *tasks: Task | None) -> Outcome:
+        """The first of the tasks; what has raised once, such as a device that is lost, is raised for all to come."""
+        for task in tasks:
+            if task and task[0] not in self._told:
+                self._coming.append(task)
+                self._told.append(task[0])
+        if self._error:
+            raise self._error
+        try:
+            return next(self._outcomes)
+        except Exception as error:
+            self._error = error
+            raise
 
 
-def _work(
-    sending: Connection, checkpoint: Path, wanted: Wanted, share: list[Task], device: torch.device, n_workers: int
-) -> None:
-    """What a process does."""
-    _end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted parent ends this process itself
-    if device.type == "cpu":
-        torch.set_num_threads(max(1, n_cores() // n_workers))
-    try:
-        for outcome in stage_nights(checkpoint, wanted, share, device):
-            sending.send(outcome)
-    except Exception as error:
-        sending.send(f"{type(error).__name__}: {error}")
+STAGERS: dict[torch.device, Stager] = {}
+"""The one of this process."""
 
 
-def _end_with_parent() -> None:
-    """End this process at once when its parent is gone, however that went."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    Thread(target=watch, daemon=True).start()
+def _stage(job: tuple[Path, Wanted, torch.device, Task, Task | None]) -> Outcome:
+    """What a process does for one night."""
+    checkpoint, wanted, device, task, after = job
+    if device not in STAGERS:
+        STAGERS[device] = Stager(checkpoint, wanted, device)
+    return STAGERS[device].stage(task, after)

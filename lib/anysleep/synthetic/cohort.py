@@ -4,7 +4,6 @@ import datetime
 import os
 import re
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import edfio
@@ -15,7 +14,7 @@ from anysleep.synthetic.faults import cut_records, pause_of, with_fault, with_un
 from anysleep.synthetic.night import SyntheticNight, check_recording, simulate_night
 from anysleep.synthetic.persons import Person, draw_persons, person_rng
 from anysleep.system.files import atomic_write, is_written
-from anysleep.system.memory import end_with_parent
+from anysleep.system.jobs import run_jobs
 
 PHYSICAL_RANGE_UV = (-500, 500)
 STAGE_TEXTS = ("Sleep stage W", "Sleep stage N1", "Sleep stage N2", "Sleep stage N3", "Sleep stage R")
@@ -81,9 +80,9 @@ def write_cohort(
         for person in persons
         for night in range(1, person.n_nights + 1)
     ]
-    rows = list(_run(jobs, n_jobs))
+    done = {(job[1].subject, job[2]): future.result() for job, future in run_jobs(_write_job, jobs, n_jobs)}
     _write_participants(folder / "participants.tsv", persons)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(done[person.subject, night] for _, person, night, *_ in jobs)
 
 
 def _clear(folder: Path) -> None:
@@ -101,14 +100,6 @@ def _clear(folder: Path) -> None:
         )
     for file in nights:
         file.unlink()
-
-
-def _run(jobs: list[tuple], n_jobs: int) -> Iterator[dict]:
-    if n_jobs == 1:
-        yield from map(_write_job, jobs)
-        return
-    with ProcessPoolExecutor(min(n_jobs, len(jobs)), initializer=end_with_parent) as pool:
-        yield from pool.map(_write_job, jobs)
 
 
 def _write_job(job: tuple) -> dict:

@@ -29,7 +29,7 @@ EXPLAINED = (ValueError, OSError, MemoryError, RuntimeError)
 """Python's errors whose message, raised in the workbook, is written for the reader."""
 LONGEST_MESSAGE = 1000
 """Characters of it that are shown."""
-POOLS = r"concurrent/futures|multiprocessing/|joblib/"
+POOLS = r"concurrent/futures|multiprocessing/"
 """Where an error of another process is raised again."""
 END_WITH_PARENT = "--end-with-parent"
 """Flag for a caller, such as snakemake, after whose death the run shall end as well."""

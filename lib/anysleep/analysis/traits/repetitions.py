@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import sklearn
-from joblib import Parallel, delayed
 
 from anysleep.analysis.traits.forests import N_TREES, Job, Nights, check_folds, predict_job
 from anysleep.system.files import atomic_write, read_if_whole
+from anysleep.system.jobs import run_jobs as run_many
 from anysleep.system.memory import n_cores
 from anysleep.system.progress import progress
 
@@ -35,10 +35,10 @@ def run_jobs(nights: Nights, jobs: Collection[Job], seed: int, folder: Path, n_j
     left = [job for job in paths if job not in done]
     if done:
         print(f"{len(done)} of {len(paths)} repetitions were done before")
-    work = (delayed(_compute)(_at(nights, job), job, seed, paths[job]) for job in left)
+    work = ((_at(nights, job), job, seed, paths[job]) for job in left)
     n_processes = max(1, min(n_jobs or n_cores(), len(left)))
-    computed = Parallel(n_jobs=n_processes, return_as="generator_unordered")(work)
-    return done | dict(progress(computed, "repetitions", total=len(left)))
+    computed = run_many(_compute, work, n_processes, start="spawn", n_threads=1)  # forked threads of OpenMP can hang
+    return done | dict(future.result() for _, future in progress(computed, "repetitions", total=len(left)))
 
 
 def _order(job: Job) -> tuple[int, Job]:
@@ -52,7 +52,8 @@ def _at(nights: Nights, job: Job) -> Nights:
     return replace(nights, counts={r: nights.counts[r]})
 
 
-def _compute(nights: Nights, job: Job, seed: int, path: Path) -> tuple[Job, np.ndarray]:
+def _compute(work: tuple[Nights, Job, int, Path]) -> tuple[Job, np.ndarray]:
+    nights, job, seed, path = work
     predictions = predict_job(nights, job, seed)
     with atomic_write(path) as temporary:
         np.savez(temporary, predictions=predictions)

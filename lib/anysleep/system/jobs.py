@@ -1,0 +1,121 @@
+"""Many jobs at once in processes; one that dies or hangs costs its own job only, and none outlives its parent."""
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from typing import TypeVar
+
+# joblib and concurrent.futures give up all jobs when one process dies, and have no time limit that ends a process.
+from pebble import ProcessExpired, ProcessPool
+
+from anysleep.system.memory import end_with_parent
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+DAY_S = 86400.0
+"""No job of the workbook takes longer."""
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class JobLost(RuntimeError):
+    """The process of a job died or took too long."""
+
+
+def run_jobs(
+    function: Callable[[Job], Result],
+    jobs: Iterable[Job],
+    n_workers: int,
+    *,
+    limit_s: float | None = None,
+    start: str | None = None,
+    n_threads: int | None = None,
+) -> Iterator[tuple[Job, "Future[Result]"]]:
+    """Each job with the finished future of `function(job)`, in the order in which they end.
+
+    `future.result()` returns what the function returned, or raises what it raised; `JobLost` where its process died or
+    took longer than `limit_s` seconds (None: a day). One worker without a limit is this process.
+
+    `start` is how processes start, by default as the system does; CUDA needs "spawn". `n_threads` is for libraries
+    of each process.
+    """
+    if n_workers == 1 and limit_s is None:
+        yield from ((job, _done_here(function, job)) for job in jobs)
+    else:
+        shares = [iter(jobs)] * n_workers  # one iterator: whoever is free takes the next
+        yield from run_shares(function, shares, limit_s=limit_s, start=start, n_threads=n_threads)
+
+
+def run_shares(
+    function: Callable[[Job], Result],
+    shares: Sequence[Iterable[Job]],
+    *,
+    limit_s: float | None = None,
+    start: str | None = None,
+    n_threads: int | None = None,
+) -> Iterator[tuple[Job, "Future[Result]"]]:
+    """As `run_jobs`, with a process for each share, which does its jobs in their order."""
+    context = multiprocessing.get_context(start)
+    left = [iter(share) for share in shares]
+    pools: dict[int, ProcessPool] = {}  # of one process each, so that it is known whose job is lost
+    running: dict[Future[Result], tuple[int, Job]] = {}
+    free, ended = list(range(len(left))), []
+    try:
+        while free or running:
+            for i in free:
+                for job in islice(left[i], 1):
+                    if i in pools and not pools[i].active:  # its process died before it began a job
+                        pools.pop(i).join()
+                    if i not in pools:
+                        pools[i] = ProcessPool(1, initializer=_begin, initargs=(n_threads,), context=context)
+                    running[pools[i].schedule(function, (job,), timeout=limit_s or DAY_S)] = i, job
+            yield from ended
+            done = wait(running, return_when=FIRST_COMPLETED).done
+            free = [running[future][0] for future in done]
+            ended = [(running.pop(future)[1], _explained(future, limit_s or DAY_S)) for future in done]
+    finally:
+        for pool in pools.values():
+            pool.stop()
+        for pool in pools.values():
+            pool.join()
+
+
+def _begin(n_threads: int | None) -> None:
+    """What a process does first. It ignores Ctrl-C already: its parent ends it."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's handler would wait for what a library computes
+    end_with_parent()
+    if n_threads:
+        os.environ.update(dict.fromkeys(THREADS, str(n_threads)))
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(n_threads)
+
+
+def _done_here(function: Callable[[Job], Result], job: Job) -> "Future[Result]":
+    future: Future[Result] = Future()
+    try:
+        future.set_result(function(job))
+    except Exception as error:
+        future.set_exception(error)
+    return future
+
+
+def _explained(future: "Future[Result]", limit_s: float) -> "Future[Result]":
+    """The same, where its process was lost with an error that says so."""
+    error = future.exception()
+    if error is None or error.__cause__:  # the function raised it
+        return future
+    if isinstance(error, TimeoutError):
+        reason = f"it had not ended after {limit_s:g} s"
+    elif isinstance(error, ProcessExpired | BrokenProcessPool):
+        code = getattr(error, "exitcode", 0)
+        how = signal.Signals(-code).name if code < 0 else f"exit status {code}" if code else str(error)
+        reason = f"its process died ({how}): out of memory, or a fault in a library"
+    else:
+        return future
+    lost: Future[Result] = Future()
+    lost.set_exception(JobLost(reason))
+    return lost
