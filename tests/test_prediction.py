@@ -22,14 +22,14 @@ from toy_training import RATE_HZ, toy_network
 from anysleep.analysis.channel_importance import channel_importance, leave_one_out
 from anysleep.datasets.archive import Archive, DatasetFiles, assemble_archive
 from anysleep.models import load_checkpoint, save_checkpoint
-from anysleep.prediction import jobs_of_archive, write_predictions
-from anysleep.prediction.nights import Wanted, stage_nights
 from anysleep.stages import STAGES
 from anysleep.staging.nights import Night, voted_hypnogram
 from anysleep.staging.predictions import Predictions
-from anysleep.staging.sources import ArchivedNight
+from anysleep.staging.sources import ArchivedNight, jobs_of_archive
 from anysleep.staging.stage import stage_montages
 from anysleep.system.files import NpzWriter
+from anysleep.workbook.predicted_night import Wanted, stage_nights
+from anysleep.workbook.predictions import write_predictions
 from anysleep.workbook.run import Run
 
 archive, counted = toy_predictions.archive, toy_predictions.counted
@@ -304,7 +304,7 @@ def test_two_signals_are_in_memory_at_most(archive, checkpoint, tmp_path, monkey
 
 
 def test_the_size_is_foretold_and_a_full_disk_refused(archive, checkpoints, peace, tmp_path, monkeypatch, counted):
-    import anysleep.prediction.cohort as module
+    import anysleep.workbook.predictions as module
 
     for name in ("anysleep", "usleep"):  # two pairs have the logits of two
         folder = tmp_path / name

@@ -15,8 +15,8 @@ from toy_training import RATE_HZ, toy_network
 
 from anysleep.datasets.archive import DatasetFiles, assemble_archive
 from anysleep.models import load_checkpoint
-from anysleep.prediction import jobs_of_archive, jobs_of_files, write_predictions
-from anysleep.staging.sources import recordings_among
+from anysleep.staging.sources import jobs_of_archive, jobs_of_files, recordings_among
+from anysleep.workbook.predictions import write_predictions
 from anysleep.workbook.run import Run
 
 archive, counted = toy_predictions.archive, toy_predictions.counted

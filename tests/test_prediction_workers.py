@@ -14,8 +14,9 @@ import toy_predictions
 from toy_predictions import done, predict, write_archive, written
 
 from anysleep.models import load_checkpoint
-from anysleep.prediction import jobs_of_archive, workers
-from anysleep.prediction.nights import Wanted
+from anysleep.staging.sources import jobs_of_archive
+from anysleep.workbook import devices as workers
+from anysleep.workbook.predicted_night import Wanted
 
 archive = toy_predictions.archive
 checkpoints, checkpoint = toy_predictions.checkpoints, toy_predictions.checkpoint

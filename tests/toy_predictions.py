@@ -11,9 +11,9 @@ from toy_training import RATE_HZ, toy_network
 
 from anysleep.datasets.archive import DatasetFiles, NightWriter, assemble_archive
 from anysleep.models import load_checkpoint, save_checkpoint
-from anysleep.prediction import jobs_of_archive, write_predictions
 from anysleep.staging.nights import Night
-from anysleep.staging.sources import ArchivedNight, RecordedFile
+from anysleep.staging.sources import ArchivedNight, RecordedFile, jobs_of_archive
+from anysleep.workbook.predictions import write_predictions
 from anysleep.workbook.run import Run
 
 N_NIGHTS, RESOLUTIONS = 5, [1, 4]

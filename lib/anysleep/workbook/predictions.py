@@ -14,14 +14,14 @@ import torch
 from anysleep.analysis.channel_importance import leave_one_out
 from anysleep.exports import hypnogram_table
 from anysleep.models import SleepNetwork, load_checkpoint
-from anysleep.prediction.nights import Row, Task, Wanted, stage_nights
-from anysleep.prediction.workers import choose_devices, stage_on_many
 from anysleep.settings import Precision
 from anysleep.staging.forecast import forecast_staging
 from anysleep.staging.sources import Job
 from anysleep.system.files import NpzWriter, read_if_whole, sha256_of
 from anysleep.system.progress import progress
 from anysleep.system.shards import share_of
+from anysleep.workbook.devices import choose_devices, stage_on_many
+from anysleep.workbook.predicted_night import Row, Task, Wanted, stage_nights
 from anysleep.workbook.run import Run
 
 PUBLISHED = ("r*/predictions.npz", "r*/labels.npz", "r*/logits/predictions.npz")

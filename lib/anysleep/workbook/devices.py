@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-from anysleep.prediction.nights import Outcome, Task, Wanted, stage_nights
 from anysleep.staging.devices import choose_device
 from anysleep.system.jobs import DAY_S, run_shares
 from anysleep.system.memory import n_cores
+from anysleep.workbook.predicted_night import Outcome, Task, Wanted, stage_nights
 
 
 def choose_devices(device: str, n_devices: int) -> list[torch.device]:
