@@ -4,11 +4,21 @@ import json
 import subprocess
 import sys
 
+import numpy as np
+import pandas as pd
 import pytest
 import toy_predictions
 from toy_predictions import predict, written
 
+from anysleep.analysis.traits.forests import Nights
+from anysleep.analysis.traits.repetitions import run_jobs
+from anysleep.analysis.traits.study import Study
+from anysleep.analysis.traits.transitions import TRIPLETS
+from anysleep.datasets.preparation import prepare_archive, prepare_shard
+from anysleep.datasets.recipes import read_recipe
 from anysleep.settings import ParameterError, Shard, Strict
+from anysleep.synthetic import write_cohort
+from anysleep.system.files import project_path
 from anysleep.system.shards import share_of
 from anysleep.workbook import run as runs
 from anysleep.workbook.notebooks import Predict
@@ -97,3 +107,30 @@ def test_shards_and_the_whole_run_exclude_each_other(root, tmp_path, archive, ch
     assert "another run is at work in" in elsewhere("1/2").stderr
     whole.end_shard()  # nothing: it is no shard
     whole.finish()
+
+
+def test_an_archive_prepared_in_shards_is_the_one_prepared_at_once(tmp_path):
+    write_cohort(tmp_path / "cohort", n_persons=3, hours=0.1, seed=0)
+    recipe = read_recipe(project_path("params/datasets/synthetic.yaml"))
+    datasets, settings = [(recipe, tmp_path / "cohort")], {"sampling_rate_hz": 64}
+    for shard in ("2/2", "1/2"):
+        assert prepare_shard(datasets, tmp_path / "a/archive.h5", shard, **settings) is None
+        assert not (tmp_path / "a/archive.h5").exists()
+    parts = list((tmp_path / "a/.archive_nights").rglob("*.h5"))
+    table, _ = prepare_archive(datasets, tmp_path / "a/archive.h5", **settings)
+    assert len(parts) == len(table) > 2
+    alone, _ = prepare_archive(datasets, tmp_path / "b/archive.h5", **settings)
+    pd.testing.assert_frame_equal(table, alone)
+    assert (tmp_path / "a/archive.h5").read_bytes() == (tmp_path / "b/archive.h5").read_bytes()
+
+
+def test_repetitions_in_shards_are_those_of_one_run(tmp_path):
+    rng = np.random.default_rng(0)
+    counts = {1: [rng.integers(0, 9, (3, len(TRIPLETS))) for _ in range(6)]}
+    nights = Nights(counts, person=np.arange(6), group=np.arange(6), trait=rng.uniform(20, 80, 6), is_class=False)
+    study = Study(nights, n_folds=2, n_repetitions=3, seed=0, permuted=[], n_shuffles=0)
+    parts = [run_jobs(nights, study.jobs, 0, tmp_path, 1, shard) for shard in ("1/2", "2/2")]
+    assert [len(part) for part in parts] == [2, 1] and len(list(tmp_path.iterdir())) == 3
+    whole = run_jobs(nights, study.jobs, 0, tmp_path, 1)
+    assert whole.keys() == parts[0].keys() | parts[1].keys()
+    assert all((whole[job] == part[job]).all() for part in parts for job in part)

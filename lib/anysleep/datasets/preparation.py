@@ -28,6 +28,7 @@ from anysleep.system.files import atomic_write, read_if_whole
 from anysleep.system.jobs import DAY_S, JobLost, run_jobs
 from anysleep.system.memory import n_cores
 from anysleep.system.progress import progress
+from anysleep.system.shards import share_of
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,19 @@ def prepare_archive(
         ) from None
 
 
+def prepare_shard(
+    datasets: Sequence[tuple[Recipe, Path]], path: Path, shard: str, *, sampling_rate_hz: int, n_jobs: int = 1
+) -> None:
+    """Prepare the recordings of one shard, such as `3/16`, and keep them for `prepare_archive`, which says what failed.
+
+    Other shards may be at work on the same archive.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    jobs = [plan for plan in _plan_all(datasets, sampling_rate_hz) if isinstance(plan, NightJob)]
+    for _ in _prepare_nights(share_of(jobs, shard), path, n_jobs or n_cores()):
+        pass
+
+
 def first_readable(recipe: Recipe, path: Path) -> Recording | None:
     """The first recording of a data set that can be read, to be looked at; None where none can."""
     for file in find_recordings(recipe, Folder(path)):
@@ -163,19 +177,11 @@ def write_key(path: Path, key: pd.DataFrame) -> Path:
 def _prepare(
     datasets: Sequence[tuple[Recipe, Path]], path: Path, sampling_rate_hz: int, n_jobs: int, *, drop_missing: bool
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    names = pd.Series([recipe.dataset for recipe, _ in datasets])
-    if names.duplicated().any():
-        raise ValueError(
-            f"several recipes are called {', '.join(names[names.duplicated()])}; give each its own `dataset`"
-        )
     for left_over in path.parent.glob(f".[0-9]*.{path.name}"):  # half an archive, of a run that was killed
         left_over.unlink()
     held = nights_held(path)
-    nights_dir = path.with_name(f".{path.stem}_nights")
-    plans = [plan for recipe, folder in datasets for plan in plan_nights(recipe, folder, sampling_rate_hz)]
-    jobs = [plan for plan in plans if isinstance(plan, NightJob)]
-    work = partial(_prepare_or_reuse, nights_dir=nights_dir, archive=path)
-    results = progress(_outcomes(work, jobs, n_jobs), "prepared", total=len(jobs))
+    plans = _plan_all(datasets, sampling_rate_hz)
+    results = _prepare_nights([plan for plan in plans if isinstance(plan, NightJob)], path, n_jobs)
     done = {(outcome.dataset, outcome.file): outcome for outcome in results}
     outcomes = [done[p.recipe.dataset, p.file] if isinstance(p, NightJob) else p for p in plans]
     outcomes = _refuse_duplicates(outcomes)
@@ -189,12 +195,32 @@ def _prepare(
         raise NightsLost(lost, len(held), table)
     parts = [_dataset_files(recipe, [o for o in outcomes if o.dataset == recipe.dataset]) for recipe, _ in datasets]
     assemble_archive(path, parts, sampling_rate_hz)
-    shutil.rmtree(nights_dir, ignore_errors=True)
+    shutil.rmtree(_nights_dir(path), ignore_errors=True)
     if lost:
         print(f"{len(lost)} nights that the archive held are dropped: {', '.join(lost[:10])}")
     for line in _what_to_know(table, datasets, reused=sum(outcome.reused for outcome in outcomes)):
         print(line)
     return table, key
+
+
+def _plan_all(datasets: Sequence[tuple[Recipe, Path]], sampling_rate_hz: int) -> list[NightJob | Outcome]:
+    """A plan for every recording of all data sets. ValueError where two data sets have one name."""
+    names = pd.Series([recipe.dataset for recipe, _ in datasets])
+    if names.duplicated().any():
+        raise ValueError(
+            f"several recipes are called {', '.join(names[names.duplicated()])}; give each its own `dataset`"
+        )
+    return [plan for recipe, folder in datasets for plan in plan_nights(recipe, folder, sampling_rate_hz)]
+
+
+def _nights_dir(path: Path) -> Path:
+    """Where nights lie until the archive at `path` is whole."""
+    return path.with_name(f".{path.stem}_nights")
+
+
+def _prepare_nights(jobs: Sequence[NightJob], path: Path, n_jobs: int) -> Iterator[Outcome]:
+    work = partial(_prepare_or_reuse, nights_dir=_nights_dir(path), archive=path)
+    return progress(_outcomes(work, jobs, n_jobs), "prepared", total=len(jobs))
 
 
 def _what_to_know(table: pd.DataFrame, datasets: Sequence[tuple[Recipe, Path]], *, reused: int) -> Iterator[str]:

@@ -34,6 +34,7 @@ class Prepare(Parameters):
     n_jobs: int = Field(description="Processes that prepare nights at the same time; 0 for one per core.", ge=0)
     drop_missing: bool = Field(description="Let the archive lose nights it held; else that stops the run.")
     key_file: OptionalPath = Field(description="Table to write of recording id and file name; empty for none.")
+    shard: Shard = Field(description="Part of the work to do into the shared store, such as 3/16; empty for all.")
     seed: int = Field(description="Seed of the synthetic cohort.", ge=0)
 
 
@@ -198,6 +199,7 @@ class Traits(Parameters):
     permutation: Permutation = Field(description="Where chance is tried out: resolutions, n_shuffles.")
     n_bootstrap: int = Field(description="How often persons are drawn for an interval.", ge=1)
     n_jobs: int = Field(description="Processes; 0 for one per core.", ge=0)
+    shard: Shard = Field(description="Part of the work to do into the shared store, such as 3/16; empty for all.")
     seed: int = Field(description="Seed of folds, forests, shuffles and intervals.", ge=0)
 
     def model_post_init(self, _: object) -> None:

@@ -14,23 +14,27 @@ from anysleep.system.files import atomic_write, read_if_whole
 from anysleep.system.jobs import run_jobs as run_many
 from anysleep.system.memory import n_cores
 from anysleep.system.progress import progress
+from anysleep.system.shards import share_of
 
 VERSION = 1
 """Count up when `forests` computes something else, so that earlier results are not taken for it."""
 
 
-def run_jobs(nights: Nights, jobs: Collection[Job], seed: int, folder: Path, n_jobs: int) -> dict[Job, np.ndarray]:
+def run_jobs(
+    nights: Nights, jobs: Collection[Job], seed: int, folder: Path, n_jobs: int, shard: str = ""
+) -> dict[Job, np.ndarray]:
     """Predictions (R,) of every job, by `n_jobs` processes (0 for one per core) of one thread each.
 
     Each is written to `folder` under a name that holds all that decides it, and taken from there the next time. The
-    results depend neither on the number of processes nor on how often the work was stopped.
+    results depend neither on the number of processes nor on how often the work was stopped. A `shard` such as `3/16`
+    does its part only.
 
     ValueError where there are too few persons for the folds.
     """
     for n_folds in {job.n_folds for job in jobs}:
         check_folds(nights, n_folds)
     digests = {r: _digest(nights, r) for r in nights.counts}
-    paths = {job: folder / f"{_name(job, seed, digests)}.npz" for job in sorted(set(jobs), key=_order)}
+    paths = {job: folder / f"{_name(job, seed, digests)}.npz" for job in share_of(sorted(set(jobs), key=_order), shard)}
     done = {job: predictions for job, path in paths.items() if (predictions := read_if_whole(path, _read)) is not None}
     left = [job for job in paths if job not in done]
     if done:
