@@ -32,6 +32,7 @@ bench: $(READY)
 	$(BIN)/python tests/bench/training.py
 	$(BIN)/python tests/bench/steps.py
 	$(BIN)/python tests/bench/staging.py
+	$(BIN)/python tests/bench/plain.py
 	$(BIN)/python tests/bench/precision.py
 	$(BIN)/python tests/bench/traits.py
 

@@ -3,8 +3,14 @@
     anysleep onnx checkpoint.pth network.onnx
 
 The nodes are written one by one, as `layers` and `networks` compute, because one file must hold for any number of
-channels and epochs: whether a length is odd is found out by nodes of its own. torch's exporters do not get there: one
-takes the example's sizes for granted, the other does not come to an end with the algebra of twelve rounded halvings.
+channels and epochs: whether a length is odd is found out by nodes of its own. torch's exporter (2.13,
+`torch.onnx.export(..., dynamo=True)`, samples as 3840 x epochs) does not get there:
+
+- As the network is, it takes the parities of the example for granted, without a word. Its file of 6 epochs fails at 1,
+  2, 7, 15, 16, 240 and 960: "Non concat axis dimensions must match: Axis 2 has mismatched dimensions of 4 and 5".
+- With `pad(skip, (n % 2, 0))` in place of the condition, the algebra of nested halvings did not end in four minutes.
+- With the parity as data, the crop of the decoder stops it: "Could not guard on data-dependent expression", or with
+  `torch._check` of every size "AssertionError: should have been constant, but got 30*s28 + u7 + (((u6 + ...".
 
 Shapes as in `layers`: B batch, C channels, F filters, T samples, V virtual channels; E epochs, P predictions.
 """
@@ -167,9 +173,10 @@ def run_layer(graph: Graph, layer: nn.Module, x: str) -> str:
         case nn.BatchNorm1d():
             tensors = map(graph.weight, (layer.weight, layer.bias, layer.running_mean, layer.running_var))
             return graph.add("BatchNormalization", x, *tensors, epsilon=layer.eps)
-        case nn.Upsample(mode="nearest"):
-            how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-            return graph.add("Resize", x, "", graph.constant(1.0, 1.0, layer.scale_factor), **how)
+        case nn.Upsample(mode="nearest", scale_factor=2.0):
+            # No Resize: OpenVINO 2026.4 makes a sample too many of a million or more (2.2 h at 128 Hz).
+            column = graph.add("Unsqueeze", x, graph.constant(3))
+            return graph.reshape(graph.add("Concat", column, column, axis=3), 0, 0, -1)
         case nn.ConstantPad1d(padding=(before, after), value=0.0):
             return graph.add("Pad", x, graph.constant(0, 0, before, 0, 0, after))
     raise TypeError(f"there are no ONNX nodes for {layer}; add them to anysleep.models.onnx_export")
@@ -287,7 +294,4 @@ def main(arguments: list[str]) -> int:
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
     return 0
