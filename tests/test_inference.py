@@ -16,7 +16,7 @@ from anysleep.models import ARCHITECTURES, build_model, unet_filters
 from anysleep.staging import devices, engines, tracks, unet
 from anysleep.staging import stage as staging_module
 from anysleep.staging.devices import choose_device
-from anysleep.staging.forecast import forecast_staging
+from anysleep.staging.forecast import estimate_staging
 from anysleep.staging.stage import default_montages, n_to_align, stage_montages, stage_recording
 from anysleep.staging.votes import majority_vote
 
@@ -232,7 +232,7 @@ def test_what_is_no_use_is_refused():
         (lambda: stage_recording(narrow("anysleep").double(), signals), r"model\.float\(\)"),
         (lambda: stage_recording(model, signals.T), "transposed"),
         (lambda: stage_recording(model, signals * 1e37), "no finite numbers"),
-        (lambda: forecast_staging(model, 10, []), "no montage"),
+        (lambda: estimate_staging(model, 10, []), "no montage"),
     ]:
         with pytest.raises(ValueError, match=message):
             call()
@@ -288,8 +288,8 @@ def test_a_montage_of_absent_channels_is_refused():
 
 
 @pytest.fixture
-def peak_of_tracks(monkeypatch):
-    """A function that says how many bytes of tracks were alive at most since it was last called."""
+def peak_of_sequences(monkeypatch):
+    """A function that says how many bytes of sequences were alive at most since it was last called."""
     alive, peak = 0, 0
 
     def count(n_bytes):
@@ -297,7 +297,7 @@ def peak_of_tracks(monkeypatch):
         alive += n_bytes
         peak = max(peak, alive)
 
-    class Counted(tracks.Track):
+    class Counted(tracks.PaddedSequence):
         def __init__(self, *arguments):
             super().__init__(*arguments)
             count(self.padded.nbytes)
@@ -309,28 +309,28 @@ def peak_of_tracks(monkeypatch):
         return read
 
     for module in (tracks, unet, engines):
-        monkeypatch.setattr(module, "Track", Counted)
+        monkeypatch.setattr(module, "PaddedSequence", Counted)
     return read
 
 
 @pytest.mark.parametrize("name", WITH_ATTENTION)
-def test_memory_is_foretold_and_does_not_grow_with_channels(name, peak_of_tracks):
+def test_memory_is_estimated_and_does_not_grow_with_channels(name, peak_of_sequences):
     model, signals = narrow(name), night(20, 6)
     stage_recording(model, signals[:2])
-    few = peak_of_tracks()
+    few = peak_of_sequences()
     stage_recording(model, signals)
-    assert peak_of_tracks() == few
-    foretold = engines.build_engine(model, "32").needed_bytes(signals.shape[1], 0)
-    foretold -= devices.COPIES_OF_TILE * devices.TILE_VALUES * 4
-    assert 0.4 * foretold < few < foretold
+    assert peak_of_sequences() == few
+    estimated = engines.build_engine(model, "32").needed_bytes(signals.shape[1], 0)
+    estimated -= devices.COPIES_OF_TILE * devices.TILE_VALUES * 4
+    assert 0.4 * estimated < few < estimated
 
 
-def test_memory_of_many_montages_is_foretold(peak_of_tracks):
+def test_memory_of_many_montages_is_estimated(peak_of_sequences):
     model, signals = narrow("anysleep"), night(20, 4)
     stage_montages(model, signals, montages=list(itertools.combinations(range(4), 2)))
-    foretold = engines.build_engine(model, "32").needed_bytes(signals.shape[1], 4)
-    foretold -= devices.COPIES_OF_TILE * devices.TILE_VALUES * 4
-    assert 0.6 * foretold < peak_of_tracks() < foretold
+    estimated = engines.build_engine(model, "32").needed_bytes(signals.shape[1], 4)
+    estimated -= devices.COPIES_OF_TILE * devices.TILE_VALUES * 4
+    assert 0.6 * estimated < peak_of_sequences() < estimated
 
 
 STAGE_WITHIN = """
@@ -364,16 +364,16 @@ def test_tiles_follow_what_is_free_on_a_gpu(monkeypatch):
         assert values * on_gpu.itemsize * devices.COPIES_OF_TILE == max(free, 2**20 * devices.COPIES_OF_TILE)
 
 
-def test_a_night_is_foretold():
+def test_a_night_is_estimated():
     model, n_epochs = narrow("anysleep"), 400
     signals, montages = night(n_epochs, 3), [(0,), (0, 1), (0, 1, 2)]
-    forecast = forecast_staging(model, n_epochs, montages, resolutions=(1, 8))
+    estimate = estimate_staging(model, n_epochs, montages, resolutions=(1, 8))
     began = time.perf_counter()
     stage_montages(model, signals, montages=montages, resolutions=(1, 8))
-    assert 0.3 < forecast.seconds / (time.perf_counter() - began) < 3
+    assert 0.3 < estimate.seconds / (time.perf_counter() - began) < 3
     engine = engines.build_engine(model, "32")
-    assert forecast.needed_bytes == engine.needed_bytes(n_epochs * 3840, 3) + n_epochs * (1 + 8) * 5 * 4 * 3
-    assert "GiB that are free" in str(forecast)
+    assert estimate.needed_bytes == engine.needed_bytes(n_epochs * 3840, 3) + n_epochs * (1 + 8) * 5 * 4 * 3
+    assert "GiB that are free" in str(estimate)
 
 
 def test_default_montages():

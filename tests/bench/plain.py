@@ -3,7 +3,7 @@
 *Plain* is the readable network alone: one pass for all channels, then one pooling a resolution. *Passes* is a whole
 pass for every resolution, as the published code does it: plain at one resolution, measured, times their number.
 *Streaming* is `stage_recording`. All in one process, in turn. Seconds are those of the processor, medians of three, so
-that other work on the machine disturbs little; memory is the most the process holds, beside what it held before (Linux).
+that other work on the machine disturbs little; memory is the most that the process adds to itself (Linux).
 `python tests/bench/plain.py anysleep` measures one network.
 """
 

@@ -58,7 +58,7 @@ def smallest_tile(device: torch.device) -> int:
 
 
 def tile_values(x: torch.Tensor) -> int:
-    """Values of a tile of a track like `x`: on a GPU as many as fit in beside the tracks, as small ones take longer."""
+    """Values of a tile of a sequence like `x`: on a GPU as many as fit in beside it, as small ones take longer."""
     if x.device.type != "cuda":
         return smallest_tile(x.device)
     return max(smallest_tile(x.device), free_bytes(x.device) // (COPIES_OF_TILE * x.itemsize))

@@ -16,17 +16,17 @@ from torch.nn import functional
 from anysleep.models import SleepNetwork
 from anysleep.settings import Precision
 from anysleep.staging.devices import COPIES_OF_TILE, smallest_tile
-from anysleep.staging.tracks import RunningMix, Track
+from anysleep.staging.tracks import PaddedSequence, RunningMix
 from anysleep.staging.unet import Convolution, StridedConvolution, UNet, Weighted, convolve
 
 DTYPES = {"32": torch.float32, "bf16": torch.bfloat16}
-Encoded = tuple[list[Track], Tensor]
+Encoded = tuple[list[PaddedSequence], Tensor]
 """Of one channel: what a montage needs of its signal, and the scores (M,) of every attention module."""
-Merged = tuple[Track, Tensor]
+Merged = tuple[PaddedSequence, Tensor]
 """Of a montage: the last features of the network, and the attention (M, C)."""
 
-WORKING_TRACKS = 5
-"""Tracks as long and as wide as the first level that are in memory at once, besides the levels of the encoder."""
+WORKING_SEQUENCES = 5
+"""Sequences as long and as wide as the first level that are in memory at once, besides the levels of the encoder."""
 FEW = 4
 
 
@@ -44,7 +44,7 @@ class Engine(ABC):
     def needed_bytes(self, n_samples: int, n_kept: int) -> int:
         """Memory that a night takes at most, logits not counted, while this many encoded channels are kept."""
         first, second, *_ = self.network.filters
-        values = self.levels_per_sample + WORKING_TRACKS * first + second / 2 + n_kept * self.kept_per_sample
+        values = self.levels_per_sample + WORKING_SEQUENCES * first + second / 2 + n_kept * self.kept_per_sample
         tiles = COPIES_OF_TILE * smallest_tile(self.device)
         return int(n_samples * values + tiles) * self.dtype.itemsize
 
@@ -75,7 +75,7 @@ class Engine(ABC):
     def merge(self, channels: Iterable[Encoded]) -> Merged:
         """The channels of a montage."""
 
-    def logits(self, features: Track, resolutions: Iterable[int]) -> dict[int, Tensor]:
+    def logits(self, features: PaddedSequence, resolutions: Iterable[int]) -> dict[int, Tensor]:
         """Predictions per epoch -> float32 (P, 5)."""
         hidden = convolve(self.before_pooling, None, features, features.n).samples.float().tanh_()
         pooled, logits = {1: hidden}, {}
@@ -87,11 +87,11 @@ class Engine(ABC):
             logits[r] = functional.linear(classes, *self.last)
         return logits
 
-    def track(self, signal: np.ndarray) -> Track:
-        """One channel (T,) as a track."""
-        track = Track(len(signal), 1, self.like)
-        track.samples[:, 0] = torch.from_numpy(np.array(signal, dtype=np.float32))
-        return track.seal()
+    def sequence(self, signal: np.ndarray) -> PaddedSequence:
+        """One channel (T,) as a sequence."""
+        sequence = PaddedSequence(len(signal), 1, self.like)
+        sequence.samples[:, 0] = torch.from_numpy(np.array(signal, dtype=np.float32))
+        return sequence.seal()
 
 
 class USleepEngine(Engine):
@@ -99,12 +99,12 @@ class USleepEngine(Engine):
 
     def encode(self, signal: np.ndarray) -> Encoded:
         """The signal itself."""
-        return [self.track(signal)], self.like.new_empty(0)
+        return [self.sequence(signal)], self.like.new_empty(0)
 
     def merge(self, channels: Iterable[Encoded]) -> Merged:
         """Two channels through the U-Net."""
-        (eeg,), (eog,) = (tracks for tracks, _ in channels)
-        pair = Track(eeg.n, 2, self.like)
+        (eeg,), (eog,) = (sequences for sequences, _ in channels)
+        pair = PaddedSequence(eeg.n, 2, self.like)
         pair.padded[:, 0:1], pair.padded[:, 1:2] = eeg.padded, eog.padded
         return self.unet.features(pair), self.like.new_empty(0, 2)
 
@@ -120,7 +120,7 @@ class AnySleepEngine(Engine):
                 mix.add(level, score)
                 del level  # before the next one is made
         attention = torch.cat([mix.weights() for mix in mixes])
-        levels = [mix.track for mix in mixes]
+        levels = [mix.sequence for mix in mixes]
         del mixes
         deepest = levels.pop()
         skips = ([(self.unet.to_decoder(len(levels) - 1, levels.pop()), 1.0)] for _ in self.unet.decoders)
@@ -133,25 +133,25 @@ class AnySleepEngine(Engine):
 
     def encode(self, signal: np.ndarray) -> Encoded:
         """All levels, as the decoder adds them."""
-        tracks, scores = [], []
+        sequences, scores = [], []
         for depth, (level, score) in enumerate(self._scored_levels(signal)):
-            tracks.append(self.unet.to_decoder(depth, level))
+            sequences.append(self.unet.to_decoder(depth, level))
             scores.append(score)
-        return tracks, torch.cat(scores)
+        return sequences, torch.cat(scores)
 
     def merge(self, channels: Iterable[Encoded]) -> Merged:
         """The decoder, which sums up the channels as it reads them."""
-        tracks, scores = zip(*channels, strict=True)
+        sequences, scores = zip(*channels, strict=True)
         attention = torch.stack(scores, dim=1).softmax(dim=1)  # (depth + 1, C)
         levels = [
             list(zip(level, weights, strict=True))
-            for level, weights in zip(zip(*tracks, strict=True), attention.tolist(), strict=True)
+            for level, weights in zip(zip(*sequences, strict=True), attention.tolist(), strict=True)
         ]
         *skips, deepest = levels
         return self.unet.decode(_summed(deepest), reversed(skips)), attention
 
-    def _scored_levels(self, signal: np.ndarray) -> Iterator[tuple[Track, Tensor]]:
-        levels = self.unet.levels(self.track(signal))
+    def _scored_levels(self, signal: np.ndarray) -> Iterator[tuple[PaddedSequence, Tensor]]:
+        levels = self.unet.levels(self.sequence(signal))
         for attention, level in zip(self.network.skip_connections, levels, strict=True):
             yield level, attention.mlp(level.mean()[None])[0]
 
@@ -164,7 +164,7 @@ class FusionEngine(Engine, ABC):
         self.attention = network.channel_attention
         self.half_seconds = StridedConvolution(self.attention.encoder[0], dtype)
 
-    def scores(self, x: Track) -> Tensor:
+    def scores(self, x: PaddedSequence) -> Tensor:
         """Of every virtual channel (V,)."""
         halves = self.half_seconds.rows(x, 0, x.n // self.half_seconds.n_in - 1)
         code = self.attention.encoder[1:](halves.T[None].float()).mean(dim=-1)
@@ -176,15 +176,15 @@ class EarlyFusionEngine(FusionEngine):
 
     def encode(self, signal: np.ndarray) -> Encoded:
         """The signal itself."""
-        track = self.track(signal)
-        return [track], self.scores(track)
+        sequence = self.sequence(signal)
+        return [sequence], self.scores(sequence)
 
     def merge(self, channels: Iterable[Encoded]) -> Merged:
         """Channels mixed into four virtual ones, and the U-Net."""
         mix = RunningMix()
-        for (track,), scores in channels:
-            mix.add(track, scores)
-        return self.unet.features(mix.track), mix.weights()
+        for (sequence,), scores in channels:
+            mix.add(sequence, scores)
+        return self.unet.features(mix.sequence), mix.weights()
 
 
 class LateFusionEngine(FusionEngine):
@@ -197,7 +197,7 @@ class LateFusionEngine(FusionEngine):
 
     def encode(self, signal: np.ndarray) -> Encoded:
         """Its features."""
-        features = self.unet.features(self.track(signal))
+        features = self.unet.features(self.sequence(signal))
         return [features], self.scores(features)
 
     def merge(self, channels: Iterable[Encoded]) -> Merged:
@@ -206,7 +206,7 @@ class LateFusionEngine(FusionEngine):
         for (features,), scores in channels:
             mix.add(features, scores)
             del features  # before the next ones are made
-        return mix.track, mix.weights()
+        return mix.sequence, mix.weights()
 
 
 ENGINES = {
@@ -237,10 +237,10 @@ def _mean_of_every(n: int, x: Tensor) -> Tensor:
     return reduce(torch.add, groups.unbind(1)) / n  # torch's own mean takes longer where there is little to add
 
 
-def _summed(tracks: Weighted) -> Track:
-    first = tracks[0][0]
-    total = Track(first.n, first.filters, first.padded)
+def _summed(sequences: Weighted) -> PaddedSequence:
+    first = sequences[0][0]
+    total = PaddedSequence(first.n, first.filters, first.padded)
     total.padded.zero_()
-    for track, weight in tracks:
-        total.padded.add_(track.padded, alpha=weight)
+    for sequence, weight in sequences:
+        total.padded.add_(sequence.padded, alpha=weight)
     return total

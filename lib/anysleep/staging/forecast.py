@@ -16,7 +16,7 @@ TRIED_EPOCHS = 32
 
 
 @dataclass(frozen=True)
-class Forecast:
+class Estimate:
     """Of one night."""
 
     seconds: float
@@ -29,14 +29,14 @@ class Forecast:
         return f"about {self.seconds:.1f} s, at most {needed:.1f} GiB of the {free:.1f} GiB that are free"
 
 
-def forecast_staging(
+def estimate_staging(
     model: SleepNetwork,
     n_epochs: int,
     montages: Sequence[Montage],
     *,
     resolutions: Sequence[int] = (1,),
     precision: Precision = "32",
-) -> Forecast:
+) -> Estimate:
     """Memory by counting, time by staging a quarter of an hour of noise; a night that is shorter is staged itself.
 
     Arguments are those of `stage_montages`, and so are the errors.
@@ -54,4 +54,4 @@ def forecast_staging(
     engine = build_engine(model, precision)
     needed = engine.needed_bytes(n_epochs * model.samples_per_epoch, len(channels_to_keep(montages)))
     logits = n_epochs * sum(resolutions) * 5 * 4 * len(montages)
-    return Forecast(min(seconds) * n_epochs / tried, needed + logits, free_bytes(engine.device))
+    return Estimate(min(seconds) * n_epochs / tried, needed + logits, free_bytes(engine.device))

@@ -1,4 +1,4 @@
-"""What flows through the networks: samples in rows, filters in columns."""
+"""Padded sequences, which flow through the networks: samples in rows, filters in columns."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ TAIL = 8
 """Rows of zeros behind them: half a kernel, and what fills up the last block of 4 samples."""
 
 
-class Track:
+class PaddedSequence:
     """Samples in the order in which convolutions read fastest, between zeros that let them read over both ends.
 
     `padded` (MARGIN + T + TAIL, F) holds all; it is uninitialised until the samples are written and `seal` is called.
@@ -29,15 +29,15 @@ class Track:
         first = MARGIN + start
         return self.padded[first : first + n_rows * samples_per_row].view(n_rows, samples_per_row * self.filters)
 
-    def seal(self, n_leading: int = 0) -> "Track":
-        """Write the zeros around the samples, and over the first `n_leading` samples; returns the track."""
+    def seal(self, n_leading: int = 0) -> "PaddedSequence":
+        """Write the zeros around the samples, and over the first `n_leading` samples; returns the sequence."""
         self.padded[: MARGIN + n_leading].zero_()
         self.padded[MARGIN + self.n :].zero_()
         return self
 
-    def halved(self) -> "Track":
+    def halved(self) -> "PaddedSequence":
         """The larger of every two neighbours; T must be even."""
-        half = Track(self.n // 2, self.filters, self.padded)
+        half = PaddedSequence(self.n // 2, self.filters, self.padded)
         pairs = self.samples.unflatten(0, (-1, 2))
         torch.maximum(pairs[:, 0], pairs[:, 1], out=half.samples)
         return half.seal()
@@ -48,26 +48,26 @@ class Track:
 
 
 class RunningMix:
-    """The mean of tracks weighted by the softmax of their scores, while one track after the other is added.
+    """The mean of sequences weighted by the softmax of their scores, while one sequence after the other is added.
 
-    Only the mean so far is kept, so memory does not grow with the tracks. V virtual tracks can be mixed from tracks of
-    one filter at once, each with its own scores.
+    Only the mean so far is kept, so memory does not grow with the sequences. V virtual channels can be mixed from
+    sequences of one filter at once, each with its own scores.
     """
 
     def __init__(self) -> None:
-        self.track: Track | None = None
+        self.sequence: PaddedSequence | None = None
         self.scores: list[Tensor] = []
 
-    def add(self, track: Track, scores: Tensor) -> None:
-        """One more track, with its scores (V,)."""
+    def add(self, sequence: PaddedSequence, scores: Tensor) -> None:
+        """One more sequence, with its scores (V,)."""
         self.scores.append(scores)
-        weight = torch.stack(self.scores).softmax(dim=0)[-1].to(track.padded.dtype)  # among those so far
-        if self.track is None:
-            self.track = Track(track.n, max(track.filters, len(weight)), track.padded)
-            self.track.padded.copy_(track.padded)
+        weight = torch.stack(self.scores).softmax(dim=0)[-1].to(sequence.padded.dtype)  # among those so far
+        if self.sequence is None:
+            self.sequence = PaddedSequence(sequence.n, max(sequence.filters, len(weight)), sequence.padded)
+            self.sequence.padded.copy_(sequence.padded)
         else:
-            self.track.padded.lerp_(track.padded, weight)
+            self.sequence.padded.lerp_(sequence.padded, weight)
 
     def weights(self) -> Tensor:
-        """What each track counts, (V, tracks); rows sum to one."""
+        """What each sequence counts, (V, sequences); rows sum to one."""
         return torch.stack(self.scores, dim=1).softmax(dim=1)

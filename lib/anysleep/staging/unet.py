@@ -16,18 +16,18 @@ from torch.nn import functional
 from anysleep.models import SleepNetwork
 from anysleep.models.layers import DecoderBlock
 from anysleep.staging.devices import tile_values
-from anysleep.staging.tracks import Track
+from anysleep.staging.tracks import PaddedSequence
 
 ENOUGH_FILTERS = 40
 """With fewer, two or four samples count as one."""
 LOG2_E = math.log2(math.e)
 
-Weighted = Sequence[tuple[Track, float]]
-"""Tracks to be summed, each with its weight."""
+Weighted = Sequence[tuple[PaddedSequence, float]]
+"""Sequences to be summed, each with its weight."""
 
 
 class Convolution:
-    """A convolution of odd kernel that keeps the length, ready for tracks.
+    """A convolution of odd kernel that keeps the length, ready for sequences.
 
     It reads rows of `n_in` samples and makes rows of `n_out` samples, each from several rows, the first of which lies
     `reach` samples before its own.
@@ -45,7 +45,7 @@ class Convolution:
         self.weight = weight.unsqueeze(2).to(dtype, memory_format=torch.channels_last)
         self.bias = None if bias is None else bias.repeat(self.n_out).to(dtype)
 
-    def rows(self, x: Track, start: int, n_rows: int) -> Tensor:
+    def rows(self, x: PaddedSequence, start: int, n_rows: int) -> Tensor:
         """What becomes of the samples from `start` on, (n_rows, n_out x F)."""
         n_read = n_rows + self.weight.shape[-1] - 1
         image = x.rows(start - self.reach, n_read, self.n_in).T[None, :, None]  # (1, n_in x C, 1, n_read)
@@ -89,17 +89,17 @@ class Activation:
 def convolve(
     convolution: Convolution,
     activation: Activation | None,
-    x: Track,
+    x: PaddedSequence,
     n: int,
     *,
     offset: int = 0,
     skips: Weighted = (),
-) -> Track:
-    """The track of `n` samples that a convolution and an activation make of `x`.
+) -> PaddedSequence:
+    """The sequence of `n` samples that a convolution and an activation make of `x`.
 
     An `offset` of 1 puts a zero first, one of -1 leaves the first sample out. `skips` are added before the activation.
     """
-    result = Track(n, convolution.filters, x.padded)
+    result = PaddedSequence(n, convolution.filters, x.padded)
     tile = 4 * max(1, tile_values(x.padded) // (4 * convolution.filters))
     for start in range(0, x.n, tile):
         n_rows = -(-min(tile, x.n - start) // convolution.n_in)
@@ -116,7 +116,7 @@ def convolve(
 
 
 class UNet:
-    """Encoder and decoder of a network, ready for tracks."""
+    """Encoder and decoder of a network, ready for sequences."""
 
     def __init__(self, network: SleepNetwork, dtype: torch.dtype):
         blocks = [*(encoder.enc for encoder in network.encoders), network.connector]
@@ -125,7 +125,7 @@ class UNet:
         ]
         self.decoders = [Decoder(block, dtype) for block in network.decoders]
 
-    def levels(self, x: Track) -> Iterator[Track]:
+    def levels(self, x: PaddedSequence) -> Iterator[PaddedSequence]:
         """Every level of the encoder, shallow to deep; only the one that is asked for is in memory."""
         for encoder in self.encoders:
             is_odd = x.n % 2
@@ -135,7 +135,7 @@ class UNet:
             del level
         yield convolve(*self.connector, x, x.n)
 
-    def to_decoder(self, depth: int, level: Track) -> Track:
+    def to_decoder(self, depth: int, level: PaddedSequence) -> PaddedSequence:
         """A level of the encoder as the decoder adds it; the deepest as it is.
 
         Mixing channels before this or after it gives the same, because no step of it is curved.
@@ -144,14 +144,14 @@ class UNet:
             return level
         return convolve(self.decoders[-1 - depth].from_encoder, None, level, level.n)
 
-    def decode(self, deepest: Track, skips: Iterable[Weighted]) -> Track:
+    def decode(self, deepest: PaddedSequence, skips: Iterable[Weighted]) -> PaddedSequence:
         """Features, from the deepest level and, deep to shallow, what `to_decoder` gives of the others."""
         x = deepest
         for decoder, skip in zip(self.decoders, skips, strict=True):
             x = decoder(x, skip)
         return x
 
-    def features(self, x: Track) -> Track:
+    def features(self, x: PaddedSequence) -> PaddedSequence:
         """Through encoder and decoder."""
         *skips, deepest = [self.to_decoder(depth, level) for depth, level in enumerate(self.levels(x))]
         return self.decode(deepest, ([(skips.pop(), 1.0)] for _ in self.decoders))
@@ -168,7 +168,7 @@ class Decoder:
         self.from_encoder = Convolution(from_encoder, None, dtype)
         self.from_below = Convolution(from_below, conv2.bias, dtype), Activation(norm2, dtype)
 
-    def __call__(self, x: Track, skips: Weighted) -> Track:
+    def __call__(self, x: PaddedSequence, skips: Weighted) -> PaddedSequence:
         """The level below, doubled, joined with what the encoder gives."""
         n = skips[0][0].n
         surplus = 2 * x.n - n  # of which half, rounded up, lies in front

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from scipy.special import log_softmax, logsumexp
+from scipy import special
 
 from anysleep.stages import N_STAGES
 
@@ -30,11 +30,10 @@ def vote_stages(logits: Sequence[np.ndarray], vote: Vote = "majority", seed: int
 
 def mean_log_probabilities(logits: Sequence[np.ndarray]) -> np.ndarray:
     """Logarithm of the mean probabilities of several logits (P, 5), float64 (P, 5). Softmax gives the mean back."""
-    stacked = log_softmax(np.stack(logits).astype(float), axis=-1)  # (montages, P, 5)
-    return logsumexp(stacked, axis=0) - np.log(len(stacked))
+    stacked = special.log_softmax(np.stack(logits).astype(float), axis=-1)  # (montages, P, 5)
+    return special.logsumexp(stacked, axis=0) - np.log(len(stacked))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities along the last axis."""
-    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return special.softmax(logits, axis=-1)

@@ -15,7 +15,7 @@ from anysleep.analysis.channel_importance import leave_one_out
 from anysleep.exports import hypnogram_table
 from anysleep.models import SleepNetwork, load_checkpoint
 from anysleep.settings import Precision
-from anysleep.staging.forecast import forecast_staging
+from anysleep.staging.forecast import estimate_staging
 from anysleep.staging.sources import Job
 from anysleep.system.files import NpzWriter, read_if_whole, sha256_of
 from anysleep.system.progress import progress
@@ -125,7 +125,7 @@ def _stage_missing(
     _check_room(tasks[0][0].parent, sum(wanted.n_bytes(job) for _, job in (*tasks, *missing)))
     print(f"{len(tasks) - len(missing)} of {len(tasks)} nights were done before", flush=True)
     if len(devices) == 1:  # several have their own processes, and a GPU may be for one process only
-        _foretell(load_checkpoint(checkpoint).to(devices[0]), wanted, [job for _, job in missing])
+        _print_estimate(load_checkpoint(checkpoint).to(devices[0]), wanted, [job for _, job in missing])
     if len(devices) > 1 and len(missing) > 1:
         outcomes = stage_on_many(checkpoint, wanted, missing, devices[: len(missing)])
     else:
@@ -134,7 +134,7 @@ def _stage_missing(
         return {file: row for file, row in progress(outcomes, "staged", len(missing)) if row}
 
 
-def _foretell(network: SleepNetwork, wanted: Wanted, jobs: Sequence[Job]) -> None:
+def _print_estimate(network: SleepNetwork, wanted: Wanted, jobs: Sequence[Job]) -> None:
     """Say what the longest night will take, and all. What only shows when nights are read is not counted."""
     known = [job for job in jobs if job.montages and job.n_epochs]
     if not known:
@@ -143,12 +143,12 @@ def _foretell(network: SleepNetwork, wanted: Wanted, jobs: Sequence[Job]) -> Non
     options = {"resolutions": wanted.resolutions, "precision": wanted.precision}
     montages = [*longest.montages, *(leave_one_out(len(longest.montages[0])) if wanted.leave_one_out else [])]
     try:
-        forecast = forecast_staging(network, longest.n_epochs, montages, **options)
+        estimate = estimate_staging(network, longest.n_epochs, montages, **options)
     except (ValueError, MemoryError, RuntimeError) as error:  # the night itself will say it in its row
-        print(f"cannot foretell the longest night: {error}", flush=True)
+        print(f"no estimate for the longest night: {error}", flush=True)
         return
-    all_s = forecast.seconds * sum(job.n_epochs for job in known) / longest.n_epochs
-    print(f"the longest night: {forecast}\nall nights: about {all_s / 60:.1f} min", flush=True)
+    all_s = estimate.seconds * sum(job.n_epochs for job in known) / longest.n_epochs
+    print(f"the longest night: {estimate}\nall nights: about {all_s / 60:.1f} min", flush=True)
 
 
 def _read_facts(file: Path) -> dict[str, object]:
