@@ -24,7 +24,8 @@ from anysleep.staging.stage import stage_recording
 N_SAMPLES = 8 * 3600 * 128
 CHANNELS = (1, 2, 6)
 RESOLUTIONS = ((1,), (1, 2, 4, 8, 16, 32, 64, 128))
-TOLERANCE = 1e-4
+TOLERANCE = 1e-3
+"""Untrained weights: float32 itself is off by up to 2e-4 at 128 predictions an epoch, in either way."""
 N_TIMES = 3
 Logits = dict[int, np.ndarray]
 
@@ -60,6 +61,7 @@ def main(networks: Sequence[str]) -> None:
     print("| plain / streaming | plain, MiB | streaming, MiB | plain / streaming | largest difference |")
     print("|:--" + "|--:" * 11 + "|", flush=True)
     for name in networks:
+        torch.manual_seed(0)
         model = build_model(name).eval()
         for n_channels in (2,) if name == "usleep" else CHANNELS:
             signals = np.random.default_rng(0).standard_normal((n_channels, N_SAMPLES), dtype=np.float32)
