@@ -13,10 +13,11 @@ import torch
 from parity import seeded_signal, seeded_weights
 
 from anysleep.models import ARCHITECTURES, build_model, unet_filters
-from anysleep.staging import devices, engines, tracks, unet
+from anysleep.staging import devices, engines, unet
+from anysleep.staging import padded as tracks
 from anysleep.staging import stage as staging_module
 from anysleep.staging.devices import choose_device
-from anysleep.staging.forecast import estimate_staging
+from anysleep.staging.estimate import estimate_staging
 from anysleep.staging.stage import default_montages, n_to_align, stage_montages, stage_recording
 from anysleep.staging.votes import majority_vote
 

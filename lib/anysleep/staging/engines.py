@@ -16,7 +16,7 @@ from torch.nn import functional
 from anysleep.models import SleepNetwork
 from anysleep.settings import Precision
 from anysleep.staging.devices import COPIES_OF_TILE, smallest_tile
-from anysleep.staging.tracks import PaddedSequence, RunningMix
+from anysleep.staging.padded import PaddedSequence, RunningMix
 from anysleep.staging.unet import Convolution, StridedConvolution, UNet, Weighted, convolve
 
 DTYPES = {"32": torch.float32, "bf16": torch.bfloat16}

@@ -16,7 +16,7 @@ from torch.nn import functional
 from anysleep.models import SleepNetwork
 from anysleep.models.layers import DecoderBlock
 from anysleep.staging.devices import tile_values
-from anysleep.staging.tracks import PaddedSequence
+from anysleep.staging.padded import PaddedSequence
 
 ENOUGH_FILTERS = 40
 """With fewer, two or four samples count as one."""

@@ -15,7 +15,7 @@ from anysleep.analysis.channel_importance import leave_one_out
 from anysleep.exports import hypnogram_table
 from anysleep.models import SleepNetwork, load_checkpoint
 from anysleep.settings import Precision
-from anysleep.staging.forecast import estimate_staging
+from anysleep.staging.estimate import estimate_staging
 from anysleep.staging.sources import Job
 from anysleep.system.files import NpzWriter, read_if_whole, sha256_of
 from anysleep.system.progress import progress
