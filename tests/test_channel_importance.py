@@ -11,7 +11,7 @@ from toy_training import RATE_HZ, toy_network, toy_training, write_archive
 
 from anysleep.analysis.channel_importance import channel_importance, leave_one_out, verdict_of_importance
 from anysleep.datasets.archive import Archive
-from anysleep.figures.channel_importance import plot_channel_importance
+from anysleep.figures.channels import plot_channel_importance
 from anysleep.staging.stage import Staging, stage_montages
 
 CHANNELS = ("F3", "C3", "E1", "E2")

@@ -13,13 +13,13 @@ from published_study import Study
 
 from anysleep.figures.looks import NETWORKS
 from anysleep.paper import figures as paper
-from anysleep.paper.attention import with_sites
 from anysleep.paper.figures.attention_depth import panels_of
 from anysleep.paper.figures.channel_numbers import format_p
 from anysleep.paper.figures.statistics import one_run_each
 from anysleep.paper.figures.style import PAGE_IN
 from anysleep.paper.ledger import ledger, mf1_table
 from anysleep.paper.published import read_results
+from anysleep.paper.results import with_sites
 from anysleep.paper.runs import find_runs, read_tables
 
 DRAWN = {

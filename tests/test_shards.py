@@ -19,7 +19,7 @@ from anysleep.datasets.recipes import read_recipe
 from anysleep.settings import ParameterError, Shard, Strict
 from anysleep.synthetic import write_cohort
 from anysleep.system.files import project_path
-from anysleep.system.shards import share_of
+from anysleep.system.jobs import share_of
 from anysleep.workbook import run as runs
 from anysleep.workbook.notebooks import Predict
 

@@ -25,9 +25,9 @@ from anysleep.staging.nights import Night, Stagings, named_montages, read_night,
 from anysleep.staging.predictions import UNKNOWN
 from anysleep.staging.store import StagedNights
 from anysleep.staging.votes import Vote, mean_log_probabilities, softmax, vote_stages
+from anysleep.system.jobs import share_of
 from anysleep.system.prefetch import prefetch
 from anysleep.system.progress import progress
-from anysleep.system.shards import share_of
 
 
 def confusion_of_night(

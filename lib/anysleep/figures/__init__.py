@@ -6,18 +6,24 @@ them is a dollar.
 
 import matplotlib.pyplot as plt
 
-from anysleep.figures.attention import plot_attention
-from anysleep.figures.calibration import plot_reliability, plot_review
-from anysleep.figures.certainty import plot_certainty
-from anysleep.figures.channel_importance import plot_channel_importance
-from anysleep.figures.channels import plot_channel_draws, plot_channel_study, plot_pair_matrix
-from anysleep.figures.cohort import plot_ages, plot_durations, plot_each_dataset, plot_missing_channels
-from anysleep.figures.confusion import plot_confusion
+from anysleep.figures.channels import (
+    plot_attention,
+    plot_channel_draws,
+    plot_channel_importance,
+    plot_channel_study,
+    plot_pair_matrix,
+    plot_quality,
+)
+from anysleep.figures.cohort import (
+    plot_ages,
+    plot_durations,
+    plot_each_dataset,
+    plot_missing_channels,
+    plot_stage_shares,
+)
 from anysleep.figures.hypnodensity import plot_hypnodensity, plot_hypnogram, plot_resolutions, plot_staging
 from anysleep.figures.night import night_spectrogram, plot_night, plot_overview, plot_signals
-from anysleep.figures.quality import plot_quality
-from anysleep.figures.shares import plot_stage_shares
-from anysleep.figures.training import plot_history
+from anysleep.figures.scores import plot_certainty, plot_confusion, plot_history, plot_reliability, plot_review
 
 plt.rcParams["text.parse_math"] = False
 

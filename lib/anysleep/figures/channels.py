@@ -1,4 +1,4 @@
-"""How the score depends on the channels: by their number, and by the sites of a pair."""
+"""Channels: how good they are, which ones a network listens to, and what becomes of the stages without them."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -8,6 +8,57 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+VERDICT_COLOURS = {"use": "#117733", "look": "#CC7711", "drop": "#AA2233"}
+
+
+def plot_quality(table: pd.DataFrame, ax: Axes) -> Axes:
+    """Shares of flat time, clipped samples, hum and disconnected epochs, from the table of `quality.examine`."""
+    shares = pd.DataFrame(
+        {
+            "flat": table.flat_share,
+            "clipped": table.clipped_share,
+            "hum": table.line_noise_share,
+            "disconnected": table.disconnected_epochs / table.n_epochs.where(table.n_epochs > 0),
+        }
+    )
+    sns.heatmap(shares, vmin=0, vmax=1, cmap="Greys", annot=True, fmt=".0%", linewidths=1, cbar=False, ax=ax)
+    ax.set_yticks(ax.get_yticks(), table.channel + ": " + table.verdict, rotation=0)
+    for label, verdict in zip(ax.get_yticklabels(), table.verdict, strict=True):
+        label.set_color(VERDICT_COLOURS[verdict])
+    return ax
+
+
+def plot_attention(attention: pd.DataFrame, ax: Axes) -> Axes:
+    """Mean weight over nights by attention module (row) and channel, from columns module, channel, weight."""
+    if attention.empty:
+        ax.text(0.5, 0.5, "this network has no attention", ha="center", va="center")
+        ax.set_axis_off()
+        return ax
+    mean_weight = attention.pivot_table(index="module", columns="channel", values="weight", sort=False)
+    sns.heatmap(mean_weight, cmap="Blues", vmin=0, ax=ax, cbar_kws={"label": "mean weight"})
+    ax.set(xlabel="", ylabel="attention module (shallow to deep)")
+    return ax
+
+
+def plot_channel_importance(table: pd.DataFrame, ax: Axes, title: str = "") -> Axes:
+    """Bars of the epochs that change without each channel, red where flagged, and dots of its mean attention.
+
+    `table` is that of `anysleep.analysis.channel_importance.channel_importance`.
+    """
+    colours = table.flag.map({True: VERDICT_COLOURS["drop"], False: "lightgrey"})
+    ax.barh(table.channel, table.changed_share, color=colours, label="epochs that change without it")
+    ax.plot(table.mean_attention, table.channel, "o", color="black", label="mean attention")
+    ax.axvline(1 / len(table), color="black", linewidth=0.8, linestyle=":", label="equal attention")
+    largest = table[["changed_share", "mean_attention"]].max().max()
+    ax.set(xlabel="share of epochs, share of attention", xlim=(0, min(1.15 * max(largest, 1 / len(table)), 1)))
+    ax.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+    ax.invert_yaxis()
+    ax.set_title(title, loc="left", fontsize="medium")
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    return ax
+
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """One colour a checkpoint (Okabe and Ito's palette)."""

@@ -1,4 +1,4 @@
-"""The recordings of an archive, data set by data set: what they lack, how long they last, who slept."""
+"""The nights of an archive: ages, lengths, channels, stages."""
 
 import math
 from collections.abc import Callable
@@ -6,12 +6,13 @@ from collections.abc import Callable
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from anysleep.datasets.archive import Archive
-from anysleep.stages import EPOCH_S
+from anysleep.stages import EPOCH_S, STAGE_COLOURS, STAGES
 
 MOST_COLUMNS = 2
 WIDTH = 5
@@ -114,3 +115,14 @@ def channel_verdicts(archive: Archive, nights: pd.DataFrame) -> pd.DataFrame:
         if table is not None:
             tables.append(table.assign(dataset=dataset, recording=recording)[list(VERDICT_COLUMNS)])
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(VERDICT_COLUMNS))
+
+
+def plot_stage_shares(counts: pd.DataFrame, ax: Axes) -> Axes:
+    """A point a night and the spread of each stage's share, from a table with a column of epochs a stage."""
+    counts = counts[list(STAGES)]
+    shares = counts.div(counts.sum(axis=1), axis=0).melt(var_name="stage", value_name="share of scored epochs")
+    style = {"data": shares, "x": "stage", "y": "share of scored epochs", "hue": "stage", "ax": ax, "legend": False}
+    sns.boxplot(**style, palette=list(STAGE_COLOURS), fliersize=0, linewidth=0.8)
+    sns.stripplot(**style, palette=["black"] * len(STAGES), size=3)
+    ax.set(xlabel="", ylim=(0, None))
+    return ax

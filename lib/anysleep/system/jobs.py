@@ -84,6 +84,12 @@ def run_shares(
             pool.join()
 
 
+def share_of(jobs: Sequence[Job], shard: str) -> Sequence[Job]:
+    """The jobs of a shard such as `3/16`: the third, the nineteenth ...; all of them where it is empty."""
+    part, _, whole = shard.partition("/")
+    return jobs[int(part) - 1 :: int(whole)] if shard else jobs
+
+
 def _begin(n_threads: int | None) -> None:
     """What a process does first. It ignores Ctrl-C already: its parent ends it."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's handler would wait for what a library computes

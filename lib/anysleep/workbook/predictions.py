@@ -18,8 +18,8 @@ from anysleep.settings import Precision
 from anysleep.staging.estimate import estimate_staging
 from anysleep.staging.sources import Job
 from anysleep.system.files import NpzWriter, read_if_whole, sha256_of
+from anysleep.system.jobs import share_of
 from anysleep.system.progress import progress
-from anysleep.system.shards import share_of
 from anysleep.workbook.devices import choose_devices, stage_on_many
 from anysleep.workbook.predicted_night import Row, Task, Wanted, stage_nights
 from anysleep.workbook.run import Run

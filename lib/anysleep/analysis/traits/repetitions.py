@@ -12,9 +12,9 @@ import sklearn
 from anysleep.analysis.traits.forests import N_TREES, Job, Nights, check_folds, predict_job
 from anysleep.system.files import atomic_write, read_if_whole
 from anysleep.system.jobs import run_jobs as run_many
+from anysleep.system.jobs import share_of
 from anysleep.system.memory import n_cores
 from anysleep.system.progress import progress
-from anysleep.system.shards import share_of
 
 VERSION = 1
 """Count up when `forests` computes something else, so that earlier results are not taken for it."""

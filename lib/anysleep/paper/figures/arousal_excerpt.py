@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from anysleep.figures.arousal_excerpt import (
+from anysleep.figures.arousals import (
     plot_excerpt_events,
     plot_excerpt_signal,
     plot_excerpt_spectrogram,

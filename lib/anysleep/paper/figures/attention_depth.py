@@ -8,8 +8,8 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from anysleep.figures.looks import look_of
-from anysleep.paper.attention import FIXED_SITES, with_sites
 from anysleep.paper.figures.style import PAGE_IN, note_missing
+from anysleep.paper.results import FIXED_SITES, with_sites
 from anysleep.paper.runs import Tables
 
 TABLE = "05_predict/attention"
