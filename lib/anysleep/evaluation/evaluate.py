@@ -46,7 +46,7 @@ def confusion_of_night(
     return confusion_matrix(night.truth, voted_hypnogram(night.stage(model), 1))
 
 
-T = TypeVar("T")
+Used = TypeVar("Used")
 PlannedNight = tuple[tuple[str, str], pd.DataFrame]
 """Data set and recording, and the rows of a plan."""
 
@@ -146,10 +146,10 @@ def _each_staged(
     networks: Sequence[SleepNetwork],
     archive: Archive,
     nights: Sequence[PlannedNight],
-    use: Callable[[PlannedNight, list[Stagings]], T],
+    use: Callable[[PlannedNight, list[Stagings]], Used],
     precision: Precision,
     store: Path | None,
-) -> Iterator[T | list[str]]:
+) -> Iterator[Used | list[str]]:
     """What `use` makes of each night and its stagings by each network; else data set, recording and the reason."""
     usleep = _is_usleep(networks)
     staged = [StagedNights(network, archive, precision, store) for network in networks]
@@ -159,7 +159,7 @@ def _each_staged(
         needed = [part for parts in _parts(rows, usleep) for part in parts]
         return [one.read(*key, needed) for one in staged]
 
-    def work(night: PlannedNight, reading: Future[list[Stagings | Night]]) -> T | list[str]:
+    def work(night: PlannedNight, reading: Future[list[Stagings | Night]]) -> Used | list[str]:
         try:
             found = zip(staged, reading.result(), strict=True)
             return use(night, [one.stage(of_network) for one, of_network in found])

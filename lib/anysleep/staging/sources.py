@@ -23,7 +23,7 @@ from anysleep.system.files import short_path
 
 
 @dataclass(frozen=True)
-class Job(ABC):
+class NightSource(ABC):
     """A night that is read only when `read` is called, in whatever process."""
 
     dataset: str
@@ -49,7 +49,7 @@ class Job(ABC):
 
 
 @dataclass(frozen=True)
-class ArchivedNight(Job):
+class ArchivedNight(NightSource):
     """A night of an archive."""
 
     identity: tuple[int, ...]
@@ -70,7 +70,7 @@ class ArchivedNight(Job):
 
 
 @dataclass(frozen=True)
-class RecordedFile(Job):
+class RecordedFile(NightSource):
     """A recording of any format. Its channels form one montage, in the order in which they are named."""
 
     name_by_content: bool
@@ -101,14 +101,14 @@ def jobs_of_archive(
     channels: Sequence[str] = (),
     datasets: Sequence[str] = (),
     among: Mapping[str, Sequence[str]] | None = None,
-) -> list[Job]:
+) -> list[NightSource]:
     """A job a night of these data sets of the archive, by default all, with these channels, by default all.
 
     `channels` are names or sites, see `find_channels`. `among` has the recordings of each data set to choose from, such
     as a part of a split; by default all. ValueError where archive and network differ in sampling rate, or there is no
     night; NothingToMeasure where a data set has none.
     """
-    jobs: list[Job] = []
+    jobs: list[NightSource] = []
     with Archive(path) as archive:
         if archive.sampling_rate_hz != model.sampling_rate_hz:
             raise ValueError(
@@ -132,7 +132,7 @@ def jobs_of_archive(
 
 def jobs_of_files(
     model: SleepNetwork, files: Sequence[Path], channels: Sequence[str], *, name_by_file: bool = False
-) -> list[Job]:
+) -> list[NightSource]:
     """A job a file of `recordings_among`, of which only the header is read. No channel means all the doctor would use.
 
     Results are called after the files only where `name_by_file` says so, or the recording is synthetic; after their

@@ -20,13 +20,13 @@ from anysleep.stages import EPOCH_S, UNSCORED
 from anysleep.staging.devices import check_device
 from anysleep.staging.montages import published_key
 from anysleep.staging.nights import Night, Stagings, voted_hypnogram
-from anysleep.staging.sources import Job
+from anysleep.staging.sources import NightSource
 from anysleep.staging.store import stored_file, write_arrays
 from anysleep.system.files import sha256_of
 from anysleep.system.prefetch import prefetch
 
 Row = dict[str, object]
-Task = tuple[Path, Job]
+Task = tuple[Path, NightSource]
 """A night, and the file that its results belong in."""
 Outcome = tuple[Path, Row | None]
 """The file that a night is in now, and None; or that it should be in, and the row that says why it is not."""
@@ -43,7 +43,7 @@ class Wanted:
     precision: Precision = "32"
     aligned: bool = False
 
-    def file(self, store: Path, job: Job) -> Path:
+    def file(self, store: Path, job: NightSource) -> Path:
         """Where the night belongs in the store."""
         return stored_file(store, asdict(self), job.dataset, job.channels, job.made_from)
 
@@ -52,7 +52,7 @@ class Wanted:
         kinds = ["predictions", "labels", *(["logits/predictions"] if self.write_logits else [])]
         return [f"r{r}/{kind}" for r in self.resolutions for kind in kinds]
 
-    def n_bytes(self, job: Job) -> int:
+    def n_bytes(self, job: NightSource) -> int:
         """Size of a night's results: a byte a stage, and 20 for its logits."""
         return job.n_epochs * sum(self.resolutions) * (1 + 20 * len(job.montages) * self.write_logits)
 

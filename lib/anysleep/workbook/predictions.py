@@ -16,7 +16,7 @@ from anysleep.exports import hypnogram_table
 from anysleep.models import SleepNetwork, load_checkpoint
 from anysleep.settings import Precision
 from anysleep.staging.estimate import estimate_staging
-from anysleep.staging.sources import Job
+from anysleep.staging.sources import NightSource
 from anysleep.system.files import NpzWriter, read_if_whole, sha256_of
 from anysleep.system.jobs import share_of
 from anysleep.system.progress import progress
@@ -30,7 +30,7 @@ PUBLISHED = ("r*/predictions.npz", "r*/labels.npz", "r*/logits/predictions.npz")
 def write_predictions(
     run: Run,
     checkpoint: Path,
-    jobs: Sequence[Job],
+    jobs: Sequence[NightSource],
     resolutions: Sequence[int],
     *,
     write_logits: bool = False,
@@ -134,7 +134,7 @@ def _stage_missing(
         return {file: row for file, row in progress(outcomes, "staged", len(missing)) if row}
 
 
-def _print_estimate(network: SleepNetwork, wanted: Wanted, jobs: Sequence[Job]) -> None:
+def _print_estimate(network: SleepNetwork, wanted: Wanted, jobs: Sequence[NightSource]) -> None:
     """Say what the longest night will take, and all. What only shows when nights are read is not counted."""
     known = [job for job in jobs if job.montages and job.n_epochs]
     if not known:
