@@ -18,7 +18,7 @@ from anysleep.evaluation.evaluate import confusion_of_night
 from anysleep.evaluation.metrics import confusion_matrix, metrics_of_confusion
 from anysleep.models import ARCHITECTURES, build_model, save_checkpoint, unet_filters
 from anysleep.staging.nights import voted_hypnogram
-from anysleep.training.forecast import forecast_memory, forecast_training_epoch, saved_bytes
+from anysleep.training.estimate import estimate_memory, estimate_training_epoch, saved_bytes
 from anysleep.training.loop import TrainingStopped
 from anysleep.training.optimisation import (
     confusion_of_batch,
@@ -330,15 +330,15 @@ def test_the_memory_of_a_step_is_foretold(root):
     assert saved_bytes(network, 4, 4, 2) == pytest.approx(2 * one, rel=0.01)
     with pytest.raises(MemoryError, match=r"needs at least [\d.]+ GiB, and [\d.]+ GiB are free; lower batch.n_windows"):
         huge = {"n_windows": 10**9, "window_epochs": 35, "max_channels": 0}
-        forecast_memory(params_of_03(root, batch=huge, device="cpu"), network, 10)
-    fits = forecast_memory(params_of_03(root, device="cpu"), first_network(params_of_03(root), 64), 2)
+        estimate_memory(params_of_03(root, batch=huge, device="cpu"), network, 10)
+    fits = estimate_memory(params_of_03(root, device="cpu"), first_network(params_of_03(root), 64), 2)
     assert 0 < fits.needed_gib < fits.free_gib
 
 
 def test_the_time_of_a_training_epoch_is_foretold(root, monkeypatch):
     """A step that takes 1 s and 2 s a channel; channels are drawn by 1 / n; four windows are tried of ten."""
-    monkeypatch.setattr("anysleep.training.forecast._step_s", lambda network, n_windows, params, n: 1.0 + 2.0 * n)
+    monkeypatch.setattr("anysleep.training.estimate._step_s", lambda network, n_windows, params, n: 1.0 + 2.0 * n)
     params = params_of_03(root, device="cpu", steps_per_training_epoch=100)
     mean_step_s = (6 * 3 + 3 * 5 + 2 * 7) / 11
-    seconds = forecast_training_epoch(params, first_network(params, 64), max_channels=3)
+    seconds = estimate_training_epoch(params, first_network(params, 64), max_channels=3)
     assert seconds == pytest.approx(mean_step_s * 10 / 4 * 100)

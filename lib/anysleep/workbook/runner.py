@@ -147,7 +147,7 @@ def _dry_run(params: Parameters) -> int:
     try:
         refuse_missing_inputs(params)
         if isinstance(params, Train):
-            from anysleep.training.forecast import dry_run  # slow to import
+            from anysleep.training.estimate import dry_run  # slow to import
 
             for name, finding in dry_run(params).items():
                 print(f"  {name + ':':<16}{finding}")

@@ -44,7 +44,7 @@ def saved_bytes(network: SleepNetwork, n_windows: int, window_epochs: int, n_cha
     return sum(storage.nbytes() for key, storage in kept.items() if key not in weights)
 
 
-def forecast_memory(settings: TrainingSettings, network: SleepNetwork, max_channels: int) -> pd.Series:
+def estimate_memory(settings: TrainingSettings, network: SleepNetwork, max_channels: int) -> pd.Series:
     """GiB that the largest batch needs on a device at most, and what is free there.
 
     MemoryError where it cannot fit, with what to change.
@@ -64,7 +64,7 @@ def forecast_memory(settings: TrainingSettings, network: SleepNetwork, max_chann
     return pd.Series({"needed_gib": needed / GIB, "free_gib": free / GIB}, name="largest batch").round(2)
 
 
-def forecast_training_epoch(settings: TrainingSettings, network: SleepNetwork, max_channels: int) -> float:
+def estimate_training_epoch(settings: TrainingSettings, network: SleepNetwork, max_channels: int) -> float:
     """Seconds of computing that a training epoch will take on this device, from a few steps; validation not counted.
 
     On a CPU the steps are of four windows and scaled up. With several devices, each has its share of the windows.
@@ -98,8 +98,8 @@ def dry_run(settings: TrainingSettings) -> dict[str, str]:
         began = time.perf_counter()
         x, _ = batches[0, 0]
         read_s = time.perf_counter() - began
-        memory = forecast_memory(settings, network, batches.max_channels)
-        epoch_s = forecast_training_epoch(settings, network, batches.max_channels)
+        memory = estimate_memory(settings, network, batches.max_channels)
+        epoch_s = estimate_training_epoch(settings, network, batches.max_channels)
         began = time.perf_counter()
         night = parts["valid"].iloc[0]
         confusion_of_night(network, archive, night.dataset, night.recording, pair_seed=0)
