@@ -9,7 +9,7 @@ from sklearn.metrics import cohen_kappa_score, f1_score
 
 from anysleep.analysis.scorers import compare_scorers, count_consensus, read_scorers, scored_nights
 from anysleep.analysis.traits.participants import choose_nights
-from anysleep.analysis.traits.repetitions import run_jobs
+from anysleep.analysis.traits.repetitions import run_repetitions
 from anysleep.analysis.traits.study import Study, summary_table
 from anysleep.recordings.labels.consensus import consensus_hypnogram
 
@@ -89,7 +89,7 @@ def test_the_published_procedure_on_real_nights(dod, tmp_path):
     counts = {1: count_consensus(dod, recordings)}
     nights, kept, _ = choose_nights(recordings, counts, "dataset", ["dodh", "dodo"], "recording")
     study = Study(nights, n_folds=0, n_repetitions=2, permuted=[], n_shuffles=0, seed=0)
-    summary = summary_table(study, run_jobs(nights, study.jobs, 0, tmp_path, n_jobs=0), n_bootstrap=1000).iloc[0]
+    summary = summary_table(study, run_repetitions(nights, study.jobs, 0, tmp_path, n_jobs=0), n_bootstrap=1000).iloc[0]
     assert len(kept) == summary.n_persons == 80 and pd.Series(nights.trait).sum() == 55
     assert summary["mean"] == pytest.approx(0.60, abs=0.08) and summary.sd < 0.08
     assert summary.low < summary["mean"] < summary.high

@@ -11,7 +11,7 @@ import toy_predictions
 from toy_predictions import predict, written
 
 from anysleep.analysis.traits.forests import Nights
-from anysleep.analysis.traits.repetitions import run_jobs
+from anysleep.analysis.traits.repetitions import run_repetitions
 from anysleep.analysis.traits.study import Study
 from anysleep.analysis.traits.transitions import TRIPLETS
 from anysleep.datasets.preparation import prepare_archive, prepare_shard
@@ -129,8 +129,8 @@ def test_repetitions_in_shards_are_those_of_one_run(tmp_path):
     counts = {1: [rng.integers(0, 9, (3, len(TRIPLETS))) for _ in range(6)]}
     nights = Nights(counts, person=np.arange(6), group=np.arange(6), trait=rng.uniform(20, 80, 6), is_class=False)
     study = Study(nights, n_folds=2, n_repetitions=3, seed=0, permuted=[], n_shuffles=0)
-    parts = [run_jobs(nights, study.jobs, 0, tmp_path, 1, shard) for shard in ("1/2", "2/2")]
+    parts = [run_repetitions(nights, study.jobs, 0, tmp_path, 1, shard) for shard in ("1/2", "2/2")]
     assert [len(part) for part in parts] == [2, 1] and len(list(tmp_path.iterdir())) == 3
-    whole = run_jobs(nights, study.jobs, 0, tmp_path, 1)
+    whole = run_repetitions(nights, study.jobs, 0, tmp_path, 1)
     assert whole.keys() == parts[0].keys() | parts[1].keys()
     assert all((whole[job] == part[job]).all() for part in parts for job in part)

@@ -23,7 +23,7 @@ from anysleep.analysis.traits.forests import (
     predict_blocks,
     shuffled_trait,
 )
-from anysleep.analysis.traits.repetitions import run_jobs
+from anysleep.analysis.traits.repetitions import run_repetitions
 from anysleep.analysis.traits.study import (
     Study,
     baseline_score,
@@ -138,7 +138,7 @@ def test_a_shuffle_keeps_the_nights_of_a_person_together():
 
 def study_of(nights, folder, n_folds=4, n_repetitions=4, permuted=(), n_shuffles=0):
     study = Study(nights, n_folds, n_repetitions, permuted, n_shuffles, seed=0)
-    return study, run_jobs(nights, study.jobs, 0, folder, n_jobs=1)
+    return study, run_repetitions(nights, study.jobs, 0, folder, n_jobs=1)
 
 
 @pytest.mark.parametrize("is_class", [True, False])
@@ -249,7 +249,7 @@ def test_every_recording_is_told_once_a_repetition(few_trees, tmp_path):
 def test_the_number_of_processes_changes_nothing(tmp_path):
     nights = toy_nights(6, effect=0.2)
     study = Study(nights, 3, 2, [1], 1, seed=5)
-    alone, together = (run_jobs(nights, study.jobs, 5, tmp_path / str(n), n_jobs=n) for n in (1, 2))
+    alone, together = (run_repetitions(nights, study.jobs, 5, tmp_path / str(n), n_jobs=n) for n in (1, 2))
     pd.testing.assert_frame_equal(summary_table(study, alone, 50), summary_table(study, together, 50))
     files = [sorted(path.name for path in (tmp_path / str(n)).iterdir()) for n in (1, 2)]
     assert files[0] == files[1] and len(files[0]) == len(study.jobs)
@@ -258,9 +258,9 @@ def test_the_number_of_processes_changes_nothing(tmp_path):
 def test_what_was_killed_goes_on_to_the_same_tables(root, tmp_path):
     script = (
         "from pathlib import Path\n"
-        "from test_traits import Study, run_jobs, toy_nights\n"
+        "from test_traits import Study, run_repetitions, toy_nights\n"
         "study = Study(toy_nights(6, effect=0.2), 3, 6, [], 0, seed=5)\n"
-        f"run_jobs(study.nights, study.jobs, 5, Path({str(tmp_path / 'killed')!r}), n_jobs=1)\n"
+        f"run_repetitions(study.nights, study.jobs, 5, Path({str(tmp_path / 'killed')!r}), n_jobs=1)\n"
     )
     running = subprocess.Popen([sys.executable, "-c", script], cwd=root / "tests", stdout=subprocess.DEVNULL)
     while len(list(tmp_path.glob("killed/[!.]*.npz"))) < 2:
@@ -274,16 +274,18 @@ def test_what_was_killed_goes_on_to_the_same_tables(root, tmp_path):
     damaged, empty, *_ = tmp_path.glob("killed/[!.]*.npz")
     damaged.write_bytes(b"PK damaged")
     empty.write_bytes(b"")
-    resumed, whole = (run_jobs(study.nights, study.jobs, 5, tmp_path / name, n_jobs=1) for name in ("killed", "whole"))
+    resumed, whole = (
+        run_repetitions(study.nights, study.jobs, 5, tmp_path / name, n_jobs=1) for name in ("killed", "whole")
+    )
     pd.testing.assert_frame_equal(score_table(study, resumed), score_table(study, whole))
 
 
 def test_other_data_or_another_seed_are_other_results(few_trees, tmp_path):
     nights, job = toy_nights(6), [Job(1, 3, 0)]
-    run_jobs(nights, job, 0, tmp_path, n_jobs=1)
-    run_jobs(nights, job, 1, tmp_path, n_jobs=1)
+    run_repetitions(nights, job, 0, tmp_path, n_jobs=1)
+    run_repetitions(nights, job, 1, tmp_path, n_jobs=1)
     nights.counts[1][3][0, 0] += 1
-    run_jobs(nights, job, 0, tmp_path, n_jobs=1)
+    run_repetitions(nights, job, 0, tmp_path, n_jobs=1)
     assert len(list(tmp_path.iterdir())) == 3
 
 

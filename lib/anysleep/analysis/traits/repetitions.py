@@ -11,8 +11,7 @@ import sklearn
 
 from anysleep.analysis.traits.forests import N_TREES, Job, Nights, check_folds, predict_job
 from anysleep.system.files import atomic_write, read_if_whole
-from anysleep.system.jobs import run_jobs as run_many
-from anysleep.system.jobs import share_of
+from anysleep.system.jobs import run_jobs, share_of
 from anysleep.system.memory import n_cores
 from anysleep.system.progress import progress
 
@@ -20,7 +19,7 @@ VERSION = 1
 """Count up when `forests` computes something else, so that earlier results are not taken for it."""
 
 
-def run_jobs(
+def run_repetitions(
     nights: Nights, jobs: Collection[Job], seed: int, folder: Path, n_jobs: int, shard: str = ""
 ) -> dict[Job, np.ndarray]:
     """Predictions (R,) of every job, by `n_jobs` processes (0 for one per core) of one thread each.
@@ -41,7 +40,7 @@ def run_jobs(
         print(f"{len(done)} of {len(paths)} repetitions were done before")
     work = ((_at(nights, job), job, seed, paths[job]) for job in left)
     n_processes = max(1, min(n_jobs or n_cores(), len(left)))
-    computed = run_many(_compute, work, n_processes, start="spawn", n_threads=1)  # forked threads of OpenMP can hang
+    computed = run_jobs(_compute, work, n_processes, start="spawn", n_threads=1)  # forked threads of OpenMP can hang
     return done | dict(future.result() for _, future in progress(computed, "repetitions", total=len(left)))
 
 

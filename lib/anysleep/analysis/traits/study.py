@@ -22,7 +22,7 @@ ALPHA = 0.05
 """A larger p is called chance."""
 
 Done = Mapping[Job, np.ndarray]
-"""Predictions (R,) of every job, as `repetitions.run_jobs` returns them."""
+"""Predictions (R,) of every job, as `repetitions.run_repetitions` returns them."""
 
 
 @dataclass(frozen=True)
