@@ -122,3 +122,22 @@ def test_no_process_outlives_its_parent(by, root):
     assert said.count("Traceback") == (by == signal.SIGINT)
     _, alive = psutil.wait_procs(workers, timeout=30)
     assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+
+
+IN_A_FORK = """
+import os, signal
+from anysleep.system.jobs import run_jobs
+signal.signal(signal.SIGINT, signal.default_int_handler)
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+os.register_at_fork(after_in_child=interrupt, after_in_parent=interrupt)
+try:
+    print([future.exception() for _, future in run_jobs(abs, [1, 2, 3, 4], 2)])
+except KeyboardInterrupt:
+    print("stopped")
+"""
+
+
+def test_ctrl_c_in_the_middle_of_a_fork_is_not_lost(root):
+    ended = subprocess.run([sys.executable, "-c", IN_A_FORK], cwd=root, capture_output=True, text=True, timeout=60)
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("stopped\n", "", 0)

@@ -4,9 +4,11 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
 
@@ -70,9 +72,10 @@ def run_shares(
                 for job in islice(left[i], 1):
                     if i in pools and not pools[i].active:  # its process died before it began a job
                         pools.pop(i).join()
-                    if i not in pools:
-                        pools[i] = ProcessPool(1, initializer=_begin, initargs=(n_threads,), context=context)
-                    running[pools[i].schedule(function, (job,), timeout=limit_s or DAY_S)] = i, job
+                    with _no_interrupt():
+                        if i not in pools:
+                            pools[i] = ProcessPool(1, initializer=_begin, initargs=(n_threads,), context=context)
+                        running[pools[i].schedule(function, (job,), timeout=limit_s or DAY_S)] = i, job
             yield from ended
             done = wait(running, return_when=FIRST_COMPLETED).done
             free = [running[future][0] for future in done]
@@ -88,6 +91,22 @@ def share_of(jobs: Sequence[Job], shard: str) -> Sequence[Job]:
     """The jobs of a shard such as `3/16`: the third, the nineteenth ...; all of them where it is empty."""
     part, _, whole = shard.partition("/")
     return jobs[int(part) - 1 :: int(whole)] if shard else jobs
+
+
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Ctrl-C comes after this. In the middle of a fork it would be lost here, and end the process that was started."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda signum, frame: came.append(signum))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _begin(n_threads: int | None) -> None:

@@ -4,6 +4,7 @@
 """
 
 import builtins
+import logging
 import os
 import re
 import signal
@@ -129,6 +130,7 @@ def main(arguments: list[str]) -> int:
         wait_s = WAIT_S if END_WITH_PARENT in flags else 0  # one whose parent was killed takes a moment to end
         folder = execute(notebook, files, overrides, may_lack_inputs=MAY_LACK_INPUTS in flags, wait_s=wait_s)
     except KeyboardInterrupt:
+        logging.getLogger("asyncio").disabled = True  # would tell at the very end what became of the stopped cell
         print(f"{notebook}: {STOPPED}", file=sys.stderr)
         return 130
     except (ValueError, OSError) as error:
