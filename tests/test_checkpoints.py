@@ -104,7 +104,7 @@ def test_every_kind_of_wrong_file_has_its_own_message(tmp_path, released):
         "truncated": whole[: len(whole) // 2],
         "does not start as one": b"not a checkpoint at all",
         "does not start": pickle.dumps({"state_dict": {}}),
-        "no 'state_dict'": state,
+        "no 'state_dict'": {"epoch": 3},
         "not a checkpoint of U-Sleep": {"state_dict": {"fc.weight": torch.zeros(2)}},
         "keys are missing": {"state_dict": bare},
         "are foreign \\(extra": {"state_dict": state | {"extra": torch.zeros(1)}},

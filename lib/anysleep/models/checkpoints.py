@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from anysleep.models.foreign import as_ours
 from anysleep.models.networks import SleepNetwork, build_model
 from anysleep.published import read_table
 from anysleep.stages import PUBLISHED_RATE_HZ
@@ -76,7 +77,7 @@ def saw_only_synthetic(model: SleepNetwork) -> bool:
 
 def _load(path: Path, predictions_per_epoch: int | None, sampling_rate_hz: int | None) -> SleepNetwork:
     content = _read(path)
-    state = content["state_dict"]
+    state, source = as_ours(content["state_dict"], path)
     name, hyperparameters = recognise_architecture(state, path)
     stored_rate = content.get("sampling_rate_hz") or _rate_from_shapes(state)
     if sampling_rate_hz and stored_rate and sampling_rate_hz != stored_rate:
@@ -94,7 +95,7 @@ def _load(path: Path, predictions_per_epoch: int | None, sampling_rate_hz: int |
         _check_same_tensors(build().state_dict(), state, path)
     model = build()
     model.load_state_dict(state)
-    model.provenance = dict(content.get("provenance", {}))
+    model.provenance = dict(content.get("provenance", {})) | source
     return model.eval()
 
 
@@ -167,7 +168,10 @@ def recognise_architecture(state: Mapping[str, Tensor], path: str | Path = "stat
         name = "anysleep_early_fusion" if early else "anysleep_late_fusion"
         hidden = state["channel_attention.mlps.0.0.weight"]
     else:
-        return "usleep", hyperparameters
+        return "usleep", hyperparameters | {
+            "dense_filters": len(state["segment_classifier.segment_classifier.0.weight"]),
+            "linear_head": "segment_classifier.segment_classifier.5.weight" not in state,
+        }
     return name, hyperparameters | {"attention_hidden": len(hidden)}
 
 
@@ -212,6 +216,8 @@ def _read(path: Path) -> dict:
         raise ValueError(f"{path}: holds more than weights, so it is not loaded: {error}") from error
     except RuntimeError as error:
         raise ValueError(f"{path}: damaged, PyTorch cannot read it: {error}") from error
+    if isinstance(content, dict) and content and all(isinstance(value, Tensor) for value in content.values()):
+        content = {"state_dict": content}  # as other implementations save it
     if not isinstance(content, dict) or not isinstance(content.get("state_dict"), Mapping):
         raise ValueError(f"{path}: has no 'state_dict'; a checkpoint is {{'state_dict': ...}}")
     tensors = list(content["state_dict"].values())

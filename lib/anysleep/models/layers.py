@@ -73,18 +73,23 @@ class DecoderBlock(nn.Module):
 
 
 class SegmentClassifier(nn.Module):
-    """Logits per segment. Only its average pooling knows the resolution, so any resolution can be asked for."""
+    """Logits per segment. Only its average pooling knows the resolution, so any resolution can be asked for.
 
-    def __init__(self, filters: int, n_classes: int):
+    Published: as many dense filters before the pooling as there are features, and two layers after it. Other
+    implementations have another `dense_filters`, or one layer (`linear_head`).
+    """
+
+    def __init__(self, filters: int, n_classes: int, dense_filters: int | None = None, linear_head: bool = False):
         super().__init__()
+        dense_filters = dense_filters or filters
+        second_layer = [] if linear_head else [nn.ELU(), nn.Conv1d(n_classes, n_classes, 1)]
         # Position 2 is the pooling; it has no weights and its length comes with the call.
         self.segment_classifier = nn.Sequential(
-            nn.Conv1d(filters, filters, 1),
+            nn.Conv1d(filters, dense_filters, 1),
             nn.Tanh(),
             nn.Identity(),
-            nn.Conv1d(filters, n_classes, 1),
-            nn.ELU(),
-            nn.Conv1d(n_classes, n_classes, 1),
+            nn.Conv1d(dense_filters, n_classes, 1),
+            *second_layer,
         )
 
     def forward(self, features: Tensor, samples_per_prediction: int) -> Tensor:

@@ -49,6 +49,8 @@ class SleepNetwork(nn.Module):
         predictions_per_epoch: int = 1,
         sampling_rate_hz: int = 128,
         filters: tuple[int, ...] = unet_filters(),
+        dense_filters: int | None = None,
+        linear_head: bool = False,
     ):
         super().__init__()
         self.sampling_rate_hz = sampling_rate_hz
@@ -65,7 +67,8 @@ class SleepNetwork(nn.Module):
         )
         self.connector = nn.Sequential(*conv_block(*levels[-1]))
         self.decoders = nn.ModuleList(DecoderBlock(deep, shallow) for shallow, deep in reversed(levels))
-        self.segment_classifier = SegmentClassifier(self.filters[0], N_STAGES)
+        self.dense_filters, self.linear_head = dense_filters or self.filters[0], linear_head
+        self.segment_classifier = SegmentClassifier(self.filters[0], N_STAGES, dense_filters, linear_head)
 
     @property
     def hyperparameters(self) -> dict[str, object]:
@@ -135,6 +138,7 @@ class USleep(SleepNetwork):
 
     name = "usleep"
     unet_channels = 2
+    hyperparameter_names = ("filters", "dense_filters", "linear_head")
 
     def features(self, x: Tensor) -> tuple[Tensor, None]:
         """(B, T, 2) -> features (B, F, T); no attention."""
@@ -231,7 +235,8 @@ def build_model(
     sampling_rate_hz
         Rate of the input. 30 s must be an even number of samples; the fusion networks need a multiple of 4 Hz.
     hyperparameters
-        `filters` (see `unet_filters`) and, not for U-Sleep, `attention_hidden`, the width of the attention's MLP.
+        `filters` (see `unet_filters`); for AnySleep `attention_hidden`, the width of the attention's MLP; for U-Sleep
+        `dense_filters` and `linear_head`, in which other implementations differ (see `SegmentClassifier`).
 
     Raises
     ------

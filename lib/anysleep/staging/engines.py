@@ -36,8 +36,8 @@ class Engine(ABC):
     def __init__(self, network: SleepNetwork, dtype: torch.dtype):
         self.network, self.dtype = network, dtype
         self.unet = UNet(network, dtype)
-        first, _, _, to_classes, _, last = network.segment_classifier.segment_classifier
-        self.to_classes, self.last = ((conv.weight.squeeze(-1), conv.bias) for conv in (to_classes, last))
+        first, _, _, *head = network.segment_classifier.segment_classifier
+        self.to_classes, *self.after = ((conv.weight.squeeze(-1), conv.bias) for conv in head[::2])  # ELU between them
         self.before_pooling = Convolution(first.weight, first.bias, dtype)
         self.like = next(network.parameters()).new_empty(0, dtype=dtype)
 
@@ -83,8 +83,9 @@ class Engine(ABC):
             n = self.network.samples_per_prediction(r)
             finer = max(m for m in pooled if n % m == 0)
             pooled[n] = _mean_of_every(n // finer, pooled[finer])
-            classes = functional.elu_(functional.linear(pooled[n], *self.to_classes))
-            logits[r] = functional.linear(classes, *self.last)
+            logits[r] = functional.linear(pooled[n], *self.to_classes)
+            for weight, bias in self.after:
+                logits[r] = functional.linear(functional.elu_(logits[r]), weight, bias)
         return logits
 
     def sequence(self, signal: np.ndarray) -> PaddedSequence:

@@ -1,0 +1,116 @@
+"""Weights of U-Sleep from other PyTorch implementations: the same U-Net under other names.
+
+Which tensor is which is told by the shapes of the convolutions, all of which differ in a U-Net of growing width; a
+batch normalisation belongs to the convolution that it follows. What the shapes leave open stops.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from anysleep.stages import N_STAGES
+
+State = Mapping[str, Tensor]
+Layer = dict[str, Tensor]
+"""Tensors of a layer by the last word of their key: weight, bias, and of a normalisation running_mean ..."""
+WRAPPERS = ("module.", "_orig_mod.", "model.", "network.", "net.")
+"""Put before all keys by data parallelism, torch.compile, or a training class."""
+X_BEFORE_SKIP = "block_postskip"
+"""In keys of braindecode's U-Sleep, whose decoder joins what comes from below and the skip the other way round."""
+NORM_PARTS = {"weight", "bias", "running_mean", "running_var"}
+
+
+def as_ours(state: State, path: str | Path) -> tuple[State, dict[str, str]]:
+    """A state dict under our keys, and for the provenance `source`, empty where the keys are ours.
+
+    ValueError, which says what differs, where it is not plainly U-Sleep.
+    """
+    state = _unwrapped(state)
+    is_ours = any(key.startswith(("encoders.0.enc.", "connector.")) for key in state)
+    if is_ours or not any(tensor.ndim >= 3 for tensor in state.values()):
+        return state, {}
+    return _by_shape(state, path), {
+        "source": "another implementation of U-Sleep, matched by the shapes of its layers; first key "
+        f"{next(iter(state))}"
+    }
+
+
+def _unwrapped(state: State) -> State:
+    for wrapper in WRAPPERS:
+        if all(key.startswith(wrapper) for key in state):
+            return _unwrapped({key.removeprefix(wrapper): tensor for key, tensor in state.items()})
+    return state
+
+
+def _by_shape(state: State, path: str | Path) -> State:
+    def refuse(what: str) -> ValueError:
+        return ValueError(f"{path}: not a checkpoint of U-Sleep or AnySleep: {what}")
+
+    layers = _layers(state)
+    blocks = {}  # shape of a convolution that a normalisation follows -> both
+    head = []
+    for name, following in zip(layers, [*list(layers)[1:], None], strict=True):
+        layer = layers[name]
+        if "running_mean" in layer:
+            continue
+        if following and "running_mean" in layers[following]:
+            shape = tuple(layer["weight"].shape)
+            if shape in blocks:
+                raise refuse(f"two layers have the shape {shape}, so it is not clear which is which ({name})")
+            blocks[shape] = name, layer, layers[following]
+        else:
+            head.append(layer)
+    widths = list(_widths(blocks))
+    if len(widths) < 2:
+        raise refuse(
+            f"no encoder that begins with two channels and grows; its first keys are {', '.join(list(state)[:3])}"
+        )
+    if len(head) not in (2, 3) or [len(layer["weight"]) for layer in head][1:] != [N_STAGES] * (len(head) - 1):
+        found = [tuple(layer["weight"].shape) for layer in head]
+        raise refuse(f"its classifier has layers of shape {found}, not a dense one and one or two of {N_STAGES} stages")
+    ours: dict[str, Tensor] = {}
+    for prefix, shape, *positions in _blocks_of_ours(widths):
+        if shape not in blocks:
+            raise refuse(f"no convolution of shape {shape}, which would be {prefix}; its widths are {widths}")
+        name, convolution, norm = blocks.pop(shape)
+        if X_BEFORE_SKIP in name:
+            convolution = convolution | {"weight": convolution["weight"].roll(shape[1] // 2, dims=1)}
+        for position, layer in zip(positions, (convolution, norm), strict=True):
+            ours |= {f"{prefix}.{position}.{part}": tensor for part, tensor in layer.items()}
+    if blocks:
+        raise refuse(f"convolutions that U-Sleep has not: {', '.join(name for name, *_ in blocks.values())}")
+    for position, layer in zip((0, 3, 5), head, strict=False):
+        weight = layer["weight"].flatten(1).unsqueeze(-1)
+        ours |= {f"segment_classifier.segment_classifier.{position}.{part}": t for part, t in layer.items()}
+        ours[f"segment_classifier.segment_classifier.{position}.weight"] = weight
+    return ours
+
+
+def _layers(state: State) -> dict[str, Layer]:
+    """Name of a layer -> its tensors, in the order of the file; convolutions over (1, T) as convolutions over T."""
+    layers: dict[str, Layer] = {}
+    for key, tensor in state.items():
+        name, _, part = key.rpartition(".")
+        flat = tensor.flatten(2) if tensor.ndim == 4 and 1 in tensor.shape[2:] else tensor
+        layers.setdefault(name, {})[part] = flat
+    return layers
+
+
+def _widths(blocks: Mapping[tuple[int, ...], object]) -> Iterator[int]:
+    """Filters of the encoder from two channels on: each reads what the one before it wrote, and is not narrower."""
+    width = 2
+    while grown := [out for out, n_in, *_ in blocks if n_in == width and out >= n_in and out != width]:
+        width = min(grown)
+        yield width
+
+
+def _blocks_of_ours(widths: list[int]) -> Iterator[tuple[str, tuple[int, ...], int, int]]:
+    """Our prefix, the convolution's shape, and the positions of convolution and normalisation."""
+    *levels, deepest = widths
+    for i, (n_in, n_out) in enumerate(zip([2, *levels], levels, strict=False)):
+        yield f"encoders.{i}.enc", (n_out, n_in, 9), 0, 2
+    yield "connector", (deepest, levels[-1], 9), 0, 2
+    for i, (deep, shallow) in enumerate(zip(widths[::-1], levels[::-1], strict=False)):
+        yield f"decoders.{i}.dec1", (shallow, deep, 2), 1, 3
+        yield f"decoders.{i}.dec2", (shallow, 2 * shallow, 9), 0, 2
