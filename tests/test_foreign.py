@@ -1,4 +1,6 @@
-"""Weights of other implementations of U-Sleep: loaded where it is plain which is which, and they give the same stages."""
+"""Weights of other implementations of U-Sleep: where it is plain which is which, they give the same stages."""
+
+from itertools import pairwise
 
 import pytest
 import torch
@@ -27,7 +29,7 @@ class Other(nn.Module):
 
     def __init__(self, dense, linear_head, skip_name="merge"):
         super().__init__()
-        levels = list(zip(WIDTHS[:-1], WIDTHS[1:], strict=True))
+        levels = list(pairwise(WIDTHS))
         self.skip_name = skip_name
         self.down = nn.ModuleList(Step(n_in, n, 9) for n_in, n in zip((2, *WIDTHS), WIDTHS[:-1], strict=False))
         self.bottom = Step(*levels[-1], 9)

@@ -18,7 +18,8 @@ WRAPPERS = ("module.", "_orig_mod.", "model.", "network.", "net.")
 """Put before all keys by data parallelism, torch.compile, or a training class."""
 X_BEFORE_SKIP = "block_postskip"
 """In keys of braindecode's U-Sleep, whose decoder joins what comes from below and the skip the other way round."""
-NORM_PARTS = {"weight", "bias", "running_mean", "running_var"}
+Blocks = dict[tuple[int, ...], tuple[str, Layer, Layer]]
+"""Shape of a convolution -> its name, its tensors, and those of the normalisation behind it."""
 
 
 def as_ours(state: State, path: str | Path) -> tuple[State, dict[str, str]]:
@@ -44,46 +45,60 @@ def _unwrapped(state: State) -> State:
 
 
 def _by_shape(state: State, path: str | Path) -> State:
-    def refuse(what: str) -> ValueError:
-        return ValueError(f"{path}: not a checkpoint of U-Sleep or AnySleep: {what}")
+    try:
+        blocks, head = _blocks_and_head(_layers(state))
+        return _unet_as_ours(blocks) | _head_as_ours(head)
+    except ValueError as differs:
+        raise ValueError(f"{path}: not a checkpoint of U-Sleep or AnySleep: {differs}") from None
 
-    layers = _layers(state)
-    blocks = {}  # shape of a convolution that a normalisation follows -> both
+
+def _blocks_and_head(layers: Mapping[str, Layer]) -> tuple[Blocks, list[Layer]]:
+    """Convolutions with the normalisation that follows each, by shape; and the layers that none follows."""
+    blocks: Blocks = {}
     head = []
-    for name, following in zip(layers, [*list(layers)[1:], None], strict=True):
-        layer = layers[name]
+    for name, following in zip(layers, [*list(layers)[1:], ""], strict=True):
+        layer, norm = layers[name], layers.get(following, {})
         if "running_mean" in layer:
             continue
-        if following and "running_mean" in layers[following]:
-            shape = tuple(layer["weight"].shape)
-            if shape in blocks:
-                raise refuse(f"two layers have the shape {shape}, so it is not clear which is which ({name})")
-            blocks[shape] = name, layer, layers[following]
-        else:
+        if "running_mean" not in norm:
             head.append(layer)
+            continue
+        shape = tuple(layer["weight"].shape)
+        if shape in blocks:
+            raise ValueError(f"two layers have the shape {shape}, so it is not clear which is which ({name})")
+        blocks[shape] = name, layer, norm
+    return blocks, head
+
+
+def _unet_as_ours(blocks: Blocks) -> dict[str, Tensor]:
     widths = list(_widths(blocks))
     if len(widths) < 2:
-        raise refuse(
-            f"no encoder that begins with two channels and grows; its first keys are {', '.join(list(state)[:3])}"
-        )
-    if len(head) not in (2, 3) or [len(layer["weight"]) for layer in head][1:] != [N_STAGES] * (len(head) - 1):
-        found = [tuple(layer["weight"].shape) for layer in head]
-        raise refuse(f"its classifier has layers of shape {found}, not a dense one and one or two of {N_STAGES} stages")
-    ours: dict[str, Tensor] = {}
+        raise ValueError(f"no encoder that begins with two channels and grows; its convolutions are {list(blocks)[:3]}")
+    ours = {}
+    left = dict(blocks)
     for prefix, shape, *positions in _blocks_of_ours(widths):
-        if shape not in blocks:
-            raise refuse(f"no convolution of shape {shape}, which would be {prefix}; its widths are {widths}")
-        name, convolution, norm = blocks.pop(shape)
+        if shape not in left:
+            raise ValueError(f"no convolution of shape {shape}, which would be {prefix}; its widths are {widths}")
+        name, convolution, norm = left.pop(shape)
         if X_BEFORE_SKIP in name:
             convolution = convolution | {"weight": convolution["weight"].roll(shape[1] // 2, dims=1)}
         for position, layer in zip(positions, (convolution, norm), strict=True):
             ours |= {f"{prefix}.{position}.{part}": tensor for part, tensor in layer.items()}
-    if blocks:
-        raise refuse(f"convolutions that U-Sleep has not: {', '.join(name for name, *_ in blocks.values())}")
+    if left:
+        raise ValueError(f"convolutions that U-Sleep has not: {', '.join(name for name, *_ in left.values())}")
+    return ours
+
+
+def _head_as_ours(head: list[Layer]) -> dict[str, Tensor]:
+    after_pooling = [len(layer["weight"]) for layer in head[1:]]
+    if after_pooling not in ([N_STAGES], [N_STAGES] * 2):
+        found = [tuple(layer["weight"].shape) for layer in head]
+        raise ValueError(f"its classifier has layers of shape {found}, not a dense one and one or two of {N_STAGES}")
+    ours = {}
     for position, layer in zip((0, 3, 5), head, strict=False):
-        weight = layer["weight"].flatten(1).unsqueeze(-1)
-        ours |= {f"segment_classifier.segment_classifier.{position}.{part}": t for part, t in layer.items()}
-        ours[f"segment_classifier.segment_classifier.{position}.weight"] = weight
+        as_convolution = {"weight": layer["weight"].flatten(1).unsqueeze(-1)}
+        prefix = f"segment_classifier.segment_classifier.{position}"
+        ours |= {f"{prefix}.{part}": tensor for part, tensor in (layer | as_convolution).items()}
     return ours
 
 
