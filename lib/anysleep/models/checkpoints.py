@@ -1,7 +1,8 @@
 """Checkpoints: the released files, and our own that also say where they come from.
 
 A released file holds `{"state_dict": ...}` and nothing else: the architecture is recognised from the keys, its widths
-from the shapes. Ours add `name`, `hyperparameters`, `sampling_rate_hz`, `predictions_per_epoch` and `provenance`.
+from the shapes. Ours add `name`, `hyperparameters`, `sampling_rate_hz`, `predictions_per_epoch`, `provenance`, and
+`seen`: statistics of the training, see `staging.familiarity`.
 """
 
 import pickle
@@ -96,23 +97,36 @@ def _load(path: Path, predictions_per_epoch: int | None, sampling_rate_hz: int |
     model = build()
     model.load_state_dict(state)
     model.provenance = dict(content.get("provenance", {})) | source
+    for kind, statistics in content.get("seen", {}).items():
+        model.seen[kind] = {name: tensor.numpy() for name, tensor in statistics.items()}
     return model.eval()
 
 
-def save_checkpoint(path: str | Path, model: SleepNetwork, provenance: Mapping[str, object]) -> Path:
+def save_checkpoint(
+    path: str | Path, model: SleepNetwork, provenance: Mapping[str, object], *, halve: bool = False
+) -> Path:
     """Write `model` so that `load_checkpoint` needs nothing but the file; whole or not at all.
 
     `provenance` says how the weights came to be (data, seed, scores, versions): plain numbers, strings, lists and
-    dictionaries, because nothing else can be loaded safely.
+    dictionaries, because nothing else can be loaded safely. `halve` rounds the weights of convolutions and linear
+    layers to float16, in which they take half the space; they are loaded as float32 again.
     """
     path = Path(path)
+
+    def kept(tensor: Tensor) -> Tensor:
+        return tensor.detach().cpu().to(torch.float16 if halve and tensor.ndim > 1 else tensor.dtype)
+
     content = {
-        "state_dict": {key: tensor.detach().cpu() for key, tensor in model.state_dict().items()},
+        "state_dict": {key: kept(tensor) for key, tensor in model.state_dict().items()},
         "name": model.name,
         "hyperparameters": model.hyperparameters,
         "sampling_rate_hz": model.sampling_rate_hz,
         "predictions_per_epoch": model.predictions_per_epoch,
         "provenance": dict(provenance),
+        "seen": {
+            kind: {name: torch.as_tensor(array, dtype=torch.float32) for name, array in statistics.items()}
+            for kind, statistics in model.seen.items()
+        },
     }
     with atomic_write(path) as temporary, temporary.open("wb") as temporary_file:
         torch.save(content, temporary_file)  # to a path it would write the name into the file, and so change its hash

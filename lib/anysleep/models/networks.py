@@ -7,6 +7,7 @@ epochs x predictions per epoch. Architectures: U-Sleep, Perslev et al. 2021; Any
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -59,6 +60,7 @@ class SleepNetwork(nn.Module):
         self.samples_per_prediction(predictions_per_epoch)  # stops where it does not divide
         self.filters = tuple(filters)
         self.provenance: dict[str, object] = {}  # how the weights came to be, as far as their file says
+        self.seen: dict[str, dict[str, np.ndarray]] = {}  # statistics of its training, see staging.familiarity
 
         levels = list(zip(self.filters[:-1], self.filters[1:], strict=True))  # (shallow, deep)
         self.encoders = nn.ModuleList(

@@ -1,8 +1,10 @@
 """From the parameters of 03 to what is trained."""
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -11,10 +13,15 @@ from anysleep.datasets.recipes import identify, read_recipe
 from anysleep.datasets.sampling import WindowBatches
 from anysleep.datasets.splits import Split, read_split, split_by_person, split_id
 from anysleep.models import SleepNetwork, build_model, load_checkpoint, unet_filters
+from anysleep.staging.familiarity import Seen, can_describe, describe_channels, what_was_seen
 from anysleep.system.files import sha256_of
+from anysleep.system.progress import progress
 from anysleep.training.optimisation import freeze
 from anysleep.training.settings import TrainingSettings
 from anysleep.training.state import State
+
+DESCRIBED_NIGHTS = 100
+"""More would tell little more of what the network has seen."""
 
 
 def labelled_nights(settings: TrainingSettings, archive: Archive) -> pd.DataFrame:
@@ -96,6 +103,22 @@ def provenance_of(
         "n_steps": state.step,
         "valid_mf1": best["valid_mf1"],
     } | tuned
+
+
+def nights_seen(network: SleepNetwork, archive: Path, nights: pd.DataFrame) -> Seen:
+    """What `network.seen` keeps of these rows of `Archive.recordings()`; of many, of `DESCRIBED_NIGHTS` among them."""
+    if not can_describe(network):
+        return {}
+    drawn = nights.sample(min(len(nights), DESCRIBED_NIGHTS), random_state=0)
+    with Archive(archive, trusted=True) as opened:
+        return what_was_seen(_described(network, opened, drawn))
+
+
+def _described(network: SleepNetwork, archive: Archive, nights: pd.DataFrame) -> Iterator[tuple[np.ndarray, list[str]]]:
+    for night in progress(nights.itertuples(), "what the network has seen", len(nights)):
+        eeg, eog = archive.channels_of(night.dataset, night.recording)
+        signals = archive.signals(night.dataset, night.recording, [*eeg, *eog])
+        yield describe_channels(network, signals), ["EEG"] * len(eeg) + ["EOG"] * len(eog)
 
 
 def training_key(settings: TrainingSettings, run_id: str, archive: Archive, split_file: Path) -> str:

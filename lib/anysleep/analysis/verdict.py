@@ -1,0 +1,110 @@
+"""An honest verdict on a staged night: use its stages, look at it first, or do not trust them; and why.
+
+Three witnesses are asked: the montage doctor about the channels, the network's encoder about how far they are from what
+it was trained on, and the hypnogram, whether anybody sleeps like that. The limits of the last are wide: they lie
+outside of what adults of any age do in a night (Ohayon et al. 2004, doi 10.1093/sleep/27.7.1255; Boulos et al. 2019,
+doi 10.1016/S2213-2600(19)30057-8), and patients may cross those that ask for a look only.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pandas as pd
+
+from anysleep.stages import EPOCH_S, N2, N3, N_STAGES, REM, STAGES, UNSCORED, WAKE
+
+VERDICTS = ("use", "look", "do not trust")
+Finding = tuple[str, str]
+"""A verdict and its reason."""
+EPOCHS_PER_H = 3600 / EPOCH_S
+ENOUGH_H = 1.0
+"""Of recording, or of sleep, before shares of stages tell anything."""
+ONE_STAGE = 0.95
+MOST_REM, MOST_N3 = 0.5, 0.6
+"""Shares of sleep; the means of healthy adults are some 0.2 each."""
+LEAST_N2 = 0.02
+REM_AT_ONCE_MIN = 15
+"""Sleep-onset REM, as in narcolepsy (International Classification of Sleep Disorders)."""
+MOST_CHANGES_PER_H = 60
+"""Of stage; a stage then lasts one minute in the mean."""
+LEAST_CONFIDENCE = 0.5
+FAR = 2.0
+"""Times the distance within which 99 % of the training's channels lie; from there on stages mean nothing."""
+
+
+def night_verdict(
+    hypnogram: np.ndarray, mean_confidence: float, quality: pd.DataFrame | None, distances: pd.Series | None
+) -> Finding:
+    """The worst of the findings, with all reasons of that verdict.
+
+    Parameters
+    ----------
+    hypnogram
+        int (E,), at 30 s; 9 where unscored.
+    mean_confidence
+        Mean probability of the chosen stage.
+    quality
+        The montage doctor's table of the channels used; None where there is none.
+    distances
+        Of every channel from what the network has seen, see `anysleep.staging.familiarity`; None where it cannot tell.
+    """
+    findings = [*findings_of_hypnogram(np.asarray(hypnogram)), *_of_channels(quality), *_of_distances(distances)]
+    if mean_confidence < LEAST_CONFIDENCE:
+        findings.append(("look", f"the network is unsure: {mean_confidence:.2f} for the stage chosen, in the mean"))
+    return worst_of(findings)
+
+
+def worst_of(findings: Iterable[Finding]) -> Finding:
+    """The worst verdict, 'use' where there is no finding, and all its reasons."""
+    findings = list(findings)
+    worst = max((verdict for verdict, _ in findings), key=VERDICTS.index, default="use")
+    return worst, "; ".join(reason for verdict, reason in findings if verdict == worst)
+
+
+def findings_of_hypnogram(hypnogram: np.ndarray) -> Iterator[Finding]:
+    """What nobody's sleep looks like, of stages (E,) at 30 s."""
+    scored = hypnogram[hypnogram != UNSCORED]
+    if not len(scored):
+        yield "do not trust", "no epoch has a stage"
+        return
+    counts = np.bincount(scored, minlength=N_STAGES)
+    if len(scored) >= ENOUGH_H * EPOCHS_PER_H and counts.max() > ONE_STAGE * len(scored):
+        yield "do not trust", f"{STAGES[counts.argmax()]} in {counts.max() / len(scored):.0%} of the night"
+        return
+    changes = np.count_nonzero(np.diff(scored)) / len(scored) * EPOCHS_PER_H
+    if changes > MOST_CHANGES_PER_H:
+        yield "look", f"the stage changes {changes:.0f} times an hour"
+    asleep = counts.sum() - counts[WAKE]
+    if asleep >= ENOUGH_H * EPOCHS_PER_H:
+        yield from _of_shares(counts / asleep)
+    yield from _of_rem_latency(hypnogram)
+
+
+def _of_shares(shares: np.ndarray) -> Iterator[Finding]:
+    """`shares` of sleep (5,)."""
+    if shares[N2] < LEAST_N2:
+        yield "do not trust", f"{shares[N2]:.0%} of the sleep is N2"
+    if shares[REM] > MOST_REM:
+        yield "do not trust", f"{shares[REM]:.0%} of the sleep is REM"
+    if shares[N3] > MOST_N3:
+        yield "look", f"{shares[N3]:.0%} of the sleep is N3"
+
+
+def _of_rem_latency(hypnogram: np.ndarray) -> Iterator[Finding]:
+    sleep = np.flatnonzero((hypnogram != WAKE) & (hypnogram != UNSCORED))
+    rem = np.flatnonzero(hypnogram == REM)
+    if len(rem) and (minutes := (rem[0] - sleep[0]) * EPOCH_S / 60) < REM_AT_ONCE_MIN:
+        yield "look", f"REM {minutes:g} min after the first sleep"
+
+
+def _of_channels(quality: pd.DataFrame | None) -> Iterator[Finding]:
+    as_here = {"look": "look", "drop": "do not trust"}
+    for row in () if quality is None else quality[quality.verdict.isin(list(as_here))].itertuples():
+        yield as_here[row.verdict], f"{row.channel}: {row.reason}"
+
+
+def _of_distances(distances: pd.Series | None) -> Iterator[Finding]:
+    for channel, distance in (pd.Series(dtype=float) if distances is None else distances).items():
+        if not distance <= 1:  # NaN is far, too
+            verdict = "look" if distance <= FAR else "do not trust"
+            yield verdict, f"{channel}: {distance:.1f} times as far as what the network was trained on"
