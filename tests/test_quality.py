@@ -25,6 +25,7 @@ from anysleep.recordings.reasons import BadRecording
 from anysleep.recordings.recording import Recording
 from anysleep.recordings.timebase import NO_GAPS
 from anysleep.synthetic import draw_persons, simulate_night
+from anysleep.synthetic.cohort import signal_type
 
 RATE_HZ = 128
 MINUTE = 60 * RATE_HZ
@@ -157,10 +158,12 @@ def test_a_good_night_is_used_as_it_is(rate_hz):
     assert (table.n_epochs == 40).all() and (table.disconnected_epochs == 0).all()
 
 
-def test_a_synthetic_night_is_used_as_it_is():
+def test_a_synthetic_night_is_used_as_it_is_but_for_what_is_neither_eeg_nor_eog():
     night = simulate_night(draw_persons(4, seed=0)[0], hours=1)
-    table = examine(night_of(dict(zip(night.channels, night.signals_uv, strict=True)), rate_hz=night.rate_hz))
-    assert (table.verdict == "use").all(), table.reason.tolist()
+    labels = [f"{signal_type(channel)} {channel}" for channel in night.channels]
+    table = examine(night_of(dict(zip(labels, night.signals_uv, strict=True)), rate_hz=night.rate_hz))
+    assert table.type.tolist() == ["EEG"] * 6 + ["EOG"] * 2 + ["EMG", "ECG", "other"]
+    assert (table.verdict == np.where(table.type.isin(["EEG", "EOG"]), "use", "drop")).all(), table.reason.tolist()
 
 
 def test_a_real_channel_is_used_as_it_is(shared):

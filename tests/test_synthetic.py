@@ -88,10 +88,10 @@ def test_edf_returns_samples_labels_and_annotations(cohort):
     edf = edfio.read_edf(row.file)
     quantum_uv = 1000 / 2**16
     assert [s.label for s in edf.signals][:2] == ["EEG F3-M2", "EEG F4-M1"]
-    assert [s.label for s in edf.signals][-2:] == ["EOG E1-M2", "EOG E2-M2"]
+    assert [s.label for s in edf.signals][6:] == ["EOG E1-M2", "EOG E2-M2", "EMG chin", "ECG II", "Resp nasal"]
     for channel, samples in zip(edf.signals, night.signals_uv, strict=True):
         assert (channel.sampling_frequency, channel.physical_dimension) == (RATE_HZ, "uV")
-        assert np.abs(channel.data - samples).max() < quantum_uv
+        assert np.abs(channel.data - samples).max() < quantum_uv * (10 if channel.label == "ECG II" else 1)
     stages = [a for a in edf.annotations if a.text in STAGE_TEXTS]
     assert [STAGE_TEXTS.index(a.text) for a in stages] == night.hypnogram.tolist()
     assert [(a.onset, a.duration) for a in stages] == [(30.0 * e, 30.0) for e in range(len(night.hypnogram))]
@@ -139,6 +139,24 @@ def test_hypnogram_statistics_lie_within_those_of_the_real_nights():
         pytest.skip(f"the real nights are not at {effects.DOD}")
     table = effects.compare_hypnograms()
     assert table.ok.all(), table[~table.ok].to_string()
+
+
+def test_a_night_of_6_h_has_rem_and_every_kind_of_sleep_is_its_own():
+    def shares(sleep: str, n_epochs: int = 960) -> np.ndarray:
+        """(5,) share of each stage, mean of 12 nights; and how soon REM comes, as a share of the night."""
+        nights = [simulate_hypnogram(n_epochs, np.random.default_rng(i), sleep) for i in range(12)]
+        assert min(np.sum(night == REM) for night in nights) >= 10
+        first_rem = np.mean([np.argmax(night == REM) - np.argmax(night != WAKE) for night in nights])
+        return np.r_[np.mean([np.bincount(night, minlength=5) for night in nights], axis=0) / n_epochs, first_rem]
+
+    usual = shares("usual")
+    assert shares("insomnia")[WAKE] > 1.8 * usual[WAKE]
+    assert shares("apnoea")[N3] < 0.6 * usual[N3] and shares("apnoea")[N1] > 1.5 * usual[N1]
+    assert shares("old age")[N3] < 0.6 * usual[N3]
+    assert shares("narcolepsy")[-1] < 0.4 * usual[-1]
+    assert shares("first night")[REM] < usual[REM]
+    split = simulate_hypnogram(960 * 4, np.random.default_rng(0), "split night").reshape(2, -1)
+    assert np.sum(split[1] == REM) > np.sum(split[0] == REM)
 
 
 def test_osa_and_sex_leave_the_hypnogram_alone():
@@ -249,6 +267,65 @@ def test_eyes_move_out_of_phase_in_rem_and_eeg_shows_in_both_in_phase(night):
     assert np.corrcoef(night.signals_uv[[E1, E2]][:, n3])[0, 1] > 0.4
 
 
+def test_in_rem_eyes_move_less_and_muscles_are_weaker_than_in_wake(night):
+    """Standard deviation within epochs, in interquartile ranges of the night as a network sees it; median by stage."""
+    chin = night.channels.index("chin")
+    fast = signal.sosfilt(signal.butter(4, 16, "highpass", fs=RATE_HZ, output="sos"), night.signals_uv[:chin])
+    deviation = {}
+    for name, signals in {"all": night.signals_uv[:chin], "fast": fast}.items():
+        iqr_uv = np.subtract(*np.percentile(night.signals_uv[:chin], [75, 25], axis=1))
+        epochs = (signals / iqr_uv[:, None]).reshape(chin, -1, 30 * RATE_HZ).std(axis=-1)
+        deviation[name] = np.array([np.median(epochs[:, night.hypnogram == stage], axis=1) for stage in range(5)])
+    assert 0.4 < deviation["all"][REM, E1] < 0.65 and 0.8 < deviation["all"][WAKE, E1] < 1.2
+    assert deviation["fast"][REM, E1] < 0.3 * deviation["fast"][WAKE, E1]
+    assert (deviation["fast"][REM] < deviation["fast"][[WAKE, N1]]).all()
+    tone_uv = [np.median(epoch_sd(night, chin)[night.hypnogram == stage]) for stage in range(5)]
+    assert tone_uv[WAKE] > 1.5 * tone_uv[N1] > tone_uv[N2] > tone_uv[N3] > 1.3 * tone_uv[REM]
+
+
+def epoch_sd(night, channel: int) -> np.ndarray:
+    """(E,) standard deviation of a channel in each epoch, uV."""
+    return night.signals_uv[channel].reshape(-1, 30 * RATE_HZ).std(axis=1)
+
+
+def test_rem_is_phasic_in_bursts_with_sawtooth_waves_before_them(night):
+    moves = night.events["rapid_eye_movement"]
+    moves = moves[night.stage_path[moves[:, 0].astype(int)] == REM]
+    intervals_s = np.diff(moves[:, 0])
+    assert np.median(intervals_s) < 3 and np.percentile(intervals_s, 90) > 3 * np.median(intervals_s)
+    following = [np.sum((moves[:, 0] > onset) & (moves[:, 0] < onset + 10)) for onset, _ in night.events["sawtooth"]]
+    at_any_time = len(moves) / np.sum(night.stage_path == REM) * 10
+    assert np.mean(following) > 1.3 * at_any_time
+
+
+def test_alpha_of_rem_is_slower_than_that_of_wake(night):
+    def peak_hz(stage: int) -> float:
+        """Of the spectrum between 7 and 12 Hz, times f for the fall of what lies below, over the occiput."""
+        epochs = night.signals_uv[O1].reshape(-1, 30 * RATE_HZ)[night.hypnogram == stage]
+        freqs_hz, psd = signal.welch(epochs, RATE_HZ, nperseg=4 * RATE_HZ)
+        band = (freqs_hz >= 7) & (freqs_hz <= 12)
+        return freqs_hz[band][(np.median(psd, axis=0)[band] * freqs_hz[band]).argmax()]
+
+    assert 0.75 <= peak_hz(WAKE) - peak_hz(REM) <= 2.5
+
+
+def test_the_heart_and_the_breath_have_their_rates(night):
+    traits = draw_traits(night.person, seed=2, night=1)
+    ecg_uv, flow_uv = (night.signals_uv[night.channels.index(name)] for name in ("II", "nasal"))
+    beats, _ = signal.find_peaks(ecg_uv, height=400)
+    assert len(beats) / 300 == pytest.approx(traits.beats_per_min, rel=0.1)
+    breaths = np.sum((flow_uv[:-1] < 0) & (flow_uv[1:] >= 0))
+    assert breaths / 300 == pytest.approx(traits.breaths_per_min, rel=0.1)
+
+
+def test_apnoeas_end_with_arousals_in_osa_alone():
+    for osa in (False, True):
+        night = simulate_night(Person("syn900", 60.0, "M", osa, 1), hours=1.0, seed=0)
+        flow_uv = night.signals_uv[night.channels.index("nasal")]
+        before = [flow_uv[int(onset - 6) * RATE_HZ : int(onset - 1) * RATE_HZ].std() for onset, _ in night.arousals]
+        assert (np.median(before) < 0.2 * flow_uv.std()) == osa
+
+
 def test_events_belong_to_their_stages(night):
     for kind, stages in {"spindle": (N2, N3), "k_complex": (N2, N3), "sawtooth": (REM,)}.items():
         planted = night.stage_path[night.events[kind].mean(axis=1).astype(int)]
@@ -259,7 +336,7 @@ def test_background_has_the_power_that_was_asked_for():
     from anysleep.synthetic.background import simulate_background
 
     traits = draw_traits(Person("syn001", 50.0, "F", False, 1), seed=0, night=1)
-    powers = np.zeros((600, 8), dtype=np.float32)
+    powers = np.zeros((600, 9), dtype=np.float32)
     powers[:, 4] = 100.0  # alpha; strongest over the occiput
     background = simulate_background(powers, traits, RATE_HZ, np.random.default_rng(0))
     assert background.shape == (8, 600 * RATE_HZ)
@@ -269,7 +346,7 @@ def test_background_has_the_power_that_was_asked_for():
 
 
 def test_spectra_shares_and_smooth_noise_are_normalised():
-    assert component_spectra(np.arange(65.0), 10.0).sum(axis=1) == pytest.approx(np.ones(8))
+    assert component_spectra(np.arange(65.0), 10.0).sum(axis=1) == pytest.approx(np.ones(9))
     weights = lean_weights(np.repeat(np.arange(5), 100), np.random.default_rng(0))
     assert weights.min() >= 0 and weights.sum(axis=1) == pytest.approx(np.ones(500), abs=1e-5)
     assert smooth_noise(20000, 6.0, np.random.default_rng(0)).std() == pytest.approx(1.0, rel=0.1)
@@ -290,8 +367,8 @@ def test_other_rates_give_the_same_physiology():
     variances = []
     for rate_hz in (100, 256):
         night = simulate_night(person, hours=1.0, seed=1, rate_hz=rate_hz)
-        assert night.signals_uv.shape == (8, 3600 * rate_hz)
-        variances.append(night.signals_uv.std(axis=1))
+        assert night.signals_uv.shape == (11, 3600 * rate_hz)
+        variances.append(night.signals_uv[:8].std(axis=1))
     np.testing.assert_allclose(variances[0], variances[1], rtol=0.15)
 
 
@@ -368,6 +445,7 @@ def test_nights_of_an_earlier_cohort_do_not_stay(tmp_path):
         ({"n_persons": 0}, "n_persons is 0"),
         ({"seed": -1}, "seed is -1"),
         ({"n_jobs": 0}, "n_jobs is 0"),
+        ({"variety": 1.5}, "variety is 1.5"),
     ],
 )
 def test_a_mistake_names_the_value_and_writes_nothing(tmp_path, arguments, message):
@@ -381,3 +459,5 @@ def test_a_night_needs_an_epoch_and_a_number():
         simulate_hypnogram(0, np.random.default_rng(0))
     with pytest.raises(ValueError, match="night is 0"):
         simulate_night(draw_persons(1, 0)[0], night=0)
+    with pytest.raises(ValueError, match="sleep is 'siesta'; there are usual"):
+        simulate_hypnogram(10, np.random.default_rng(0), "siesta")

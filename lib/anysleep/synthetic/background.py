@@ -1,10 +1,12 @@
 """The ongoing EEG between events: coloured noise whose spectrum follows the stage, second by second.
 
-Every second has weights over six conditions (five stages, and arousal as the sixth). Weights give the power of eight
+Every second has weights over six conditions (five stages, and arousal as the sixth). Weights give the power of nine
 components (aperiodic activity, alpha, emg ...), each with a spectrum and a scalp distribution; noise of that spectrum
 is made in windows of 2 s that overlap by half. Stages differ as in the AASM manual (Berry et al.): occipital alpha in
-Wake with eyes closed, theta in N1, slow activity in N3, low mixed frequencies in REM; the aperiodic slope steepens with
-depth (Lendner et al. 2020, eLife 9:e55092).
+Wake with eyes closed, theta in N1, slow activity in N3, low mixed frequencies in REM, whose alpha is 1-2 Hz slower than
+that of Wake. The aperiodic slope steepens with depth (Lendner et al. 2020, eLife 9:e55092); beta is higher in REM than
+in N2 and N3, while muscle activity is lowest in REM (atonia; AASM: low chin EMG tone), so that little is left of it
+above 30 Hz.
 """
 
 import numpy as np
@@ -20,35 +22,37 @@ _WINDOW_S = 2
 _COMMON_SHARE = 0.55
 """Share of a channel's background power that it has in common with the others (volume conduction, reference)."""
 
-#             steep  flat   delta  theta  alpha  sigma  beta   emg
+#     steep  flat   delta  theta  alpha  slow   sigma  beta   emg; "slow" is alpha of drowsiness and of REM
 _POWER_UV2 = np.array(  # (condition, component): power in uV^2 at the site where the component is strongest
     [
-        [40.0, 26.0, 12.0, 6.0, 20.0, 3.0, 9.0, 18.0],  # Wake, eyes open; closing them adds _CLOSED_ALPHA_UV2
-        [40.0, 10.0, 16.0, 44.0, 6.0, 3.0, 3.0, 1.0],  # N1
-        [80.0, 9.0, 60.0, 26.0, 7.0, 9.0, 2.2, 1.2],  # N2
-        [150.0, 7.0, 300.0, 30.0, 6.0, 6.0, 1.5, 0.8],  # N3
-        [45.0, 11.0, 26.0, 24.0, 6.0, 2.5, 3.4, 0.7],  # REM
-        [40.0, 28.0, 12.0, 8.0, 90.0, 4.0, 22.0, 45.0],  # arousal, and moments of movement in Wake
+        [40.0, 30.0, 10.0, 6.0, 16.0, 8.0, 4.0, 9.0, 9.0],  # Wake, eyes open; closing them adds _CLOSED_ALPHA_UV2
+        [42.0, 16.0, 14.0, 24.0, 2.0, 9.0, 3.0, 3.2, 1.2],  # N1
+        [70.0, 14.0, 45.0, 18.0, 2.0, 10.0, 5.0, 1.6, 0.5],  # N2
+        [130.0, 12.0, 240.0, 22.0, 2.0, 10.0, 4.0, 1.0, 0.35],  # N3
+        [34.0, 15.0, 16.0, 16.0, 0.4, 7.0, 2.2, 3.2, 0.1],  # REM
+        [40.0, 30.0, 12.0, 8.0, 80.0, 20.0, 5.0, 18.0, 45.0],  # arousal, and moments of movement in Wake
     ]
 )
+_ALPHA, _EMG = 4, 8
 _CLOSED_ALPHA_UV2 = 230.0
 
 _SCALP = np.array(  # (component, site): amplitude relative to the site where it is strongest; sites F C O EOG
     [
-        [1.0, 0.9, 0.8, 0.8],
-        [0.9, 1.0, 0.9, 0.7],
-        [1.0, 0.85, 0.6, 0.7],
-        [0.9, 1.0, 0.7, 0.5],
+        [1.0, 0.9, 0.8, 0.65],
+        [0.9, 1.0, 0.9, 0.5],
+        [1.0, 0.85, 0.6, 0.68],
+        [0.9, 1.0, 0.7, 0.4],
         [0.45, 0.6, 1.0, 0.25],
+        [0.5, 0.7, 1.0, 0.3],
         [0.8, 1.0, 0.5, 0.3],
-        [1.0, 0.9, 0.7, 0.7],
+        [1.0, 0.9, 0.7, 0.4],
         [1.0, 0.7, 0.9, 1.0],
     ]
 )
 _SITE = np.repeat(np.arange(4), 2)
 """Row of `_SCALP` for each channel."""
 
-_DRIFT_SD = np.array([0.2, 0.15, 0.25, 0.25, 0.3, 0.25, 0.2, 0.4])
+_DRIFT_SD = np.array([0.2, 0.15, 0.25, 0.25, 0.3, 0.3, 0.25, 0.2, 0.4])
 """SD of each component's log power around its mean: slow drift within the night."""
 _DRIFT_S = 240.0
 _FLICKER_SD = 0.35
@@ -116,14 +120,15 @@ def component_powers(
 
     Returns
     -------
-    (S, 8) float32, uV^2.
+    (S, 9) float32, uV^2.
     """
     power = weights @ _POWER_UV2
-    power[:, 4] += _CLOSED_ALPHA_UV2 * eyes_closed * weights[:, WAKE]
+    power[:, _ALPHA] += _CLOSED_ALPHA_UV2 * eyes_closed * weights[:, WAKE]
     gains = np.ones(power.shape[1]) * traits.background_gain
     gains[2] *= traits.delta_gain
     gains[3] *= traits.theta_gain
-    gains[4] *= traits.alpha_gain
+    gains[_ALPHA : _ALPHA + 2] *= traits.alpha_gain
+    gains[_EMG] *= traits.muscle_gain**2 / traits.background_gain
     n_seconds, n_components = power.shape
     for component in range(n_components):
         drift = _DRIFT_SD[component] * smooth_noise(n_seconds, _DRIFT_S, rng)
@@ -132,8 +137,11 @@ def component_powers(
     return power.astype(np.float32)
 
 
-def component_spectra(freqs_hz: np.ndarray, alpha_hz: float) -> np.ndarray:
-    """(8, F) power spectra of the components, each with unit sum over the frequencies."""
+def component_spectra(freqs_hz: np.ndarray, alpha_hz: float, slope: float = 0.0) -> np.ndarray:
+    """(9, F) power spectra of the components, each with unit sum over the frequencies.
+
+    `slope` is added to the exponent of 1/f, round 10 Hz, without changing a component's power there.
+    """
     f = np.maximum(freqs_hz, 0.25)
 
     def peak(centre: float, width: float) -> np.ndarray:
@@ -141,18 +149,19 @@ def component_spectra(freqs_hz: np.ndarray, alpha_hz: float) -> np.ndarray:
 
     spectra = np.stack(
         [
-            1 / (0.5 + f**2.6),
-            1 / (1.0 + f),
+            1 / (0.5 + f**2.8),
+            1 / (30.0 + f**2.6),
             peak(1.2, 0.8),
-            peak(5.5, 1.3),
+            peak(5.5, 1.5),
             peak(alpha_hz, 0.6),
+            peak(alpha_hz - 1.5, 1.3),
             peak(13.0, 1.5),
             peak(20.0, 5.0),
-            1 / (1 + np.exp(-(f - 22.0) / 4.0)),
+            1 / (1 + np.exp(-(f - 26.0) / 5.0)),
         ]
     )
     spectra[:, freqs_hz == 0] = 0
-    return spectra / spectra.sum(axis=1, keepdims=True)
+    return spectra / spectra.sum(axis=1, keepdims=True) * (f / 10.0) ** -slope
 
 
 def simulate_background(powers: np.ndarray, traits: Traits, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
@@ -161,7 +170,7 @@ def simulate_background(powers: np.ndarray, traits: Traits, rate_hz: int, rng: n
     Parameters
     ----------
     powers
-        (S, 8) power of each component in each second, uV^2.
+        (S, 9) power of each component in each second, uV^2.
     traits
         Of the sleeper.
     rate_hz
@@ -177,16 +186,16 @@ def simulate_background(powers: np.ndarray, traits: Traits, rate_hz: int, rng: n
     n_window = _WINDOW_S * rate_hz
     # Frame k covers seconds k - 1 and k; n_seconds + 1 frames cover every second twice.
     edged = np.concatenate([powers[:1], powers, powers[-1:]])
-    frame_powers = (edged[:-1] + edged[1:]) / 2  # (S + 1, 8)
+    frame_powers = (edged[:-1] + edged[1:]) / 2  # (S + 1, 9)
     freqs_hz = fft.rfftfreq(n_window, 1 / rate_hz)
-    spectra = component_spectra(freqs_hz, traits.alpha_hz)
+    spectra = component_spectra(freqs_hz, traits.alpha_hz, traits.slope)
     window = np.sin(np.pi * (np.arange(n_window) + 0.5) / n_window).astype(np.float32)
     # A bin of complex variance v (real and imaginary v / 2) adds 2 v / n^2 to the power after irfft.
     scale = n_window**2 / 4
     common = _complex_noise(len(frame_powers), len(freqs_hz), rng)
     channels = np.empty((N_EEG + N_EOG, n_seconds * rate_hz), dtype=np.float32)
     for channel, site in enumerate(_SITE):
-        shape = scale * _SCALP[:, site, None] ** 2 * spectra  # (8, F)
+        shape = scale * _SCALP[:, site, None] ** 2 * spectra  # (9, F)
         noise = _complex_noise(len(frame_powers), len(freqs_hz), rng)
         noise *= np.float32(np.sqrt(1 - _COMMON_SHARE))
         noise += np.float32(np.sqrt(_COMMON_SHARE)) * common

@@ -4,19 +4,23 @@ import datetime
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import edfio
 import pandas as pd
 
 from anysleep.stages import EPOCH_S
+from anysleep.synthetic.circumstances import draw_circumstances
 from anysleep.synthetic.faults import cut_records, pause_of, with_fault, with_unscored_night
 from anysleep.synthetic.night import SyntheticNight, check_recording, simulate_night
-from anysleep.synthetic.persons import Person, draw_persons, person_rng
+from anysleep.synthetic.persons import Person, check_variety, draw_persons, person_rng
 from anysleep.system.files import atomic_write, is_written
 from anysleep.system.jobs import run_jobs
 
 PHYSICAL_RANGE_UV = (-500, 500)
+_TYPES = {"chin": "EMG", "II": "ECG", "nasal": "Resp"}
+_ECG_RANGE_UV = (-5000, 5000)
 STAGE_TEXTS = ("Sleep stage W", "Sleep stage N1", "Sleep stage N2", "Sleep stage N3", "Sleep stage R")
 """EDF+ texts of the stages, by code."""
 AROUSAL_TEXT = "EEG arousal"
@@ -33,6 +37,7 @@ def write_cohort(
     rate_hz: int = 128,
     n_jobs: int = 1,
     faults: bool = False,
+    variety: float = 0.0,
 ) -> pd.DataFrame:
     """Simulate a cohort and write it: `<recording>.edf` for each night, and `participants.tsv`.
 
@@ -56,6 +61,8 @@ def write_cohort(
     faults
         Whether the nights of `FAULTY_NIGHTS` have their fault: an electrode that came off, a channel that is missing,
         no scoring (one night more), a pause of the recorder (EDF+D).
+    variety
+        How much persons and laboratories differ, 0 to 1; above 0 participants.tsv tells each person's `Circumstances`.
 
     Returns
     -------
@@ -69,6 +76,7 @@ def write_cohort(
     if n_jobs < 1:
         raise ValueError(f"n_jobs is {n_jobs}; use 1, or up to the number of cores ({os.cpu_count()}).")
     check_recording(hours, rate_hz)
+    check_variety(variety)
     persons = draw_persons(n_persons, seed)
     if faults:
         persons = with_unscored_night(persons)
@@ -76,12 +84,12 @@ def write_cohort(
     folder.mkdir(parents=True, exist_ok=True)
     _clear(folder)
     jobs = [
-        (folder, person, night, hours, seed, rate_hz, faults)
+        (folder, person, night, hours, seed, rate_hz, faults, variety)
         for person in persons
         for night in range(1, person.n_nights + 1)
     ]
     done = {(job[1].subject, job[2]): future.result() for job, future in run_jobs(_write_job, jobs, n_jobs)}
-    _write_participants(folder / "participants.tsv", persons)
+    _write_participants(folder / "participants.tsv", persons, seed, variety)
     return pd.DataFrame(done[person.subject, night] for _, person, night, *_ in jobs)
 
 
@@ -103,8 +111,8 @@ def _clear(folder: Path) -> None:
 
 
 def _write_job(job: tuple) -> dict:
-    folder, person, night, hours, seed, rate_hz, faults = job
-    simulated = simulate_night(person, night, hours, seed, rate_hz)
+    folder, person, night, hours, seed, rate_hz, faults, variety = job
+    simulated = simulate_night(person, night, hours, seed, rate_hz, variety)
     file = folder / f"{simulated.recording}.edf"
     start = start_time(person, night, seed)
     if faults:
@@ -136,10 +144,10 @@ def write_edf(night: SyntheticNight, file: Path, start: datetime.datetime, pause
         edfio.EdfSignal(
             samples,
             night.rate_hz,
-            label=f"{'EOG' if name.startswith('E') else 'EEG'} {name}",
+            label=f"{signal_type(name)} {name}",
             transducer_type="simulated",
             physical_dimension="uV",
-            physical_range=PHYSICAL_RANGE_UV,
+            physical_range=_ECG_RANGE_UV if signal_type(name) == "ECG" else PHYSICAL_RANGE_UV,
         )
         for name, samples in zip(night.channels, night.signals_uv, strict=True)
     ]
@@ -161,6 +169,11 @@ def write_edf(night: SyntheticNight, file: Path, start: datetime.datetime, pause
             temporary.write_bytes(cut_records(temporary.read_bytes(), pause))
 
 
+def signal_type(channel: str) -> str:
+    """EEG, EOG, EMG, ECG or Resp, as EDF+ calls it."""
+    return _TYPES.get(channel) or ("EOG" if channel.startswith("E") else "EEG")
+
+
 def _annotations(night: SyntheticNight) -> Iterator[edfio.EdfAnnotation]:
     for epoch, stage in enumerate(night.hypnogram):
         yield edfio.EdfAnnotation(epoch * EPOCH_S, EPOCH_S, STAGE_TEXTS[stage])
@@ -168,7 +181,10 @@ def _annotations(night: SyntheticNight) -> Iterator[edfio.EdfAnnotation]:
         yield edfio.EdfAnnotation(round(float(onset), 2), round(float(end - onset), 2), AROUSAL_TEXT)
 
 
-def _write_participants(file: Path, persons: list[Person]) -> None:
+def _write_participants(file: Path, persons: list[Person], seed: int, variety: float) -> None:
     table = pd.DataFrame([{column: getattr(p, column) for column in PARTICIPANT_COLUMNS} for p in persons])
+    if variety:
+        circumstances = [asdict(draw_circumstances(p, seed, variety)) for p in persons]
+        table = table.join(pd.DataFrame(circumstances))
     with atomic_write(file) as temporary:
         table.to_csv(temporary, sep="\t", index=False)

@@ -17,6 +17,9 @@ _AROUSAL_GAP_S = 12
 _AROUSAL_PROPENSITY = np.array([0.0, 1.3, 1.1, 0.45, 1.0])
 """How readily each stage is interrupted by an arousal (N3 hardly)."""
 
+_SAWTOOTH_LEAD_S = 5
+"""Seconds before a burst of rapid eye movements in which saw-tooth waves begin."""
+
 _LIGHT_S = (5.0, 10.0)
 """Length of the light sleep that may follow an arousal."""
 
@@ -118,7 +121,12 @@ def place_events(
 def draw_events(
     weights: np.ndarray, eyes_closed: np.ndarray, traits: Traits, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """All scored graphoelements and eye movements of a night.
+    """All scored graphoelements, eye movements and twitches of a night.
+
+    REM is phasic in bursts, with rapid eye movements and twitches of the chin, and tonic, without, for most of the
+    time; trains of saw-tooth waves come before bursts (AASM: "often, but not always, preceding a burst of rapid eye
+    movements"). Wake with open eyes has saccades and 18 blinks a minute; slow eye movements come with N1 and
+    drowsiness.
 
     Parameters
     ----------
@@ -136,7 +144,8 @@ def draw_events(
     kind -> (n, 2) onset and end in seconds.
     """
     wake, n1, n2, n3, rem = (weights[:, stage] for stage in (WAKE, N1, N2, N3, REM))
-    phasic = draw_bursts(len(weights), mean_on_s=12.0, mean_off_s=35.0, rng=rng)
+    phasic = draw_bursts(len(weights), mean_on_s=6.0, mean_off_s=28.0, rng=rng)
+    before_phasic = np.maximum(np.roll(phasic, -_SAWTOOTH_LEAD_S) - phasic, 0)
     open_eyes = wake * (1 - eyes_closed)
 
     def uniform(low: float, high: float) -> Callable[[int], np.ndarray]:
@@ -148,10 +157,10 @@ def draw_events(
         "k_complex": place_events(traits.k_complexes_per_min / 60 * n2**2, uniform(0.7, 1.1), 2.0, rng),
         "spindle": place_events(spindles * (1.25 * n2**2 + 0.25 * n3), uniform(0.6, 1.6), 1.0, rng),
         "vertex_wave": place_events(0.05 * n1**2, uniform(0.25, 0.4), 1.0, rng),
-        "sawtooth": place_events(0.03 * rem**2 * (0.3 + phasic), uniform(2.0, 5.0), 3.0, rng),
-        "rapid_eye_movement": place_events(
-            rem**2 * (0.01 + 0.7 * phasic) + 0.12 * open_eyes, uniform(0.4, 0.9), 0.15, rng
-        ),
+        "sawtooth": place_events(rem**2 * (0.002 + 0.2 * before_phasic), uniform(2.0, 5.0), 3.0, rng),
+        "rapid_eye_movement": place_events(rem**2 * (0.008 + 0.7 * phasic), uniform(0.6, 1.2), 0.1, rng),
+        "twitch": place_events(rem**2 * (0.005 + 0.15 * phasic), uniform(0.1, 0.4), 0.2, rng),
+        "saccade": place_events(0.25 * open_eyes, uniform(0.4, 1.0), 0.1, rng),
         "slow_eye_movement": place_events(0.06 * n1 + 0.02 * wake * eyes_closed, uniform(3.0, 8.0), 1.0, rng),
         "blink": place_events(0.3 * open_eyes, uniform(0.25, 0.4), 0.2, rng),
     }

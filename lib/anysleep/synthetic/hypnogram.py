@@ -6,6 +6,10 @@ night. Its coefficients were fitted to the consensus of the five scorers of the 
 (Guillot et al. 2020, IEEE Trans Neural Syst Rehabil Eng 28:1955, MIT licence); stay probabilities and random effects
 were then adjusted so that simulated stage shares, bout lengths and their spread between nights fit those nights. Only
 these rounded coefficients are kept here. Age, sex and OSA do not enter.
+
+Other kinds of sleep shift the log-odds of these nights. Their directions are textbook knowledge (Carskadon and Dement,
+Normal human sleep; Agnew et al. 1966, Psychophysiology 2:263 on the first night; ICSD-3 on narcolepsy, with REM within
+15 minutes of sleep onset); their sizes are made up.
 """
 
 import numpy as np
@@ -74,6 +78,26 @@ _ONSET_SHAPE, _ONSET_SCALE, _ONSET_MAX = 1.1, 0.105, 0.40
 _FINAL_WAKE_MEAN, _FINAL_WAKE_MAX = 0.012, 0.2
 """Wake after the last awakening as a share of the recording: exponential distribution, cut."""
 
+LONG_NIGHT, LEAST_REM = 720, 10
+"""A night of 6 h and longer has 5 minutes of REM at least (both in epochs)."""
+
+_SHIFT_OF_STAGE = {  # kind of sleep -> what is added to each stage's log-odds of being next, W N1 N2 N3 REM
+    "usual": (0.0, 0.0, 0.0, 0.0, 0.0),
+    "first night": (0.3, 0.2, 0.0, -0.1, -0.4),
+    "insomnia": (0.8, 0.3, 0.0, -0.3, -0.1),
+    "apnoea": (0.4, 0.9, 0.0, -1.0, -0.4),
+    "split night": (0.4, 0.9, 0.0, -1.0, -0.4),
+    "narcolepsy": (0.4, 0.4, 0.0, 0.0, 0.2),
+    "old age": (0.4, 0.4, 0.0, -1.2, -0.1),
+    "nap": (0.0, 0.0, 0.0, 0.0, 0.0),
+}
+_SHIFT_UNDER_CPAP = (-0.2, -0.3, 0.0, 0.8, 0.6)
+"""Second half of a split night: deep sleep and REM rebound once the airway is kept open."""
+
+SLEEP_KINDS = tuple(_SHIFT_OF_STAGE)
+_ONSET_TIMES = {"insomnia": 2.0, "first night": 1.5, "narcolepsy": 0.3}
+"""How much longer than usual it takes to fall asleep."""
+
 _OLDEST_BOUT = 40
 """Epochs after which a bout's age stops mattering."""
 
@@ -83,8 +107,8 @@ _YOUNG_SLEEP = 40
 _EPOCHS_PER_H = 3600 // EPOCH_S
 
 
-def simulate_hypnogram(n_epochs: int, rng: np.random.Generator) -> np.ndarray:
-    """Simulate the 30 s hypnogram of one night.
+def simulate_hypnogram(n_epochs: int, rng: np.random.Generator, sleep: str = "usual") -> np.ndarray:
+    """Simulate the 30 s hypnogram of one night; from 6 h on it has 5 minutes of REM at least.
 
     Parameters
     ----------
@@ -92,6 +116,8 @@ def simulate_hypnogram(n_epochs: int, rng: np.random.Generator) -> np.ndarray:
         Length in epochs, at least 1.
     rng
         Source of randomness.
+    sleep
+        One of `SLEEP_KINDS`.
 
     Returns
     -------
@@ -100,24 +126,37 @@ def simulate_hypnogram(n_epochs: int, rng: np.random.Generator) -> np.ndarray:
     Raises
     ------
     ValueError
-        If `n_epochs` is below 1.
+        If `n_epochs` is below 1 or the kind of sleep is unknown.
     """
     if n_epochs < 1:
         raise ValueError(f"n_epochs is {n_epochs}; a night needs at least 1 epoch of {EPOCH_S} s.")
-    onset = int(n_epochs * min(rng.gamma(_ONSET_SHAPE, _ONSET_SCALE), _ONSET_MAX))
+    if sleep not in SLEEP_KINDS:
+        raise ValueError(f"sleep is {sleep!r}; there are {', '.join(SLEEP_KINDS)}.")
+    while True:
+        hypnogram = _draw_hypnogram(n_epochs, rng, sleep)
+        if n_epochs < LONG_NIGHT or np.sum(hypnogram == REM) >= LEAST_REM:
+            return hypnogram
+
+
+def _draw_hypnogram(n_epochs: int, rng: np.random.Generator, sleep: str) -> np.ndarray:
+    """Wake, sleep from its onset to the last awakening, Wake."""
+    awake = rng.gamma(_ONSET_SHAPE, _ONSET_SCALE) * _ONSET_TIMES.get(sleep, 1.0)
+    onset = int(n_epochs * min(awake, _ONSET_MAX))
     final_wake = int(n_epochs * min(rng.exponential(_FINAL_WAKE_MEAN), _FINAL_WAKE_MAX))
     hypnogram = np.full(n_epochs, WAKE, dtype=np.int8)
-    hypnogram[onset : n_epochs - final_wake] = _simulate_sleep(n_epochs - final_wake - onset, rng)
+    hypnogram[onset : n_epochs - final_wake] = _simulate_sleep(n_epochs - final_wake - onset, rng, sleep)
     return hypnogram
 
 
-def _simulate_sleep(n_epochs: int, rng: np.random.Generator) -> np.ndarray:
+def _simulate_sleep(n_epochs: int, rng: np.random.Generator, sleep: str) -> np.ndarray:
     """The chain itself, from sleep onset (an N1 epoch) on."""
-    coefficients = _coefficients_of_a_night(rng)
+    coefficients = _coefficients_of_a_night(rng, sleep)
     draws = rng.random(n_epochs)
     stages = np.empty(n_epochs, dtype=np.int8)
     stage, bout_age, since_rem, slept = N1, 0, 0, 0
     for epoch in range(n_epochs):
+        if sleep == "split night" and epoch == n_epochs // 2:
+            coefficients[:, :, 0] += np.subtract(_SHIFT_UNDER_CPAP, _SHIFT_OF_STAGE[sleep])
         stages[epoch] = stage
         bout_age += 1
         since_rem = 0 if stage == REM else since_rem + (slept > 0)
@@ -130,9 +169,12 @@ def _simulate_sleep(n_epochs: int, rng: np.random.Generator) -> np.ndarray:
     return stages
 
 
-def _coefficients_of_a_night(rng: np.random.Generator) -> np.ndarray:
+def _coefficients_of_a_night(rng: np.random.Generator, sleep: str) -> np.ndarray:
+    """(5, 5, 7) like `_COEFFICIENTS`. In narcolepsy REM needs neither old sleep nor time since the last REM."""
     coefficients = _COEFFICIENTS.copy()
-    coefficients[:, :, 0] += _NIGHT_SD_OF_STAGE * rng.standard_normal(N_STAGES)
+    if sleep == "narcolepsy":
+        coefficients[:, REM, 3:6] = 0
+    coefficients[:, :, 0] += _NIGHT_SD_OF_STAGE * rng.standard_normal(N_STAGES) + _SHIFT_OF_STAGE[sleep]
     stay = np.arange(N_STAGES)
     coefficients[stay, stay, 0] += _NIGHT_SD_OF_STAYING * rng.standard_normal()
     return coefficients

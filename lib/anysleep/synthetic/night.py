@@ -1,26 +1,33 @@
-"""One synthetic night: hypnogram, arousals and events first, then the eight channels that show them."""
+"""One synthetic night: hypnogram, arousals and events first, then the channels that show them."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from anysleep.stages import EPOCH_S, N1, N_STAGES, WAKE
-from anysleep.synthetic.background import (
-    CHANNELS,
-    component_powers,
-    lean_weights,
-    simulate_background,
+from anysleep.synthetic.background import component_powers, lean_weights, simulate_background
+from anysleep.synthetic.circumstances import (
+    Circumstances,
+    draw_circumstances,
+    hours_tonight,
+    sleep_tonight,
+    under,
 )
 from anysleep.synthetic.events import cover, draw_arousals, draw_bursts, draw_events, draw_light_sleep
 from anysleep.synthetic.hypnogram import simulate_hypnogram, stage_path
 from anysleep.synthetic.persons import Person, Traits, draw_traits, person_rng
+from anysleep.synthetic.polygraphy import (
+    POLYGRAPHY,
+    simulate_airflow,
+    simulate_breath,
+    simulate_chin,
+    simulate_ecg,
+)
+from anysleep.synthetic.recorder import disturb, record
 from anysleep.synthetic.waveforms import add_events
 
 LOWEST_RATE_HZ = 64
 """Spindles, beta and muscle activity need at least this."""
-
-AMPLIFIER_LIMIT_UV = 499.0
-"""Larger deflections are cut, as an amplifier with a range of +-500 uV would."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +40,10 @@ class SyntheticNight:
         Name, "syn001-night1".
     person
         Who sleeps.
+    circumstances
+        Of the person, on all nights.
     channels
-        (C,) names, EEG first, EOG last.
+        (C,) names: EEG, EOG, then chin EMG, ECG and airflow.
     signals_uv
         (C, T) float32.
     rate_hz
@@ -51,6 +60,7 @@ class SyntheticNight:
 
     recording: str
     person: Person
+    circumstances: Circumstances
     channels: tuple[str, ...]
     signals_uv: np.ndarray
     rate_hz: int
@@ -61,7 +71,7 @@ class SyntheticNight:
 
 
 def simulate_night(
-    person: Person, night: int = 1, hours: float = 8.0, seed: int = 0, rate_hz: int = 128
+    person: Person, night: int = 1, hours: float = 8.0, seed: int = 0, rate_hz: int = 128, variety: float = 0.0
 ) -> SyntheticNight:
     """Simulate one night of one person. The same arguments give the same samples.
 
@@ -77,32 +87,41 @@ def simulate_night(
         Non-negative integer.
     rate_hz
         Samples per second, at least 64.
+    variety
+        How much persons and laboratories differ (`Circumstances`), 0 to 1; a nap is a quarter of `hours`.
 
     Raises
     ------
     ValueError
-        If `hours` is shorter than an epoch, `rate_hz` too low or not whole, `night` below 1 or `seed`
-        negative.
+        If `hours` is shorter than an epoch, `rate_hz` too low or not whole, `night` below 1, `seed` negative or
+        `variety` outside [0, 1].
     """
     check_recording(hours, rate_hz)
     if night < 1:
         raise ValueError(f"night is {night}; nights are numbered from 1.")
-    traits = draw_traits(person, seed, night)
+    circumstances = draw_circumstances(person, seed, variety)
+    traits = under(draw_traits(person, seed, night), circumstances)
     rng = np.random.default_rng([person_rng(person, seed, night).integers(2**63), night])
-    hypnogram = simulate_hypnogram(int(hours * 3600 / EPOCH_S), rng)
+    n_epochs = max(int(hours_tonight(circumstances, hours) * 3600 / EPOCH_S), 1)
+    hypnogram = simulate_hypnogram(n_epochs, rng, sleep_tonight(circumstances, night))
     path = stage_path(hypnogram, rng)
     arousals = draw_arousals(path, traits.arousals_per_h, rng)
     weights, eyes_closed = _conditions(path, arousals, traits, rng)
     events = draw_events(weights, eyes_closed, traits, rng)
-    powers = component_powers(weights, eyes_closed, traits, rng)
-    signals_uv = simulate_background(powers, traits, int(rate_hz), rng)
+    signals_uv = simulate_background(component_powers(weights, eyes_closed, traits, rng), traits, int(rate_hz), rng)
     _add_all_events(signals_uv, events, traits, int(rate_hz), rng)
-    _record(signals_uv, traits, rng)
+    breath = simulate_breath(weights, traits, int(rate_hz), rng)
+    chin_uv = simulate_chin(weights, events["twitch"], traits, int(rate_hz), rng)
+    ecg_uv = simulate_ecg(weights, breath, traits, int(rate_hz), rng)
+    flow_uv = simulate_airflow(breath, arousals, person.osa, int(rate_hz), rng)
+    disturb(signals_uv, weights, breath, ecg_uv, circumstances, rng)
+    channels, signals_uv = record(signals_uv, traits, circumstances, int(rate_hz), rng)
     return SyntheticNight(
         recording=f"{person.subject}-night{night}",
         person=person,
-        channels=CHANNELS,
-        signals_uv=signals_uv,
+        circumstances=circumstances,
+        channels=(*channels, *POLYGRAPHY),
+        signals_uv=np.vstack([signals_uv, chin_uv, ecg_uv, flow_uv]),
         rate_hz=int(rate_hz),
         hypnogram=hypnogram,
         stage_path=path,
@@ -148,25 +167,18 @@ def _add_all_events(
     rate_hz: int,
     rng: np.random.Generator,
 ) -> None:
-    typical_uv = {
-        "slow_wave": traits.slow_wave_uv,
-        "k_complex": 1.35 * traits.slow_wave_uv,
-        "spindle": traits.spindle_uv,
-        "vertex_wave": 60.0,
-        "sawtooth": 45.0,
-        "rapid_eye_movement": 100.0 * traits.eye_gain,
-        "slow_eye_movement": 55.0 * traits.eye_gain,
-        "blink": 130.0 * traits.eye_gain,
+    typical_uv = {  # median amplitude; SD of its logarithm
+        "slow_wave": (traits.slow_wave_uv, 0.25),
+        "k_complex": (1.35 * traits.slow_wave_uv, 0.25),
+        "spindle": (traits.spindle_uv, 0.25),
+        "vertex_wave": (60.0, 0.25),
+        "sawtooth": (40.0, 0.25),
+        "rapid_eye_movement": (34.0 * traits.eye_gain, 0.55),
+        "saccade": (80.0 * traits.eye_gain, 0.45),
+        "slow_eye_movement": (42.0 * traits.eye_gain, 0.25),
+        "blink": (130.0 * traits.eye_gain, 0.25),
     }
-    for kind, intervals in events.items():
-        amplitudes = typical_uv[kind] * rng.lognormal(0, 0.25, len(intervals))
+    for kind, (median_uv, log_sd) in typical_uv.items():
+        amplitudes = median_uv * rng.lognormal(0, log_sd, len(events[kind]))
         shape = {"spindle_hz": traits.spindle_hz} if kind == "spindle" else {}
-        add_events(signals_uv, kind, intervals, amplitudes, rate_hz, rng, **shape)
-
-
-def _record(signals_uv: np.ndarray, traits: Traits, rng: np.random.Generator) -> None:
-    """What electrodes and amplifier do to the signals, in place: gain, noise, saturation."""
-    for channel, gain in zip(signals_uv, traits.channel_gains, strict=True):
-        channel *= np.float32(gain)
-        channel += np.float32(traits.sensor_noise_uv) * rng.standard_normal(channel.size, dtype=np.float32)
-    np.clip(signals_uv, -AMPLIFIER_LIMIT_UV, AMPLIFIER_LIMIT_UV, out=signals_uv)
+        add_events(signals_uv, kind, events[kind], amplitudes, rate_hz, rng, **shape)

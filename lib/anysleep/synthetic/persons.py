@@ -103,6 +103,14 @@ def check_seed(seed: int) -> None:
         raise ValueError(f"seed is {seed}; use a non-negative integer, for example 0.")
 
 
+def check_variety(variety: float) -> None:
+    """Raise ValueError unless `variety` is in [0, 1]."""
+    if not 0 <= variety <= 1:
+        raise ValueError(
+            f"variety is {variety}; use 0 (everybody is recorded alike) to 1 (as in a hundred laboratories)."
+        )
+
+
 def person_rng(person: Person, seed: int, night: int = 0) -> np.random.Generator:
     """Random numbers of one night of one person; night 0 is for what stays the same on all nights."""
     check_seed(seed)
@@ -133,6 +141,12 @@ class Traits:
         Share of arousals followed by a few seconds of light sleep.
     eye_gain
         Amplitude of eye movements relative to the average person.
+    muscle_gain
+        Amplitude of muscle activity relative to the average person.
+    slope
+        Added to the exponent of 1/f.
+    beats_per_min, breaths_per_min
+        At rest.
     channel_gains
         (8,) electrode-site gain.
     sensor_noise_uv
@@ -152,6 +166,10 @@ class Traits:
     arousals_per_h: float
     light_after_arousal: float
     eye_gain: float
+    muscle_gain: float
+    slope: float
+    beats_per_min: float
+    breaths_per_min: float
     channel_gains: np.ndarray
     sensor_noise_uv: float
 
@@ -192,6 +210,10 @@ def draw_traits(person: Person, seed: int, night: int) -> Traits:
         arousals_per_h=vary(expected_arousals_per_h(person.age, person.osa), 0.12, 0.08),
         light_after_arousal=float(np.clip((0.65 if person.osa else 0.2) + 0.12 * own.standard_normal(), 0, 1)),
         eye_gain=vary(1.0, 0.15, 0.08),
+        muscle_gain=vary(1.0, 0.2, 0.1),
+        slope=0.0,
+        beats_per_min=vary(62.0, 0.12, 0.04),
+        breaths_per_min=vary(15.0, 0.12, 0.03),
         channel_gains=np.exp(0.12 * own.standard_normal(N_EEG + N_EOG)),
-        sensor_noise_uv=vary(1.0, 0.3, 0.2),
+        sensor_noise_uv=vary(0.6, 0.3, 0.2),
     )

@@ -5,14 +5,15 @@ from collections.abc import Iterable
 import numpy as np
 
 SCALP = {  # amplitude at F3, F4, C3, C4, O1, O2, E1, E2
-    "slow_wave": (1.0, 1.0, 0.85, 0.85, 0.5, 0.5, 0.6, 0.6),
-    "k_complex": (1.0, 1.0, 0.85, 0.85, 0.4, 0.4, 0.6, 0.6),
+    "slow_wave": (1.0, 1.0, 0.85, 0.85, 0.5, 0.5, 0.65, 0.65),
+    "k_complex": (1.0, 1.0, 0.85, 0.85, 0.4, 0.4, 0.65, 0.65),
     "spindle": (0.8, 0.8, 1.0, 1.0, 0.35, 0.35, 0.15, 0.15),
     "sawtooth": (0.7, 0.7, 1.0, 1.0, 0.5, 0.5, 0.1, 0.1),
     "vertex_wave": (0.7, 0.7, 1.0, 1.0, 0.4, 0.4, 0.3, 0.3),
-    "rapid_eye_movement": (0.12, -0.12, 0.03, -0.03, 0.0, 0.0, 1.0, -1.0),
+    "rapid_eye_movement": (0.15, -0.15, 0.04, -0.04, 0.0, 0.0, 1.0, -0.9),
+    "saccade": (0.15, -0.15, 0.04, -0.04, 0.0, 0.0, 1.0, -0.9),
     "slow_eye_movement": (0.1, -0.1, 0.03, -0.03, 0.0, 0.0, 1.0, -1.0),
-    "blink": (0.55, 0.55, 0.15, 0.15, 0.03, 0.03, -0.6, 0.9),
+    "blink": (0.55, 0.55, 0.15, 0.15, 0.03, 0.03, -0.5, 0.9),
 }
 """Scalp distribution of each kind of event. E1 lies below its eye and E2 above, so eye movements are out of phase."""
 
@@ -58,11 +59,21 @@ def sawtooth(n: int, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def rapid_eye_movement(n: int, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
-    """Fast deflection (a saccade of 50-100 ms), brief hold and return, either side first."""
+    """Eye movement of REM: a rounded deflection of 0.1-0.25 s, brief hold, slower return (AASM: below 0.5 s)."""
+    return _gaze_shift(n, rate_hz, rng, rise_s=rng.uniform(0.025, 0.045), fall_s=0.06)
+
+
+def saccade(n: int, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
+    """Eye movement of Wake: a fast deflection of 50-100 ms, brief hold and return."""
+    return _gaze_shift(n, rate_hz, rng, rise_s=0.02, fall_s=0.035)
+
+
+def _gaze_shift(n: int, rate_hz: int, rng: np.random.Generator, rise_s: float, fall_s: float) -> np.ndarray:
+    """To either side and back; two logistic edges with these time constants."""
     t = np.arange(n) / rate_hz
     duration = n / rate_hz
-    rise = 1 / (1 + np.exp(-(t - 0.28 * duration) / 0.022))
-    fall = 1 / (1 + np.exp((t - 0.68 * duration) / 0.045))
+    rise = 1 / (1 + np.exp(-(t - 0.28 * duration) / rise_s))
+    fall = 1 / (1 + np.exp((t - 0.66 * duration) / fall_s))
     return rng.choice([-1.0, 1.0]) * rise * fall
 
 
@@ -85,6 +96,7 @@ SHAPES = {
     "spindle": spindle,
     "sawtooth": sawtooth,
     "rapid_eye_movement": rapid_eye_movement,
+    "saccade": saccade,
     "slow_eye_movement": slow_eye_movement,
     "blink": blink,
 }

@@ -30,6 +30,7 @@ class Prepare(Parameters):
     n_synthetic_persons: int = Field(description="Persons of that cohort.", ge=1)
     synthetic_hours: float = Field(description="Length of a synthetic night in hours.", gt=0, le=24)
     synthetic_faults: bool = Field(description="Whether three of its nights are faulty and one more is unscored.")
+    synthetic_variety: float = Field(description="How much its persons and recorders differ, 0 to 1.", ge=0, le=1)
     sampling_rate_hz: int = Field(description="Rate of the archive in Hz.", gt=0)
     n_jobs: int = Field(description="Processes that prepare nights at the same time; 0 for one per core.", ge=0)
     drop_missing: bool = Field(description="Let the archive lose nights it held; else that stops the run.")
