@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from anysleep.__main__ import COMMANDS
-from anysleep.datasets.recipes import Recipe
+from anysleep.datasets.recipes import Labels, Recipe
 from anysleep.settings import merge_parameters
 from anysleep.workbook.arguments import checked_parameters, read_words
 from anysleep.workbook.notebooks import NOTEBOOKS
@@ -141,8 +141,9 @@ def test_what_the_architecture_names_is_where_it_says(root):
 
 
 def test_the_recipe_in_the_pages_is_one():
-    (text,) = blocks(ROOT / "docs" / "own_recordings.md", "yaml")
+    text, labels = blocks(ROOT / "docs" / "own_recordings.md", "yaml")
     Recipe(**yaml.safe_load(text))
+    Labels(**yaml.safe_load(labels)["labels"])
 
 
 def test_every_command_stands_somewhere(root):

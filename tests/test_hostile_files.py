@@ -18,7 +18,7 @@ from anysleep.data import read_recording
 from anysleep.datasets import archive_check
 from anysleep.datasets.archive import Archive, nights_held
 from anysleep.datasets.archive_check import count_objects
-from anysleep.recordings.labels.text import read_text
+from anysleep.recordings.labels.table import read_scoring_table
 from anysleep.recordings.readers import guarded, hdf5
 from anysleep.recordings.reasons import BadRecording
 
@@ -230,7 +230,7 @@ def test_a_label_file_of_gigabytes_is_not_read(tmp_path):
     with open(tmp_path / "a.txt", "wb") as file:
         file.truncate(2**31)
     with pytest.raises(ValueError, match=r"a\.txt: 2048 MiB are no labels of one night"):
-        read_text(tmp_path / "a.txt")
+        read_scoring_table(tmp_path / "a.txt")
 
 
 def test_time_that_ends_just_after_the_answer_costs_nothing(tmp_path, monkeypatch):

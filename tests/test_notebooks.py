@@ -2,6 +2,7 @@
 
 import json
 
+import edfio
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ from anysleep.datasets.archive import Archive
 from anysleep.models import load_checkpoint
 from anysleep.paper.published import read_results
 from anysleep.workbook.notebooks import NOTEBOOKS
+from anysleep.workbook.runner import execute
 
 STAGES = ["Wake", "N1", "N2", "N3", "REM"]
 
@@ -137,6 +139,27 @@ def test_08_has_a_row_for_every_published_number_and_takes_synthetic_nights_for_
         "arousal_excerpt",
         "statistics",
     }
+
+
+def test_finer_stages_of_one_night_come_with_those_at_30_s_and_all_that_was_asked_for(tiny, root, tmp_path):
+    given = {
+        "run_dir": str(tmp_path / "run"),
+        "recording": str(tiny / "cohort" / "syn002-night1.edf"),
+        "checkpoint": str(tiny / "03_train" / "checkpoint.pth"),
+        "predictions_per_epoch": 8,
+        "exports": ["bids", "luna_eannot"],
+    }
+    execute("stage_one_night", [root / "params" / "demo" / "stage_one_night.yaml"], given)
+    assert {path.name for path in (tmp_path / "run").glob("hypnogram*")} == {
+        f"hypnogram_{name}{suffix}"
+        for name in ("syn002-night1", "30s_syn002-night1")
+        for suffix in (".csv", ".edf", "_events.tsv", "_events.json")
+    } | {"hypnogram_30s_syn002-night1.eannot"}
+    for name, r in (("syn002-night1", 8), ("30s_syn002-night1", 1)):
+        stages = edfio.read_edf(tmp_path / "run" / f"hypnogram_{name}.edf").annotations
+        stages = [note for note in stages if note.text.startswith("Sleep stage")]
+        assert [note.onset for note in stages] == [i * 30 / r for i in range(120 * r)]
+        assert len(pd.read_csv(tmp_path / "run" / f"hypnogram_{name}.csv")) == 120 * r
 
 
 def test_one_night_writes_logits_and_a_hypnogram_with_clock_times(tiny):

@@ -22,6 +22,7 @@ GOOD = {
     "checkpoint": "c.pth",
     "allow_synthetic": False,
     "predictions_per_epoch": 1,
+    "exports": [],
     "precision": "32",
     "device": "auto",
 }
@@ -37,6 +38,7 @@ GOOD = {
         ({"name_by_file": "yes"}, "name_by_file is 'yes'"),
         ({"channels": "EEG"}, "channels is 'EEG'"),
         ({"recording": ""}, "recording is"),
+        ({"exports": ["docx"]}, "exports.0 is 'docx'.*'csv', 'edf', 'bids'"),
     ],
 )
 def test_wrong_values_are_explained(change, message):

@@ -19,9 +19,13 @@ from toy_evaluation import stage_night
 from toy_predictions import N_NIGHTS, RESOLUTIONS, done, load, predict, write_archive, written
 from toy_training import RATE_HZ, toy_network
 
+from anysleep.__main__ import main
 from anysleep.analysis.channel_importance import channel_importance, leave_one_out
 from anysleep.datasets.archive import Archive, DatasetFiles, assemble_archive
 from anysleep.models import load_checkpoint, save_checkpoint
+from anysleep.recordings.labels import STANDARD_CODES
+from anysleep.recordings.labels.edf import read_edf_scoring
+from anysleep.recordings.labels.hypnogram import known_or_standard
 from anysleep.stages import STAGES
 from anysleep.staging.nights import Night, voted_hypnogram
 from anysleep.staging.predictions import Predictions
@@ -87,7 +91,32 @@ def test_every_night_has_a_hypnogram_that_people_can_open(checkpoint, peace, arc
     copytree(peace, tmp_path / "run")
     predict(tmp_path / "run", checkpoint, write_archive(tmp_path / "small.h5", 2))
     left = sorted(path.name for path in (tmp_path / "run" / "hypnograms").iterdir())
-    assert left == ["toy_n0.csv", "toy_n1.csv"]
+    assert left == ["toy_n0.csv", "toy_n0.edf", "toy_n1.csv", "toy_n1.edf"]
+
+
+def test_hypnograms_are_exported_with_the_run_or_afterwards(checkpoint, peace, archive, tmp_path, capsys):
+    copytree(peace, tmp_path / "run")
+    run = Run(None, tmp_path / "run", "id")
+    jobs = jobs_of_archive(load_checkpoint(checkpoint), archive)
+    options = {"write_logits": True, "device": "cpu", "exports": ["bids", "luna_eannot", "csv"]}
+    write_predictions(run, checkpoint, jobs, RESOLUTIONS, **options)
+    with_the_run = written(tmp_path / "run" / "hypnograms")
+    assert set(with_the_run) == {
+        f"toy_n{i}{suffix}"
+        for i in range(N_NIGHTS)
+        for suffix in (".csv", ".edf", "_events.tsv", "_events.json", ".eannot")
+    }
+    assert {f"hypnograms/{name}" for name in with_the_run} <= set(run.outputs)
+    (tmp_path / "run" / "result.json").write_text('{"scores": {"network": "anysleep"}}')
+    assert main(["export", str(tmp_path / "run"), "yasa", "edf"]) == 0
+    assert "10 files written" in capsys.readouterr().out
+    afterwards = written(tmp_path / "run" / "hypnograms")
+    stages = known_or_standard(read_edf_scoring(tmp_path / "run" / "hypnograms" / "toy_n2.edf").stages, STANDARD_CODES)
+    assert stages.tolist() == load(tmp_path / "run", "r1/predictions")["toy_n2"].tolist()
+    assert {name: afterwards[name] for name in with_the_run} == with_the_run
+    assert {f"toy_n{i}_yasa.json" for i in range(N_NIGHTS)} == set(afterwards) - set(with_the_run)
+    for words, message in (([str(tmp_path)], "there is no hypnogram in"), ([str(run.folder), "docx"], "format 'docx'")):
+        assert main(["export", *words]) == 2 and message in capsys.readouterr().err
 
 
 def test_where_nobody_scored_there_is_no_file_of_labels(checkpoint, tmp_path):

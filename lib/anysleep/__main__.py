@@ -7,6 +7,7 @@ COMMANDS = {
     "run": ("anysleep.workbook.runner", "run a notebook into its own folder"),
     "show": ("anysleep.workbook.summary", "say what the runs in a folder have found"),
     "quality": ("anysleep.recordings.quality", "advise on every channel of a recording"),
+    "export": ("anysleep.workbook.export", "write hypnograms of a run in other formats"),
     "search": ("anysleep.workbook.search", "search for better parameters"),
     "onnx": ("anysleep.models.onnx_export", "write a checkpoint as an ONNX file"),
 }

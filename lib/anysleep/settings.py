@@ -31,6 +31,10 @@ Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 GroupBy = Literal["subject", "recording"]
 Architecture = Literal["usleep", "anysleep", "anysleep_early_fusion", "anysleep_late_fusion"]
+ExportFormat = Literal[
+    "csv", "edf", "bids", "yasa", "edfbrowser_xml", "edfbrowser_text", "luna_annot", "luna_eannot", "polyman", "nsrr",
+    "parquet",
+]  # fmt: skip
 
 
 def _check_shard(value: str) -> str:

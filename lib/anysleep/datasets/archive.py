@@ -317,9 +317,9 @@ class Archive:
         return _prepared(self._group(dataset, recording))
 
     def clock_time(self, dataset: str, recording: str) -> str | None:
-        """When the first sample was, as `23:05:00`; None where the archive does not say it."""
+        """When the first sample was, as `23:05:00` or with a fraction; None where the archive does not say it."""
         text = str(_text(self._group(dataset, recording).attrs.get("start_time", "")))
-        return text if re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d", text) else None
+        return text if re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{6})?", text) else None
 
     @_naming_the_file
     def arousals(self, dataset: str, recording: str) -> np.ndarray | None:

@@ -185,8 +185,7 @@ def label(night: Recording, job: NightJob) -> tuple[Recording, Scoring | None]:
     if job.label_file is None:
         warnings.warn(f"no label file {labels.file!r}: the night is unscored", RecordingWarning, stacklevel=2)
         return night, None
-    how = {"codes": labels.stage_of, "epoch_s": labels.epoch_s} | ({"column": labels.column} if labels.column else {})
-    scoring = LABEL_READERS["edf" if job.recipe.has_own_labels else labels.reader](job.label_file, **how)
+    scoring = LABEL_READERS["edf" if job.recipe.has_own_labels else labels.reader](job.label_file, **labels.options)
     if scoring.stages.empty:
         raise BadRecording(
             "label_code", f"nothing in the label file is a stage; known are {', '.join(labels.stage_of)}"

@@ -15,9 +15,10 @@ from pydantic import AfterValidator, Field
 
 from anysleep.recordings.labels import LABEL_READERS, STANDARD_CODES, LengthRule, StartRule, UnknownRule
 from anysleep.recordings.labels.edf import scorings_among
+from anysleep.recordings.labels.table import WHAT, WHEN, Role
 from anysleep.recordings.reasons import CONTROL, BadRecording
 from anysleep.recordings.tables import numeric_ages, read_table, refuse_near_misses, rename_columns
-from anysleep.settings import ParameterError, Strict, merge_parameters
+from anysleep.settings import ParameterError, Positive, Strict, merge_parameters
 from anysleep.stages import STAGES, UNSCORED
 
 StageName = Literal["Wake", "N1", "N2", "N3", "REM", "unscored"]
@@ -74,7 +75,9 @@ class Labels(Strict):
     file: str = Field(default="", description="Pattern of the label file, with {stem}, {folder} and groups of `name`.")
     codes: dict[str, StageName] = Field(default={}, description="Label -> stage; standard names are known besides.")
     column: str = Field(default="", description="Column of a BIDS table that holds the stages; empty for 'stage'.")
-    epoch_s: float = Field(default=30.0, description="Seconds a label stands for, in plain lists.", gt=0)
+    columns: dict[Role, str | Positive] = Field(default={}, description="Of a table: what -> name or number of column.")
+    skip_to: str = Field(default="", description="Of a table: with what its header begins; empty to look for it.")
+    epoch_s: float = Field(default=30.0, description="Seconds a label stands for, where the file does not say.", gt=0)
     offset_s: float = Field(default=0.0, description="Second of the recording at which the labels begin.")
     length: LengthRule = Field(default="equal", description="The rule where labels and signals differ in length.")
     start: StartRule = Field(default="by_clock", description="Where labels with a clock of their own begin.")
@@ -95,6 +98,26 @@ class Labels(Strict):
             raise ValueError(f"labels.file belongs to every reader but '{OWN_LABELS}'")
         if self.column and self.reader != "bids":
             raise ValueError("labels.column belongs to the reader 'bids' alone")
+        self._check_columns()
+
+    def _check_columns(self) -> None:
+        """ValueError where the columns of a table do not say what begins when."""
+        if not self.columns and not self.skip_to:
+            return
+        if self.reader != "table":
+            raise ValueError("labels.columns and skip_to belong to the reader 'table' alone")
+        if len(set(WHAT) & set(self.columns)) != 1 or len(set(WHEN) & set(self.columns)) > 1:
+            raise ValueError(f"labels.columns needs one of {', '.join(WHAT)}, and at most one of {', '.join(WHEN)}")
+        if {"duration_s", "end_s"} <= set(self.columns):
+            raise ValueError("labels.columns names both duration_s and end_s; leave one")
+
+    @property
+    def options(self) -> dict[str, object]:
+        """What the label reader is called with, beside the path."""
+        more = {"column": self.column, "columns": self.columns, "skip_to": self.skip_to}
+        return {"codes": self.stage_of, "epoch_s": self.epoch_s} | {
+            name: value for name, value in more.items() if value
+        }
 
 
 class Participants(Strict):

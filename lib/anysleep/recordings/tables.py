@@ -15,6 +15,9 @@ OLDEST = 125
 EMPTY = ("", "n/a")
 """No value; 'n/a' is how BIDS writes it. 'None' and 'NA' are texts."""
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""With what a cell begins that a spreadsheet takes for a formula (OWASP, CSV injection)."""
+
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _WORDS = {",": "commas", "\t": "tabs", ";": "semicolons"}
 _OTHER_FILES = {
@@ -35,7 +38,7 @@ def read_table(path: Path, header_row: int = 1) -> pd.DataFrame:
     suffix = path.suffix.lower()
     if suffix not in (*_SEPARATORS, ".xlsx"):
         raise ValueError(f"{path.name}: no table is read from {suffix or 'a file without suffix'}; save it as .csv")
-    lines = _excel_rows(path) if suffix == ".xlsx" else _text_rows(path, _SEPARATORS[suffix])
+    lines = enumerate(table_rows(path), start=1) if suffix == ".xlsx" else _text_rows(path, _SEPARATORS[suffix])
     rows = [(number, [cell.strip() for cell in cells]) for number, cells in lines if number >= header_row]
     rows = [(number, cells) for number, cells in rows if any(cells)]
     if not rows or rows[0][0] != header_row:
@@ -103,26 +106,54 @@ def numeric_ages(ages: pd.Series, file: str = "the table") -> pd.Series:
     return numbers
 
 
+def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with an apostrophe before every text that would be a formula, such as a channel called `=A1`."""
+    texts = [name for name, cells in table.items() if not pd.api.types.is_numeric_dtype(cells)]
+    return table.assign(**{name: table[name].map(_plain) for name in texts})
+
+
+def _plain(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) and not _is_number(cell) else cell
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _spelt(name: str) -> str:
     return "".join(str(name).lower().split())
+
+
+def table_rows(path: Path) -> list[list[str]]:
+    """The cells of every row of an .xlsx or .parquet file, the header's too, as text; empty ones are ''.
+
+    ValueError where it cannot be read as such.
+    """
+    is_excel = path.suffix.lower() == ".xlsx"
+    try:
+        from anysleep.recordings.readers.guarded import GUARD  # readers themselves read tables
+
+        # A small file may unpack to any size.
+        sheet = GUARD.call(_excel_sheet if is_excel else _parquet_sheet, path, file=path)
+    except Exception as error:  # the library lets all kinds of errors through when a file is damaged
+        if isinstance(error, OSError) and error.filename:
+            raise
+        mend = "Excel: save it as .xlsx" if is_excel else "Parquet: save it as .parquet"
+        raise ValueError(f"{path.name} cannot be read as a table of {mend}; if it is text, call it .csv") from error
+    return sheet.fillna("").astype(str).to_numpy().tolist()
 
 
 def _excel_sheet(path: Path) -> pd.DataFrame:
     return pd.read_excel(path, header=None, dtype=str, na_filter=False)
 
 
-def _excel_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    try:
-        from anysleep.recordings.readers.guarded import GUARD  # readers themselves read tables
-
-        sheet = GUARD.call(_excel_sheet, path, file=path)  # a small one may unpack to any size
-    except Exception as error:  # the library lets all kinds of errors through when a file is damaged
-        if isinstance(error, OSError) and error.filename:
-            raise
-        raise ValueError(
-            f"{path.name} cannot be read as a table of Excel: save it as .xlsx; if it is text, call it .csv"
-        ) from error
-    yield from enumerate(sheet.fillna("").astype(str).to_numpy().tolist(), start=1)
+def _parquet_sheet(path: Path) -> pd.DataFrame:
+    table = pd.read_parquet(path, engine="pyarrow").astype(str)
+    return pd.DataFrame([list(table), *table.to_numpy().tolist()])
 
 
 def _text_rows(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:

@@ -33,7 +33,7 @@ class Night:
     gaps_s: np.ndarray
     """float64 (n, 2), pauses of the recorder in s."""
     clock_time: str | None
-    """Of the first sample, as `23:05:00`."""
+    """Of the first sample, as `23:05:00`, or with a fraction as `23:05:00.250000`."""
 
     def stage(
         self,

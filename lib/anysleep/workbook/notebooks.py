@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field
 from anysleep.settings import (
     Count,
     Device,
+    ExportFormat,
     GroupBy,
     OptionalPath,
     Positive,
@@ -118,7 +119,7 @@ class Predict(Parameters):
     """05_predict: checkpoint + archive or files -> predictions."""
 
     notebook = "05_predict"
-    execution_only = Parameters.execution_only | {"n_devices", "key_file"}
+    execution_only = Parameters.execution_only | {"n_devices", "key_file", "exports"}
 
     checkpoint: ProjectPath = Field(description="The checkpoint of 03_train, or a released one.")
     allow_synthetic: bool = Field(description="Let a network trained on synthetic nights alone judge others.")
@@ -132,6 +133,7 @@ class Predict(Parameters):
     key_file: OptionalPath = Field(description="Table to write of number, recording id and file name; empty for none.")
     predictions_per_epoch: list[int] = Field(description="Resolutions to write, in predictions in 30 s.", min_length=1)
     write_logits: bool = Field(description="Also write the logits (74 MB a night at 3840).")
+    exports: list[ExportFormat] = Field(description="More formats of the hypnograms at 30 s; CSV and EDF+ always are.")
     leave_one_out: bool = Field(description="Also stage without each channel in turn: does one carry the night?")
     aligned: bool = Field(description="Make the result independent of the number of epochs; false as published.")
     precision: Precision = Field(description="32, or bf16; docs/benchmarks.md says where that is faster.")
@@ -229,7 +231,7 @@ class StageOneNight(Parameters):
     """stage_one_night: one recording -> hypnogram and hypnodensity."""
 
     notebook = "stage_one_night"
-    execution_only = Parameters.execution_only | {"allow_synthetic"}
+    execution_only = Parameters.execution_only | {"allow_synthetic", "exports"}
 
     recording: ProjectPath = Field(description="A recording of any format.")
     channels: list[str] = Field(description="Channels to use, named as in the file; empty: all the doctor would use.")
@@ -237,6 +239,7 @@ class StageOneNight(Parameters):
     checkpoint: ProjectPath = Field(description="The checkpoint of 03_train, or a released one.")
     allow_synthetic: bool = Field(description="Let a network trained on synthetic nights alone judge others.")
     predictions_per_epoch: int = Field(description="Resolution, in predictions in 30 s.", ge=1)
+    exports: list[ExportFormat] = Field(description="More formats of the hypnogram; CSV and EDF+ are always written.")
     precision: Precision = Field(description="32, or bf16; docs/benchmarks.md says where that is faster.")
     device: Device = Field(description="Where to compute; auto means CUDA, else MPS, else CPU.")
 

@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from datetime import datetime
+from datetime import date, datetime, time
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,9 @@ import pandas as pd
 import torch
 
 from anysleep.analysis.channel_importance import leave_one_out
-from anysleep.exports import hypnogram_table
+from anysleep.exports import ScoredNight, without_date
 from anysleep.models import SleepNetwork, load_checkpoint
-from anysleep.settings import Precision
+from anysleep.settings import ExportFormat, Precision
 from anysleep.staging.estimate import estimate_staging
 from anysleep.staging.sources import NightSource
 from anysleep.system.files import NpzWriter, read_if_whole, sha256_of
@@ -37,6 +37,7 @@ def write_predictions(
     leave_one_out: bool = False,
     precision: Precision = "32",
     aligned: bool = False,
+    exports: Sequence[ExportFormat] = (),
     device: str = "auto",
     n_devices: int = 1,
 ) -> dict[str, pd.DataFrame]:
@@ -45,8 +46,8 @@ def write_predictions(
     Keys are `<dataset>_<recording>` for labels and stages (int8, majority over montages), and
     `<dataset>#<recording>#<channel>&<channel>...` (U-Sleep `#<eeg>#<eog>`) for logits, float32 (P, 5).
 
-    `hypnograms/<dataset>_<recording>.csv` is every night at 30 s, see `hypnogram_table`. No file is written empty: no
-    `labels.npz` where nobody scored.
+    `hypnograms/<dataset>_<recording>` is every night at 30 s, as CSV (`hypnogram_table`), as EDF+, and in the formats
+    of `exports`. No file is written empty: no `labels.npz` where nobody scored.
 
     Each night is written to the run's folder `store` as soon as it is staged. Called again, after it was stopped or
     because nights have failed or were added, this stages only nights that are not there, or whose source, channels,
@@ -90,7 +91,7 @@ def write_predictions(
     is_ok = nights.status == "ok"  # of twins the first only
     staged = [file for (file, _), ok in zip(tasks, is_ok, strict=True) if ok]
     _publish(staged, wanted.outputs(), run)
-    _write_hypnograms(dict(zip(nights.hypnogram[is_ok], staged, strict=True)), run)
+    _write_hypnograms(dict(zip(nights.hypnogram[is_ok], staged, strict=True)), run, network.name, exports)
     details = ["attention", *(["reliance"] if leave_one_out else [])]
     rows = {
         name: [row for night, ok in zip(facts, is_ok, strict=True) if ok for row in night[name]] for name in details
@@ -183,20 +184,21 @@ def hypnogram_file(row: Row) -> str:
     return f"hypnograms/{row['dataset']}_{row['recording']}.csv" if row["status"] == "ok" else ""
 
 
-def _write_hypnograms(stored: Mapping[str, Path], run: Run) -> None:
-    """Write every night's hypnogram as a table; `stored` says which file of the store it comes from.
+def _write_hypnograms(stored: Mapping[str, Path], run: Run, network: str, exports: Sequence[ExportFormat]) -> None:
+    """Write every night's hypnogram, see `Run.hypnogram`; `stored` says which file of the store it comes from.
 
-    Those that an earlier run left are removed, as in `_publish`.
+    What an earlier run left is removed, as in `_publish`.
     """
-    for old in run.folder.glob("hypnograms/*.csv"):
-        if old.relative_to(run.folder).as_posix() not in stored:
-            old.unlink()
     for name, file in stored.items():
         clock = _read_facts(file)["clock_time"]
-        start_time = clock and datetime.strptime(clock, "%H:%M:%S")
+        start_time = without_date(datetime.combine(date.min, time.fromisoformat(clock))) if clock else None
         with np.load(file) as night:
-            table = hypnogram_table(night["hypnogram"], night["hypnodensity"], 1, start_time)
-        run.table(name.removesuffix(".csv"), table)
+            stages, hypnodensity = night["hypnogram"], night["hypnodensity"]
+        scored = ScoredNight(stages, 1, start_time, hypnodensity, scorer=network)
+        run.hypnogram(name.removesuffix(".csv"), scored, exports)
+    for old in run.folder.glob("hypnograms/*"):
+        if old.relative_to(run.folder).as_posix() not in run.outputs:
+            old.unlink()
 
 
 def _refuse_duplicates(keys: Iterable[str]) -> None:
@@ -232,6 +234,6 @@ def _check_room(folder: Path, n_bytes: int) -> None:
 
 def _remove_half_written(folder: Path) -> None:
     """Wipe away what a run that was killed has left half-written."""
-    for pattern in ("store/.*.npz", "r*/.*.npz", "r*/logits/.*.npz", "hypnograms/.*.csv"):
+    for pattern in ("store/.*.npz", "r*/.*.npz", "r*/logits/.*.npz", "hypnograms/.*"):
         for half_written in folder.glob(pattern):
             half_written.unlink()

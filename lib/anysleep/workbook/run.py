@@ -10,7 +10,7 @@ import importlib.metadata
 import json
 import platform
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import yaml
 from filelock import FileLock, Timeout
 
+from anysleep.settings import ExportFormat
 from anysleep.system.files import atomic_write, read_if_whole, sha256_of, short_path
 from anysleep.workbook.arguments import missing_file
 from anysleep.workbook.parameters import Parameters
@@ -27,6 +28,8 @@ if TYPE_CHECKING:  # they take a second, and the process that starts a notebook 
     import pandas as pd
     from IPython.display import Image
     from matplotlib.figure import Figure
+
+    from anysleep.exports import ScoredNight
 
 WAIT_S = 10
 """How long a run waits for its folder: one that was killed takes a moment to end."""
@@ -98,9 +101,19 @@ class Run:
 
     def table(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
         """Write `<name>.csv` with a column `run_id` that leads back to params.yaml; returns the table as given."""
+        from anysleep.recordings.tables import without_formulas
+
         with atomic_write(self.path(f"{name}.csv")) as temporary:
-            table.assign(run_id=self.run_id).to_csv(temporary, index=False)
+            without_formulas(table.assign(run_id=self.run_id)).to_csv(temporary, index=False)
         return table
+
+    def hypnogram(self, name: str, night: ScoredNight, exports: Sequence[ExportFormat] = ()) -> pd.DataFrame:
+        """Write a scored night as `<name>.csv` and `.edf`, and in the formats of `exports`; returns the table."""
+        from anysleep.exports import export_night, hypnogram_table
+
+        files = export_night(self.folder, night, name, [one for one in ("edf", *exports) if one != "csv"])
+        self.outputs += [file.relative_to(self.folder).as_posix() for file in files]
+        return self.table(name, hypnogram_table(night))
 
     def figure(self, name: str, figure: Figure) -> Image:
         """Write `figures/<name>.png` and `.svg`, without dates; returns the PNG, so that a notebook shows that."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from anysleep.recordings.labels.bids import read_bids
 from anysleep.recordings.labels.dod import read_dod_scorers, scorer_files
 from anysleep.recordings.labels.edf import read_edf_scoring
+from anysleep.recordings.labels.edfbrowser import read_edfbrowser
 from anysleep.recordings.labels.hypnogram import STANDARD_CODES, hypnogram_from_stages
 from anysleep.recordings.labels.ids import read_ids
 from anysleep.recordings.labels.mass import mass_files, read_mass
@@ -21,20 +22,25 @@ from anysleep.recordings.labels.scoring import (
     scoring_of_list,
     with_scoring,
 )
-from anysleep.recordings.labels.text import read_text
+from anysleep.recordings.labels.table import read_scoring_table
+from anysleep.recordings.labels.yasa import read_yasa
 
 LABEL_READERS: dict[str, Callable[..., Scoring]] = {
     "edf": read_edf_scoring,
     "nsrr": read_nsrr,
-    "text": read_text,
+    "text": read_scoring_table,
+    "table": read_scoring_table,
     "bids": read_bids,
     "ids": read_ids,
     "physionet": read_physionet,
     "dod_scorers": read_dod_scorers,
     "mass": read_mass,
+    "yasa": read_yasa,
+    "edfbrowser": read_edfbrowser,
 }
 """Format -> reader, called as `reader(path, codes=codes, epoch_s=epoch_s)`: stage of every label; how long a label of a
-plain list lasts. That of 'bids' takes the `column` of the stages, too."""
+plain list lasts. That of 'bids' takes the `column` of the stages, too, that of 'table' its `columns` and `skip_to`.
+'text' is a 'table' whose columns nobody tells."""
 
 _FILES: dict[str, Callable[[Path], list[Path]]] = {"dod_scorers": scorer_files, "mass": mass_files}
 

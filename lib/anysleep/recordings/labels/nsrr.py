@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element
 
 import numpy as np
-from defusedxml.ElementTree import fromstring
 
 from anysleep.recordings.labels.hypnogram import STANDARD_CODES, quoted
 from anysleep.recordings.labels.scoring import Scoring
-from anysleep.recordings.labels.text import bad_labels, read_lines, seconds
+from anysleep.recordings.labels.text import bad_labels, read_xml, seconds
 from anysleep.recordings.reasons import BadRecording
 from anysleep.recordings.recording import annotation_table
 from anysleep.stages import EPOCH_S
@@ -23,11 +22,7 @@ def read_nsrr(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: fl
     does not say whether somebody looked for them. `codes` and `epoch_s` are not used: the file says what a stage is and
     how long it lasts. BadRecording where it is no whole file of this form.
     """
-    text = "\n".join(read_lines(path))
-    try:
-        root = fromstring(text)
-    except (ParseError, ValueError, LookupError) as error:  # entities, or an encoding that is not known
-        raise bad_labels(path, f"this is no whole XML file: {error}") from error
+    root = read_xml(path)
     events = root.findall("ScoredEvents/ScoredEvent")
     if root.tag != "PSGAnnotation" or not events:
         raise bad_labels(

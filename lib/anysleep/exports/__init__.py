@@ -1,0 +1,16 @@
+"""Scored nights as files that other programs read, one small module a program; `FORMATS` has them all."""
+
+from anysleep.exports.formats import FORMATS, Format, export_night
+from anysleep.exports.mne_annotations import to_mne_annotations
+from anysleep.exports.scored_night import ScoredNight, without_date
+from anysleep.exports.table import hypnogram_table
+
+__all__ = [
+    "FORMATS",
+    "Format",
+    "ScoredNight",
+    "export_night",
+    "hypnogram_table",
+    "to_mne_annotations",
+    "without_date",
+]

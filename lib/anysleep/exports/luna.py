@@ -1,0 +1,26 @@
+"""Annotations of Luna (zzz.bwh.harvard.edu/luna): intervals in `.annot`, a stage an epoch in `.eannot`."""
+
+from pathlib import Path
+
+from anysleep.exports.scored_night import AROUSAL, LIGHTS_OFF, LIGHTS_ON, STAGE_TEXTS, ScoredNight, decimal
+
+CLASSES = {text: text.removeprefix("Sleep stage ") for text in STAGE_TEXTS.values()} | {
+    AROUSAL: "arousal",
+    LIGHTS_OFF: "lights_off",
+    LIGHTS_ON: "lights_on",
+}
+HEADER = ("class", "instance", "channel", "start", "stop", "meta")
+
+
+def write_annot(path: Path, night: ScoredNight) -> None:
+    """Write an interval a prediction, and one an event, in seconds from the first sample."""
+    rows = [
+        (CLASSES[event.text], ".", ".", decimal(event.onset_s), decimal(event.onset_s + event.duration_s), ".")
+        for event in night.events().itertuples()
+    ]
+    path.write_text("".join("\t".join(row) + "\n" for row in (HEADER, *rows)), encoding="utf-8")
+
+
+def write_eannot(path: Path, night: ScoredNight) -> None:
+    """Write a stage a line."""
+    path.write_text("".join(f"{CLASSES[STAGE_TEXTS[code]]}\n" for code in night.stages), encoding="utf-8")

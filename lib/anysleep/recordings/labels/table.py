@@ -1,0 +1,261 @@
+"""Label files that are tables: of other scoring programs, of Excel, our own, and the plain list of one label a line.
+
+A recipe tells the columns by name, or by number where there is no header. Delimiter and encoding are found out.
+"""
+
+import csv
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from anysleep.recordings.labels.hypnogram import STANDARD_CODES, quoted
+from anysleep.recordings.labels.scoring import DAY_S, NO_CLOCK, Scoring, scoring_of_annotations, scoring_of_list
+from anysleep.recordings.labels.text import bad_labels, read_lines, seconds
+from anysleep.recordings.reasons import BadRecording, RecordingWarning
+from anysleep.recordings.recording import annotation_table
+from anysleep.recordings.tables import table_rows
+from anysleep.stages import EPOCH_S
+
+Role = Literal["stage", "event", "clock", "onset_s", "epoch", "duration_s", "end_s"]
+"""What a column holds. `stage`: nothing but stages. `event`: stages that the codes or standard names know, and events.
+When it begins is the time of day (`clock`), the second of the recording (`onset_s`), or the number of the `epoch`;
+without any of them each row follows the one before."""
+Columns = Mapping[Role, str | int]
+"""Name of the column, whatever its case and blanks, or its number, counted from 1, where there is no header."""
+WHAT, WHEN = ("stage", "event"), ("clock", "onset_s", "epoch")
+
+DELIMITERS = {"\t": "tabs", ";": "semicolons", ",": "commas"}
+STAGE_COLUMNS = ("stage", "stages", "sleepstage", "sleep_stage", "label", "labels", "hypnogram", "description")
+ONSET_COLUMNS, DURATION_COLUMNS = ("onset_s", "onset"), ("duration_s", "duration")
+"""Names, in any case and without blanks, that need no recipe."""
+CLOCK = re.compile(r"(?<!\d)(\d{1,2})[:.](\d\d)[:.](\d\d)(?:[.,](\d+))?\s*(?:([ap])\.?m\.?)?$", re.IGNORECASE)
+"""Time of day at the end of a cell, after a date or not: 23:05:00.250, 23.05.00, 11:05:00 PM."""
+TOLERANCE_S = 0.5
+
+Row = tuple[int, list[str]]
+"""Number of a line, counted from 1, and its cells."""
+
+
+def read_scoring_table(
+    path: Path,
+    codes: Mapping[str, int] = STANDARD_CODES,
+    epoch_s: float = EPOCH_S,
+    columns: Columns | None = None,
+    skip_to: str = "",
+) -> Scoring:
+    """The rows of a text file, .xlsx or .parquet: a stage each, or a stage or an event.
+
+    Parameters
+    ----------
+    codes
+        Which labels are stages, in a column of events.
+    epoch_s
+        How long a stage lasts, and an epoch with a number; not where a column tells it.
+    columns
+        What the columns are. Without, as our own tables: a label a row, in the first column, or in the one that line 1
+        calls 'stage' or another of `STAGE_COLUMNS`; from the onset and for the duration where line 1 names these too.
+    skip_to
+        With what the header begins. Of columns with numbers, the line before the first row. By default the first line
+        with all names, or none.
+
+    Raises
+    ------
+    BadRecording
+        A column is not there, a cell cannot be read, or the rows lie as far apart as no epoch: the message names the
+        line. A clock that cannot be read is such a cell: nothing is set to the first sample instead.
+    """
+    lines, number = _lines(path), None
+    if columns:
+        number, columns, delimiter = _header(path, lines, columns, skip_to)
+        _say_what_was_found(path, number, delimiter)
+    else:
+        number, columns, delimiter = _own_header(path, lines, codes)
+    rows = [row for row in _rows(lines[number:], number + 1, delimiter) if columns.keys() == {"stage"} or any(row[1])]
+    if not rows:
+        raise bad_labels(path, f"there is no label {'below the header' if number else 'in the file'}")
+    cells = {role: _cells(path, rows, place, role) for role, place in columns.items()}
+    return _scoring(path, cells, [number for number, _ in rows], codes, epoch_s)
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of a text; the rows of another table with tabs between the cells."""
+    if path.suffix.lower() not in (".xlsx", ".parquet"):
+        return read_lines(path)
+    try:
+        return ["\t".join(re.sub(r"\s+", " ", cell) for cell in cells) for cells in table_rows(path)] or [""]
+    except ValueError as error:
+        raise BadRecording("label_file", str(error)) from error
+
+
+def _header(path: Path, lines: list[str], columns: Columns, skip_to: str) -> tuple[int, dict[Role, int], str]:
+    """How many lines stand before the first row, the places of the columns, and the delimiter."""
+    names = {role: name for role, name in columns.items() if isinstance(name, str)}
+    skipped = [i for i, line in enumerate(lines) if line.strip().lower().startswith(skip_to.strip().lower())]
+    if skip_to and not skipped:
+        raise bad_labels(path, f"no line begins with {skip_to!r} (`skip_to`)")
+    if not names:
+        first = skipped[0] + 1 if skip_to else 0
+        rows = [line for line in lines[first:] if line.strip()] or [""]
+        delimiter = _delimiter(rows[0]) or ("" if len(columns) == 1 else " ")
+        return first, {role: int(place) - 1 for role, place in columns.items()}, delimiter
+    for i in skipped:
+        delimiter = _delimiter(lines[i])
+        header = [_spelt(cell) for cell in _split(lines[i], delimiter)]
+        if all(header.count(_spelt(name)) == 1 for name in names.values()):
+            places = {role: header.index(_spelt(name)) for role, name in names.items()}
+            return i + 1, places | {role: int(n) - 1 for role, n in columns.items() if role not in names}, delimiter
+    where = "the line of `skip_to`" if skip_to else "any line"
+    raise bad_labels(path, f"the columns {', '.join(map(repr, names.values()))} do not stand, each once, in {where}")
+
+
+def _own_header(path: Path, lines: list[str], codes: Mapping[str, int]) -> tuple[int, dict[Role, int], str]:
+    """The same where nobody tells the columns; line 1 is a header only where it names stages, and no code."""
+    delimiter = _delimiter(lines[0])
+    cells = _split(lines[0], delimiter)
+    header = [_spelt(cell) for cell in cells]
+    named = [i for i, name in enumerate(header) if name in STAGE_COLUMNS]
+    if not named or {label.strip().lower() for label in codes} & {cell.lower() for cell in cells}:
+        return 0, {"stage": 0}, delimiter
+    if len(named) > 1:
+        several = quoted(cells[i] for i in named)
+        raise bad_labels(path, f"{len(named)} columns could hold the stages ({several}); leave one")
+    times = {"onset_s": ONSET_COLUMNS, "duration_s": DURATION_COLUMNS}
+    found = {role: header.index(name) for role, names in times.items() for name in names if name in header}
+    return 1, {"stage": named[0], **(found if "onset_s" in found else {})}, delimiter
+
+
+def _delimiter(line: str) -> str:
+    """The first of `DELIMITERS` that stands in the line; empty for none."""
+    return next((sign for sign in DELIMITERS if sign in line), "")
+
+
+def _split(line: str, delimiter: str) -> list[str]:
+    if not delimiter:
+        return [_clean(line)]
+    if delimiter == " ":
+        return line.split()
+    return [_clean(cell) for cell in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])]
+
+
+def _clean(cell: str) -> str:
+    return cell.strip(' "')
+
+
+def _spelt(name: str) -> str:
+    return "".join(name.lower().split())
+
+
+def _rows(lines: Sequence[str], first: int, delimiter: str) -> Iterator[Row]:
+    return ((number, _split(line, delimiter)) for number, line in enumerate(lines, start=first))
+
+
+def _say_what_was_found(path: Path, n_before: int, delimiter: str) -> None:
+    between = {"": "one column", " ": "blanks between the columns"}.get(delimiter) or f"{DELIMITERS[delimiter]} between"
+    warnings.warn(f"{path.name}: rows from line {n_before + 1} on, {between}", RecordingWarning, stacklevel=3)
+
+
+def _cells(path: Path, rows: list[Row], place: int, role: Role) -> list[str]:
+    """The column. BadRecording where a row is too short, or has no label."""
+    cells = [row[place] if place < len(row) else "" for _, row in rows]
+    if role != "event" and role != "duration_s" and "" in cells:
+        number = rows[cells.index("")][0]
+        what = "label; mark unscored epochs with one" if role == "stage" else f"{role}, which is column {place + 1}"
+        raise bad_labels(path, f"line {number} has no {what}")
+    return cells
+
+
+def _scoring(
+    path: Path, cells: dict[Role, list[str]], numbers: list[int], codes: Mapping[str, int], epoch_s: float
+) -> Scoring:
+    """What the columns say together."""
+    texts = cells["stage"] if "stage" in cells else cells["event"]
+    if not set(WHEN) & set(cells):
+        return scoring_of_list(texts, epoch_s)
+    start_time, onsets_s = _onsets_s(path, cells, numbers, epoch_s)
+    durations_s = _durations_s(path, cells, numbers, onsets_s)
+    table = annotation_table([row for row in zip(onsets_s, durations_s, texts, strict=True) if row[2]])
+    scoring = Scoring(table) if "stage" in cells else scoring_of_annotations(table, codes)
+    stages = scoring.stages
+    if not {"duration_s", "end_s"} & set(cells):
+        if "epoch" not in cells:
+            _refuse_other_epochs(path, stages, epoch_s)
+        stages = stages.assign(duration_s=epoch_s)
+    numbered = epoch_s if "epoch" in cells else None
+    return replace(scoring, stages=stages, start_time=start_time, epoch_s=numbered)
+
+
+def _onsets_s(
+    path: Path, cells: dict[Role, list[str]], numbers: list[int], epoch_s: float
+) -> tuple[datetime | None, np.ndarray]:
+    """The clock time of second 0, None where that is the first sample; and when each row begins, in s after it."""
+    if "clock" in cells:
+        clocks_s = _numbers(path, cells["clock"], numbers, _clock_s, "time of day such as 23:05:00")
+        clocks_s = np.unwrap(clocks_s, period=DAY_S)  # midnight
+        back = np.flatnonzero(np.diff(clocks_s) < -11 * 3600)
+        if back.size:
+            where = f"between line {numbers[back[0]]} and {numbers[back[0] + 1]}"
+            raise bad_labels(path, f"{where} the clock goes back by hours; is it of 12 hours, without am and pm?")
+        start = NO_CLOCK + timedelta(seconds=clocks_s[0] or DAY_S)  # midnight is a clock, too
+        return start, clocks_s - clocks_s[0]
+    if "onset_s" in cells:
+        return None, _numbers(path, cells["onset_s"], numbers, _seconds, "onset in s")
+    epochs = _numbers(path, cells["epoch"], numbers, _whole, "number of an epoch")
+    return None, (epochs - (0 if epochs.min() == 0 else 1)) * epoch_s
+
+
+def _durations_s(path: Path, cells: dict[Role, list[str]], numbers: list[int], onsets_s: np.ndarray) -> np.ndarray:
+    """How long each row lasts; NaN where it does not say."""
+    if "end_s" in cells:
+        return _numbers(path, cells["end_s"], numbers, _seconds, "end in s") - onsets_s
+    texts = cells.get("duration_s", [""] * len(numbers))
+    return _numbers(path, texts, numbers, lambda text: _seconds(text) if text else np.nan, "duration in s")
+
+
+def _numbers(path: Path, texts: list[str], numbers: list[int], parse, what: str) -> np.ndarray:
+    """float64 (n,). BadRecording names the line of a cell that cannot be read."""
+    values = np.empty(len(texts))
+    for i, text in enumerate(texts):
+        try:
+            values[i] = parse(text)
+        except ValueError:
+            raise bad_labels(path, f"line {numbers[i]}: {quoted([text])} is no {what}") from None
+    return values
+
+
+def _clock_s(text: str) -> float:
+    """Seconds since midnight."""
+    found = CLOCK.search(text.strip())
+    if not found:
+        raise ValueError(text)
+    hour, minute, second = (int(found[i]) for i in (1, 2, 3))
+    if found[5]:
+        hour = hour % 12 + 12 * (found[5].lower() == "p") if 1 <= hour <= 12 else 24
+    if hour > 23 or minute > 59 or second > 59:
+        raise ValueError(text)
+    return hour * 3600 + minute * 60 + second + float(f"0.{found[4] or 0}")
+
+
+def _seconds(text: str) -> float:
+    return seconds(text.replace(",", "."))
+
+
+def _whole(text: str) -> float:
+    number = seconds(text)
+    if number < 0 or number != int(number):
+        raise ValueError(text)
+    return number
+
+
+def _refuse_other_epochs(path: Path, stages: pd.DataFrame, epoch_s: float) -> None:
+    """BadRecording where stages without a duration lie as far apart as no epoch."""
+    apart_s = stages.onset_s.diff().median()
+    if abs(apart_s - epoch_s) > TOLERANCE_S:  # NaN for a single one
+        apart = f"the stages lie {apart_s:g} s apart, and epoch_s is {epoch_s:g}"
+        raise bad_labels(path, f"{apart}: say epoch_s, or which column is duration_s")

@@ -1,0 +1,81 @@
+"""Hypnograms of nights that were staged before, in other formats: `anysleep export <run folder> [<format> ...]`."""
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from anysleep.analysis.arousals.events import detect_arousals
+from anysleep.exports import FORMATS, ScoredNight, export_night, without_date
+from anysleep.settings import ExportFormat
+from anysleep.stages import EPOCH_S, STAGES, UNSCORED
+
+CODES = {stage: code for code, stage in enumerate(STAGES)} | {"unscored": UNSCORED}
+
+
+def export_run(folder: Path, formats: Sequence[ExportFormat] = tuple(FORMATS)) -> list[Path]:
+    """Write every hypnogram of a run of stage_one_night or 05_predict in these formats, beside its CSV.
+
+    Returns the files. FileNotFoundError where the folder holds no hypnogram; ValueError names what is no format.
+    """
+    tables = sorted([*folder.glob("hypnogram_*.csv"), *folder.glob("hypnograms/*.csv")])
+    if not tables:
+        raise FileNotFoundError(
+            f"there is no hypnogram in {folder}; name the folder of a stage_one_night or 05_predict"
+        )
+    wanted = [one for one in formats if one != "csv"]
+    scorer = _network(folder)
+    nights = {path: read_hypnogram(path, scorer) for path in tables}
+    return [file for path, night in nights.items() for file in export_night(path.parent, night, path.stem, wanted)]
+
+
+def read_hypnogram(path: Path, scorer: str = "") -> ScoredNight:
+    """The night of a `hypnogram_table` as a run has written it, with the arousals that its resolution shows.
+
+    ValueError where the table is another one.
+    """
+    table = pd.read_csv(path)
+    missing = {"stage", "duration_s", *(f"p_{stage.lower()}" for stage in STAGES)} - set(table)
+    if missing or not table.stage.isin(CODES).all():
+        raise ValueError(f"{path.name} is no hypnogram of a run: {', '.join(sorted(missing)) or 'unknown stages'}")
+    stages = table.stage.map(CODES).to_numpy()
+    predictions_per_epoch = round(EPOCH_S / table.duration_s[0])
+    return ScoredNight(
+        stages,
+        predictions_per_epoch,
+        _start_time(table),
+        table[[f"p_{stage.lower()}" for stage in STAGES]].to_numpy(np.float64),
+        detect_arousals(stages, predictions_per_epoch),
+        scorer=scorer,
+    )
+
+
+def _network(folder: Path) -> str:
+    """The network that the run says it has staged with; empty where it does not."""
+    result = folder / "result.json"
+    return json.loads(result.read_text()).get("scores", {}).get("network", "") if result.is_file() else ""
+
+
+def _start_time(table: pd.DataFrame) -> datetime | None:
+    if "clock_time" not in table:
+        return None
+    return without_date(datetime.fromisoformat(f"1900-01-01T{table.clock_time[0]}"))
+
+
+def main(arguments: list[str]) -> int:
+    """The command line: run folder, formats, by default all. Returns the exit status."""
+    if not arguments:
+        print(f"usage: anysleep export <run folder> [<format> ...]\nformats: {', '.join(FORMATS)}")
+        return 2
+    folder, *formats = arguments
+    try:
+        files = export_run(Path(folder), formats or tuple(FORMATS))
+    except (ValueError, OSError) as error:
+        print(f"export: {error}", file=sys.stderr)
+        return 2
+    print(f"{len(files)} files written, the last is {files[-1]}" if files else "nothing to write: there is the CSV")
+    return 0
