@@ -10,6 +10,7 @@ from sklearn.metrics import f1_score, precision_score, recall_score
 
 from anysleep.analysis.arousals.excerpt import PROBABILITIES, excerpt_tables, night_to_show
 from anysleep.analysis.arousals.tables import (
+    arousal_score_table,
     beside_luck,
     count_table,
     error_table,
@@ -24,9 +25,8 @@ from anysleep.analysis.arousals.tables import (
     nights_to_score,
     predictable,
     predicted_index_table,
-    score_table,
+    published_error_table,
     scored_seconds,
-    slip_table,
     stage_seconds,
     stage_share_table,
 )
@@ -196,7 +196,7 @@ def test_false_negatives_as_published_are_those_of_threshold_0(tables):
 
 def test_scores_are_means_over_nights_with_expert_events_as_sklearn_has_them(tables):
     counts = tables[3]
-    scores = score_table(counts, **BOOTSTRAP)
+    scores = arousal_score_table(counts, **BOOTSTRAP)
     ours = scores[scores.matching != "as_published"]
     assert (ours.n_recordings == 3).all() and (ours.n_persons == 2).all()
     for r in (1, 30):
@@ -214,13 +214,13 @@ def test_scores_are_means_over_nights_with_expert_events_as_sklearn_has_them(tab
     assert headline_score(pd.concat([flattered, scores])).predictions_per_epoch == 30  # never the best of several
     assert [headline_resolution(rs) for rs in ([1, 2, 8, 10, 128], [3840, 16, 1], [1, 8])] == [10, 16, 8]
     with pytest.raises(ValueError, match="no recording has an expert event"):
-        score_table(counts[counts.recording == "c"], **BOOTSTRAP)
+        arousal_score_table(counts[counts.recording == "c"], **BOOTSTRAP)
 
 
 def test_persons_must_be_known(tables):
     counts = tables[3].assign(subject=None)
     with pytest.raises(ValueError, match="3 nights have no known person"):
-        score_table(counts, **BOOTSTRAP)
+        arousal_score_table(counts, **BOOTSTRAP)
 
 
 def test_intervals_equal_those_of_the_paired_bootstrap():
@@ -235,10 +235,10 @@ def test_intervals_equal_those_of_the_paired_bootstrap():
 
 
 def test_as_published_a_night_without_expert_events_counts_0(tables):
-    scores = score_table(tables[3], **BOOTSTRAP)
+    scores = arousal_score_table(tables[3], **BOOTSTRAP)
     published = headline(scores, "as_published").query("predictions_per_epoch == 30").set_index("measure")
     assert (published.n_recordings == 4).all() and (published.n_persons == 3).all()
-    assert published.estimate["recall"] == pytest.approx((1 + 1 / 2 + 1 + 0) / 4)  # of b with the slip
+    assert published.estimate["recall"] == pytest.approx((1 + 1 / 2 + 1 + 0) / 4)  # of b with the error
     assert published.estimate["precision"] == pytest.approx((1 + 1 + 2 / 4 + 0) / 4)
 
 
@@ -252,12 +252,12 @@ def test_as_published_every_mark_counts_wherever_it_lies():
     assert headline(counts[counts.predictions_per_epoch == 30])[named].to_numpy().tolist() == [[4, 1, 0, 3]]
 
 
-def test_the_slip_raises_f1_and_matching_one_to_one_lowers_it(tables):
+def test_the_published_error_raises_f1_and_matching_one_to_one_lowers_it(tables):
     counts = tables[3]
-    slip = slip_table(score_table(counts[counts.recording != "c"], **BOOTSTRAP))  # on the same nights
-    assert len(slip) == 11 and (slip.predictions_per_epoch == 30).all()
-    assert (slip.as_published >= slip.many_to_one).all() and (slip.many_to_one >= slip.one_to_one).all()
-    assert slip.as_published[2] > slip.many_to_one[2]
+    f1 = published_error_table(arousal_score_table(counts[counts.recording != "c"], **BOOTSTRAP))  # on the same nights
+    assert len(f1) == 11 and (f1.predictions_per_epoch == 30).all()
+    assert (f1.as_published >= f1.many_to_one).all() and (f1.many_to_one >= f1.one_to_one).all()
+    assert f1.as_published[2] > f1.many_to_one[2]
 
 
 def test_errors_of_borders_by_hand(cohort, tables):

@@ -15,8 +15,8 @@ from sklearn.metrics import f1_score, root_mean_squared_error
 
 from anysleep.analysis.traits import forests
 from anysleep.analysis.traits.forests import (
-    Job,
     Nights,
+    Repetition,
     Settings,
     grow_forest,
     make_folds,
@@ -31,10 +31,10 @@ from anysleep.analysis.traits.study import (
     headline,
     permutation_p,
     predicted_table,
-    score_table,
     scores_of,
     spread_of_ages,
     summary_table,
+    trait_score_table,
 )
 from anysleep.figures.traits import plot_permutation, plot_trait_scores
 
@@ -71,7 +71,7 @@ def test_where_all_targets_are_the_same_they_are_what_is_said(few_trees, is_clas
 @pytest.mark.parametrize("n_folds", [0, 3])
 def test_a_repetition_equals_a_plain_loop(is_class, n_folds):
     """Settings and seeds are drawn alike; everything else is written out with scikit-learn's forests."""
-    nights, job = toy_nights(8, is_class=is_class, effect=0.3), Job(2, n_folds, repetition=4)
+    nights, job = toy_nights(8, is_class=is_class, effect=0.3), Repetition(2, n_folds, repetition=4)
     folds = make_folds(nights, nights.trait, n_folds, [forests._FOLDS, 7, 4])
     random = np.random.default_rng([forests._FORESTS, 7, 2, 4])
     settings = {name: int(random.integers(2, 8)) for name in ("max_depth", "min_samples_leaf", "min_samples_split")}
@@ -88,7 +88,7 @@ def test_a_repetition_equals_a_plain_loop(is_class, n_folds):
             mean = np.mean(forest.predict(nights.counts[2][i]))
             coin = np.random.default_rng(tie_state).integers(0, 2, place + 1)[-1]
             expected[i] = mean if not is_class else coin if mean == 0.5 else mean > 0.5
-    assert forests.predict_job(nights, job, seed=7) == pytest.approx(expected, rel=1e-12)
+    assert forests.predict_repetition(nights, job, seed=7) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.quick
@@ -215,10 +215,10 @@ def test_a_p_value_stands_beside_the_score_that_it_tests(few_trees, tmp_path):
     study, done = study_of(toy_nights(11, is_class=False), tmp_path, 0, 2, permuted=[2], n_shuffles=3)
     errors = {job: root_mean_squared_error(shuffled_trait(study.nights, job.shuffle, 0), done[job]) for job in done}
     table = summary_table(study, done, n_bootstrap=20).set_index("predictions_per_epoch")
-    score = np.mean([errors[Job(2, 10, i)] for i in range(2)])
+    score = np.mean([errors[Repetition(2, 10, i)] for i in range(2)])
     assert table.test_folds[2] == 10 and table.tested_score[2] == pytest.approx(score)
-    assert table["mean"][2] == pytest.approx(np.mean([errors[Job(2, 0, i)] for i in range(2)])) != score
-    assert table.p[2] == np.mean([True, *(errors[Job(2, 10, i, shuffle=i)] <= score for i in range(3))])
+    assert table["mean"][2] == pytest.approx(np.mean([errors[Repetition(2, 0, i)] for i in range(2)])) != score
+    assert table.p[2] == np.mean([True, *(errors[Repetition(2, 10, i, shuffle=i)] <= score for i in range(3))])
     assert table.loc[1, ["control", "p", "tested_score", "test_folds"]].isna().all()
     ax = plot_trait_scores(table.reset_index(), plt.subplots()[1])
     assert [text.xy for text in ax.texts] == [(15, pytest.approx(score))]
@@ -242,7 +242,7 @@ def test_every_recording_is_told_once_a_repetition(few_trees, tmp_path):
     assert (table.groupby(["recording", "predictions_per_epoch", "repetition"]).size() == 1).all()
     first = table[(table.predictions_per_epoch == 2) & (table.repetition == 1)]
     expected = f1_score(first.truth, first.prediction, average="macro")
-    scores = score_table(study, done).set_index(["predictions_per_epoch", "repetition"])
+    scores = trait_score_table(study, done).set_index(["predictions_per_epoch", "repetition"])
     assert scores.score[2, 1] == pytest.approx(expected) and scores.seconds_per_prediction[2, 1] == 15
 
 
@@ -277,11 +277,11 @@ def test_what_was_killed_goes_on_to_the_same_tables(root, tmp_path):
     resumed, whole = (
         run_repetitions(study.nights, study.jobs, 5, tmp_path / name, n_jobs=1) for name in ("killed", "whole")
     )
-    pd.testing.assert_frame_equal(score_table(study, resumed), score_table(study, whole))
+    pd.testing.assert_frame_equal(trait_score_table(study, resumed), trait_score_table(study, whole))
 
 
 def test_other_data_or_another_seed_are_other_results(few_trees, tmp_path):
-    nights, job = toy_nights(6), [Job(1, 3, 0)]
+    nights, job = toy_nights(6), [Repetition(1, 3, 0)]
     run_repetitions(nights, job, 0, tmp_path, n_jobs=1)
     run_repetitions(nights, job, 1, tmp_path, n_jobs=1)
     nights.counts[1][3][0, 0] += 1

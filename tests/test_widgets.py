@@ -9,6 +9,7 @@ import pytest
 
 from anysleep import widgets
 from anysleep.datasets.archive import Archive, DatasetFiles, NightWriter, assemble_archive
+from anysleep.datasets.overview import channel_verdicts, count_ages, missing_channels
 from anysleep.figures import (
     night_spectrogram,
     plot_ages,
@@ -19,7 +20,6 @@ from anysleep.figures import (
     plot_overview,
     plot_stage_shares,
 )
-from anysleep.figures.cohort import channel_verdicts, count_ages, missing_channels
 from anysleep.widgets import LiveFigure, closed_answer, explore, next_stage_change
 
 RATE_HZ = 64

@@ -51,16 +51,20 @@ class LiveFigure:
         self.plot, self.figure_settings = plot, figure_settings
         self.place: DisplayHandle | None = None
 
+    def figure(self, table: pd.DataFrame) -> Figure:
+        """The picture of a table."""
+        figure = Figure(layout="constrained", **self.figure_settings)
+        self.plot(table, figure)
+        return figure
+
     def draw(self, table: pd.DataFrame) -> None:
         """Show the table as it is now."""
         if "JPY_SESSION_NAME" not in os.environ:
             return
-        figure = Figure(layout="constrained", **self.figure_settings)
-        self.plot(table, figure)
         if self.place is None:
-            self.place = display(figure, display_id=True)
+            self.place = display(self.figure(table), display_id=True)
         else:
-            self.place.update(figure)
+            self.place.update(self.figure(table))
 
     def clear(self) -> None:
         """Take the picture away, where the final one follows."""

@@ -22,12 +22,21 @@ from anysleep.figures.cohort import (
     plot_stage_shares,
 )
 from anysleep.figures.hypnodensity import plot_hypnodensity, plot_hypnogram, plot_resolutions, plot_staging
+from anysleep.figures.looks import new_axes
 from anysleep.figures.night import night_spectrogram, plot_night, plot_overview, plot_signals
-from anysleep.figures.scores import plot_certainty, plot_confusion, plot_history, plot_reliability, plot_review
+from anysleep.figures.scores import (
+    plot_certainty,
+    plot_confusion,
+    plot_confusions,
+    plot_history,
+    plot_reliability,
+    plot_review,
+)
 
 plt.rcParams["text.parse_math"] = False
 
 __all__ = [
+    "new_axes",
     "night_spectrogram",
     "plot_ages",
     "plot_attention",
@@ -36,6 +45,7 @@ __all__ = [
     "plot_channel_importance",
     "plot_channel_study",
     "plot_confusion",
+    "plot_confusions",
     "plot_durations",
     "plot_each_dataset",
     "plot_history",

@@ -7,23 +7,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
 from anysleep.analysis.arousals.events import (
     HEADLINE_IOU,
-    LONGEST_S,
-    SHORTEST_S,
-    SLEEP_BEFORE_S,
-    detect_arousals,
-    iou_matrix,
-    runs_of,
 )
 from anysleep.analysis.arousals.excerpt import PROBABILITIES
 from anysleep.figures.hypnodensity import DEEP_FIRST, DEPTH, plot_hypnodensity, plot_hypnogram
 from anysleep.figures.looks import resolution_colours, seconds_axis, seconds_text
 from anysleep.figures.night import POLARITY
-from anysleep.stages import EPOCH_S, N2, STAGE_COLOURS, STAGES, UNSCORED, WAKE
+from anysleep.stages import EPOCH_S, STAGE_COLOURS, STAGES, UNSCORED
 
 EXPERT_COLOUR, PREDICTED_COLOUR = "#0072B2", "#D55E00"
 """Blue and vermilion of Okabe and Ito's palette."""
@@ -32,66 +25,16 @@ MEASURE_STYLES = {
     "precision": {"color": "#D55E00", "marker": "s", "label": "precision"},
     "recall": {"color": "#0072B2", "marker": "^", "label": "recall"},
 }
-SLIP_STYLES = {
+MATCHING_STYLES = {
     "one_to_one": {"color": "black", "linewidth": 2, "label": "one-to-one"},
     "many_to_one": {"color": "#CC79A7", "linewidth": 1.5, "linestyle": "--", "label": "many-to-one"},
     "as_published": {
         "color": "#009E73",
         "linewidth": 1.5,
         "linestyle": ":",
-        "label": "as published (slip, all nights, all marks)",
+        "label": "as published (error, all nights, all marks)",
     },
 }
-BAR = 0.6
-
-
-def plot_arousal_idea() -> Figure:
-    """How runs of Wake become an arousal, and what the IoU of two events is, on invented seconds."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.2), width_ratios=[1.5, 1], layout="constrained")
-    plot_runs_to_event(left)
-    plot_iou(10, (4, 12), right)
-    return figure
-
-
-def plot_runs_to_event(ax: Axes) -> Axes:
-    """Invented stages of 45 s, a prediction a second, and the event that `detect_arousals` makes of them."""
-    stages = np.full(45, N2)
-    for start, end in ((11, 13), (24, 29), (30, 35)):
-        stages[start:end] = WAKE
-    rows = {"predictions:\nN2 blue,\nWake orange": 2, "runs of Wake": 1, "arousal": 0}
-    for second, stage in enumerate(stages):
-        _bar(ax, second, second + 1, 2, STAGE_COLOURS[stage], edgecolor="white")
-    for start, end in runs_of(stages == WAKE):
-        _bar(ax, start, end, rows["runs of Wake"], STAGE_COLOURS[WAKE])
-    events = detect_arousals(stages, EPOCH_S)
-    for start, end in events:
-        _bar(ax, start, end, rows["arousal"], PREDICTED_COLOUR)
-        ax.text((start + end) / 2, rows["arousal"], f"{end - start:g} s", ha="center", va="center", color="white")
-    onset = events[0, 0]
-    _span(ax, 13, onset, 0.5, f"at least {SLEEP_BEFORE_S} s")
-    ax.text(10.7, 1, "too short", ha="right", va="center", fontsize="small")
-    ax.text(35.3, 1, "gap of at most 10 %:\nthe two become one", va="center", fontsize="small")
-    ax.set(xlim=(0, 45), ylim=(-0.5, 2.5), yticks=list(rows.values()), yticklabels=list(rows), xlabel="seconds")
-    ax.set_title(f"Wake becomes an arousal of {SHORTEST_S} to {LONGEST_S} s", loc="left", fontsize="medium")
-    return _without_frame(ax)
-
-
-def plot_iou(expert_s: float, predicted: tuple[float, float], ax: Axes) -> Axes:
-    """An expert event that begins at 0 and a predicted one, with what both and what either covers."""
-    onset, end = predicted
-    iou = iou_matrix([[0, expert_s]], [predicted])[0, 0]
-    _bar(ax, 0, expert_s, 3, EXPERT_COLOUR)
-    _bar(ax, onset, end, 2, PREDICTED_COLOUR)
-    _bar(ax, onset, expert_s, 1, "0.3")
-    _bar(ax, 0, end, 0, "0.75")
-    for x in (0, onset, expert_s, end):
-        ax.axvline(x, color="0.6", linestyle=":", linewidth=0.8, zorder=0)
-    ax.text((onset + expert_s) / 2, 1, f"{expert_s - onset:g} s", ha="center", va="center", color="white")
-    ax.text(end / 2, 0, f"{end:g} s", ha="center", va="center")
-    names = ["union: either", "overlap: both", "predicted", "expert"]
-    ax.set(xlim=(-0.5, end + 0.5), ylim=(-0.5, 3.5), yticks=range(4), yticklabels=names, xlabel="seconds")
-    ax.set_title(f"IoU = overlap / union = {iou:.2f}", loc="left", fontsize="medium")
-    return _without_frame(ax)
 
 
 def plot_arousal_scores(scores: pd.DataFrame, ax: Axes) -> Axes:
@@ -126,10 +69,10 @@ def plot_f1_by_threshold(scores: pd.DataFrame, ax: Axes) -> Axes:
     return ax
 
 
-def plot_slip(slip: pd.DataFrame, ax: Axes) -> Axes:
-    """F1 against the threshold at one resolution, as published and as counted, from 06's table `slip`."""
-    for matching, style in SLIP_STYLES.items():
-        ax.plot(slip.iou_above, slip[matching], **style)
+def plot_published_error(f1: pd.DataFrame, ax: Axes) -> Axes:
+    """F1 against the threshold at one resolution, as published and as counted, from `published_error_table`."""
+    for matching, style in MATCHING_STYLES.items():
+        ax.plot(f1.iou_above, f1[matching], **style)
     ax.axvline(HEADLINE_IOU, color="0.7", linestyle=":", zorder=0)
     ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="IoU that a match must exceed", ylabel="F1")
     ax.legend(loc="lower left", frameon=False)
@@ -198,22 +141,6 @@ def plot_arousal_stage_shares(shares: pd.DataFrame, ax: Axes) -> Axes:
     ax.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     handles, labels = ax.get_legend_handles_labels()
     ax.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-    return ax
-
-
-def _bar(ax: Axes, start: float, end: float, row: float, colour: str, **style: object) -> None:
-    ax.add_patch(Rectangle((start, row - BAR / 2), end - start, BAR, facecolor=colour, **style))
-
-
-def _span(ax: Axes, start: float, end: float, height: float, text: str) -> None:
-    """A double arrow with its text."""
-    ax.annotate("", (start, height), (end, height), arrowprops={"arrowstyle": "<->"})
-    ax.text((start + end) / 2, height - 0.06, text, ha="center", va="top", fontsize="small")
-
-
-def _without_frame(ax: Axes) -> Axes:
-    ax.spines[["top", "right", "left"]].set_visible(False)
-    ax.tick_params(left=False)
     return ax
 
 

@@ -42,7 +42,7 @@ def plot_attention(attention: pd.DataFrame, ax: Axes) -> Axes:
     return ax
 
 
-def plot_channel_importance(table: pd.DataFrame, ax: Axes, title: str = "") -> Axes:
+def plot_channel_importance(table: pd.DataFrame, ax: Axes) -> Axes:
     """Bars of the epochs that change without each channel, red where flagged, and dots of its mean attention.
 
     `table` is that of `anysleep.analysis.channel_importance.channel_importance`.
@@ -55,7 +55,6 @@ def plot_channel_importance(table: pd.DataFrame, ax: Axes, title: str = "") -> A
     ax.set(xlabel="share of epochs, share of attention", xlim=(0, min(1.15 * max(largest, 1 / len(table)), 1)))
     ax.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
     ax.invert_yaxis()
-    ax.set_title(title, loc="left", fontsize="medium")
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     return ax
 

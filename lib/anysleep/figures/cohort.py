@@ -11,18 +11,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from anysleep.datasets.archive import Archive
+from anysleep.datasets.overview import UNKNOWN, count_ages
 from anysleep.stages import EPOCH_S, STAGE_COLOURS, STAGES
 
 MOST_COLUMNS = 2
 WIDTH = 5
 """Of an axes, in inches: two fill the width of a page."""
 BIN_HOURS = 0.5
-UNKNOWN = "unknown"
 SEX_COLOURS = ("#CC79A7", "0.3", "#D55E00", "0.55")
 """Of Okabe and Ito's palette what no stage has, and greys."""
 UNKNOWN_COLOUR = "0.85"
-VERDICT_COLUMNS = ("dataset", "recording", "channel", "verdict", "reason")
 
 
 def plot_each_dataset(table: pd.DataFrame, plot: Callable[[pd.DataFrame, Axes], Axes], height: float = 3.2) -> Figure:
@@ -40,17 +38,6 @@ def plot_each_dataset(table: pd.DataFrame, plot: Callable[[pd.DataFrame, Axes], 
     if not datasets:
         grid[0, 0].text(0.5, 0.5, "nothing to show", ha="center", va="center")
     return figure
-
-
-def missing_channels(archive: Archive, nights: pd.DataFrame) -> pd.DataFrame:
-    """One row a channel of a data set: dataset, channel, n_recordings, n_missing, share_missing."""
-    rows = []
-    for dataset, group in nights.groupby("dataset", sort=False):
-        eeg, eog = archive.channels(dataset)
-        for channel in (*eeg, *eog):
-            n_missing = sum(channel not in present for present in group.channels)
-            rows.append((dataset, channel, len(group), n_missing, n_missing / len(group)))
-    return pd.DataFrame(rows, columns=["dataset", "channel", "n_recordings", "n_missing", "share_missing"])
 
 
 def plot_missing_channels(missing: pd.DataFrame, ax: Axes) -> Axes:
@@ -75,19 +62,6 @@ def plot_durations(nights: pd.DataFrame, ax: Axes) -> Axes:
     return ax
 
 
-def count_ages(nights: pd.DataFrame) -> pd.DataFrame:
-    """Persons by decade of age (rows, the last 'unknown') and sex (columns).
-
-    A person's age and sex are those of the first recording; a recording whose person is unknown counts as one person.
-    """
-    persons = nights[nights.subject.isna() | ~nights.duplicated(["dataset", "subject"])]
-    decades = pd.to_numeric(persons.age, errors="coerce") // 10
-    every = np.arange(decades.min(), decades.max() + 1) if decades.notna().any() else []
-    names = {decade: f"{10 * decade:.0f}-{10 * decade + 9:.0f}" for decade in every}
-    counts = pd.crosstab(decades.map(names).fillna(UNKNOWN), persons.sex.fillna(UNKNOWN))
-    return counts.reindex([*names.values(), UNKNOWN], fill_value=0).rename_axis(index="age", columns="sex")
-
-
 def plot_ages(nights: pd.DataFrame, ax: Axes) -> Axes:
     """Persons by decade of age, stacked by sex; those of unknown age have a bar of their own."""
     counts = count_ages(nights)
@@ -102,19 +76,6 @@ def plot_ages(nights: pd.DataFrame, ax: Axes) -> Axes:
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(title="sex", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     return ax
-
-
-def channel_verdicts(archive: Archive, nights: pd.DataFrame) -> pd.DataFrame:
-    """What the montage doctor said of every channel: dataset, recording, channel, verdict, reason.
-
-    Recordings that were not examined have no row.
-    """
-    tables = []
-    for dataset, recording in zip(nights.dataset, nights.recording, strict=True):
-        table = archive.quality(dataset, recording)
-        if table is not None:
-            tables.append(table.assign(dataset=dataset, recording=recording)[list(VERDICT_COLUMNS)])
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(VERDICT_COLUMNS))
 
 
 def plot_stage_shares(counts: pd.DataFrame, ax: Axes) -> Axes:

@@ -1,4 +1,4 @@
-"""How networks and resolutions look in every figure."""
+"""How networks, published values and resolutions look in every figure."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -25,6 +25,16 @@ NETWORKS = {
 }
 """Okabe and Ito's palette, safe for colour-blind readers; markers and lines differ, too."""
 
+PUBLISHED = {
+    "color": "0.4",
+    "markerfacecolor": "none",
+    "markeredgewidth": 0.7,
+    "markersize": 6.5,
+    "linewidth": 0.7,
+    "zorder": 3,
+}
+"""Published values: grey, and hollow markers large enough to be seen around ours."""
+
 
 def look_of(network: str) -> Look:
     """How to draw a network; black where it is none of the four."""
@@ -36,6 +46,13 @@ def resolution_colours(resolutions: Iterable[int]) -> dict[int, tuple]:
     ordered = sorted(set(resolutions))
     shades = [i / max(len(ordered) - 1, 1) for i in range(len(ordered))]
     return {r: plt.colormaps["viridis_r"](0.1 + 0.9 * shade) for r, shade in zip(ordered, shades, strict=True)}
+
+
+def new_axes(width_in: float, height_in: float, title: str = "") -> Axes:
+    """Axes that fill a new figure, with a title on the left."""
+    _, ax = plt.subplots(figsize=(width_in, height_in), layout="constrained")
+    ax.set_title(title, loc="left", fontsize="medium")
+    return ax
 
 
 def seconds_text(seconds: float) -> str:

@@ -39,6 +39,15 @@ LARGEST_MARKER = 160
 """Area in square points of the bin that holds most epochs of its network."""
 
 
+def plot_confusions(confusions: Mapping[str, np.ndarray]) -> Figure:
+    """Matrices as of `plot_confusion` beside each other, by title."""
+    size = 5 * len(confusions), 4.5
+    figure, axes = plt.subplots(1, len(confusions), figsize=size, squeeze=False, layout="constrained")
+    for ax, (title, confusion) in zip(axes[0], confusions.items(), strict=True):
+        plot_confusion(confusion, ax).set_title(title)
+    return figure
+
+
 def plot_reliability(tables: Mapping[str, pd.DataFrame], ax: Axes) -> Axes:
     """Accuracy against confidence from tables of `reliability` by label; the larger a marker, the more epochs.
 

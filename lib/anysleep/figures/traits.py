@@ -1,29 +1,17 @@
 """Transition triplets, and how well they tell a trait."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from anysleep.analysis.traits.transitions import TRIPLETS, block_borders, find_triplets
+from anysleep.analysis.traits.transitions import TRIPLETS
 from anysleep.figures.looks import resolution_colours, seconds_axis, seconds_text
-from anysleep.stages import EPOCH_S, N3, REM, STAGE_COLOURS, STAGES, UNSCORED
+from anysleep.stages import EPOCH_S, STAGES
 
 OURS, BASELINE, CONTROL = "#0072B2", "#666666", "#D55E00"
-COLOUR_OF = dict(enumerate(STAGE_COLOURS)) | {UNSCORED: "white"}
 NAME_OF = {"rmse": "error in years (RMSE)", "mf1": "MF1 of the two classes"}
-
-
-def plot_triplet_idea(stages: np.ndarray, hypnogram_per_epoch: np.ndarray) -> Figure:
-    """Above, a strip of predictions (P,) with every triplet marked; below, how a night (E,) is cut into blocks."""
-    figure, (strip, night) = plt.subplots(2, 1, figsize=(9, 4.2), height_ratios=[3, 1.3], layout="constrained")
-    _draw_strip(np.asarray(stages), strip)
-    _draw_blocks(np.asarray(hypnogram_per_epoch), night)
-    return figure
 
 
 def plot_triplet_counts(counts: dict[int, np.ndarray], n_hours: float, ax: Axes, n_shown: int = 10) -> Axes:
@@ -124,38 +112,6 @@ def plot_scorers(scorers: pd.DataFrame, ax: Axes) -> Axes:
 def triplet_name(triplet: str) -> str:
     """'212' is 'N2 N1 N2'."""
     return " ".join(STAGES[int(code)] for code in triplet)
-
-
-def _draw_strip(stages: np.ndarray, ax: Axes) -> None:
-    for i, stage in enumerate(stages.tolist()):
-        ax.barh(0, 1, left=i, height=0.8, color=COLOUR_OF[stage], edgecolor="white")
-        colour = "white" if stage in (N3, REM) else "black"
-        ax.text(i + 0.5, 0, STAGES[stage], ha="center", va="center", fontsize=9, color=colour)
-    behind = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-    for n, start in enumerate(find_triplets(stages).tolist()):
-        height = 0.6 + 0.35 * (n % 3)  # brackets that overlap stand on different lines
-        ax.plot([start + 0.1, start + 0.1, start + 2.9, start + 2.9], [0.45, height, height, 0.45], color="black", lw=1)
-        name = "".join(map(str, stages[start : start + 3].tolist()))
-        ax.text(start + 1.5, height + 0.05, triplet_name(name), ha="center", va="bottom", fontsize=8, bbox=behind)
-    ax.set(ylim=(-0.5, 1.7), yticks=[], xticks=[], xlabel="one prediction after the other")
-    ax.set_title("a triplet: two changes of stage in a row", loc="left", fontsize="medium")
-    ax.spines[:].set_visible(False)
-
-
-def _draw_blocks(per_epoch: np.ndarray, ax: Axes) -> None:
-    for stage in np.unique(per_epoch).tolist():
-        where = np.flatnonzero(per_epoch == stage)
-        ax.broken_barh([(start, 1) for start in where.tolist()], (0, 1), color=COLOUR_OF[stage], lw=0)
-    borders = block_borders(per_epoch).tolist()
-    ax.vlines(borders, -0.1, 1.35, color="black", linewidth=1.2)
-    for n, (begin, end) in enumerate(pairwise(borders), start=1):
-        ax.text((begin + end) / 2, 1.1, f"block {n}", ha="center", va="bottom", fontsize=8)
-    hours = np.arange(0, len(per_epoch) + 1, 120)
-    ax.set(
-        ylim=(-0.1, 1.6), yticks=[], xticks=hours, xticklabels=hours // 120, xlabel="hours", xlim=(0, len(per_epoch))
-    )
-    ax.set_title("blocks: 90 minutes each, from the first to the last epoch of sleep", loc="left", fontsize="medium")
-    ax.spines[["top", "left", "right"]].set_visible(False)
 
 
 def _baseline_name(measure: str) -> str:

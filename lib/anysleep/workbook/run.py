@@ -11,6 +11,7 @@ import json
 import platform
 import subprocess
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,9 +28,12 @@ from anysleep.workbook.parameters import Parameters
 if TYPE_CHECKING:  # they take a second, and the process that starts a notebook makes no table and no figure
     import pandas as pd
     from IPython.display import Image
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from anysleep.datasets.archive import Archive
     from anysleep.exports import ScoredNight
+    from anysleep.staging.predictions import Predictions
 
 WAIT_S = 10
 """How long a run waits for its folder: one that was killed takes a moment to end."""
@@ -64,6 +68,8 @@ class Run:
     """Role of a checkpoint -> data sets that its network was trained on, where it says so."""
     lock: FileLock | None = None
     """Keeps other runs out of the folder until `finish`."""
+    opened: ExitStack = field(default_factory=ExitStack)
+    """What is read; `finish` closes it."""
 
     def input(self, role: str, path: Path, digest: Callable[[Path], str] = sha256_of) -> Path:
         """Note an input by its role and SHA-256 (its name could tell who the patient is); returns the path.
@@ -75,6 +81,21 @@ class Run:
             raise FileNotFoundError(missing_file(role, path))
         self.inputs[role] = digest(path)
         return path
+
+    def open_archive(self, path: Path) -> Archive:
+        """The archive that is read, noted as an input; open until `finish`. Errors as of `input` and `Archive`."""
+        from anysleep.datasets.archive import Archive, fingerprint_of
+
+        return self.opened.enter_context(Archive(self.input("archive", path, fingerprint_of)))
+
+    def open_predictions(self, folder: Path) -> Predictions:
+        """A run of 05, noted with its network and what that was trained on; open until `finish`."""
+        from anysleep.staging.predictions import Predictions
+
+        predictions = self.opened.enter_context(Predictions(folder, self.input))
+        self.inputs |= predictions.made_from
+        self.learned_from |= predictions.learned_from
+        return predictions
 
     def path(self, name: str) -> Path:
         """Where an output of this name belongs; noted as an output."""
@@ -115,11 +136,12 @@ class Run:
         self.outputs += [file.relative_to(self.folder).as_posix() for file in files]
         return self.table(name, hypnogram_table(night))
 
-    def figure(self, name: str, figure: Figure) -> Image:
+    def figure(self, name: str, drawn: Figure | Axes) -> Image:
         """Write `figures/<name>.png` and `.svg`, without dates; returns the PNG, so that a notebook shows that."""
         import matplotlib.pyplot as plt
         from IPython.display import Image
 
+        figure = drawn.figure
         for suffix, metadata in {"png": {}, "svg": {"Date": None}}.items():
             with atomic_write(self.path(f"figures/{name}.{suffix}")) as temporary:
                 with plt.rc_context({"svg.hashsalt": name}):
@@ -131,6 +153,7 @@ class Run:
         """Write provenance.json and, last, result.json; returns the list of files for the notebook to show."""
         import pandas as pd
 
+        self.opened.close()
         provenance = {
             "run_id": self.run_id,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -139,7 +139,7 @@ def count_table(
     return table[[*columns, "true_positives", "false_positives", "false_negatives"]]
 
 
-def score_table(counts: pd.DataFrame, group_by: str, n_bootstrap: int, seed: int) -> pd.DataFrame:
+def arousal_score_table(counts: pd.DataFrame, group_by: str, n_bootstrap: int, seed: int) -> pd.DataFrame:
     """Means over recordings of precision, recall and F1, with their intervals by person.
 
     F1 = 2 TP / (2 TP + FP + FN). Precision counts 0 where nothing was predicted, as published. Recordings without any
@@ -161,7 +161,7 @@ def score_table(counts: pd.DataFrame, group_by: str, n_bootstrap: int, seed: int
 
 
 def _means(rated: pd.DataFrame, group_by: str, n_bootstrap: int, seed: int) -> pd.DataFrame:
-    """Rows of `score_table` from nights that all count, of one matching."""
+    """Rows of `arousal_score_table` from nights that all count, of one matching."""
     points = ["network", "predictions_per_epoch", "matching", "iou_above"]
     rated = rated.assign(person=persons_of(rated, group_by))
     by_night = rated.pivot(index=[*NIGHT, "person"], columns=points, values=list(MEASURES))
@@ -175,7 +175,7 @@ def _means(rated: pd.DataFrame, group_by: str, n_bootstrap: int, seed: int) -> p
 
 
 def headline(scores: pd.DataFrame, matching: str = HEADLINE_MATCHING) -> pd.DataFrame:
-    """The rows of `score_table` at the published threshold of the IoU."""
+    """The rows of `arousal_score_table` at the published threshold of the IoU."""
     return scores[(scores.matching == matching) & (scores.iou_above == HEADLINE_IOU)]
 
 
@@ -185,7 +185,7 @@ def headline_resolution(resolutions: Sequence[int]) -> int:
 
 
 def headline_score(scores: pd.DataFrame) -> pd.Series:
-    """The row of `score_table` with the headline's F1, whatever it is: one-to-one, at the published threshold."""
+    """The row with the headline's F1 of `arousal_score_table`, whatever it is: one-to-one, published threshold."""
     f1 = headline(scores).query("measure == 'f1'").set_index("predictions_per_epoch", drop=False)
     return f1.loc[headline_resolution(f1.index)]
 
@@ -208,7 +208,7 @@ def beside_luck(chosen: pd.Series, luck: float) -> str:
     return "better than chance" if chosen.low > luck else "not told apart from chance"
 
 
-def slip_table(scores: pd.DataFrame) -> pd.DataFrame:
+def published_error_table(scores: pd.DataFrame) -> pd.DataFrame:
     """F1 against the threshold at the headline's resolution, once as published and twice as counted.
 
     Columns network, predictions_per_epoch, iou_above, as_published, many_to_one, one_to_one.

@@ -45,7 +45,7 @@ class Nights:
 
 
 @dataclass(frozen=True, order=True)
-class Job:
+class Repetition:
     """One repetition at one resolution: every recording is predicted once."""
 
     predictions_per_epoch: int
@@ -67,7 +67,7 @@ class Settings:
     """How many of the 80 counts each branch may choose from: sqrt or log2 of them."""
 
 
-def predict_job(nights: Nights, job: Job, seed: int) -> np.ndarray:
+def predict_repetition(nights: Nights, job: Repetition, seed: int) -> np.ndarray:
     """Predictions float (R,): ages, or 1 and 0."""
     trait = shuffled_trait(nights, job.shuffle, seed)
     folds = make_folds(nights, trait, job.n_folds, [_FOLDS, seed, job.repetition])

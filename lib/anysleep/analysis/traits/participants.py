@@ -48,7 +48,7 @@ def read_participants(path: Path, trait: str = "") -> pd.DataFrame:
     return table.assign(age=numeric_ages(table.age, path.name)) if "age" in table else table
 
 
-def recordings_of(participants: pd.DataFrame) -> pd.DataFrame:
+def recordings_in(participants: pd.DataFrame) -> pd.DataFrame:
     """The recordings that a table of participants names: columns dataset, recording and `FACTS`.
 
     ValueError where it does not name them, so that an archive is needed.

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import sklearn
 
-from anysleep.analysis.traits.forests import N_TREES, Job, Nights, check_folds, predict_job
+from anysleep.analysis.traits.forests import N_TREES, Nights, Repetition, check_folds, predict_repetition
 from anysleep.system.files import atomic_write, read_if_whole
 from anysleep.system.jobs import run_jobs, share_of
 from anysleep.system.memory import n_cores
@@ -20,8 +20,8 @@ VERSION = 1
 
 
 def run_repetitions(
-    nights: Nights, jobs: Collection[Job], seed: int, folder: Path, n_jobs: int, shard: str = ""
-) -> dict[Job, np.ndarray]:
+    nights: Nights, jobs: Collection[Repetition], seed: int, folder: Path, n_jobs: int, shard: str = ""
+) -> dict[Repetition, np.ndarray]:
     """Predictions (R,) of every job, by `n_jobs` processes (0 for one per core) of one thread each.
 
     Each is written to `folder` under a name that holds all that decides it, and taken from there the next time. The
@@ -44,20 +44,20 @@ def run_repetitions(
     return done | dict(future.result() for _, future in progress(computed, "repetitions", total=len(left)))
 
 
-def _order(job: Job) -> tuple[int, Job]:
+def _order(job: Repetition) -> tuple[int, Repetition]:
     """Repetition by repetition, so that the time left can be judged early."""
     return job.repetition, job
 
 
-def _at(nights: Nights, job: Job) -> Nights:
+def _at(nights: Nights, job: Repetition) -> Nights:
     """What a process needs of the nights."""
     r = job.predictions_per_epoch
     return replace(nights, counts={r: nights.counts[r]})
 
 
-def _compute(work: tuple[Nights, Job, int, Path]) -> tuple[Job, np.ndarray]:
+def _compute(work: tuple[Nights, Repetition, int, Path]) -> tuple[Repetition, np.ndarray]:
     nights, job, seed, path = work
-    predictions = predict_job(nights, job, seed)
+    predictions = predict_repetition(nights, job, seed)
     with atomic_write(path) as temporary:
         np.savez(temporary, predictions=predictions)
     return job, predictions
@@ -78,7 +78,7 @@ def _digest(nights: Nights, predictions_per_epoch: int) -> str:
     return found.hexdigest()
 
 
-def _name(job: Job, seed: int, digests: dict[int, str]) -> str:
+def _name(job: Repetition, seed: int, digests: dict[int, str]) -> str:
     versions = [VERSION, N_TREES, sklearn.__version__, np.__version__]
     deciding = [asdict(job), seed, digests[job.predictions_per_epoch], versions]
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom
 
-from anysleep.analysis.traits.forests import Job, Nights, most_folds, shuffled_trait
+from anysleep.analysis.traits.forests import Nights, Repetition, most_folds, shuffled_trait
 from anysleep.evaluation.intervals import draw_sums, sums_by_person
 from anysleep.stages import EPOCH_S
 
@@ -21,7 +21,7 @@ PERMUTATION_FOLDS = 10
 ALPHA = 0.05
 """A larger p is called chance."""
 
-Done = Mapping[Job, np.ndarray]
+Done = Mapping[Repetition, np.ndarray]
 """Predictions (R,) of every job, as `repetitions.run_repetitions` returns them."""
 
 
@@ -51,7 +51,7 @@ class Study:
         return "mf1" if self.nights.is_class else "rmse"
 
     @property
-    def jobs(self) -> list[Job]:
+    def jobs(self) -> list[Repetition]:
         """Everything to be computed, each once."""
         every = [job for r in self.nights.counts for job in self.repetitions(r)]
         for r in self.tested:
@@ -73,24 +73,24 @@ class Study:
         """Folds of the permutation test."""
         return self.n_folds or min(PERMUTATION_FOLDS, most_folds(self.nights))
 
-    def repetitions(self, r: int) -> list[Job]:
+    def repetitions(self, r: int) -> list[Repetition]:
         """The repetitions at a resolution."""
-        return [Job(r, self.n_folds, i) for i in range(self.n_repetitions)]
+        return [Repetition(r, self.n_folds, i) for i in range(self.n_repetitions)]
 
-    def controls(self, r: int) -> list[Job]:
+    def controls(self, r: int) -> list[Repetition]:
         """The same repetitions, each with the trait shuffled in another way."""
-        return [Job(r, self.n_folds, i, shuffle=i) for i in range(self.n_repetitions)]
+        return [Repetition(r, self.n_folds, i, shuffle=i) for i in range(self.n_repetitions)]
 
-    def observed(self, r: int) -> list[Job]:
+    def observed(self, r: int) -> list[Repetition]:
         """What the shuffles are compared with: the repetitions with the folds of the permutation test."""
-        return [Job(r, self.test_folds, i) for i in range(self.n_repetitions if self.n_shuffles else 0)]
+        return [Repetition(r, self.test_folds, i) for i in range(self.n_repetitions if self.n_shuffles else 0)]
 
-    def shuffles(self, r: int) -> list[Job]:
+    def shuffles(self, r: int) -> list[Repetition]:
         """One repetition for each shuffle of the permutation test."""
-        return [Job(r, self.test_folds, i, shuffle=i) for i in range(self.n_shuffles)]
+        return [Repetition(r, self.test_folds, i, shuffle=i) for i in range(self.n_shuffles)]
 
 
-def scores_of(study: Study, jobs: Sequence[Job], done: Done) -> np.ndarray:
+def scores_of(study: Study, jobs: Sequence[Repetition], done: Done) -> np.ndarray:
     """The score of each job (J,), against the trait as it was shuffled for it."""
     truth = np.stack([shuffled_trait(study.nights, job.shuffle, study.seed) for job in jobs], axis=1)  # (R, J)
     predictions = np.stack([done[job] for job in jobs], axis=1)
@@ -110,7 +110,7 @@ def score_of_sums(sums: np.ndarray) -> np.ndarray:
     return np.where(present == 0, 1.0, 2 * hits / np.where(present == 0, 1, present)).mean(axis=-1)
 
 
-def bootstrap_score(study: Study, jobs: Sequence[Job], done: Done, n_bootstrap: int) -> tuple[float, float]:
+def bootstrap_score(study: Study, jobs: Sequence[Repetition], done: Done, n_bootstrap: int) -> tuple[float, float]:
     """95 % interval of the mean score of several repetitions, over draws of persons; NaN with one person.
 
     The draws are those of `evaluation.intervals`. Forests are not grown again, so it is an interval of the score of
@@ -166,7 +166,7 @@ def permutation_p(score: float, shuffled: np.ndarray, smaller_is_better: bool) -
     return float((1 + as_good.sum()) / (1 + len(shuffled)))
 
 
-def score_table(study: Study, done: Done) -> pd.DataFrame:
+def trait_score_table(study: Study, done: Done) -> pd.DataFrame:
     """A row a repetition: measure, predictions_per_epoch, seconds_per_prediction, repetition, score."""
     tables = [
         pd.DataFrame(

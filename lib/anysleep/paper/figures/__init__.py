@@ -1,6 +1,6 @@
 """The figures of the paper: each takes tables of finished runs, and draws published values beside ours.
 
-Apply `plt.rcParams.update(STYLE)` first. A missing table gives a figure that says which run would write it.
+Call `use_style` first. A missing table gives a figure that says which run would write it.
 """
 
 from anysleep.paper.figures.arousal_excerpt import plot_arousal_excerpt
@@ -10,13 +10,11 @@ from anysleep.paper.figures.channel_numbers import plot_channel_numbers
 from anysleep.paper.figures.channel_pairs import plot_channel_pairs
 from anysleep.paper.figures.cost import plot_cost
 from anysleep.paper.figures.mf1_by_dataset import format_mf1_table, plot_mf1_by_dataset
-from anysleep.paper.figures.reading import plot_ledger_idea
 from anysleep.paper.figures.statistics import plot_statistics
-from anysleep.paper.figures.style import STYLE
+from anysleep.paper.figures.style import use_style
 from anysleep.paper.figures.traits import plot_traits
 
 __all__ = [
-    "STYLE",
     "format_mf1_table",
     "plot_arousal_excerpt",
     "plot_arousal_scores",
@@ -24,8 +22,8 @@ __all__ = [
     "plot_channel_numbers",
     "plot_channel_pairs",
     "plot_cost",
-    "plot_ledger_idea",
     "plot_mf1_by_dataset",
     "plot_statistics",
     "plot_traits",
+    "use_style",
 ]

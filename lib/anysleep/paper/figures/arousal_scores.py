@@ -8,10 +8,9 @@ from matplotlib.figure import Figure
 
 from anysleep.analysis.arousals.events import HEADLINE_IOU
 from anysleep.figures.hypnodensity import DEEP_FIRST
-from anysleep.figures.looks import Look, look_of
+from anysleep.figures.looks import PUBLISHED, Look, look_of
 from anysleep.paper.figures.style import (
     PAGE_IN,
-    PUBLISHED,
     draw_band,
     legend_below,
     note_missing,

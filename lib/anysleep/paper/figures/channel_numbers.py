@@ -5,8 +5,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from anysleep.figures.looks import look_of
-from anysleep.paper.figures.style import PAGE_IN, PUBLISHED, note_missing
+from anysleep.figures.looks import PUBLISHED, look_of
+from anysleep.paper.figures.style import PAGE_IN, note_missing
 from anysleep.paper.results import MANY_CHANNELS
 from anysleep.paper.runs import Tables, average_trained
 

@@ -5,8 +5,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from anysleep.figures.looks import NETWORKS, look_of
-from anysleep.paper.figures.style import PAGE_IN, PUBLISHED
+from anysleep.figures.looks import NETWORKS, PUBLISHED, look_of
+from anysleep.paper.figures.style import PAGE_IN
 
 GROUPS = ("in distribution", "held out", "not published")
 ROW_IN = 0.21

@@ -23,21 +23,11 @@ STYLE = {
     "lines.linewidth": 1.2,
     "lines.markersize": 4,
 }
-"""For `plt.rcParams.update`, before the first figure: texts of 7 and 8 points on a page."""
+"""Texts of 7 and 8 points on a page."""
 
 COLUMN_IN, PAGE_IN = 3.5, 7.0
 """Widths of a figure, in inches."""
 
-
-PUBLISHED = {
-    "color": "0.4",
-    "markerfacecolor": "none",
-    "markeredgewidth": 0.7,
-    "markersize": 6.5,
-    "linewidth": 0.7,
-    "zorder": 3,
-}
-"""Published values: grey, and hollow markers large enough to be seen around ours."""
 
 MADE_BY = {
     "04_evaluate/drawn/channel_study": "04_evaluate with montages: drawn (variant draws)",
@@ -51,6 +41,11 @@ MADE_BY = {
     "07_traits/summary": "07_traits, once for each of age, sex and dataset (OSA)",
 }
 """Which notebook writes a table."""
+
+
+def use_style() -> None:
+    """Draw every figure from here on as for a page."""
+    plt.rcParams.update(STYLE)
 
 
 def note_missing(table: str, height_in: float, width_in: float = PAGE_IN) -> Figure:

@@ -5,10 +5,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from anysleep.figures.looks import look_of
+from anysleep.figures.looks import PUBLISHED, look_of
 from anysleep.paper.figures.style import (
     PAGE_IN,
-    PUBLISHED,
     draw_band,
     legend_below,
     note_missing,
