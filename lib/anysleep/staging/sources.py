@@ -88,11 +88,8 @@ class RecordedFile(NightSource):
         if not self.montages:  # nothing tells whether results of it are still those of this file
             read_signals(self.source)
             raise OSError("it could not be read when the run began, now it can; run it again")
-        night = pick_channels(read_recording(self.source, labels="lenient"), self.channels)
-        rate_hz, names = model.sampling_rate_hz, night.channels
-        signals = preprocess(night.signals, night.rates_hz, rate_hz, names=names, gaps_s=night.gaps_s)
-        others = night.hypnogram, night.gaps_s, night.clock_time
-        return Night(self.dataset, self.name(), names, signals, (names,), *others)
+        recording = pick_channels(read_recording(self.source, labels="lenient"), self.channels)
+        return preprocessed_night(recording, model.sampling_rate_hz, self.dataset, self.name())
 
 
 def jobs_of_archive(
@@ -192,6 +189,13 @@ def pick_channels(night: Recording, channels: Sequence[str]) -> Recording:
     if not usable:
         raise ValueError(f"the montage doctor finds no channel to use ({verdict_of_night(quality)[1]}); name some")
     return night.pick(usable)
+
+
+def preprocessed_night(recording: Recording, sampling_rate_hz: int, dataset: str, name: str) -> Night:
+    """A recording as a network of this rate needs it; its channels, in their order, are one montage."""
+    names, gaps_s = recording.channels, recording.gaps_s
+    signals = preprocess(recording.signals, recording.rates_hz, sampling_rate_hz, names=names, gaps_s=gaps_s)
+    return Night(dataset, name, names, signals, (names,), recording.hypnogram, gaps_s, recording.clock_time)
 
 
 def _job_of_file(file: Path, number: int, channels: tuple[str, ...], *, keep: bool) -> RecordedFile:

@@ -1,16 +1,18 @@
 """Several devices share the nights of a cohort, each in a process of its own."""
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import zip_longest
 from pathlib import Path
 
 import torch
 
 from anysleep.staging.devices import choose_device
+from anysleep.staging.nights import Night
 from anysleep.system.jobs import DAY_S, run_shares
 from anysleep.system.memory import n_cores
-from anysleep.workbook.predicted_night import Outcome, Task, Wanted, stage_nights
+from anysleep.workbook.predicted_night import Outcome, Stager, Task, Wanted
 
 
 def choose_devices(device: str, n_devices: int) -> list[torch.device]:
@@ -25,7 +27,7 @@ def choose_devices(device: str, n_devices: int) -> list[torch.device]:
 def stage_on_many(
     checkpoint: Path, wanted: Wanted, tasks: Sequence[Task], devices: Sequence[torch.device]
 ) -> Iterator[Outcome]:
-    """As `stage_nights`, on all devices at the same time.
+    """As `predicted_night.stage_nights`, on all devices at the same time.
 
     On the CPU the processes share the cores; with another number of threads the last digits of logits may differ.
 
@@ -52,40 +54,28 @@ def stage_on_many(
         raise RuntimeError(f"{problems}. All other nights are done and kept: run it again to go on")
 
 
-class Stager:
-    """`stage_nights` for nights that are told one at a time, each with the one that is read meanwhile."""
+class Worker:
+    """A process's stager, which is given one night at a time and told which one to read meanwhile."""
 
     def __init__(self, checkpoint: Path, wanted: Wanted, device: torch.device):
-        self._coming: deque[Task] = deque()
-        self._told: list[Path] = []
-        self._outcomes = stage_nights(checkpoint, wanted, iter(self._next, None), device)
-        self._error: Exception | None = None
+        self.stager, self.thread = Stager(checkpoint, wanted, device), ThreadPoolExecutor(max_workers=1)
+        self.reading: dict[Path, Future[Night]] = {}
 
-    def _next(self) -> Task | None:
-        return self._coming.popleft() if self._coming else None
-
-    def stage(self, *tasks: Task | None) -> Outcome:
-        """The first of the tasks; what has raised once, such as a device that is lost, is raised for all to come."""
-        for task in tasks:
-            if task and task[0] not in self._told:
-                self._coming.append(task)
-                self._told.append(task[0])
-        if self._error:
-            raise self._error
-        try:
-            return next(self._outcomes)
-        except Exception as error:
-            self._error = error
-            raise
+    def stage(self, task: Task, following: Task | None) -> Outcome:
+        """Stage a night, which the thread has read by now, or reads first."""
+        for file, job in filter(None, (task, following)):
+            if file not in self.reading:
+                self.reading[file] = self.thread.submit(self.stager.read, (file, job))
+        return self.stager.stage(task, self.reading.pop(task[0]))
 
 
-STAGERS: dict[torch.device, Stager] = {}
+WORKERS: dict[torch.device, Worker] = {}
 """The one of this process."""
 
 
 def _stage(job: tuple[Path, Wanted, torch.device, Task, Task | None]) -> Outcome:
     """What a process does for one night."""
-    checkpoint, wanted, device, task, after = job
-    if device not in STAGERS:
-        STAGERS[device] = Stager(checkpoint, wanted, device)
-    return STAGERS[device].stage(task, after)
+    checkpoint, wanted, device, task, following = job
+    if device not in WORKERS:
+        WORKERS[device] = Worker(checkpoint, wanted, device)
+    return WORKERS[device].stage(task, following)

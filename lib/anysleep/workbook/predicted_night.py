@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from anysleep.analysis.channel_importance import channel_importance, leave_one_out
+from anysleep.analysis.channel_importance import channel_importance, stage_leaving_out
 from anysleep.analysis.statistics import sleep_statistics, uncertainty
 from anysleep.datasets.archive import ArchiveReplaced
 from anysleep.models import SleepNetwork, load_checkpoint
@@ -57,21 +57,28 @@ class Wanted:
         return job.n_epochs * sum(self.resolutions) * (1 + 20 * len(job.montages) * self.write_logits)
 
 
-def stage_nights(checkpoint: Path, wanted: Wanted, tasks: Sequence[Task], device: torch.device) -> Iterator[Outcome]:
-    """Stage one night after the other and write its file, while the next one is read."""
-    model = load_checkpoint(checkpoint).to(device)
-    if sha256_of(checkpoint) != wanted.checkpoint_sha256:
-        raise RuntimeError("the checkpoint has been replaced since the run began; run it again")
+class Stager:
+    """Stages nights on one device, and writes the file of each."""
 
-    def stage(task: Task, reading: Future[Night]) -> Outcome:
+    def __init__(self, checkpoint: Path, wanted: Wanted, device: torch.device):
+        """RuntimeError where the checkpoint is another one than when the run began."""
+        self.model, self.wanted, self.device = load_checkpoint(checkpoint).to(device), wanted, device
+        if sha256_of(checkpoint) != wanted.checkpoint_sha256:
+            raise RuntimeError("the checkpoint has been replaced since the run began; run it again")
+
+    def read(self, task: Task) -> Night:
+        """What `stage` needs of a night; can be called from another thread."""
+        return task[1].read(self.model)
+
+    def stage(self, task: Task, reading: Future[Night]) -> Outcome:
+        """A night that fails is an outcome; what is no fault of the night, such as a device that is lost, is raised."""
         file, job = task
         try:
-            night = reading.result()
-            content = content_of(model, wanted, job.dataset, night)
-        except (torch.AcceleratorError, ArchiveReplaced):  # no fault of the night, and of every one that would come
+            content = content_of(self.model, self.wanted, job.dataset, reading.result())
+        except (torch.AcceleratorError, ArchiveReplaced):  # so would every night that would come
             raise
         except Exception as error:  # one night must not stop the others, whatever a library lets through
-            check_device(device)
+            check_device(self.device)
             error.__traceback__ = None  # it holds what was read
             reason = without_names(error, job.source)
             if not isinstance(error, (OSError, ValueError, MemoryError)):
@@ -80,7 +87,11 @@ def stage_nights(checkpoint: Path, wanted: Wanted, tasks: Sequence[Task], device
         write_arrays(file, content)
         return file, None
 
-    return prefetch(tasks, lambda task: task[1].read(model), stage)
+
+def stage_nights(checkpoint: Path, wanted: Wanted, tasks: Sequence[Task], device: torch.device) -> Iterator[Outcome]:
+    """Stage one night after the other, while the next one is read."""
+    stager = Stager(checkpoint, wanted, device)
+    return prefetch(tasks, stager.read, stager.stage)
 
 
 def content_of(model: SleepNetwork, wanted: Wanted, dataset: str, night: Night) -> dict[str, np.ndarray]:
@@ -134,9 +145,6 @@ def _attention_rows(dataset: str, recording: str, stagings: Stagings) -> Iterato
 
 def _importance_rows(model: SleepNetwork, dataset: str, night: Night, wanted: Wanted) -> list[Row]:
     """What becomes of the night without each of its channels."""
-    places = leave_one_out(len(night.channels))
-    montages = [tuple(night.channels[i] for i in several) for several in places]
-    stagings = night.stage(model, montages, precision=wanted.precision, aligned=wanted.aligned)
-    by_place = {several: stagings[montage] for several, montage in zip(places, montages, strict=True)}
-    rows = channel_importance(by_place, night.channels).drop(columns="doctor").to_dict("records")
+    stagings = stage_leaving_out(night, model, wanted.precision, wanted.aligned)
+    rows = channel_importance(stagings, night.channels).drop(columns="doctor").to_dict("records")
     return [{"dataset": dataset, "recording": night.recording} | row for row in rows]

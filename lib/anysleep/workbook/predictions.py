@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from datetime import date, datetime, time
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -41,39 +42,16 @@ def write_predictions(
     device: str = "auto",
     n_devices: int = 1,
 ) -> dict[str, pd.DataFrame]:
-    """Stage every night; write `r<resolution>/predictions.npz`, `labels.npz` and, on request, `logits/predictions.npz`.
-
-    Keys are `<dataset>_<recording>` for labels and stages (int8, majority over montages), and
-    `<dataset>#<recording>#<channel>&<channel>...` (U-Sleep `#<eeg>#<eog>`) for logits, float32 (P, 5).
-
-    `hypnograms/<dataset>_<recording>` is every night at 30 s, as CSV (`hypnogram_table`), as EDF+, and in the formats
-    of `exports`. No file is written empty: no `labels.npz` where nobody scored.
+    """Stage every night at 30 s and these resolutions, then publish all of them; returns tables: see `_publish`.
 
     Each night is written to the run's folder `store` as soon as it is staged. Called again, after it was stopped or
     because nights have failed or were added, this stages only nights that are not there, or whose source, channels,
     checkpoint, resolutions, precision or alignment have changed. However often it was stopped, the results are the
     same, on the same devices. Files of nights are never deleted.
 
-    Returns
-    -------
-    Tables by name:
-
-    nights
-        A row a night: number (in `jobs`, from 1), hypnogram (the file), network, dataset, recording, status, reason,
-        n_channels, mean_confidence, mean_entropy_bits, and the sleep statistics, all at 30 s. A night that fails is a
-        row with the reason.
-    attention
-        A row a night, montage, attention module and channel: the weight, which sums to one over channels.
-    reliance
-        Only with `leave_one_out`: a row a night and channel, see `channel_importance`.
-
-    Raises
-    ------
-    ValueError
-        Two nights would have the same key, the disk has no room for the results, the network has no such resolution,
-        U-Sleep is to leave channels out, or there are fewer devices.
-    RuntimeError
-        No night could be staged, or a device or the process that uses it was lost; what is done is kept.
+    ValueError where two nights would have the same key, the disk has no room for the results, the network has no such
+    resolution, U-Sleep is to leave channels out, or there are fewer devices. RuntimeError where no night could be
+    staged, or a device or the process that uses it was lost; what is done is kept.
     """
     network, devices = load_checkpoint(checkpoint), choose_devices(device, n_devices)
     _check_wanted(network, resolutions, leave_one_out=leave_one_out)
@@ -86,21 +64,52 @@ def write_predictions(
         _remove_half_written(run.folder)
     failed = _stage_missing(checkpoint, wanted, tasks, devices) if tasks else {}
     run.end_shard()
-    facts = [{"row": failed[file]} if file in failed else _read_facts(file) for file, _ in tasks]
-    nights = _nights_table([night["row"] for night in facts], network.name)
-    is_ok = nights.status == "ok"  # of twins the first only
-    staged = [file for (file, _), ok in zip(tasks, is_ok, strict=True) if ok]
-    _publish(staged, wanted.outputs(), run)
-    _write_hypnograms(dict(zip(nights.hypnogram[is_ok], staged, strict=True)), run, network.name, exports)
-    details = ["attention", *(["reliance"] if leave_one_out else [])]
-    rows = {
-        name: [row for night, ok in zip(facts, is_ok, strict=True) if ok for row in night[name]] for name in details
-    }
-    return {"nights": nights} | {name: pd.DataFrame(rows[name]) for name in details}
+    return _publish(run, wanted, [file for file, _ in tasks], failed, network.name, exports)
+
+
+def _publish(
+    run: Run,
+    wanted: Wanted,
+    files: Sequence[Path],
+    failed: Mapping[Path, Row],
+    network: str,
+    exports: Sequence[ExportFormat],
+) -> dict[str, pd.DataFrame]:
+    """Write what the nights of these files say, where they have not failed.
+
+    `r<resolution>/predictions.npz`, `labels.npz` and, on request, `logits/predictions.npz`: keys are
+    `<dataset>_<recording>` for labels and stages (int8, majority over montages), and
+    `<dataset>#<recording>#<channel>&<channel>...` (U-Sleep `#<eeg>#<eog>`) for logits, float32 (P, 5).
+    `hypnograms/<dataset>_<recording>` is every night at 30 s, as CSV (`hypnogram_table`), as EDF+, and in the formats
+    of `exports`. No file is written empty: no `labels.npz` where nobody scored.
+
+    Returns
+    -------
+    Tables by name:
+
+    nights
+        A row a night: number (from 1), hypnogram (the file), network, dataset, recording, status, reason, n_channels,
+        mean_confidence, mean_entropy_bits, and the sleep statistics, all at 30 s. A night that fails is a row with the
+        reason.
+    attention
+        A row a night, montage, attention module and channel: the weight, which sums to one over channels.
+    reliance
+        Only where channels were left out: a row a night and channel, see `channel_importance`.
+    """
+    facts = [{"row": failed[file]} if file in failed else _read_facts(file) for file in files]
+    nights = _nights_table([night["row"] for night in facts], network)
+    is_ok = (nights.status == "ok").to_numpy()  # of nights of the same content the first only
+    staged = list(compress(files, is_ok))
+    _write_arrays(staged, wanted.outputs(), run)
+    _write_hypnograms(dict(zip(nights.hypnogram[is_ok], staged, strict=True)), run, network, exports)
+    tables = {"nights": nights}
+    for name in ["attention", *(["reliance"] if wanted.leave_one_out else [])]:
+        tables[name] = pd.DataFrame([row for night in compress(facts, is_ok) for row in night[name]])
+    return tables
 
 
 def _nights_table(rows: Sequence[Row], network: str) -> pd.DataFrame:
-    """A row a night, twins marked. RuntimeError where none could be staged."""
+    """A row a night, those of the same content marked. RuntimeError where none could be staged."""
     _mark_duplicates(rows)
     nights = pd.DataFrame(
         {"number": i, "hypnogram": hypnogram_file(row), "network": network} | row for i, row in enumerate(rows, 1)
@@ -158,7 +167,7 @@ def _read_facts(file: Path) -> dict[str, object]:
         return json.loads(night["facts"].item())
 
 
-def _publish(files: Sequence[Path], outputs: Sequence[str], run: Run) -> None:
+def _write_arrays(files: Sequence[Path], outputs: Sequence[str], run: Run) -> None:
     """Write the published files from those of the nights, with one array in memory at a time.
 
     Those that would be empty, as the labels where nobody scored, are not written. Those that an earlier run left and
@@ -187,7 +196,7 @@ def hypnogram_file(row: Row) -> str:
 def _write_hypnograms(stored: Mapping[str, Path], run: Run, network: str, exports: Sequence[ExportFormat]) -> None:
     """Write every night's hypnogram, see `Run.hypnogram`; `stored` says which file of the store it comes from.
 
-    What an earlier run left is removed, as in `_publish`.
+    What an earlier run left is removed, as in `_write_arrays`.
     """
     for name, file in stored.items():
         clock = _read_facts(file)["clock_time"]
