@@ -1,14 +1,20 @@
 """The notebooks as they are committed: clean, after one skeleton, with parameters that papermill finds."""
 
 import ast
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Literal
 
 import nbformat
 import numpy as np
 import papermill
 import pytest
+from pydantic import Field
 
+from anysleep.settings import Strict
 from anysleep.workbook.notebooks import NOTEBOOKS
-from anysleep.workbook.parameters import MARK
+from anysleep.workbook.parameters import MARK, notebook_defaults
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
@@ -26,8 +32,44 @@ def test_notebooks_are_committed_clean_and_follow_the_skeleton(root, notebook):
     assert len(tagged) == 1 and tagged[0].source.startswith(MARK)
     names = [node.target.id for node in ast.parse(tagged[0].source).body]
     assert set(names) == set(NOTEBOOKS[notebook].model_fields)
-    assert all(line.count("  # ") == 1 for line in tagged[0].source.splitlines()[1:])
     assert not any(word in cell.source for cell in code for word in ("class ", "def ", "plt."))
+
+
+@pytest.fixture(scope="module")
+def comments():
+    """docs/parameter_comments.py, which is no part of the package."""
+    return SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "docs" / "parameter_comments.py")))
+
+
+class Close(Strict):
+    first: int = Field(description="Where it begins.", ge=0)
+
+
+class Shown(Strict):
+    part: Literal["train", "test"] = Field(description="Which part.")
+    rate: float = Field(description="How fast, in Hz.", gt=0, le=2.5)
+    close: Close = Field(description="The close-up.")
+    name: str = Field(description="What it is called; empty for none.")
+
+
+def test_a_comment_has_description_choices_and_bounds(comments):
+    cell = ["# Parameters: mine", 'part: str = "train"', "rate: float = 1.0e-1  # old", 'close: dict = {"first": 1}']
+    assert comments.commented("\n".join([*cell, 'name: str = ""']), Shown).splitlines() == [
+        "# Parameters: mine",
+        'part: str = "train"  # Which part [train, test]',
+        "rate: float = 1.0e-1  # How fast, in Hz [above 0 to 2.5]",
+        "close: dict = {",
+        '    "first": 1,  # Where it begins [from 0]',
+        "}  # The close-up",
+        'name: str = ""  # What it is called; empty for none',
+    ]
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_parameters_are_described_by_their_fields_alone(root, comments, notebook):
+    text = (root / "notebooks" / f"{notebook}.ipynb").read_text(encoding="utf-8")
+    assert text == comments.commented_notebook(notebook), "run python docs/parameter_comments.py"
+    assert notebook_defaults(root / "notebooks" / f"{notebook}.ipynb")
 
 
 def test_answers_are_shut_and_print_nothing(root):
@@ -41,7 +83,8 @@ def test_answers_are_shut_and_print_nothing(root):
         assert cell.metadata.jupyter == {"source_hidden": True}
 
 
-def test_papermill_shows_every_parameter(root):
+def test_papermill_shows_every_parameter_with_its_comment(root, comments):
     for notebook, params in NOTEBOOKS.items():
         shown = papermill.inspect_notebook(root / "notebooks" / f"{notebook}.ipynb")
-        assert set(shown) == set(params.model_fields), notebook
+        helps = {name: comments.comment_of(field) for name, field in params.model_fields.items()}
+        assert {name: entry["help"] for name, entry in shown.items()} == helps, notebook

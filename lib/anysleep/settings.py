@@ -24,12 +24,25 @@ ProjectPath = Annotated[Path, BeforeValidator(_to_path), PlainSerializer(short_p
 OptionalPath = Annotated[Path | None, BeforeValidator(_to_path), PlainSerializer(lambda p: p and short_path(p))]
 """As `ProjectPath`; an empty text means none."""
 
-Device = Literal["auto", "cpu", "cuda", "mps"]
-Precision = Literal["32", "bf16"]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda", "mps"],
+    Field(description="Where to compute; auto means CUDA, else MPS, else CPU."),
+]
+Precision = Annotated[
+    Literal["32", "bf16"], Field(description="float32, or bfloat16 where docs/benchmarks.md says that it is faster.")
+]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
-GroupBy = Literal["subject", "recording"]
+GroupBy = Annotated[
+    Literal["subject", "recording"],
+    Field(description="What is one: a person, or, where persons are unknown, every night."),
+]
+Recipes = Annotated[
+    list[ProjectPath],
+    Field(description="Recipes that tell the persons of an archive that does not, as published ones."),
+]
+ArchivePath = Annotated[ProjectPath, Field(description="The archive of 01_prepare.")]
 Architecture = Literal["usleep", "anysleep", "anysleep_early_fusion", "anysleep_late_fusion"]
 ExportFormat = Literal[
     "csv", "edf", "bids", "yasa", "edfbrowser_xml", "edfbrowser_text", "luna_annot", "luna_eannot", "polyman", "nsrr",
@@ -44,8 +57,11 @@ def _check_shard(value: str) -> str:
     return value
 
 
-Shard = Annotated[str, AfterValidator(_check_shard)]
-"""A part of the work, such as `3/16`; empty for all of it."""
+Shard = Annotated[
+    str,
+    AfterValidator(_check_shard),
+    Field(description="Part of the work to do into the shared store, such as 3/16; empty for all."),
+]
 
 
 class ParameterError(ValueError):

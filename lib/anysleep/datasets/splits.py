@@ -12,13 +12,14 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from math import ceil
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
 
 from anysleep.recordings.reasons import NothingToMeasure
+from anysleep.settings import GroupBy
 from anysleep.system.files import atomic_write
 
 PARTS = ("train", "valid", "test")
@@ -28,9 +29,6 @@ Split = dict[str, dict[str, list[str]]]
 
 MAX_VALID, MAX_TEST = 50, 100
 """At most so many persons of a data set validate and test (U-Sleep)."""
-
-GroupBy = Literal["subject", "recording"]
-"""The column that tells who the person is."""
 
 
 def split_by_person(
@@ -207,7 +205,7 @@ def unknown_names(names: pd.Series) -> pd.Series:
 
 def _people(recordings: pd.DataFrame, group_by: GroupBy) -> pd.DataFrame:
     """Columns dataset, recording, person, in the order and with the index of `recordings`. ValueError where unknown."""
-    if group_by not in get_args(GroupBy):
+    if group_by not in ("subject", "recording"):
         raise ValueError(f"group_by is {group_by!r}; choose 'subject' or 'recording'")
     absent = [name for name in ("dataset", "recording", group_by) if name not in recordings]
     if absent:

@@ -6,12 +6,13 @@ from pydantic import Field
 
 from anysleep.settings import (
     Architecture,
+    ArchivePath,
     Device,
     GroupBy,
     OptionalPath,
     ParameterError,
     Precision,
-    ProjectPath,
+    Recipes,
     Share,
     Strict,
 )
@@ -38,7 +39,7 @@ class Batch(Strict):
     window_epochs: int = Field(description="Epochs of 30 s in a window; 35 in the paper.", ge=1)
     max_channels: int = Field(description="Most channels drawn for a batch; 0 for the longest list.", ge=0)
     redraw: Literal["recording", "dataset"] = Field(
-        "recording", description="Drawn again where a night lacks the stage: U-Time's rule, or AnySleep's as published."
+        "recording", description="Drawn again where a night lacks the stage; dataset as published."
     )
 
 
@@ -61,7 +62,7 @@ class Loss(Strict):
 class Compute(Strict):
     """How a step is computed. All of it can change the last digits of the weights, so it belongs to a run's id."""
 
-    precision: Precision = Field(description="float32, or bfloat16 where that is safe.")
+    precision: Precision
     compile: bool = Field(description="Let torch.compile fuse the network; needs a C++ compiler.")
     n_devices: int = Field(description="Processes that share every batch, on all machines together.", ge=1)
 
@@ -69,27 +70,27 @@ class Compute(Strict):
 class TrainingSettings(Strict):
     """A training of one network on the nights of an archive."""
 
-    archive: ProjectPath = Field(description="The archive of 01_prepare.")
-    recipes: list[ProjectPath] = Field(description="Recipes that tell the persons of an archive that does not.")
-    group_by: GroupBy = Field(description="recording: where persons are unknown, every night counts as another one.")
+    archive: ArchivePath
+    recipes: Recipes
+    group_by: GroupBy
     split: OptionalPath = Field(description="A split file to use as it is; empty to draw one by person.")
     shares: list[Share] = Field(
-        description="Shares of a data set's persons for validation and testing; U-Sleep 0.1, 0.15.",
+        description="Of a data set's persons for validation (at most 50) and testing (at most 100).",
         min_length=2,
         max_length=2,
     )
-    architecture: Architecture = Field(description="Which of the four networks.")
-    unet: Unet = Field(description="Size of the network: depth, complexity.")
-    fine_tune: FineTune = Field(description="Where the first weights come from: initial_checkpoint, frozen.")
-    batch: Batch = Field(description="What a step sees: n_windows, window_epochs, max_channels, redraw.")
+    architecture: Architecture = Field(description="Which network.")
+    unet: Unet = Field(description="Size of the network; it has to fit initial_checkpoint.")
+    fine_tune: FineTune = Field(description="Where the first weights come from.")
+    batch: Batch = Field(description="What a training step sees.")
     n_steps: int = Field(description="Batches of training, at most.", ge=1)
     steps_per_training_epoch: int = Field(description="Batches between two validations.", ge=1)
     patience: int = Field(description="Stop after so many validations without a better MF1; 0 for never.", ge=0)
-    learning_rate: float = Field(description="Highest learning rate of Adam.", gt=0)
-    schedule: Schedule = Field(description="Course of the learning rate: shape, n_cycles, cycle_growth, min_rate.")
-    loss: Loss = Field(description="What a step lowers: stage_weights, gradient_clip.")
-    compute: Compute = Field(description="How a step is computed: precision, compile, n_devices.")
-    device: Device = Field(description="Where to compute; auto means CUDA, else MPS, else CPU.")
+    learning_rate: float = Field(description="Highest learning rate of Adam; 1.0e-5 in the paper.", gt=0)
+    schedule: Schedule = Field(description="Course of the learning rate.")
+    loss: Loss = Field(description="What a step lowers, and how far it may go.")
+    compute: Compute = Field(description="How a step is computed; this may change the last digits of the weights.")
+    device: Device
     seed: int = Field(description="Seed of split, first weights and draws.", ge=0)
 
     def model_post_init(self, _context: object) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from anysleep.settings import (
+    ArchivePath,
     Count,
     Device,
     ExportFormat,
@@ -13,11 +14,20 @@ from anysleep.settings import (
     Positive,
     Precision,
     ProjectPath,
+    Recipes,
     Shard,
     Strict,
 )
 from anysleep.training.settings import TrainingSettings
 from anysleep.workbook.parameters import Parameters
+
+Checkpoint = Annotated[ProjectPath, Field(description="The checkpoint of 03_train, or a released one.")]
+AllowSynthetic = Annotated[
+    bool, Field(description="Let a network that was trained on synthetic nights alone judge others.")
+]
+NameByFile = Annotated[bool, Field(description="Call results after the file, whose name may tell who the patient is.")]
+SplitPart = Annotated[Literal["train", "valid", "test"], Field(description="Which recordings of the split.")]
+NBootstrap = Annotated[int, Field(description="How often persons are drawn for an interval.", ge=1)]
 
 
 class Prepare(Parameters):
@@ -26,17 +36,29 @@ class Prepare(Parameters):
     notebook = "01_prepare"
     execution_only = Parameters.execution_only | {"drop_missing"}
 
-    datasets: dict[ProjectPath, ProjectPath] = Field(description="Recipe -> folder with its recordings.", min_length=1)
-    synthetic_dir: OptionalPath = Field(description="Folder to write a synthetic cohort to first; empty for none.")
+    datasets: dict[ProjectPath, ProjectPath] = Field(
+        description="Recipe, and the folder with its recordings.", min_length=1
+    )
+    synthetic_dir: OptionalPath = Field(
+        description="Write a synthetic cohort there first; empty for your own recordings."
+    )
     n_synthetic_persons: int = Field(description="Persons of that cohort.", ge=1)
     synthetic_hours: float = Field(description="Length of a synthetic night in hours.", gt=0, le=24)
-    synthetic_faults: bool = Field(description="Whether three of its nights are faulty and one more is unscored.")
-    synthetic_variety: float = Field(description="How much its persons and recorders differ, 0 to 1.", ge=0, le=1)
-    sampling_rate_hz: int = Field(description="Rate of the archive in Hz.", gt=0)
-    n_jobs: int = Field(description="Processes that prepare nights at the same time; 0 for one per core.", ge=0)
-    drop_missing: bool = Field(description="Let the archive lose nights it held; else that stops the run.")
-    key_file: OptionalPath = Field(description="Table to write of recording id and file name; empty for none.")
-    shard: Shard = Field(description="Part of the work to do into the shared store, such as 3/16; empty for all.")
+    synthetic_faults: bool = Field(
+        description="Whether three nights are faulty and one more is unscored: what does 01 say of them?"
+    )
+    synthetic_variety: float = Field(
+        description="How much persons and recorders differ; 1 as in real laboratories.", ge=0, le=1
+    )
+    sampling_rate_hz: int = Field(
+        description="Rate of the archive in Hz; 128 in the paper and for its weights, 64 is faster.", gt=0
+    )
+    n_jobs: int = Field(description="Processes; 0 for one per core.", ge=0)
+    drop_missing: bool = Field(description="Let the archive lose nights that it held before; else that stops the run.")
+    key_file: OptionalPath = Field(
+        description="Table of recording ids and file names to write, which may tell who it is; empty for none."
+    )
+    shard: Shard
     seed: int = Field(description="Seed of the synthetic cohort.", ge=0)
 
 
@@ -45,12 +67,12 @@ class Inspect(Parameters):
 
     notebook = "02_inspect"
 
-    archive: ProjectPath = Field(description="The archive of 01_prepare.")
+    archive: ArchivePath
     dataset: str = Field(description="Data set of the recording to show; empty for the first.")
     recording: str = Field(description="Recording to show; empty for the first.")
-    channels: list[str] = Field(description="Channels to show; empty for all.")
-    start_s: float = Field(description="Second whose epoch begins the close-up.", ge=0)
-    n_epochs: int = Field(description="Epochs of 30 s in the close-up.", ge=1, le=10)
+    channels: list[str] = Field(description="Channels to show, named as in the archive; empty for all.")
+    start_s: float = Field(description="Second whose epoch of 30 s begins the close-up.", ge=0)
+    n_epochs: int = Field(description="Epochs in the close-up.", ge=1, le=10)
 
 
 class Train(TrainingSettings, Parameters):
@@ -59,7 +81,9 @@ class Train(TrainingSettings, Parameters):
     notebook = "03_train"
     execution_only = Parameters.execution_only | {"retrain"}
 
-    retrain: bool = Field(description="Train anew where the same training has finished already.")
+    retrain: bool = Field(
+        description="Train anew where the same training has finished here already, instead of showing it."
+    )
 
 
 class Draws(Strict):
@@ -67,7 +91,9 @@ class Draws(Strict):
 
     n_eeg: list[Count] = Field(description="Numbers of EEG channels.")
     n_eog: list[Count] = Field(description="Numbers of EOG channels.")
-    n_draws: int = Field(description="Draws for each pair of these numbers; 0 for every combination.", ge=0)
+    n_draws: int = Field(
+        description="Draws for each pair of these numbers; 5000 in the paper, 0 for every combination.", ge=0
+    )
 
 
 class Evaluate(Parameters):
@@ -76,25 +102,33 @@ class Evaluate(Parameters):
     notebook = "04_evaluate"
     execution_only = Parameters.execution_only | {"allow_synthetic"}
 
-    archive: ProjectPath = Field(description="The archive of 01_prepare.")
-    checkpoint: ProjectPath = Field(description="The checkpoint of 03_train, or a released one.")
+    archive: ArchivePath
+    checkpoint: Checkpoint
     more_checkpoints: list[ProjectPath] = Field(description="Others to compare or average with it.")
-    allow_synthetic: bool = Field(description="Let a network trained on synthetic nights alone judge others.")
-    several: Literal["compare", "average"] = Field(description="What to do with several checkpoints.")
-    recipes: list[ProjectPath] = Field(description="Recipes that tell the persons of an archive that does not.")
-    group_by: GroupBy = Field(description="recording: where persons are unknown, every night counts as another one.")
-    split: OptionalPath = Field(description="Split file of the training; empty to score every labelled night.")
-    split_part: Literal["train", "valid", "test"] = Field(description="Which recordings to score.")
+    allow_synthetic: AllowSynthetic
+    several: Literal["compare", "average"] = Field(
+        description="What to do with several checkpoints; average takes the mean probability."
+    )
+    recipes: Recipes
+    group_by: GroupBy
+    split: OptionalPath = Field(description="Split of the network's training; empty to score every labelled night.")
+    split_part: SplitPart
     datasets: list[str] = Field(description="Data sets to score; empty for all.")
-    montages: Literal["all", "named", "drawn", "pairs"] = Field(description="Which channels a night is scored with.")
-    channels: list[str] = Field(description="Channels or sites for named; those to pair for pairs, empty for all.")
-    draws: Draws = Field(description="What is drawn for drawn: n_eeg, n_eog, n_draws.")
-    vote: Literal["majority", "mean"] = Field(description="How pairs of U-Sleep decide: votes, or mean probability.")
-    n_bootstrap: int = Field(description="How often persons are drawn for an interval.", ge=1)
-    cost_channels: list[Positive] = Field(description="Numbers of channels to measure the cost of; empty for none.")
-    precision: Precision = Field(description="32, or bf16; docs/benchmarks.md says where that is faster.")
-    device: Device = Field(description="Where to compute; auto means CUDA, else MPS, else CPU.")
-    shard: Shard = Field(description="Part of the work to do into the shared store, such as 3/16; empty for all.")
+    montages: Literal["all", "named", "drawn", "pairs"] = Field(
+        description="Channels of a night; drawn is n EEG and m EOG, pairs has single ones."
+    )
+    channels: list[str] = Field(
+        description="Channels or sites (C3; EOG means every one) for named; those to pair for pairs, empty for all."
+    )
+    draws: Draws = Field(description="What is drawn for drawn.")
+    vote: Literal["majority", "mean"] = Field(description="How U-Sleep's pairs decide: by votes, or mean probability.")
+    n_bootstrap: NBootstrap
+    cost_channels: list[Positive] = Field(
+        description="Numbers of channels to measure time and memory for; empty for none."
+    )
+    precision: Precision
+    device: Device
+    shard: Shard
     seed: int = Field(description="Seed of drawn channels, tied votes and intervals.", ge=0)
 
     def model_post_init(self, _: object) -> None:
@@ -121,24 +155,30 @@ class Predict(Parameters):
     notebook = "05_predict"
     execution_only = Parameters.execution_only | {"n_devices", "key_file", "exports"}
 
-    checkpoint: ProjectPath = Field(description="The checkpoint of 03_train, or a released one.")
-    allow_synthetic: bool = Field(description="Let a network trained on synthetic nights alone judge others.")
-    archive: OptionalPath = Field(description="Archive with the nights to stage; empty to read files.")
+    checkpoint: Checkpoint
+    allow_synthetic: AllowSynthetic
+    archive: OptionalPath = Field(description="Archive with the nights to stage; empty to read files instead.")
     datasets: list[str] = Field(description="Data sets of the archive to stage; empty for all.")
-    recordings: Recordings = Field(description="Where archive is empty: files, folders or patterns, one or a list.")
-    split: OptionalPath = Field(description="Split file; of the archive only nights of `split_part`. Empty for all.")
-    split_part: Literal["train", "valid", "test"] = Field(description="Which recordings of the split to stage.")
-    channels: list[str] = Field(description="Channels or, of an archive, sites; empty for all that are good.")
-    name_by_file: bool = Field(description="Call results after the file, whose name may tell who the patient is.")
-    key_file: OptionalPath = Field(description="Table to write of number, recording id and file name; empty for none.")
+    recordings: Recordings = Field(description="Where archive is empty: files, folders or patterns.")
+    split: OptionalPath = Field(description="Split file: of the archive only nights of split_part; empty for all.")
+    split_part: SplitPart
+    channels: list[str] = Field(description="As in the archive (or sites) or files; empty: good ones.")
+    name_by_file: NameByFile
+    key_file: OptionalPath = Field(
+        description="Table of numbers, ids and file names to write, which may tell who it is; empty for none."
+    )
     predictions_per_epoch: list[int] = Field(description="Resolutions to write, in predictions in 30 s.", min_length=1)
     write_logits: bool = Field(description="Also write the logits (74 MB a night at 3840).")
-    exports: list[ExportFormat] = Field(description="More formats of the hypnograms at 30 s; CSV and EDF+ always are.")
-    leave_one_out: bool = Field(description="Also stage without each channel in turn: does one carry the night?")
+    exports: list[ExportFormat] = Field(
+        description="More formats of the hypnograms, such as bids; CSV and EDF+ always are. See docs/exports.md."
+    )
+    leave_one_out: bool = Field(
+        description="Also stage without each channel in turn: does one carry the night? Not for U-Sleep."
+    )
     aligned: bool = Field(description="Make the result independent of the number of epochs; false as published.")
-    precision: Precision = Field(description="32, or bf16; docs/benchmarks.md says where that is faster.")
-    device: Device = Field(description="Where to compute; auto means CUDA, else MPS, else CPU.")
-    shard: Shard = Field(description="Part of the work to do into the shared store, such as 3/16; empty for all.")
+    precision: Precision
+    device: Device
+    shard: Shard
     n_devices: int = Field(description="GPUs that share the nights, each with a process of its own.", ge=1)
 
     def model_post_init(self, _: object) -> None:
@@ -158,24 +198,26 @@ class Arousals(Parameters):
 
     predictions: ProjectPath = Field(description="Run folder of 05_predict.")
     archive: ProjectPath = Field(description="Archive with the experts' arousals.")
-    annotations: OptionalPath = Field(description="Folder of arousals for an archive without; empty for none.")
+    annotations: OptionalPath = Field(
+        description="Folder of arousals for an archive without, <recording>.csv or those of MASS; empty for none."
+    )
     datasets: list[str] = Field(description="Data sets to score; empty for all that have expert arousals.")
-    recipes: list[ProjectPath] = Field(description="Recipes that tell the persons of an archive that does not.")
-    group_by: GroupBy = Field(description="recording: where persons are unknown, every night counts as another one.")
-    split: OptionalPath = Field(description="Split file of the network's training; empty to score every night.")
-    split_part: Literal["train", "valid", "test"] = Field(description="Which recordings of the split to score.")
+    recipes: Recipes
+    group_by: GroupBy
+    split: OptionalPath = Field(description="Split of the network's training; empty to score every night.")
+    split_part: SplitPart
     recording: str = Field(description="Recording of the close-up; empty for the first.")
     channel: str = Field(description="Channel of the close-up; empty for an EEG channel, a central one if there is.")
     start_s: float = Field(description="Second at which the close-up begins.", ge=0)
     close_up_s: int = Field(description="Seconds of the close-up; 180 in the paper.", ge=10, le=3600)
-    n_bootstrap: int = Field(description="How often persons are drawn for an interval.", ge=1)
+    n_bootstrap: NBootstrap
     seed: int = Field(description="Seed of the intervals.", ge=0)
 
 
 class Permutation(Strict):
     """The same with the trait shuffled among persons."""
 
-    resolutions: list[Positive] = Field(description="With a control; chosen beforehand, the headline's first.")
+    resolutions: list[Positive] = Field(description="Chosen beforehand; the first is the headline's.")
     n_shuffles: int = Field(description="Shuffles for a p-value at each of these; 0 for none.", ge=0)
 
 
@@ -185,24 +227,32 @@ class Traits(Parameters):
     notebook = "07_traits"
     execution_only = Parameters.execution_only | {"n_jobs"}
 
-    predictions: OptionalPath = Field(description="Run folder of 05_predict; empty for the hypnograms of `scorers`.")
-    scorers: OptionalPath = Field(description="Public scorer files of the Dreem Open Datasets, instead of predictions.")
-    archive: OptionalPath = Field(description="Archive that tells persons and traits; empty where participants do.")
-    participants: OptionalPath = Field(description="Table of persons and traits, the truth where it is named.")
+    predictions: OptionalPath = Field(description="Run folder of 05_predict; empty for the hypnograms of scorers.")
+    scorers: OptionalPath = Field(
+        description="Public scorer files of the Dreem Open Datasets, a folder or an .npz, instead of predictions."
+    )
+    archive: OptionalPath = Field(description="Tells persons and traits; empty where participants do.")
+    participants: OptionalPath = Field(
+        description="Table (.csv, .tsv, .xlsx) of recording or subject, and the trait; others are left out."
+    )
     datasets: list[str] = Field(description="Data sets to read; empty for all.")
-    recipes: list[ProjectPath] = Field(description="Recipes that tell the persons of an archive that does not.")
-    group_by: GroupBy = Field(description="Whose nights never stand on both sides of a fold: subject, as they should.")
-    split: OptionalPath = Field(description="Split file of the network's training; empty for every night.")
-    split_part: Literal["train", "valid", "test"] = Field(description="Which recordings of the split to use.")
-    trait: Literal["age", "sex", "group", "dataset"] = Field(description="What to tell from the transitions.")
+    recipes: Recipes
+    group_by: GroupBy = Field(description="Whose nights stand on one side of a fold; recording as published.")
+    split: OptionalPath = Field(
+        description="Split of the network's training, to use persons it has never seen; empty for every night."
+    )
+    split_part: SplitPart
+    trait: Literal["age", "sex", "group", "dataset"] = Field(
+        description="What to tell; dataset is which data set a night is from."
+    )
     classes: list[str] = Field(description="The two values of the trait, the one to find last; empty for age.")
     predictions_per_epoch: list[Positive] = Field(description="Resolutions to use; empty for all that are there.")
-    n_folds: int = Field(description="Folds; 0 leaves out one person (or recording) at a time, as published.", ge=0)
+    n_folds: int = Field(description="Folds; 0 leaves out one person (or recording) at a time, as in the paper.", ge=0)
     n_repetitions: int = Field(description="Repetitions with other forests; 50 in the paper.", ge=1)
-    permutation: Permutation = Field(description="Where chance is tried out: resolutions, n_shuffles.")
-    n_bootstrap: int = Field(description="How often persons are drawn for an interval.", ge=1)
+    permutation: Permutation = Field(description="The same with the trait shuffled among persons.")
+    n_bootstrap: NBootstrap
     n_jobs: int = Field(description="Processes; 0 for one per core.", ge=0)
-    shard: Shard = Field(description="Part of the work to do into the shared store, such as 3/16; empty for all.")
+    shard: Shard
     seed: int = Field(description="Seed of folds, forests, shuffles and intervals.", ge=0)
 
     def model_post_init(self, _: object) -> None:
@@ -233,15 +283,19 @@ class StageOneNight(Parameters):
     notebook = "stage_one_night"
     execution_only = Parameters.execution_only | {"allow_synthetic", "exports"}
 
-    recording: ProjectPath = Field(description="A recording of any format.")
-    channels: list[str] = Field(description="Channels to use, named as in the file; empty: all the doctor would use.")
-    name_by_file: bool = Field(description="Call results after the file, whose name may tell who the patient is.")
-    checkpoint: ProjectPath = Field(description="The checkpoint of 03_train, or a released one.")
-    allow_synthetic: bool = Field(description="Let a network trained on synthetic nights alone judge others.")
-    predictions_per_epoch: int = Field(description="Resolution, in predictions in 30 s.", ge=1)
-    exports: list[ExportFormat] = Field(description="More formats of the hypnogram; CSV and EDF+ are always written.")
-    precision: Precision = Field(description="32, or bf16; docs/benchmarks.md says where that is faster.")
-    device: Device = Field(description="Where to compute; auto means CUDA, else MPS, else CPU.")
+    recording: ProjectPath = Field(description="A recording of any of the formats.")
+    channels: list[str] = Field(description="As in the file; U-Sleep: EEG, EOG; empty: good ones.")
+    name_by_file: NameByFile
+    checkpoint: Checkpoint
+    allow_synthetic: AllowSynthetic
+    predictions_per_epoch: int = Field(
+        description="Predictions in 30 s; must divide the samples of an epoch (3840 at 128 Hz).", ge=1
+    )
+    exports: list[ExportFormat] = Field(
+        description="More formats of the hypnogram, such as bids; CSV and EDF+ always are. See docs/exports.md."
+    )
+    precision: Precision
+    device: Device
 
 
 NOTEBOOKS: dict[str, type[Parameters]] = {
