@@ -14,8 +14,9 @@ import torch
 from parity import seeded_signal, seeded_weights
 from test_networks import TOLERANCE, build_variant
 
+from anysleep.__main__ import main
 from anysleep.models import ARCHITECTURES, build_model, save_checkpoint, unet_filters
-from anysleep.models.onnx_export import export_onnx, main
+from anysleep.models.onnx_export import export_onnx
 
 NARROW = unet_filters(12, 0.3)
 """Filters of a small network with all twelve levels, each of which may have an odd length."""
@@ -204,7 +205,7 @@ def test_the_command_line_prints_the_file_and_nothing_else(tmp_path):
 
 
 def test_the_command_line_names_a_mistake_in_one_line(tmp_path, capfd):
-    assert main([str(tmp_path / "missing.pth"), str(tmp_path / "network.onnx")]) == 1
+    assert main(["onnx", str(tmp_path / "missing.pth"), str(tmp_path / "network.onnx")]) == 2
     printed = capfd.readouterr()
     assert "missing.pth" in printed.err and printed.err.count("\n") == 1 and printed.out == ""
     assert not (tmp_path / "network.onnx").exists()

@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 from scipy.signal import lfilter
 
+from anysleep.__main__ import main
 from anysleep.figures import plot_quality
 from anysleep.recordings.quality import (
     COLUMNS,
     ChannelDoctor,
     examine,
-    main,
     measure,
     usable_channels,
     verdict_of_night,
@@ -324,7 +324,7 @@ def write_edf(path, channels):
 
 def test_the_command_prints_a_line_a_channel_with_advice(tmp_path, capsys):
     path = write_edf(tmp_path / "night.edf", {"EEG C3-M2": brain(0), "EOG(L)": brain(1), "X1": hum(0.7, 50, seed=2)})
-    assert main([str(path)]) == 0
+    assert main(["quality", str(path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in lines[:3]] == [["use", "EEG"], ["use", "EOG(L)"], ["look", "X1"]]
     assert lines[3].strip().startswith("- the name does not say")
@@ -332,10 +332,10 @@ def test_the_command_prints_a_line_a_channel_with_advice(tmp_path, capsys):
     assert lines[-1] == "use: 1 EEG and 1 EOG to use (of 3 channels: 2 to use, 1 to look, 0 to drop)"
 
 
-def test_a_file_that_cannot_be_read_is_one_line_and_status_1(tmp_path, capsys):
+def test_a_file_that_cannot_be_read_is_one_line_and_status_2(tmp_path, capsys):
     path = tmp_path / "night.edf"
     path.write_bytes(b"nothing")
-    assert main([str(path)]) == 1
+    assert main(["quality", str(path)]) == 2
     out, err = capsys.readouterr()
     assert out == "" and len(err.splitlines()) == 1 and "night.edf" in err
 

@@ -15,10 +15,10 @@ from filelock import FileLock
 from test_training import assert_same, params_of_03
 from toy_training import write_archive
 
+from anysleep.__main__ import main
 from anysleep.datasets.splits import write_split
 from anysleep.training.follow import STATE, STOPPED
 from anysleep.training.state import load_state
-from anysleep.workbook.runner import main
 
 TOY = {
     "unet": {"depth": 4, "complexity": 1.0},
@@ -158,14 +158,14 @@ def test_a_dry_run_says_what_would_be_trained(root, archive, tmp_path, capsys):
     """The command line of --dry-run, on the toy cohort; what cannot start is said, and nothing is written."""
     words = [f"{name}={value}" for name, value in TOY.items() if name != "unet"]
     words += [f"archive={archive}", f"run_dir={tmp_path / 'run'}", "unet={depth: 4, complexity: 1.0}", "--dry-run"]
-    assert main(["03_train", *words]) == 0
+    assert main(["run", "03_train", *words]) == 0
     said = capsys.readouterr().out
     assert "6 labelled recordings of 1 data sets at 4 Hz" in said and "training epoch:" in said
     assert "5 training epochs" in said  # 30 steps in epochs of 7
     assert not (tmp_path / "run").exists()
-    assert main(["03_train", *words, "archive=nowhere.h5"]) == 1
+    assert main(["run", "03_train", *words, "archive=nowhere.h5"]) == 2
     assert "no file nowhere.h5; 01_prepare makes it" in capsys.readouterr().err
-    assert main(["03_train", *words, "compute.n_devices=3"]) == 2
+    assert main(["run", "03_train", *words, "compute.n_devices=3"]) == 2
     assert "3 devices (compute.n_devices) cannot share equally" in capsys.readouterr().err
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from IPython.core.ultratb import FormattedTB
 
+from anysleep.__main__ import main
 from anysleep.settings import ParameterError
 from anysleep.staging.sources import recordings_among
 from anysleep.workbook import run as runs
@@ -54,8 +55,8 @@ def test_the_runner_touches_nothing_of_a_run_at_work(tmp_path, root, monkeypatch
     (run.folder / "notebook.ipynb").write_text("theirs")
     (tmp_path / "a.h5").touch()
     words = ["02_inspect", f"archive={tmp_path / 'a.h5'}", f"run_dir={run.folder}"]
-    code = "import sys; from anysleep.workbook import run as runs, runner; runs.WAIT_S = 0; "
-    code += f"sys.exit(runner.main({words!r}))"
+    code = "import sys; from anysleep.__main__ import main; from anysleep.workbook import run; run.WAIT_S = 0; "
+    code += f"sys.exit(main({['run', *words]!r}))"
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
     assert done.returncode == 2 and "another run is at work" in done.stderr and len(done.stderr.splitlines()) == 1
     assert (run.folder / "notebook.ipynb").read_text() == "theirs"
@@ -67,6 +68,7 @@ def test_of_two_runs_started_at_once_one_kernel_starts(tmp_path, root):
     words = ["02_inspect", f"archive={tmp_path / 'a.h5'}", f"run_dir={tmp_path / 'run'}"]
     code = f"""if True:
         import sys, pathlib, time
+        from anysleep.__main__ import main
         from anysleep.workbook import run as runs, runner
         here = pathlib.Path({str(tmp_path)!r})
         def kernel(params, *_):
@@ -77,7 +79,7 @@ def test_of_two_runs_started_at_once_one_kernel_starts(tmp_path, root):
         runner._execute = kernel
         print("ready", flush=True)
         sys.stdin.readline()
-        sys.exit(runner.main({words!r}))"""
+        sys.exit(main({["run", *words]!r}))"""
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     both = [subprocess.Popen([sys.executable, "-c", code], cwd=root, text=True, **streams) for _ in range(2)]
     for process in both:
@@ -209,7 +211,7 @@ def test_a_yaml_file_may_have_an_equals_sign_in_its_path(tmp_path):
 )
 def test_a_parameter_file_that_cannot_be_read_is_named(tmp_path, root, capsys, content, message):
     (tmp_path / "mine.yaml").write_bytes(content)
-    assert runner.main(["03_train", str(tmp_path / "mine.yaml")]) == 2
+    assert main(["run", "03_train", str(tmp_path / "mine.yaml")]) == 2
     said = capsys.readouterr().err
     assert "mine.yaml" in said and message in said and len(said.splitlines()) <= 3
 
@@ -248,7 +250,7 @@ def test_a_missing_input_is_said_before_any_work(root, tmp_path, capsys, noteboo
         (tmp_path / name).touch()
     there = {"archive": "h5", "checkpoint": "pth", "split": "yaml", "recording": "edf"}
     given = [f"{name}={tmp_path / 'there'}.{suffix}" for name, suffix in there.items() if name in fields(notebook)]
-    assert runner.main([notebook, *given, word, f"run_dir={tmp_path / 'run'}", *more]) in (1, 2)
+    assert main(["run", notebook, *given, word, f"run_dir={tmp_path / 'run'}", *more]) in (1, 2)
     said = capsys.readouterr().err
     assert message in said and len(said.splitlines()) == 1
     assert not (tmp_path / "run").exists()
@@ -301,7 +303,7 @@ def test_a_failing_notebook_ends_in_three_lines_and_keeps_its_traceback(root, tm
     (tmp_path / "nights/damaged.edf").write_bytes(b"0       " + b"x" * 300)
     recipe = "params/datasets/edf_folder.yaml"
     words = [f"datasets={{{recipe}: {tmp_path / 'nights'}}}", "synthetic_dir=", f"run_dir={tmp_path / 'run {1}'}"]
-    assert runner.main(["01_prepare", *words]) == 1
+    assert main(["run", "01_prepare", *words]) == 1
     said = capsys.readouterr().err.splitlines()
     assert said[-3] == "01_prepare stopped." and said[-2].startswith("NothingUsable: none of 1 recordings can be used")
     assert "notebook.ipynb" in said[-1] and "Traceback" not in "".join(said)

@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 import yaml
 
+from anysleep.__main__ import main
 from anysleep.settings import ParameterError, merge_parameters
 from anysleep.workbook import runner
 from anysleep.workbook.notebooks import NOTEBOOKS
 from anysleep.workbook.parameters import notebook_defaults
-from anysleep.workbook.search import Search, best_trials, main, run_search, search_space
+from anysleep.workbook.search import Search, best_trials, run_search, search_space
 
 ASKED = {
     "ranges": {
@@ -274,15 +275,15 @@ def test_the_command_line(searcher, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("signal.signal", lambda *_: None)  # pytest keeps its own
     file = tmp_path / "search.yaml"
     file.write_text(yaml.safe_dump(ASKED | {"run_dir": str(tmp_path / "search")}))
-    assert main([str(file), "n_trials=4", "fixed.n_steps=5"]) == 0
+    assert main(["search", str(file), "n_trials=4", "fixed.n_steps=5"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines[:4]] == [f"trial {number}" for number in range(4)]
     scores = [float(line.split()[3]) for line in lines[-4:]]
     assert scores == sorted(scores, reverse=True)
     assert {params.n_steps for params in searcher.ran} == {5}
-    assert main([str(file), "seed=1"]) == 2 and "other settings" in capsys.readouterr().err
-    assert main([str(tmp_path / "none.yaml")]) == 2 and "none.yaml" in capsys.readouterr().err
-    assert main([]) == 2 and "usage" in capsys.readouterr().out
+    assert main(["search", str(file), "seed=1"]) == 2 and "other settings" in capsys.readouterr().err
+    assert main(["search", str(tmp_path / "none.yaml")]) == 2 and "none.yaml" in capsys.readouterr().err
+    assert main(["search"]) == 2 and "usage" in capsys.readouterr().out
 
 
 def test_every_search_of_the_repository_fits_its_notebook(root, monkeypatch):

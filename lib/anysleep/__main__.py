@@ -14,18 +14,28 @@ COMMANDS = {
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run a command, whose module is imported only now: these are slow. Returns the exit status."""
+    """Run a command, whose module is imported only now: these are slow. Returns the exit status.
+
+    0 done, 2 it cannot be done, 1 it was begun and has failed, 130 it was stopped by Ctrl-C; a sentence says why.
+    """
     name, *arguments = (sys.argv[1:] if words is None else words) or [""]
     if name not in COMMANDS:
         print("usage: anysleep <command> ...")
         for command, (_, purpose) in COMMANDS.items():
             print(f"  {command:<9}{purpose}")
         return 2
+    called = arguments[0] if name == "run" and arguments else name
     try:
         return import_module(COMMANDS[name][0]).main(arguments)
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(*stop.args or ["stopped"], file=sys.stderr)
         return 130
+    except (ValueError, OSError, MemoryError) as error:
+        print(f"{called}: {str(error) or 'not enough memory'}", file=sys.stderr)
+        return 2
+    except RuntimeError as error:
+        print(f"{called} stopped.\n{error}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

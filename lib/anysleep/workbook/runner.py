@@ -113,7 +113,7 @@ def _not_measured(params: Parameters, reason: str) -> Path:
 
 
 def main(arguments: list[str]) -> int:
-    """The command line: notebook name, YAML files, name=value pairs. Returns the exit status."""
+    """The command line: notebook, YAML files, name=value pairs. Returns the exit status. Errors as of `execute`."""
     if not arguments or arguments[0] not in NOTEBOOKS:
         print("usage: anysleep run <notebook> [<yaml> ...] [name=value ...] [--dry-run]")
         print(f"notebooks: {', '.join(NOTEBOOKS)}")
@@ -123,40 +123,29 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, forward_sigterm)
     if END_WITH_PARENT in flags:
         end_with_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    files, overrides = read_words([word for word in words if word not in flags], NOTEBOOKS[notebook])
+    if "--dry-run" in flags:
+        _dry_run(checked_parameters(notebook, files, overrides)[0])
+        return 0
+    wait_s = WAIT_S if END_WITH_PARENT in flags else 0  # one whose parent was killed takes a moment to end
     try:
-        files, overrides = read_words([word for word in words if word not in flags], NOTEBOOKS[notebook])
-        if "--dry-run" in flags:
-            return _dry_run(checked_parameters(notebook, files, overrides)[0])
-        wait_s = WAIT_S if END_WITH_PARENT in flags else 0  # one whose parent was killed takes a moment to end
         folder = execute(notebook, files, overrides, may_lack_inputs=MAY_LACK_INPUTS in flags, wait_s=wait_s)
     except KeyboardInterrupt:
         logging.getLogger("asyncio").disabled = True  # would tell at the very end what became of the stopped cell
-        print(f"{notebook}: {STOPPED}", file=sys.stderr)
-        return 130
-    except (ValueError, OSError) as error:
-        print(f"{notebook}: {error}", file=sys.stderr)
-        return 2
-    except RuntimeError as error:
-        print(f"{notebook} stopped.\n{error}", file=sys.stderr)
-        return 1
+        raise KeyboardInterrupt(f"{notebook}: {STOPPED}") from None
     print(f"{notebook}: done, see {short_path(folder)}")
     return 0
 
 
-def _dry_run(params: Parameters) -> int:
-    """Say what a run would do; returns the exit status."""
+def _dry_run(params: Parameters) -> None:
+    """Say what a run would do. FileNotFoundError where an input is missing, and what a training refuses."""
     print(f"{params.notebook}: the parameters are valid; the run would write to {short_path(params.folder)}")
-    try:
-        refuse_missing_inputs(params)
-        if isinstance(params, Train):
-            from anysleep.training.estimate import dry_run  # slow to import
+    refuse_missing_inputs(params)
+    if isinstance(params, Train):
+        from anysleep.training.estimate import dry_run  # slow to import
 
-            for name, finding in dry_run(params).items():
-                print(f"  {name + ':':<16}{finding}")
-    except (ValueError, OSError, MemoryError) as error:
-        print(f"{params.notebook} cannot start: {error}", file=sys.stderr)
-        return 1
-    return 0
+        for name, finding in dry_run(params).items():
+            print(f"  {name + ':':<16}{finding}")
 
 
 def forward_sigterm(signum: int, frame: object) -> None:

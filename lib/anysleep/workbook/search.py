@@ -12,7 +12,6 @@ folder, where 03_train continues from its saved state; so a search that was stop
 import json
 import math
 import signal
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -170,25 +169,18 @@ def best_trials(search: Search, trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def main(arguments: list[str]) -> int:
-    """The command line: the search's YAML, name=value pairs. Returns the exit status."""
+    """The command line: the search's YAML, name=value pairs. Returns the exit status. Errors as of `run_search`."""
     if not arguments or "=" in arguments[0]:
         print("usage: anysleep search <search.yaml> [name=value ...]")
         return 2
     file, *rest = arguments
     signal.signal(signal.SIGTERM, runner.forward_sigterm)
+    files, overrides = read_words(rest, Search)
+    search = Search(**merge_parameters([file, *files], overrides, {"fixed": {}, "ranges": {}, "choices": {}}))
     try:
-        files, overrides = read_words(rest, Search)
-        search = Search(**merge_parameters([file, *files], overrides, {"fixed": {}, "ranges": {}, "choices": {}}))
         trials = run_search(search)
-    except (ValueError, OSError) as error:
-        print(f"search: {error}", file=sys.stderr)
-        return 2
-    except RuntimeError as error:
-        print(f"search: {error}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
-        print("search: stopped; the same command goes on", file=sys.stderr)
-        return 128 + signal.SIGINT
+        raise KeyboardInterrupt("search: stopped; the same command goes on") from None
     print(f"\n{len(trials)} trials, see {short_path(search.run_dir / 'trials.csv')}; the best:")
     for row in best_trials(search, trials).head(N_SHOWN).to_dict("records"):
         print(_describe(search, row))
