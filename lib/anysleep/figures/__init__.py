@@ -1,4 +1,4 @@
-"""One figure a file: each takes arrays or tables and axes, and returns the axes.
+"""Figures: each takes arrays or tables, and mostly axes, computes nothing, and returns the axes or the figure.
 
 Importing this turns matplotlib's reading of formulas off: names of channels and nights come from files, and a dollar in
 them is a dollar.
