@@ -193,6 +193,17 @@ def papermill(root, notebook, folder, given) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=root, stderr=subprocess.DEVNULL, env=own)
 
 
+def test_plain_papermill_runs_a_notebook_to_its_end(tiny, root, tmp_path):
+    """Without the runner: the same tables, and the result that says that it has come to its end."""
+    given = {"archive": str(tiny / "01_prepare" / "archive.h5"), "start_s": 600.0}
+    assert papermill(root, "02_inspect", tmp_path / "02_inspect", given).wait() == 0
+    result, theirs = (json.loads((folder / "02_inspect" / "result.json").read_text()) for folder in (tmp_path, tiny))
+    assert result["outputs"] == theirs["outputs"] and result["scores"] == theirs["scores"]
+    for table in ("recordings", "stages", "missing_channels"):
+        ours, other = (read(folder, "02_inspect", table) for folder in (tmp_path, tiny))
+        pd.testing.assert_frame_equal(ours.drop(columns="run_id"), other.drop(columns="run_id"), check_exact=True)
+
+
 def test_a_training_killed_and_run_again_ends_in_the_same_tables(tiny, root, tmp_path):
     """By papermill alone: everything is killed after the first validation, and run again."""
     data = {"archive": str(tiny / "01_prepare" / "archive.h5")}

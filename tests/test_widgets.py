@@ -9,7 +9,13 @@ import pytest
 
 from anysleep import widgets
 from anysleep.datasets.archive import Archive, DatasetFiles, NightWriter, assemble_archive
-from anysleep.datasets.overview import channel_verdicts, count_ages, missing_channels
+from anysleep.datasets.overview import (
+    channel_verdicts,
+    count_ages,
+    count_stages,
+    missing_channels,
+    stage_percentages,
+)
 from anysleep.figures import (
     night_spectrogram,
     plot_ages,
@@ -21,6 +27,8 @@ from anysleep.figures import (
     plot_stage_shares,
 )
 from anysleep.widgets import LiveFigure, closed_answer, explore, next_stage_change
+from anysleep.workbook.notebooks import Inspect
+from anysleep.workbook.run import Run
 
 RATE_HZ = 64
 EPOCH = 30 * RATE_HZ
@@ -237,6 +245,16 @@ def span(patch):
     return patch.get_x(), patch.get_x() + patch.get_width()
 
 
+def test_stages_of_scored_nights_are_counted(archive):
+    stages = count_stages(archive, archive.recordings()).set_index(["dataset", "recording"])
+    expected = {"Wake": 2, "N1": 1, "N2": 3, "N3": 2, "REM": 1, "unscored": 1}
+    for night in (("lab", "night1"), ("lab", "night2")):
+        assert stages.loc[night, list(expected)].to_dict() == expected and stages.n_epochs[night] == 10
+    assert stages.unscored["other", "short"] == 1 and ("other", "night1") not in stages.index
+    percent = stage_percentages(stages.reset_index())
+    assert percent["N2 (%)"].tolist()[:2] == pytest.approx([100 * 3 / 9] * 2) and np.isnan(percent["N2 (%)"][2])
+
+
 def test_channels_that_recordings_lack_are_counted(archive):
     missing = missing_channels(archive, archive.recordings())
     counts = missing.set_index(["dataset", "channel"]).n_missing
@@ -296,3 +314,13 @@ def test_the_picture_of_a_growing_table_gives_way_to_the_final_one(monkeypatch):
         live.draw(pd.DataFrame({"step": steps, "train_loss": 1.0, "valid_mf1": 0.5}))
     live.clear()
     assert [len(figure.axes) for figure in shown[:2]] == [2, 2] and shown[2].data == "" and len(shown) == 3
+
+
+def test_a_run_notes_the_archive_that_it_opens_and_closes_it_at_its_end(path, tmp_path):
+    given = {"dataset": "", "recording": "", "channels": [], "start_s": 0.0, "n_epochs": 1}
+    run = Run(Inspect(run_dir=str(tmp_path), archive=str(path), **given), tmp_path, "id")
+    opened = run.open_archive(path)
+    assert run.inputs == {"archive": opened.fingerprint()} and len(opened.recordings()) == 4
+    run.finish()
+    with pytest.raises(ValueError, match=path.name):
+        opened.recordings()
