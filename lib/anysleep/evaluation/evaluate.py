@@ -294,7 +294,7 @@ def _count_night(
     """Of one night, staged by each of the networks."""
     night, parts = (plan.dataset.iloc[0], plan.recording.iloc[0]), _parts(plan, usleep)
     logits = {part: mean_log_probabilities([one[part].logits[1] for one in stagings]) for part in stagings[0]}
-    counts = [confusion_matrix(truth, vote_stages([logits[part] for part in several], vote, seed)) for several in parts]
+    counts = [confusion_matrix(truth, vote_stages([logits[part] for part in voters], vote, seed)) for voters in parts]
     staged = {
         published_key(*night, part, usleep=usleep): confusion_matrix(truth, one.argmax(axis=1))
         for part, one in logits.items()

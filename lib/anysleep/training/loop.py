@@ -108,8 +108,8 @@ class Training:
         optimizer, scheduler = make_optimizer(network, learning_rate, schedule, n_steps)
         self.parts = {"network": network, "optimizer": optimizer, "scheduler": scheduler}
         self.model, self.optimizer = self.fabric.setup(network, optimizer)
-        several = self.fabric.world_size > 1
-        self.talk = torch.distributed.new_group(backend="gloo") if several else None  # beside the GPUs' own
+        is_shared = self.fabric.world_size > 1
+        self.talk = torch.distributed.new_group(backend="gloo") if is_shared else None  # beside the GPUs' own
         self.archive = Archive(batches.archive_path, trusted=True)
         self.state_file, self.key = state_file, key
         self.state = State()

@@ -132,7 +132,7 @@ def without_unread(night: Recording, scoring: Scoring | None) -> tuple[Recording
     if unread:
         warnings.warn(f"{said_unread(unread)}: left out", RecordingWarning, stacklevel=3)
     texts = [one.texts for one in (scoring or night).unread]
-    named = annotation_table([(0, 0, text) for several in texts for text in several or ()])
+    named = annotation_table([(0, 0, text) for read in texts for text in read or ()])
     is_stage = standard_codes(named).notna() | plain(named).str.startswith("sleep stage")
     if None in texts or is_stage.any():
         raise BadRecording("damaged", f"{said_unread(unread)}, and a stage may be among them")
@@ -244,8 +244,8 @@ def _with_unknown(stages: pd.DataFrame, codes: Mapping[str, int], *, is_list: bo
     is_scored = code.notna() & (code != UNSCORED)
     if unknown.duration_s.sum() > MOST_UNKNOWN * stages.duration_s[is_scored].sum():
         why = f"they are more than {MOST_UNKNOWN:.0%} of what is scored"
-    elif (several := unknown.description[unknown.description.map(is_ambiguous)]).any():
-        why = f"{quoted(several)} may be more than one stage"
+    elif (ambiguous := unknown.description[unknown.description.map(is_ambiguous)]).any():
+        why = f"{quoted(ambiguous)} may be more than one stage"
     elif plain(unknown).str.fullmatch(LIKE_A_STAGE).any():
         why = "they look like stages"
     elif is_list and (code.isna().iloc[0] or plain(unknown).str.fullmatch(LIKE_A_COMMENT).any()):
