@@ -10,7 +10,7 @@ import torch
 from parity import seeded_signal, seeded_weights
 
 from anysleep.models import ARCHITECTURES, build_model, unet_filters
-from anysleep.models.layers import HalvingMax
+from anysleep.models.layers import HalvingMax, SegmentClassifier
 
 PARAMETERS = {
     "usleep": 3_114_337,
@@ -159,6 +159,16 @@ import anysleep.models
 anysleep.models.build_model("anysleep")
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_seed_gives_the_layers_their_first_weights_in_their_order():
+    """Another order would give the demo's training, and all that comes after it, other numbers."""
+    torch.manual_seed(0)
+    ours = SegmentClassifier(6, 5).state_dict()
+    torch.manual_seed(0)
+    plain = [torch.nn.Conv1d(6, 6, 1), torch.nn.Conv1d(6, 5, 1), torch.nn.Conv1d(5, 5, 1)]
+    expected = [tensor for layer in plain for tensor in layer.state_dict().values()]
+    assert all(torch.equal(a, b) for a, b in zip(ours.values(), expected, strict=True))
 
 
 def test_halving_takes_the_larger_neighbour_and_leads_the_gradient_there():

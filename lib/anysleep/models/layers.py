@@ -82,14 +82,14 @@ class SegmentClassifier(nn.Module):
     def __init__(self, filters: int, n_classes: int, dense_filters: int | None = None, linear_head: bool = False):
         super().__init__()
         dense_filters = dense_filters or filters
-        second_layer = [] if linear_head else [nn.ELU(), nn.Conv1d(n_classes, n_classes, 1)]
-        # Position 2 is the pooling; it has no weights and its length comes with the call.
+        # Position 2 is the pooling; it has no weights and its length comes with the call. Layers are made in their
+        # order, in which a seed gives them their first weights.
         self.segment_classifier = nn.Sequential(
             nn.Conv1d(filters, dense_filters, 1),
             nn.Tanh(),
             nn.Identity(),
             nn.Conv1d(dense_filters, n_classes, 1),
-            *second_layer,
+            *([] if linear_head else [nn.ELU(), nn.Conv1d(n_classes, n_classes, 1)]),
         )
 
     def forward(self, features: Tensor, samples_per_prediction: int) -> Tensor:
