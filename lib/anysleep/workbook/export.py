@@ -1,7 +1,6 @@
 """Hypnograms of nights that were staged before, in other formats: `anysleep export <run folder> [<format> ...]`."""
 
 import json
-import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -67,15 +66,11 @@ def _start_time(table: pd.DataFrame) -> datetime | None:
 
 
 def main(arguments: list[str]) -> int:
-    """The command line: run folder, formats, by default all. Returns the exit status."""
+    """The command line: run folder, formats, by default all. Returns the exit status. Errors as of `export_run`."""
     if not arguments:
         print(f"usage: anysleep export <run folder> [<format> ...]\nformats: {', '.join(FORMATS)}")
         return 2
     folder, *formats = arguments
-    try:
-        files = export_run(Path(folder), formats or tuple(FORMATS))
-    except (ValueError, OSError) as error:
-        print(f"export: {error}", file=sys.stderr)
-        return 2
+    files = export_run(Path(folder), formats or tuple(FORMATS))
     print(f"{len(files)} files written, the last is {files[-1]}" if files else "nothing to write: there is the CSV")
     return 0
