@@ -10,7 +10,7 @@ import pytest
 import wfdb
 from hypothesis import given
 from hypothesis import strategies as st
-from toy_labels import DIGITS, FAST, START, hypnogram_of, read, recording, write
+from toy_labels import CODES, DIGITS, FAST, START, hypnogram_of, read, recording, write
 
 from anysleep.data import BadRecording
 from anysleep.published import read_table
@@ -266,3 +266,52 @@ def test_every_file_of_a_scoring_is_known(tmp_path):
     scorer = tmp_path / "scorer_2" / "a.json"
     assert label_files("dod_scorers", scorer) == [tmp_path / f"scorer_{i}" / "a.json" for i in range(1, 6)]
     assert label_files("text", base) == [base]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "this is no JSON file of a yasa Hypnogram"),
+        ("[]", "this is no JSON file of a yasa Hypnogram"),
+        ('{"freq": "30s"}', "this is no JSON file of a yasa Hypnogram: 'values'"),
+        ('{"values": ["WAKE"], "freq": "soon"}', "this is no JSON file of a yasa Hypnogram"),
+        ('{"values": ["WAKE"], "freq": "0s"}', "there are no stages that last"),
+        ('{"values": [], "freq": "30s"}', "there are no stages that last"),
+        ('{"values": [1], "freq": "30s"}', "this is no JSON file of a yasa Hypnogram: 1 is no label"),
+    ],
+)
+def test_a_damaged_file_of_yasa_is_named(tmp_path, text, message):
+    with pytest.raises(BadRecording, match=rf"hyp\.json: {message}") as error:
+        read("yasa", write(tmp_path / "hyp.json", text))
+    assert error.value.code == "label_file"
+
+
+def annotations(onset="2024-02-01T22:00:00.5", duration="30", start="2024-02-01T22:00:00", root="annotationlist"):
+    note = f"<annotation><onset>{onset}</onset><duration>{duration}</duration><description>W</description></annotation>"
+    return f"<{root}><recording_start_time>{start}</recording_start_time>{note}</{root}>"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (annotations()[:-9], "no whole XML file"),
+        (annotations(root="list"), "no annotationlist/annotation in <list>"),
+        ("<annotationlist/>", "no annotationlist/annotation"),
+        (annotations(onset="soon"), "'soon' is no onset; expected as 2024-02-01T22:30:00"),
+        (annotations(start=""), "'' is no recording_start_time"),
+        (annotations(onset="2024-02-01T22:00:00Z"), "is no onset"),
+        (annotations(duration="long"), "'long' is no duration"),
+        (ENTITIES, "no whole XML file.*Entit"),
+    ],
+)
+def test_a_damaged_file_of_edfbrowser_is_named(tmp_path, text, message):
+    with pytest.raises(BadRecording, match=message) as error:
+        read("edfbrowser", write(tmp_path / "a.xml", text))
+    assert error.value.code == "label_file"
+
+
+def test_edfbrowser_places_by_the_moments(tmp_path):
+    later = "2000-01-01T22:00:30"
+    scoring = read("edfbrowser", write(tmp_path / "a.xml", annotations(onset=later, start=later)))
+    night = with_scoring(recording(60, start_time=START), scoring, codes=CODES)
+    assert night.hypnogram.tolist() == [9, 0]

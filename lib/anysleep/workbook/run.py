@@ -129,10 +129,11 @@ class Run:
         return table
 
     def hypnogram(self, name: str, night: ScoredNight, exports: Sequence[ExportFormat] = ()) -> pd.DataFrame:
-        """Write a scored night as `<name>.csv` and `.edf`, and in the formats of `exports`; returns the table."""
+        """Write a scored night as `<name>.csv`, at 30 s as EDF+ too, and as `exports` say; returns the table."""
         from anysleep.exports import export_night, hypnogram_table
 
-        files = export_night(self.folder, night, name, [one for one in ("edf", *exports) if one != "csv"])
+        always = ("edf",) if night.predictions_per_epoch == 1 else ()
+        files = export_night(self.folder, night, name, [one for one in (*always, *exports) if one != "csv"])
         self.outputs += [file.relative_to(self.folder).as_posix() for file in files]
         return self.table(name, hypnogram_table(night))
 

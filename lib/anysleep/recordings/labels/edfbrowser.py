@@ -42,6 +42,6 @@ def _row(path: Path, annotation: Element, start: datetime) -> tuple[float, float
 def _moment(path: Path, element: Element, tag: str) -> datetime:
     text = (element.findtext(tag) or "").strip()
     try:
-        return datetime.fromisoformat(text)
+        return datetime.strptime(text[:26], "%Y-%m-%dT%H:%M:%S.%f" if "." in text else "%Y-%m-%dT%H:%M:%S")
     except ValueError:
         raise bad_labels(path, f"{quoted([text])} is no {tag}; expected as 2024-02-01T22:30:00.0000000") from None

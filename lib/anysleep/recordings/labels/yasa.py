@@ -23,7 +23,7 @@ def read_yasa(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: fl
     """
     try:
         content = json.loads("\n".join(read_lines(path)))
-        labels = [UNSCORED_LABELS.get(label, label) for label in content["values"]]
+        labels = [_label(value) for value in content["values"]]
         lasting_s = pd.Timedelta(content["freq"]).total_seconds()
         start = content.get("start") and pd.Timestamp(content["start"]).tz_localize(None).to_pydatetime()
     except (KeyError, TypeError, ValueError) as error:
@@ -32,3 +32,9 @@ def read_yasa(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: fl
         raise bad_labels(path, "there are no stages that last")
     scoring = scoring_of_list(labels, lasting_s)
     return replace(scoring, start_time=start, epoch_s=None) if start else scoring
+
+
+def _label(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no label")
+    return UNSCORED_LABELS.get(value, value)
