@@ -19,7 +19,7 @@ from toy_labels import recording
 
 from anysleep.datasets.recipes import Labels
 from anysleep.exports import FORMATS, ScoredNight, export_night, to_mne_annotations, without_date
-from anysleep.exports.scored_night import STAGE_TEXTS
+from anysleep.exports.scored_night import TEXT_OF
 from anysleep.recordings.labels import LABEL_READERS, with_scoring
 from anysleep.recordings.labels.hypnogram import known_or_standard
 from anysleep.recordings.tables import without_formulas
@@ -68,7 +68,7 @@ def back_from(onsets_s, durations_s, texts, code_of, start=None, arousal="EEG ar
     return Back([code_of[text] for _, _, text in stages], seconds, start, arousals)
 
 
-EDF_CODES = {text: code for code, text in STAGE_TEXTS.items()}
+EDF_CODES = {text: code for code, text in TEXT_OF.items()}
 SHORT_CODES = {"W": 0, "N1": 1, "N2": 2, "N3": 3, "R": 4, "?": 9, "U": 9}
 WORD_CODES = {"Wake": 0, "N1": 1, "N2": 2, "N3": 3, "REM": 4, "unscored": 9}
 
@@ -119,7 +119,7 @@ def by_bids_validator(path, case):
     assert [issue for issue in issues if issue["severity"] == "error"] == of_events == []
     table = pd.read_csv(path, sep="\t", na_values="n/a")
     scored = table.stage.notna()
-    assert (table.trial_type[scored] == table.stage[scored].map(WORD_CODES).map(STAGE_TEXTS)).all()
+    assert (table.trial_type[scored] == table.stage[scored].map(WORD_CODES).map(TEXT_OF)).all()
     confidence = table.confidence[table.trial_type.isin(EDF_CODES)]
     assert np.allclose(confidence, case.confidence, atol=1e-4, equal_nan=True)
     return back_from(table.onset, table.duration, table.trial_type, EDF_CODES)

@@ -13,7 +13,7 @@ from scipy import signal, stats
 from anysleep.data import read_recording
 from anysleep.datasets.preparation import prepare_archive
 from anysleep.datasets.recipes import read_recipe
-from anysleep.stages import N1, N2, N3, REM, UNSCORED, WAKE
+from anysleep.stages import AROUSAL_TEXT, N1, N2, N3, REM, STAGE_TEXTS, UNSCORED, WAKE
 from anysleep.synthetic import (
     Person,
     draw_persons,
@@ -22,7 +22,7 @@ from anysleep.synthetic import (
     write_cohort,
 )
 from anysleep.synthetic.background import component_spectra, lean_weights, smooth_noise
-from anysleep.synthetic.cohort import AROUSAL_TEXT, STAGE_TEXTS, write_edf
+from anysleep.synthetic.cohort import write_edf
 from anysleep.synthetic.events import AROUSAL_S, cover, draw_arousals
 from anysleep.synthetic.faults import FAULTY_NIGHTS, pause_of
 from anysleep.synthetic.hypnogram import stage_path

@@ -10,6 +10,10 @@ WAKE, N1, N2, N3, REM = range(5)
 UNSCORED = 9
 """Artefact or unscored: left out of the loss and of every metric."""
 
+STAGE_TEXTS = ("Sleep stage W", "Sleep stage N1", "Sleep stage N2", "Sleep stage N3", "Sleep stage R")
+UNSCORED_TEXT, AROUSAL_TEXT = "Sleep stage ?", "EEG arousal"
+"""The standard texts of EDF+ (edfplus.info/specs/edftexts.html); of stages by code."""
+
 N_STAGES = len(STAGES)
 
 PUBLISHED_RATE_HZ = 128

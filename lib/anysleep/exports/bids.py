@@ -3,16 +3,16 @@
 import json
 from pathlib import Path
 
-from anysleep.exports.scored_night import AROUSAL, LIGHTS_OFF, LIGHTS_ON, STAGE_TEXTS, ScoredNight, decimal
+from anysleep.exports.scored_night import LIGHTS_OFF, LIGHTS_ON, TEXT_OF, ScoredNight, decimal
 from anysleep.recordings.tables import without_formulas
-from anysleep.stages import STAGES, UNSCORED
+from anysleep.stages import AROUSAL_TEXT, STAGES, UNSCORED
 
 SIDECAR = {
     "trial_type": {
         "LongName": "Event",
         "Description": "Sleep stages (AASM), arousals and lights, with the standard texts of EDF+.",
-        "Levels": {STAGE_TEXTS[code]: stage for code, stage in enumerate(STAGES)}
-        | {STAGE_TEXTS[UNSCORED]: "Unscored", AROUSAL: "Arousal", LIGHTS_OFF: "Lights off", LIGHTS_ON: "Lights on"},
+        "Levels": {TEXT_OF[code]: stage for code, stage in enumerate(STAGES)}
+        | {TEXT_OF[UNSCORED]: "Unscored", AROUSAL_TEXT: "Arousal", LIGHTS_OFF: "Lights off", LIGHTS_ON: "Lights on"},
     },
     "stage": {
         "LongName": "Sleep stage",

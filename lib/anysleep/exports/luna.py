@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from anysleep.exports.scored_night import AROUSAL, LIGHTS_OFF, LIGHTS_ON, STAGE_TEXTS, ScoredNight, decimal
+from anysleep.exports.scored_night import LIGHTS_OFF, LIGHTS_ON, TEXT_OF, ScoredNight, decimal
+from anysleep.stages import AROUSAL_TEXT
 
-CLASSES = {text: text.removeprefix("Sleep stage ") for text in STAGE_TEXTS.values()} | {
-    AROUSAL: "arousal",
+CLASSES = {text: text.removeprefix("Sleep stage ") for text in TEXT_OF.values()} | {
+    AROUSAL_TEXT: "arousal",
     LIGHTS_OFF: "lights_off",
     LIGHTS_ON: "lights_on",
 }
@@ -23,4 +24,4 @@ def write_annot(path: Path, night: ScoredNight) -> None:
 
 def write_eannot(path: Path, night: ScoredNight) -> None:
     """Write a stage a line."""
-    path.write_text("".join(f"{CLASSES[STAGE_TEXTS[code]]}\n" for code in night.stages), encoding="utf-8")
+    path.write_text("".join(f"{CLASSES[TEXT_OF[code]]}\n" for code in night.stages), encoding="utf-8")

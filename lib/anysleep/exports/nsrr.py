@@ -3,11 +3,12 @@
 from pathlib import Path
 from xml.etree import ElementTree
 
-from anysleep.exports.scored_night import AROUSAL, LIGHTS_OFF, LIGHTS_ON, STAGE_TEXTS, ScoredNight, decimal
+from anysleep.exports.scored_night import LIGHTS_OFF, LIGHTS_ON, TEXT_OF, ScoredNight, decimal
+from anysleep.stages import AROUSAL_TEXT
 
 _STAGES = ("Wake|0", "Stage 1 sleep|1", "Stage 2 sleep|2", "Stage 3 sleep|3", "REM sleep|5", "Unscored|9")
-CONCEPTS = {text: ("Stages|Stages", concept) for text, concept in zip(STAGE_TEXTS.values(), _STAGES, strict=True)} | {
-    AROUSAL: ("Arousals|Arousals", "Arousal|Arousal ()"),
+CONCEPTS = {text: ("Stages|Stages", concept) for text, concept in zip(TEXT_OF.values(), _STAGES, strict=True)} | {
+    AROUSAL_TEXT: ("Arousals|Arousals", "Arousal|Arousal ()"),
     LIGHTS_OFF: ("Lights|Lights", "Lights off|Lights off"),
     LIGHTS_ON: ("Lights|Lights", "Lights on|Lights on"),
 }

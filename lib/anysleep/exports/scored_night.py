@@ -10,14 +10,12 @@ import pandas as pd
 
 from anysleep.recordings.labels.scoring import NO_CLOCK
 from anysleep.recordings.recording import ANONYMOUS
-from anysleep.stages import EPOCH_S, N_STAGES, STAGES, UNSCORED
+from anysleep.stages import AROUSAL_TEXT, EPOCH_S, N_STAGES, STAGE_TEXTS, STAGES, UNSCORED, UNSCORED_TEXT
 
-STAGE_TEXTS = {
-    **dict(enumerate(("Sleep stage W", "Sleep stage N1", "Sleep stage N2", "Sleep stage N3", "Sleep stage R"))),
-    UNSCORED: "Sleep stage ?",
-}
-AROUSAL, LIGHTS_OFF, LIGHTS_ON = "EEG arousal", "Lights off", "Lights on"
-"""The standard texts of EDF+ (edfplus.info/specs/edftexts.html)."""
+TEXT_OF = {**dict(enumerate(STAGE_TEXTS)), UNSCORED: UNSCORED_TEXT}
+"""Stage or 9 -> the standard text of EDF+."""
+LIGHTS_OFF, LIGHTS_ON = "Lights off", "Lights on"
+"""So are these."""
 
 decimal = partial(np.format_float_positional, precision=7, trim="-")
 """Seconds as text, exact at every resolution of a network at 128 Hz (1/128 s is 0.0078125 s)."""
@@ -43,7 +41,7 @@ class ScoredNight:
 
     def __post_init__(self):
         """ValueError where a file made of this would not be that of a night."""
-        unknown = set(np.unique(self.stages).tolist()) - set(STAGE_TEXTS)
+        unknown = set(np.unique(self.stages).tolist()) - set(TEXT_OF)
         if np.ndim(self.stages) != 1 or not len(self.stages) or unknown:
             raise ValueError(f"stages have shape {np.shape(self.stages)} and hold {unknown or '{}'}; expected 0-4 or 9")
         if self.predictions_per_epoch < 1:
@@ -86,7 +84,7 @@ class ScoredNight:
         stages = {
             "onset_s": self.onsets_s,
             "duration_s": self.seconds_per_prediction,
-            "text": [STAGE_TEXTS[code] for code in self.stages],
+            "text": [TEXT_OF[code] for code in self.stages],
             "stage": self.names,
             "confidence": self.confidence,
         }
@@ -95,7 +93,7 @@ class ScoredNight:
         return pd.concat(tables).sort_values("onset_s", ignore_index=True, kind="stable")
 
     def _other_events(self) -> Iterator[tuple[float, float, str]]:
-        yield from ((onset, end - onset, AROUSAL) for onset, end in self.arousals_s)
+        yield from ((onset, end - onset, AROUSAL_TEXT) for onset, end in self.arousals_s)
         lights = {LIGHTS_OFF: self.lights_off_s, LIGHTS_ON: self.lights_on_s}
         yield from ((at_s, 0.0, text) for text, at_s in lights.items() if at_s is not None)
 

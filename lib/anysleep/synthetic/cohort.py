@@ -10,7 +10,7 @@ from pathlib import Path
 import edfio
 import pandas as pd
 
-from anysleep.stages import EPOCH_S
+from anysleep.stages import AROUSAL_TEXT, EPOCH_S, STAGE_TEXTS
 from anysleep.synthetic.circumstances import draw_circumstances
 from anysleep.synthetic.faults import cut_records, pause_of, with_fault, with_unscored_night
 from anysleep.synthetic.night import SyntheticNight, check_recording, simulate_night
@@ -21,9 +21,6 @@ from anysleep.system.jobs import run_jobs
 PHYSICAL_RANGE_UV = (-500, 500)
 _TYPES = {"chin": "EMG", "II": "ECG", "nasal": "Resp"}
 _ECG_RANGE_UV = (-5000, 5000)
-STAGE_TEXTS = ("Sleep stage W", "Sleep stage N1", "Sleep stage N2", "Sleep stage N3", "Sleep stage R")
-"""EDF+ texts of the stages, by code."""
-AROUSAL_TEXT = "EEG arousal"
 PARTICIPANT_COLUMNS = ["subject", "age", "sex", "group", "n_nights"]
 NO_PAUSE = slice(0, 0)
 _EARLIEST_START = datetime.datetime(2000, 1, 1, 22, 0)
