@@ -6,7 +6,7 @@ is made in windows of 2 s that overlap by half. Stages differ as in the AASM man
 Wake with eyes closed, theta in N1, slow activity in N3, low mixed frequencies in REM, whose alpha is 1-2 Hz slower than
 that of Wake. The aperiodic slope steepens with depth (Lendner et al. 2020, eLife 9:e55092); beta is higher in REM than
 in N2 and N3, while muscle activity is lowest in REM (atonia; AASM: low chin EMG tone), so that little is left of it
-above 30 Hz.
+above 30 Hz. Powers of N2, N3 and REM at C3 fall over the bands about as in one real EEG (Prerau lab, DYNAM-O).
 """
 
 import numpy as np
@@ -26,10 +26,10 @@ _COMMON_SHARE = 0.55
 _POWER_UV2 = np.array(  # (condition, component): power in uV^2 at the site where the component is strongest
     [
         [40.0, 30.0, 10.0, 6.0, 16.0, 8.0, 4.0, 9.0, 9.0],  # Wake, eyes open; closing them adds _CLOSED_ALPHA_UV2
-        [42.0, 16.0, 14.0, 24.0, 2.0, 9.0, 3.0, 3.2, 1.2],  # N1
-        [70.0, 14.0, 45.0, 18.0, 2.0, 10.0, 5.0, 1.6, 0.5],  # N2
-        [130.0, 12.0, 240.0, 22.0, 2.0, 10.0, 4.0, 1.0, 0.35],  # N3
-        [34.0, 15.0, 16.0, 16.0, 0.4, 7.0, 2.2, 3.2, 0.1],  # REM
+        [42.0, 16.0, 16.0, 24.0, 2.0, 11.0, 3.6, 4.5, 2.0],  # N1
+        [70.0, 14.0, 45.0, 19.0, 2.5, 15.0, 6.0, 1.9, 0.5],  # N2
+        [120.0, 12.0, 200.0, 24.0, 2.5, 16.0, 5.0, 1.3, 0.35],  # N3
+        [34.0, 15.0, 16.0, 16.0, 0.5, 9.0, 2.4, 3.6, 0.1],  # REM
         [40.0, 30.0, 12.0, 8.0, 80.0, 20.0, 5.0, 18.0, 45.0],  # arousal, and moments of movement in Wake
     ]
 )

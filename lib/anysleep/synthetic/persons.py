@@ -203,7 +203,7 @@ def draw_traits(person: Person, seed: int, night: int) -> Traits:
         theta_gain=vary(1.0, 0.2, 0.1),
         delta_gain=vary(1.0 - 0.04 * decades, 0.12, 0.08),
         background_gain=vary(1.0, 0.2, 0.1),
-        slow_wave_uv=vary(125.0 - 9.0 * decades, 0.1, 0.05),
+        slow_wave_uv=vary(108.0 - 8.0 * decades, 0.1, 0.05),
         spindle_uv=vary(28.0 - 1.0 * decades, 0.12, 0.05),
         spindles_per_min=vary(4.2 - 0.3 * decades, 0.15, 0.08),
         k_complexes_per_min=vary(1.4, 0.2, 0.1),
