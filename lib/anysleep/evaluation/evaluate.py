@@ -16,7 +16,7 @@ from anysleep.evaluation.calibration import fit_temperature, reliability, review
 from anysleep.evaluation.metrics import confusion_matrix
 from anysleep.evaluation.score_tables import COUNTS
 from anysleep.models import SleepNetwork
-from anysleep.models.checkpoints import ONLY_SYNTHETIC, saw_only_synthetic
+from anysleep.models.checkpoints import ONLY_SYNTHETIC, saw_only_synthetic, synthetic_notice
 from anysleep.settings import Precision
 from anysleep.stages import UNSCORED
 from anysleep.staging.devices import check_device
@@ -232,14 +232,18 @@ def calibrate(learned: Evaluation | None, tested: Evaluation) -> tuple[float, pd
 
 
 def check_synthetic_training(model: SleepNetwork, all_synthetic: bool, allowed: bool = False) -> None:
-    """ValueError where a network that has only seen synthetic nights is to judge others; a warning where `allowed`."""
+    """ValueError where a network that has only seen synthetic nights is to judge others.
+
+    A warning where that is `allowed`, or the network was tried on real nights and has a card that says how it did.
+    """
     if all_synthetic or not saw_only_synthetic(model):
         return
-    if not allowed:
+    if not (allowed or "card" in model.provenance):
         raise ValueError(
-            f"{ONLY_SYNTHETIC}. Take a released checkpoint, as params/mine does, or say allow_synthetic: true"
+            f"{ONLY_SYNTHETIC}. Take the network that comes with the workbook, as params/mine does, a released one, "
+            "or say allow_synthetic: true"
         )
-    warnings.warn(ONLY_SYNTHETIC, stacklevel=2)
+    warnings.warn(synthetic_notice(model), stacklevel=2)
 
 
 def warn_of_other_split(model: SleepNetwork, split: Split | None) -> None:

@@ -29,6 +29,8 @@ RELEASED_PAGE = "https://github.com/dslaborg/AnySleep/tree/main/models"
 FASTEST_HZ = 10_000
 """No network of sleep reads faster signals."""
 ONLY_SYNTHETIC = "this network has only ever seen synthetic nights; what it says of a real one means nothing"
+TRIED_ON_REAL = "this network was trained on synthetic nights alone; how far it is right on real ones says"
+"""And where: in the card of the network that comes with the workbook."""
 LFS_POINTER = b"version https://git-lfs"
 """What stands in the place of a file that Git LFS has not fetched starts so."""
 
@@ -67,13 +69,19 @@ def load_checkpoint(
     with explaining_damage(explained):
         model = _load(path, predictions_per_epoch, sampling_rate_hz)
     if saw_only_synthetic(model):
-        warnings.warn(ONLY_SYNTHETIC, stacklevel=1)  # by this line: said once, however often it is loaded
+        warnings.warn(synthetic_notice(model), stacklevel=1)  # by this line: said once, however often it is loaded
     return model
 
 
 def saw_only_synthetic(model: SleepNetwork) -> bool:
     """Whether a network says of its training that no night was a real one."""
     return bool(model.provenance.get("synthetic", model.provenance.get("data") == ["synthetic"]))
+
+
+def synthetic_notice(model: SleepNetwork) -> str:
+    """What to bear in mind of a network that has only seen synthetic nights."""
+    card = model.provenance.get("card")
+    return f"{TRIED_ON_REAL} {card}" if card else ONLY_SYNTHETIC
 
 
 def _load(path: Path, predictions_per_epoch: int | None, sampling_rate_hz: int | None) -> SleepNetwork:

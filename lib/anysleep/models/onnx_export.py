@@ -27,7 +27,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from anysleep.models.checkpoints import ONLY_SYNTHETIC, load_checkpoint, saw_only_synthetic
+from anysleep.models.checkpoints import load_checkpoint, saw_only_synthetic, synthetic_notice
 from anysleep.models.layers import FusionAttention, SkipAttention
 from anysleep.models.networks import AnySleep, AnySleepEarlyFusion, AnySleepLateFusion, SleepNetwork, USleep
 from anysleep.stages import EPOCH_S, N_STAGES, STAGES
@@ -143,7 +143,7 @@ class Graph:
         logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", "predictions", N_STAGES])
         words = f"Preprocessed signals at {self.model.sampling_rate_hz} Hz, whole epochs of {EPOCH_S} s; no softmax."
         if saw_only_synthetic(self.model):
-            words += f" Beware: {ONLY_SYNTHETIC}."
+            words += f" Beware: {synthetic_notice(self.model)}."
         constants = list(self._constants.values())
         return helper.make_graph(self._nodes, self.model.name, [signals], [logits], constants, words)
 
