@@ -21,6 +21,7 @@ from toy_training import RATE_HZ, toy_network
 
 from anysleep.__main__ import main
 from anysleep.analysis.channel_importance import channel_importance, leave_one_out
+from anysleep.analysis.verdict import night_verdict
 from anysleep.datasets.archive import Archive, DatasetFiles, assemble_archive
 from anysleep.models import load_checkpoint, save_checkpoint
 from anysleep.recordings.labels import STANDARD_CODES
@@ -73,6 +74,11 @@ def test_the_files_hold_what_the_network_says(archive, checkpoint, peace):
     assert list(load(peace, "r1/predictions")) == [f"toy_n{i}" for i in range(N_NIGHTS)]
     nights = pd.read_csv(peace / "nights.csv")
     assert nights.TIB.tolist() == [3, 3.5, 4, 3, 3.5] and (nights.n_channels == 3).all()
+    said = [
+        night_verdict(load(peace, "r1/predictions")[f"toy_n{i}"], c, None, None)[0]
+        for i, c in enumerate(nights.mean_confidence)
+    ]
+    assert nights.verdict.tolist() == said
 
 
 def test_every_night_has_a_hypnogram_that_people_can_open(checkpoint, peace, archive, tmp_path):

@@ -3,9 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from anysleep.analysis.verdict import findings_of_hypnogram, night_verdict, worst_of
+from anysleep.analysis.verdict import archived_verdicts, findings_of_hypnogram, judge_night, night_verdict, worst_of
+from anysleep.models import build_model, unet_filters
 from anysleep.stages import N1, N2, N3, REM, UNSCORED, WAKE
+from anysleep.staging.familiarity import describe_channels, what_was_seen
+from anysleep.staging.nights import Night
 
 CYCLE = [N1] * 6 + [N2] * 80 + [N3] * 50 + [N2] * 20 + [REM] * 30 + [WAKE] * 4
 USUAL = np.array([WAKE] * 20 + CYCLE * 4 + [WAKE] * 10)
@@ -58,3 +62,44 @@ def test_channels_distance_and_doubt_count_and_the_worst_speaks():
     for far in (7.0, np.inf, np.nan):
         assert night_verdict(USUAL, 0.9, quality, distances.replace(1.4, far))[0] == "do not trust"
     assert worst_of([]) == ("use", "")
+
+
+def test_a_night_is_judged_by_channels_encoder_and_hypnogram():
+    torch.manual_seed(1)
+    model = build_model("anysleep", filters=unet_filters(depth=5, complexity=1.0)).eval()
+    rng = np.random.default_rng(1)
+    nights = [rng.standard_normal((2, 10 * 3840)).astype(np.float32) for _ in range(30)]
+    model.seen = what_was_seen((describe_channels(model, signals), ["EEG", "EOG"]) for signals in nights)
+    hypnodensity = np.full((len(USUAL), 5), 0.025) + np.eye(5)[USUAL] * 0.875
+
+    def judged(signals, types=("EEG", "EOG"), quality=None):
+        others = None, np.empty((0, 2)), None, types, quality
+        night = Night("d", "r", ("C3", "E1"), signals, (("C3", "E1"),), *others)
+        return judge_night(model, night, USUAL, hypnodensity)
+
+    assert judged(nights[0]) == ("use", "")
+    strange = np.stack([nights[0][0], np.cumsum(nights[0][1]).astype(np.float32)])
+    verdict, reason = judged(strange)
+    assert verdict == "do not trust" and reason.startswith("E1: ") and "C3" not in reason
+    assert judged(nights[0], types=("EEG", "EMG"))[0] == "do not trust"  # the network has never seen an EMG
+    model.seen = {}
+    assert judged(strange) == ("use", "")  # nobody can tell
+    quality = pd.DataFrame({"channel": ["C3"], "verdict": ["drop"], "reason": ["flat"]})
+    assert judged(strange, quality=quality) == ("do not trust", "C3: flat")
+
+
+class TwoWitnesses:
+    """What is asked of an archive."""
+
+    def hypnogram(self, dataset, recording):
+        return {"a": USUAL, "b": np.full(400, WAKE)}.get(recording)
+
+    def quality(self, dataset, recording):
+        return pd.DataFrame({"channel": ["C3"], "verdict": ["look"], "reason": ["hum"]}) if recording == "c" else None
+
+
+def test_archived_nights_are_judged_by_their_experts_and_the_doctor():
+    nights = pd.DataFrame({"dataset": "d", "recording": list("abcd")})
+    table = archived_verdicts(TwoWitnesses(), nights)
+    assert table.verdict.tolist() == ["use", "do not trust", "look", "use"]
+    assert table.reason.tolist() == ["", "Wake in 100% of the night", "C3: hum", ""]

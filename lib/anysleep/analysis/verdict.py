@@ -11,7 +11,12 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pandas as pd
 
+from anysleep.analysis.statistics import uncertainty
+from anysleep.datasets.archive import Archive
+from anysleep.models import SleepNetwork
 from anysleep.stages import EPOCH_S, N2, N3, N_STAGES, REM, STAGES, UNSCORED, WAKE
+from anysleep.staging.familiarity import can_describe, describe_channels, distances_from_seen
+from anysleep.staging.nights import Night
 
 VERDICTS = ("use", "look", "do not trust")
 Finding = tuple[str, str]
@@ -52,6 +57,29 @@ def night_verdict(
     if mean_confidence < LEAST_CONFIDENCE:
         findings.append(("look", f"the network is unsure: {mean_confidence:.2f} for the stage chosen, in the mean"))
     return worst_of(findings)
+
+
+def judge_night(model: SleepNetwork, night: Night, hypnogram: np.ndarray, hypnodensity: np.ndarray) -> Finding:
+    """`night_verdict` of a night that `model` has staged at 30 s, (E,) and (E, 5)."""
+    distances = None
+    if model.seen and can_describe(model):
+        found = distances_from_seen(model.seen, describe_channels(model, night.signals), night.types)
+        distances = pd.Series(found, index=night.channels)
+    return night_verdict(hypnogram, uncertainty(hypnodensity).mean_confidence, night.quality, distances)
+
+
+def archived_verdicts(archive: Archive, nights: pd.DataFrame) -> pd.DataFrame:
+    """What can be said of rows of `Archive.recordings()` before any network: dataset, recording, verdict, reason.
+
+    The witnesses are the experts' hypnogram, where there is one, and the montage doctor.
+    """
+    rows = []
+    for night in nights.itertuples():
+        key = night.dataset, night.recording
+        hypnogram = archive.hypnogram(*key)
+        of_hypnogram = [] if hypnogram is None else findings_of_hypnogram(hypnogram)
+        rows.append((*key, *worst_of([*of_hypnogram, *_of_channels(archive.quality(*key))])))
+    return pd.DataFrame(rows, columns=["dataset", "recording", "verdict", "reason"])
 
 
 def worst_of(findings: Iterable[Finding]) -> Finding:
@@ -99,7 +127,7 @@ def _of_rem_latency(hypnogram: np.ndarray) -> Iterator[Finding]:
 
 def _of_channels(quality: pd.DataFrame | None) -> Iterator[Finding]:
     as_here = {"look": "look", "drop": "do not trust"}
-    for row in () if quality is None else quality[quality.verdict.isin(list(as_here))].itertuples():
+    for row in () if quality is None or quality.empty else quality[quality.verdict.isin(list(as_here))].itertuples():
         yield as_here[row.verdict], f"{row.channel}: {row.reason}"
 
 

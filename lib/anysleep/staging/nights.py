@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from anysleep.datasets.archive import Archive
 from anysleep.datasets.night import PREPARATION_VERSION
@@ -34,6 +35,10 @@ class Night:
     """float64 (n, 2), pauses of the recorder in s."""
     clock_time: str | None
     """Of the first sample, as `23:05:00`, or with a fraction as `23:05:00.250000`."""
+    types: tuple[str, ...]
+    """Of each channel, EEG or EOG, or else what it is."""
+    quality: pd.DataFrame | None
+    """The montage doctor's table of these channels; None where nobody has examined them."""
 
     def stage(
         self,
@@ -66,7 +71,12 @@ def read_night(
     montages, key = tuple(dict.fromkeys(montages)), (dataset, recording)
     names = tuple(dict.fromkeys(name for montage in montages for name in montage))
     others = archive.hypnogram(*key), archive.gaps(*key), archive.clock_time(*key)
-    return Night(*key, names, archive.signals(*key, names), montages, *others)
+    eeg, _ = archive.channels_of(*key)
+    types = tuple("EEG" if name in eeg else "EOG" for name in names)
+    quality = archive.quality(*key)
+    if quality is not None and len(quality):
+        quality = quality[quality.channel.isin(names)]
+    return Night(*key, names, archive.signals(*key, names), montages, *others, types, quality)
 
 
 def named_montages(model: SleepNetwork, eeg: Sequence[str], eog: Sequence[str]) -> list[Montage]:

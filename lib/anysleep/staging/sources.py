@@ -195,7 +195,9 @@ def preprocessed_night(recording: Recording, sampling_rate_hz: int, dataset: str
     """A recording as a network of this rate needs it; its channels, in their order, are one montage."""
     names, gaps_s = recording.channels, recording.gaps_s
     signals = preprocess(recording.signals, recording.rates_hz, sampling_rate_hz, names=names, gaps_s=gaps_s)
-    return Night(dataset, name, names, signals, (names,), recording.hypnogram, gaps_s, recording.clock_time)
+    quality = examine(recording)
+    others = recording.hypnogram, gaps_s, recording.clock_time, tuple(quality.type), quality
+    return Night(dataset, name, names, signals, (names,), *others)
 
 
 def _job_of_file(file: Path, number: int, channels: tuple[str, ...], *, keep: bool) -> RecordedFile:

@@ -11,6 +11,7 @@ import torch
 
 from anysleep.analysis.channel_importance import channel_importance, stage_leaving_out
 from anysleep.analysis.statistics import sleep_statistics, uncertainty
+from anysleep.analysis.verdict import judge_night
 from anysleep.datasets.archive import ArchiveReplaced
 from anysleep.models import SleepNetwork, load_checkpoint
 from anysleep.recordings.reasons import without_names
@@ -104,6 +105,7 @@ def content_of(model: SleepNetwork, wanted: Wanted, dataset: str, night: Night) 
     hypnogram = without_gaps(voted_hypnogram(stagings, 1), night.gaps_s, 1)
     hypnodensity = np.mean([staging.hypnodensity(1) for staging in stagings.values()], axis=0)
     row = {"dataset": dataset, "recording": night.recording, "status": "ok", "reason": ""}
+    row |= dict(zip(("verdict", "verdict_reason"), judge_night(model, night, hypnogram, hypnodensity), strict=True))
     row |= {"n_channels": len({name for montage in stagings for name in montage})}
     row |= uncertainty(hypnodensity).to_dict() | sleep_statistics(hypnogram).to_dict()
     attention = list(_attention_rows(dataset, night.recording, stagings))

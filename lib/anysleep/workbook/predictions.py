@@ -88,9 +88,9 @@ def _publish(
     Tables by name:
 
     nights
-        A row a night: number (from 1), hypnogram (the file), network, dataset, recording, status, reason, n_channels,
-        mean_confidence, mean_entropy_bits, and the sleep statistics, all at 30 s. A night that fails is a row with the
-        reason.
+        A row a night: number (from 1), hypnogram (the file), network, dataset, recording, status, reason, verdict (use,
+        look, do not trust) and its reason (`anysleep.analysis.verdict`), n_channels, mean_confidence,
+        mean_entropy_bits, and the sleep statistics, all at 30 s. A night that fails is a row with the reason.
     attention
         A row a night, montage, attention module and channel: the weight, which sums to one over channels.
     reliance
