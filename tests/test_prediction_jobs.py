@@ -119,6 +119,7 @@ def test_a_file_that_is_written_anew_or_gone_is_noticed(edf_files, checkpoint, t
 def test_what_is_written_does_not_tell_the_files_names(edf_files, checkpoint, tmp_path):
     predict_files(tmp_path / "run", checkpoint, edf_files).to_csv(tmp_path / "run" / "nights.csv")
     for name, content in written(tmp_path / "run").items():
+        content = content.replace(b"EDF Annotations", b"")  # the name of a channel in every EDF+
         assert not any(word in name.encode() + content for word in (b"Ann", b"Smith", b"Bob"))
 
 

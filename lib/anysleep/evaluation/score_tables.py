@@ -52,7 +52,7 @@ def confusions_of(counts: pd.DataFrame) -> np.ndarray:
 
 def persons_of(counts: pd.DataFrame, group_by: str) -> pd.Series:
     """Who slept, unique over data sets; missing where the column `group_by` (subject or recording) is."""
-    return counts.dataset + "/" + counts[group_by]
+    return counts.dataset + "/" + counts[group_by].astype(counts.dataset.dtype)  # of nobody known it is None, no text
 
 
 def score_table(counts: pd.DataFrame) -> pd.DataFrame:
