@@ -38,6 +38,8 @@ bench: $(READY)
 
 effects: $(READY)
 	$(BIN)/python tests/bench/effects.py
+	$(BIN)/python tests/bench/physiology.py
+	$(BIN)/python tests/bench/networks.py
 	$(BIN)/snakemake --cores 2 --config profile=effects --quiet rules --rerun-incomplete --nolock
 	$(BIN)/python tests/bench/planted.py
 
