@@ -37,11 +37,9 @@ bench: $(READY)
 	$(BIN)/python tests/bench/traits.py
 
 effects: $(READY)
-	$(BIN)/python tests/bench/effects.py
-	$(BIN)/python tests/bench/physiology.py
-	$(BIN)/python tests/bench/networks.py
-	$(BIN)/snakemake --cores 2 --config profile=effects --quiet rules --rerun-incomplete --nolock
-	$(BIN)/python tests/bench/planted.py
+	missed=; for judge in effects physiology networks; do $(BIN)/python tests/bench/$$judge.py || missed=1; done; \
+	$(BIN)/snakemake --cores 2 --config profile=effects --quiet rules --rerun-incomplete --nolock && \
+	$(BIN)/python tests/bench/planted.py && test -z "$$missed"
 
 rehearse: $(READY)
 	$(BIN)/python tests/rehearsal.py

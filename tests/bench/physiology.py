@@ -27,7 +27,7 @@ N_NIGHTS, HOURS, SEED, N_HYPNOGRAMS = 4, 8.0, 0, 100
 BANDS_HZ = ((0.5, 1), (1, 2), (2, 4), (4, 6), (6, 8), (8, 12), (12, 15), (15, 20), (20, 25), (25, 30), (30, 35))
 LARGEST_DB, LEAST_EPOCHS = 3.5, 20
 """Mean distance over the bands of a stage's real and synthetic spectrum, judged where so many epochs are real."""
-TIMES = 2.5
+TIMES = 2.0
 """Densities may differ by this factor: one real person stands against several."""
 
 EYES = {  # (statistic, stage): range
