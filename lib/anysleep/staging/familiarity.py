@@ -51,7 +51,9 @@ def what_was_seen(described: Iterable[tuple[np.ndarray, Sequence[str]]]) -> Seen
     return {kind: _of_type(*map(np.array, zip(*rows, strict=True))) for kind, rows in by_type.items()}
 
 
-def distances_from_seen(seen: Mapping[str, Mapping[str, np.ndarray]], descriptions: np.ndarray, types: Sequence[str]):
+def distances_from_seen(
+    seen: Mapping[str, Mapping[str, np.ndarray]], descriptions: np.ndarray, types: Sequence[str]
+) -> np.ndarray:
     """Distance of each channel (C,) in units of the usual one; infinite for a type that was never seen."""
     found = [
         _mahalanobis(d[None], seen[kind]["mean"], seen[kind]["precision"])[0] / seen[kind]["usual"]
