@@ -53,7 +53,7 @@ def test_channels_distance_and_doubt_count_and_the_worst_speaks():
     assert night_verdict(USUAL, 0.9, quality, None) == ("look", "E1: mains hum")
     assert night_verdict(USUAL, 0.4, None, None)[1] == "the network is unsure: 0.40 for the stage chosen, in the mean"
     distances = pd.Series({"C3": 0.8, "E1": 1.4})
-    both = "E1: mains hum; E1: 1.4 times as far as what the network was trained on"
+    both = "E1: mains hum; E1: 1.40 times as far as what the network was trained on"
     assert night_verdict(USUAL, 0.9, quality, distances) == ("look", both)
     assert night_verdict(USUAL, 0.9, quality.assign(verdict="drop"), distances) == (
         "do not trust",

@@ -135,4 +135,4 @@ def _of_distances(distances: pd.Series | None) -> Iterator[Finding]:
     for channel, distance in (pd.Series(dtype=float) if distances is None else distances).items():
         if not distance <= 1:  # NaN is far, too
             verdict = "look" if distance <= FAR else "do not trust"
-            yield verdict, f"{channel}: {distance:.1f} times as far as what the network was trained on"
+            yield verdict, f"{channel}: {distance:.2f} times as far as what the network was trained on"
