@@ -352,7 +352,9 @@ LABELS = {
     "a pipe for a label file": Kind(label_pipe, "label_file", "a broken link, a pipe or a device", TEXT_BESIDE),
     "an empty label file": text("", "label_file", "the file is empty"),
     "a binary label file": text(bytes(range(256)), "label_file", "not a text file"),
-    "a label file in UTF-16": text("W\nW\nN2\n".encode("utf-16"), "label_file", "not a text file"),
+    "a label file in UTF-16 that does not say so": text(
+        "W\nW\nN2\n".encode("utf-16-le"), "label_file", "not a text file"
+    ),
     "a label file in Latin-1": text("W\nW\nMüller\n".encode("latin-1"), "label_code", "'Müller'"),
     "labels longer than the signals": text("W\n" * 50, "label_length", "the labels cover 0 s to 1500 s"),
     "labels shorter than the signals": text("W\n", "label_length", "the labels cover 0 s to 30 s"),

@@ -94,7 +94,15 @@ def test_shards_and_the_whole_run_exclude_each_other(root, tmp_path, archive, ch
         return subprocess.run([sys.executable, "-c", code, *words], cwd=root, capture_output=True, text=True)
 
     plain = {"run_dir": str(tmp_path / "run"), "checkpoint": str(checkpoint), "archive": str(archive), "shard": "1/2"}
-    plain |= {"recordings": [], "datasets": [], "split": "", "split_part": "test", "channels": [], "key_file": ""}
+    plain |= {
+        "recordings": [],
+        "datasets": [],
+        "split": "",
+        "split_part": "test",
+        "channels": [],
+        "key_file": "",
+        "exports": [],
+    }
     plain |= {"predictions_per_epoch": [1], "precision": "32", "device": "cpu", "n_devices": 1}
     plain |= dict.fromkeys(["allow_synthetic", "name_by_file", "write_logits", "leave_one_out", "aligned"], False)
     shard = runs.start_run(Predict(**plain))

@@ -185,7 +185,8 @@ def _prepare(
     outcomes = [done[p.recipe.dataset, p.file] if isinstance(p, NightJob) else p for p in plans]
     outcomes = _refuse_duplicates(outcomes)
     table = pd.DataFrame([outcome.row(number) for number, outcome in enumerate(outcomes, start=1)])
-    key = table[["number", "dataset", "recording"]].assign(file=[str(outcome.file) for outcome in outcomes])
+    files = pd.Series([str(outcome.file) for outcome in outcomes], dtype=object)  # a name need not be UTF-8
+    key = table[["number", "dataset", "recording"]].assign(file=files)
     if (table.status != "ok").all():
         raise NothingUsable(table)
     ready = table[table.status == "ok"]

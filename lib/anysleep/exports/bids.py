@@ -24,7 +24,7 @@ SIDECAR = {
 }
 
 
-def write_bids_events(path: Path, night: ScoredNight) -> None:
+def write_bids_events(temporary: Path, night: ScoredNight) -> None:
     """Write onset, duration, trial_type, stage, scorer, confidence: a row a prediction, and one an event."""
     events = night.events()
     columns = {
@@ -35,9 +35,9 @@ def write_bids_events(path: Path, night: ScoredNight) -> None:
         "scorer": night.scorer or None,
         "confidence": events.confidence.round(4),
     }
-    without_formulas(events.assign(**columns)[list(columns)]).to_csv(path, sep="\t", index=False, na_rep="n/a")
+    without_formulas(events.assign(**columns)[list(columns)]).to_csv(temporary, sep="\t", index=False, na_rep="n/a")
 
 
-def write_bids_sidecar(path: Path, night: ScoredNight) -> None:
+def write_bids_sidecar(temporary: Path, night: ScoredNight) -> None:
     """Write what the columns mean."""
-    path.write_text(json.dumps(SIDECAR, indent=2) + "\n", encoding="utf-8")
+    temporary.write_text(json.dumps(SIDECAR, indent=2) + "\n", encoding="utf-8")

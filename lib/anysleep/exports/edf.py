@@ -8,7 +8,7 @@ from anysleep.exports.scored_night import ScoredNight
 from anysleep.recordings.labels.scoring import NO_CLOCK
 
 
-def write_edf(path: Path, night: ScoredNight) -> None:
+def write_edf(temporary: Path, night: ScoredNight) -> None:
     """Write one annotation a prediction, and one an event, with the standard texts of EDF+.
 
     The header has the start with its fraction; where that is not known, 01.01.85 00.00.00, which readers take for none.
@@ -16,7 +16,7 @@ def write_edf(path: Path, night: ScoredNight) -> None:
     start = night.start_time or NO_CLOCK
     annotations = [edfio.EdfAnnotation(row.onset_s, row.duration_s, row.text) for row in night.events().itertuples()]
     recording = edfio.Recording(startdate=start.date(), investigator_technician_code=_code(night))
-    edfio.Edf([], recording=recording, starttime=start.time(), annotations=annotations).write(path)
+    edfio.Edf([], recording=recording, starttime=start.time(), annotations=annotations).write(temporary)
 
 
 def _code(night: ScoredNight) -> str:

@@ -8,7 +8,7 @@ from anysleep.exports.scored_night import ScoredNight, decimal
 from anysleep.recordings.labels.scoring import NO_CLOCK
 
 
-def write_edfbrowser_xml(path: Path, night: ScoredNight) -> None:
+def write_edfbrowser_xml(temporary: Path, night: ScoredNight) -> None:
     """Write `annotationlist`, whose onsets are moments with a date: they fit a recording that begins at that moment.
 
     Of an unknown start it is 1 January 1985 at midnight.
@@ -22,14 +22,14 @@ def write_edfbrowser_xml(path: Path, night: ScoredNight) -> None:
         ElementTree.SubElement(annotation, "duration").text = decimal(event.duration_s)
         ElementTree.SubElement(annotation, "description").text = event.text
     ElementTree.indent(root, " ")
-    ElementTree.ElementTree(root).write(path, encoding="UTF-8", xml_declaration=True)
+    ElementTree.ElementTree(root).write(temporary, encoding="UTF-8", xml_declaration=True)
 
 
-def write_edfbrowser_text(path: Path, night: ScoredNight) -> None:
+def write_edfbrowser_text(temporary: Path, night: ScoredNight) -> None:
     """Write Onset, Duration, Annotation, in seconds from the start of the file."""
     events = night.events()
     columns = {"Onset": events.onset_s.map(decimal), "Duration": events.duration_s.map(decimal)}
-    events.assign(**columns, Annotation=events.text)[[*columns, "Annotation"]].to_csv(path, index=False)
+    events.assign(**columns, Annotation=events.text)[[*columns, "Annotation"]].to_csv(temporary, index=False)
 
 
 def _moment(moment: datetime) -> str:

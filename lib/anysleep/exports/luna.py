@@ -13,15 +13,15 @@ CLASSES = {text: text.removeprefix("Sleep stage ") for text in TEXT_OF.values()}
 HEADER = ("class", "instance", "channel", "start", "stop", "meta")
 
 
-def write_annot(path: Path, night: ScoredNight) -> None:
+def write_annot(temporary: Path, night: ScoredNight) -> None:
     """Write an interval a prediction, and one an event, in seconds from the first sample."""
     rows = [
         (CLASSES[event.text], ".", ".", decimal(event.onset_s), decimal(event.onset_s + event.duration_s), ".")
         for event in night.events().itertuples()
     ]
-    path.write_text("".join("\t".join(row) + "\n" for row in (HEADER, *rows)), encoding="utf-8")
+    temporary.write_text("".join("\t".join(row) + "\n" for row in (HEADER, *rows)), encoding="utf-8")
 
 
-def write_eannot(path: Path, night: ScoredNight) -> None:
+def write_eannot(temporary: Path, night: ScoredNight) -> None:
     """Write a stage a line."""
-    path.write_text("".join(f"{CLASSES[TEXT_OF[code]]}\n" for code in night.stages), encoding="utf-8")
+    temporary.write_text("".join(f"{CLASSES[TEXT_OF[code]]}\n" for code in night.stages), encoding="utf-8")

@@ -15,7 +15,7 @@ CONCEPTS = {text: ("Stages|Stages", concept) for text, concept in zip(TEXT_OF.va
 """Text -> EventType, EventConcept."""
 
 
-def write_nsrr(path: Path, night: ScoredNight) -> None:
+def write_nsrr(temporary: Path, night: ScoredNight) -> None:
     """Write a ScoredEvent a prediction, and one an event, in seconds from the first sample."""
     root = ElementTree.Element("PSGAnnotation")
     _append(root, SoftwareVersion="AnySleep Workbook", EpochLength=decimal(night.seconds_per_prediction))
@@ -26,7 +26,7 @@ def write_nsrr(path: Path, night: ScoredNight) -> None:
     for event in night.events().itertuples():
         _event(events, *CONCEPTS[event.text], decimal(event.onset_s), decimal(event.duration_s))
     ElementTree.indent(root, " ")
-    ElementTree.ElementTree(root).write(path, encoding="UTF-8", xml_declaration=True)
+    ElementTree.ElementTree(root).write(temporary, encoding="UTF-8", xml_declaration=True)
 
 
 def _event(events: ElementTree.Element, kind: str, concept: str, start: str, duration: str, **more: str) -> None:

