@@ -22,12 +22,10 @@ from anysleep.synthetic import (
     write_cohort,
 )
 from anysleep.synthetic.background import component_spectra, lean_weights, smooth_noise
-from anysleep.synthetic.cohort import write_edf
-from anysleep.synthetic.events import AROUSAL_S, cover, draw_arousals
-from anysleep.synthetic.faults import FAULTY_NIGHTS, pause_of
+from anysleep.synthetic.cohort import FAULTY_NIGHTS, pause_of, write_edf
+from anysleep.synthetic.events import AROUSAL_S, SHAPES, cover, draw_arousals
 from anysleep.synthetic.hypnogram import stage_path
 from anysleep.synthetic.persons import draw_traits
-from anysleep.synthetic.waveforms import SHAPES
 
 RATE_HZ = 128
 F3, F4, C3, C4, O1, O2, E1, E2 = range(8)

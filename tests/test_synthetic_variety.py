@@ -14,8 +14,7 @@ from anysleep.datasets.recipes import read_recipe
 from anysleep.stages import N2, REM
 from anysleep.synthetic import draw_persons, simulate_night, write_cohort
 from anysleep.synthetic.background import CHANNELS
-from anysleep.synthetic.circumstances import Circumstances, draw_circumstances
-from anysleep.synthetic.persons import draw_traits
+from anysleep.synthetic.persons import Circumstances, draw_circumstances, draw_traits
 from anysleep.synthetic.recorder import MONTAGES, derivation, disturb, record
 
 RATE_HZ = 128

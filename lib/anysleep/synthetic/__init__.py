@@ -12,11 +12,10 @@ That holds at variety 0. From there to 1 persons sleep and are recorded ever mor
 (`Circumstances`): other montages, filters, amplitudes, faults and diseases, also by age, sex and OSA.
 """
 
-from anysleep.synthetic.circumstances import Circumstances
 from anysleep.synthetic.cohort import write_cohort
 from anysleep.synthetic.hypnogram import simulate_hypnogram
 from anysleep.synthetic.night import SyntheticNight, simulate_night
-from anysleep.synthetic.persons import Person, draw_persons
+from anysleep.synthetic.persons import Circumstances, Person, draw_persons
 
 __all__ = [
     "Circumstances",

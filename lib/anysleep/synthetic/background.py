@@ -70,19 +70,7 @@ _LEAN_S = 45.0
 
 
 def lean_weights(path: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Weights of the five stages in each second: mostly the stage itself, at times partly a neighbour.
-
-    Parameters
-    ----------
-    path
-        (S,) stage in each second.
-    rng
-        Source of randomness.
-
-    Returns
-    -------
-    (S, 5) float32, rows sum to 1.
-    """
+    """(S, 5) float32 shares of the stages in each second of a path (S,): mostly one, at times partly a neighbour."""
     lean = smooth_noise(len(path), _LEAN_S, rng)
     weights = np.eye(N_STAGES, dtype=np.float32)[path]
     for stage, (upward, downward, strength) in _LEAN.items():
@@ -105,22 +93,9 @@ def smooth_noise(n: int, width: float, rng: np.random.Generator) -> np.ndarray:
 def component_powers(
     weights: np.ndarray, eyes_closed: np.ndarray, traits: Traits, rng: np.random.Generator
 ) -> np.ndarray:
-    """Power of each component in each second, with the person's gains and the night's drift.
+    """(S, 9) float32 power in uV^2 of each component in each second, with the person's gains and the night's drift.
 
-    Parameters
-    ----------
-    weights
-        (S, 6) share of the five stages and arousal.
-    eyes_closed
-        (S,) 0 to 1.
-    traits
-        Of the sleeper.
-    rng
-        Source of randomness.
-
-    Returns
-    -------
-    (S, 9) float32, uV^2.
+    `weights` (S, 6) are shares of stages and arousal, `eyes_closed` (S,) is 0 to 1.
     """
     power = weights @ _POWER_UV2
     power[:, _ALPHA] += _CLOSED_ALPHA_UV2 * eyes_closed * weights[:, WAKE]
@@ -165,23 +140,7 @@ def component_spectra(freqs_hz: np.ndarray, alpha_hz: float, slope: float = 0.0)
 
 
 def simulate_background(powers: np.ndarray, traits: Traits, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
-    """Background of all channels.
-
-    Parameters
-    ----------
-    powers
-        (S, 9) power of each component in each second, uV^2.
-    traits
-        Of the sleeper.
-    rate_hz
-        Sampling rate.
-    rng
-        Source of randomness.
-
-    Returns
-    -------
-    (C, S * rate_hz) float32, uV.
-    """
+    """(C, S * rate_hz) float32 background in uV, from the power (S, 9) of each component in each second, in uV^2."""
     n_seconds = len(powers)
     n_window = _WINDOW_S * rate_hz
     # Frame k covers seconds k - 1 and k; n_seconds + 1 frames cover every second twice.

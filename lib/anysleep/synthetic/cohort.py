@@ -1,20 +1,22 @@
-"""A cohort on disk: one EDF+ file a night, and participants.tsv. The files say that they are synthetic."""
+"""A cohort on disk: one EDF+ file a night, and participants.tsv. The files say that they are synthetic.
+
+In single nights is planted what goes wrong in a laboratory, so that the montage doctor has something to find.
+"""
 
 import datetime
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import edfio
+import numpy as np
 import pandas as pd
 
 from anysleep.stages import AROUSAL_TEXT, EPOCH_S, STAGE_TEXTS
-from anysleep.synthetic.circumstances import draw_circumstances
-from anysleep.synthetic.faults import cut_records, pause_of, with_fault, with_unscored_night
 from anysleep.synthetic.night import SyntheticNight, check_recording, simulate_night
-from anysleep.synthetic.persons import Person, check_variety, draw_persons, person_rng
+from anysleep.synthetic.persons import Person, check_variety, draw_circumstances, draw_persons, person_rng
 from anysleep.system.files import atomic_write, is_written
 from anysleep.system.jobs import run_jobs
 
@@ -43,18 +45,10 @@ def write_cohort(
 
     Parameters
     ----------
-    folder
-        Made if missing.
-    n_persons
-        Persons; about a third have two nights.
-    hours
-        Length of each night.
-    seed
-        The same seed gives the same bytes.
-    rate_hz
-        Sampling rate of every channel.
-    n_jobs
-        Processes; the result does not depend on it.
+    n_persons, hours
+        Persons, of whom about a third have two nights, and the length of each night.
+    seed, rate_hz, n_jobs
+        The same seed gives the same bytes, with any number of processes.
     faults
         Whether the nights of `FAULTY_NIGHTS` have their fault: an electrode that came off, a channel that is missing,
         no scoring (one night more), a pause of the recorder (EDF+D).
@@ -63,12 +57,8 @@ def write_cohort(
 
     Returns
     -------
-    One row per recording: recording, subject, age, sex, group, file (path of the EDF+ file).
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range; nothing is written then.
+    One row per recording: recording, subject, age, sex, group, file (path of the EDF+ file). ValueError, and nothing is
+    written, where an argument is out of range.
     """
     if n_jobs < 1:
         raise ValueError(f"n_jobs is {n_jobs}; use 1, or up to the number of cores ({os.cpu_count()}).")
@@ -185,3 +175,54 @@ def _write_participants(file: Path, persons: list[Person], seed: int, variety: f
         table = table.join(pd.DataFrame(circumstances))
     with atomic_write(file) as temporary:
         table.to_csv(temporary, sep="\t", index=False)
+
+
+FAULTY_NIGHTS = {
+    "syn005-night1": "pause",
+    "syn005-night2": "electrode off",
+    "syn006-night1": "channel missing",
+    "syn012-night2": "unscored",
+}
+"""Recording -> its fault. In the demo's split the first three choose among weights, and the last is one more: what the
+network learns from and what it is tested on stays whole. Smaller cohorts have fewer of them."""
+LOOSE_CHANNEL, MISSING_CHANNEL = "F4-M1", "O2-M1"
+LOOSE_GAIN = 0.002
+"""What is left of a signal whose electrode hangs in the air."""
+PAUSE_SHARE = 1 / 30
+"""Of the night, from its middle on: 12 minutes of 6 hours."""
+
+
+def with_fault(night: SyntheticNight) -> SyntheticNight:
+    """The night as the laboratory recorded it: an electrode off after a third of it, or a channel never plugged in."""
+    fault = FAULTY_NIGHTS.get(night.recording)
+    if fault == "electrode off":
+        signals_uv = night.signals_uv.copy()
+        signals_uv[night.channels.index(LOOSE_CHANNEL), signals_uv.shape[1] // 3 :] *= LOOSE_GAIN
+        return replace(night, signals_uv=signals_uv)
+    if fault == "channel missing":
+        kept = [i for i, channel in enumerate(night.channels) if channel != MISSING_CHANNEL]
+        return replace(night, channels=tuple(night.channels[i] for i in kept), signals_uv=night.signals_uv[kept])
+    if fault == "unscored":
+        return replace(night, hypnogram=np.empty(0, np.int8), arousals=np.empty((0, 2)))
+    return night
+
+
+def with_unscored_night(persons: list[Person]) -> list[Person]:
+    """Person 12, if there, sleeps one night more, which nobody scores."""
+    return [replace(person, n_nights=2) if person.subject == "syn012" else person for person in persons]
+
+
+def pause_of(night: SyntheticNight) -> slice:
+    """The seconds in which the recorder paused; mostly none."""
+    seconds = night.signals_uv.shape[1] // night.rate_hz
+    length = round(seconds * PAUSE_SHARE) if FAULTY_NIGHTS.get(night.recording) == "pause" else 0
+    return slice(seconds // 2, seconds // 2 + length)
+
+
+def cut_records(edf: bytes, records: slice) -> bytes:
+    """EDF+C without some of its data records, as EDF+D: every record says when it began, so the rest keeps its time."""
+    header_bytes, n_records = int(edf[184:192]), int(edf[236:244])
+    record_bytes = (len(edf) - header_bytes) // n_records
+    start, stop = (header_bytes + record * record_bytes for record in (records.start, records.stop))
+    n_left = f"{n_records - (records.stop - records.start):<8}".encode()
+    return edf[:192] + b"EDF+D" + edf[197:236] + n_left + edf[244:start] + edf[stop:]

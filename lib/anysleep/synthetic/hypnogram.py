@@ -108,25 +108,9 @@ _EPOCHS_PER_H = 3600 // EPOCH_S
 
 
 def simulate_hypnogram(n_epochs: int, rng: np.random.Generator, sleep: str = "usual") -> np.ndarray:
-    """Simulate the 30 s hypnogram of one night; from 6 h on it has 5 minutes of REM at least.
+    """The 30 s hypnogram of one night, int8 (n_epochs,), codes 0-4; from 6 h on it has 5 minutes of REM at least.
 
-    Parameters
-    ----------
-    n_epochs
-        Length in epochs, at least 1.
-    rng
-        Source of randomness.
-    sleep
-        One of `SLEEP_KINDS`.
-
-    Returns
-    -------
-    (n_epochs,) int8 stage codes 0-4.
-
-    Raises
-    ------
-    ValueError
-        If `n_epochs` is below 1 or the kind of sleep is unknown.
+    ValueError unless `n_epochs` is above 0 and `sleep` one of `SLEEP_KINDS`.
     """
     if n_epochs < 1:
         raise ValueError(f"n_epochs is {n_epochs}; a night needs at least 1 epoch of {EPOCH_S} s.")
@@ -196,20 +180,9 @@ _MAX_SHIFT_SINGLE_S = 7
 
 
 def stage_path(hypnogram: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Stage in every second: as the hypnogram, but changing inside epochs instead of on their borders.
+    """int8 (E * 30,): the stage in every second, as in the hypnogram (E,), but changing inside epochs.
 
     Each epoch's stage keeps the majority (at least 16 s) of its epoch, as a scorer's label would.
-
-    Parameters
-    ----------
-    hypnogram
-        (E,) stage codes.
-    rng
-        Source of randomness.
-
-    Returns
-    -------
-    (E * 30,) int8.
     """
     changes = np.flatnonzero(np.diff(hypnogram)) + 1  # first epochs of new bouts
     bout_lengths = np.diff(np.r_[0, changes, len(hypnogram)])

@@ -6,25 +6,28 @@ import numpy as np
 
 from anysleep.stages import EPOCH_S, N1, N_STAGES, WAKE
 from anysleep.synthetic.background import component_powers, lean_weights, simulate_background
-from anysleep.synthetic.circumstances import (
+from anysleep.synthetic.events import add_events, cover, draw_arousals, draw_bursts, draw_events, draw_light_sleep
+from anysleep.synthetic.hypnogram import simulate_hypnogram, stage_path
+from anysleep.synthetic.persons import (
     Circumstances,
+    Person,
+    Traits,
     draw_circumstances,
+    draw_traits,
     hours_tonight,
+    person_rng,
     sleep_tonight,
     under,
 )
-from anysleep.synthetic.events import cover, draw_arousals, draw_bursts, draw_events, draw_light_sleep
-from anysleep.synthetic.hypnogram import simulate_hypnogram, stage_path
-from anysleep.synthetic.persons import Person, Traits, draw_traits, person_rng
-from anysleep.synthetic.polygraphy import (
+from anysleep.synthetic.recorder import (
     POLYGRAPHY,
+    disturb,
+    record,
     simulate_airflow,
     simulate_breath,
     simulate_chin,
     simulate_ecg,
 )
-from anysleep.synthetic.recorder import disturb, record
-from anysleep.synthetic.waveforms import add_events
 
 LOWEST_RATE_HZ = 64
 """Spindles, beta and muscle activity need at least this."""
@@ -32,71 +35,31 @@ LOWEST_RATE_HZ = 64
 
 @dataclass(frozen=True, eq=False)
 class SyntheticNight:
-    """One simulated recording. Nothing in it was measured.
+    """One simulated recording. Nothing in it was measured."""
 
-    Attributes
-    ----------
-    recording
-        Name, "syn001-night1".
-    person
-        Who sleeps.
-    circumstances
-        Of the person, on all nights.
-    channels
-        (C,) names: EEG, EOG, then chin EMG, ECG and airflow.
-    signals_uv
-        (C, T) float32.
-    rate_hz
-        Sampling rate.
-    hypnogram
-        (E,) int8 stage codes.
-    stage_path
-        (E * 30,) int8, the stage in each second; it changes inside epochs.
-    arousals
-        (n, 2) onset and end in s, during sleep.
-    events
-        Kind -> (n, 2) onset and end in s.
-    """
-
-    recording: str
+    recording: str  # "syn001-night1"
     person: Person
-    circumstances: Circumstances
-    channels: tuple[str, ...]
-    signals_uv: np.ndarray
+    circumstances: Circumstances  # of the person, on all nights
+    channels: tuple[str, ...]  # (C,) EEG, EOG, then chin EMG, ECG and airflow
+    signals_uv: np.ndarray  # float32 (C, T)
     rate_hz: int
-    hypnogram: np.ndarray
-    stage_path: np.ndarray
-    arousals: np.ndarray
-    events: dict[str, np.ndarray]
+    hypnogram: np.ndarray  # int8 (E,)
+    stage_path: np.ndarray  # int8 (E * 30,), the stage in each second; it changes inside epochs
+    arousals: np.ndarray  # (n, 2) onset and end in s, during sleep
+    events: dict[str, np.ndarray]  # kind -> (n, 2) onset and end in s
 
 
 def simulate_night(
     person: Person, night: int = 1, hours: float = 8.0, seed: int = 0, rate_hz: int = 128, variety: float = 0.0
 ) -> SyntheticNight:
-    """Simulate one night of one person. The same arguments give the same samples.
+    """Simulate night number `night` (from 1) of one person. The same arguments give the same samples.
 
-    Parameters
-    ----------
-    person
-        From `draw_persons`, or made by hand.
-    night
-        1 for the first night; other numbers give other nights of the same person.
-    hours
-        Length, cut to whole epochs.
-    seed
-        Non-negative integer.
-    rate_hz
-        Samples per second, at least 64.
-    variety
-        How much persons and laboratories differ (`Circumstances`), 0 to 1; a nap is a quarter of `hours`.
-
-    Raises
-    ------
-    ValueError
-        If `hours` is shorter than an epoch, `rate_hz` too low or not whole, `night` below 1, `seed` negative or
-        `variety` outside [0, 1].
+    `variety` is how much persons and laboratories differ (`Circumstances`), 0 to 1; a nap is a quarter of `hours`.
+    ValueError if `hours` is shorter than an epoch, `rate_hz` below 64 or not whole, `night` below 1, `seed` negative or
+    `variety` outside [0, 1].
     """
     check_recording(hours, rate_hz)
+    rate_hz = int(rate_hz)
     if night < 1:
         raise ValueError(f"night is {night}; nights are numbered from 1.")
     circumstances = draw_circumstances(person, seed, variety)
@@ -108,21 +71,21 @@ def simulate_night(
     arousals = draw_arousals(path, traits.arousals_per_h, rng)
     weights, eyes_closed = _conditions(path, arousals, traits, rng)
     events = draw_events(weights, eyes_closed, traits, rng)
-    signals_uv = simulate_background(component_powers(weights, eyes_closed, traits, rng), traits, int(rate_hz), rng)
-    _add_all_events(signals_uv, events, traits, int(rate_hz), rng)
-    breath = simulate_breath(weights, traits, int(rate_hz), rng)
-    chin_uv = simulate_chin(weights, events["twitch"], traits, int(rate_hz), rng)
-    ecg_uv = simulate_ecg(weights, breath, traits, int(rate_hz), rng)
-    flow_uv = simulate_airflow(breath, arousals, person.osa, int(rate_hz), rng)
+    signals_uv = simulate_background(component_powers(weights, eyes_closed, traits, rng), traits, rate_hz, rng)
+    _add_all_events(signals_uv, events, traits, rate_hz, rng)
+    breath = simulate_breath(weights, traits, rate_hz, rng)
+    chin_uv = simulate_chin(weights, events["twitch"], traits, rate_hz, rng)
+    ecg_uv = simulate_ecg(weights, breath, traits, rate_hz, rng)
+    flow_uv = simulate_airflow(breath, arousals, person.osa, rate_hz, rng)
     disturb(signals_uv, weights, breath, ecg_uv, circumstances, rng)
-    channels, signals_uv = record(signals_uv, traits, circumstances, int(rate_hz), rng)
+    channels, signals_uv = record(signals_uv, traits, circumstances, rate_hz, rng)
     return SyntheticNight(
         recording=f"{person.subject}-night{night}",
         person=person,
         circumstances=circumstances,
         channels=(*channels, *POLYGRAPHY),
         signals_uv=np.vstack([signals_uv, chin_uv, ecg_uv, flow_uv]),
-        rate_hz=int(rate_hz),
+        rate_hz=rate_hz,
         hypnogram=hypnogram,
         stage_path=path,
         arousals=arousals,
