@@ -30,7 +30,7 @@ from anysleep.analysis.arousals.tables import (
     stage_seconds,
     stage_share_table,
 )
-from anysleep.evaluation.intervals import bootstrap_ratios, paired_bootstrap_of_means
+from anysleep.evaluation.metrics import bootstrap_ratios, paired_bootstrap_of_means
 from anysleep.stages import N2, N3, REM, UNSCORED, WAKE
 
 RATE_HZ = 4

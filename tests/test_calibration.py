@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 from sklearn.calibration import calibration_curve
-from sklearn.metrics import accuracy_score, brier_score_loss, cohen_kappa_score, f1_score, log_loss
+from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, log_loss
 
 from anysleep.analysis import (
-    brier_score,
     expected_calibration_error,
     fit_temperature,
     reliability,
@@ -65,19 +64,18 @@ def test_where_no_temperature_is_best_it_is_extreme():
     assert 99 < fit_temperature(logits, np.roll(np.arange(5), 1)) <= 100
 
 
-@pytest.mark.parametrize("n_bins", [1, 10, 7])
-def test_reliability_by_brute_force(n_bins):
+def test_reliability_by_brute_force():
     probabilities, truth = night_with_ties()
     rows = []
-    for i in range(n_bins):
+    for i in range(10):
         inside = [
             (max(p), np.argmax(p) == stage)
             for p, stage in zip(probabilities, truth, strict=True)
-            if i / n_bins < max(p) <= (i + 1) / n_bins + 1e-12
+            if i / 10 < max(p) <= (i + 1) / 10 + 1e-12
         ]
         if inside:
             rows.append([*np.mean(inside, axis=0), len(inside)])
-    table = reliability(probabilities, truth, n_bins)
+    table = reliability(probabilities, truth)
     assert list(table) == ["confidence", "accuracy", "n"]
     assert table.to_numpy() == pytest.approx(np.array(rows))
     assert table.n.sum() == len(truth)
@@ -106,16 +104,6 @@ def test_a_fitted_temperature_calibrates():
     sure, tempered = (softmax(3 * logits / t, axis=1) for t in (1, fit_temperature(3 * logits, truth)))
     assert expected_calibration_error(reliability(sure, truth)) > 0.2
     assert expected_calibration_error(reliability(tempered, truth)) < 0.02
-    assert brier_score(tempered, truth) < brier_score(sure, truth)
-
-
-def test_brier_score_equals_scikit_learn():
-    logits, truth = calibrated_night(1000)
-    probabilities, scored = softmax(logits, axis=1), np.isin(truth, range(5))
-    expected = brier_score_loss(truth[scored], probabilities[scored], labels=range(5), scale_by_half=False)
-    assert brier_score(probabilities, truth) == pytest.approx(expected)
-    assert brier_score(np.full((3, 5), 0.2), [0, 1, 2]) == pytest.approx(0.8)
-    assert brier_score(np.eye(5), np.roll(np.arange(5), 1)) == pytest.approx(2)
 
 
 def test_review_equals_relabelling_epoch_by_epoch():
@@ -188,17 +176,16 @@ def test_shares_that_are_no_exact_binary_number_review_whole_epochs():
 def test_unscored_epochs_are_left_out_of_everything():
     logits, truth = calibrated_night(500)
     scored = np.isin(truth, range(5))
-    for function in (reliability, review_curve, brier_score):
+    for function in (reliability, review_curve):
         values = softmax(logits, axis=1)
-        every, only_scored = function(values, truth), function(values[scored], truth[scored])
-        assert every == only_scored if isinstance(every, float) else every.equals(only_scored)
+        assert function(values, truth).equals(function(values[scored], truth[scored]))
     assert fit_temperature(logits, truth) == fit_temperature(logits[scored], truth[scored])
 
 
 SURE = np.eye(5)
 
 
-@pytest.mark.parametrize("function", [fit_temperature, reliability, brier_score, review_curve])
+@pytest.mark.parametrize("function", [fit_temperature, reliability, review_curve])
 @pytest.mark.parametrize(
     ("values", "truth", "message"),
     [
@@ -214,17 +201,15 @@ def test_what_cannot_be_judged_is_refused(function, values, truth, message):
         function(values, truth)
 
 
-@pytest.mark.parametrize("function", [reliability, brier_score, review_curve])
+@pytest.mark.parametrize("function", [reliability, review_curve])
 def test_logits_are_no_probabilities(function):
     with pytest.raises(ValueError, match="after softmax, not logits"):
         function(3 * SURE, np.arange(5))
 
 
-def test_shares_and_bins_must_make_sense():
+def test_shares_must_make_sense():
     with pytest.raises(ValueError, match=r"shares are \[5.0\].*10 % is 0.1"):
         review_curve(SURE, np.arange(5), shares=[5])
-    with pytest.raises(ValueError, match="n_bins is 0"):
-        reliability(SURE, np.arange(5), n_bins=0)
 
 
 def test_the_reliability_figure_draws_each_table_and_its_error():

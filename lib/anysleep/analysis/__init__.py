@@ -4,27 +4,26 @@ from anysleep.analysis.arousals import detect_arousals, match_arousals, score_ar
 from anysleep.analysis.statistics import sleep_statistics
 from anysleep.analysis.traits import TRIPLETS, count_triplets
 from anysleep.evaluation.calibration import (
-    brier_score,
     expected_calibration_error,
     fit_temperature,
     reliability,
     review_curve,
 )
-from anysleep.evaluation.intervals import (
+from anysleep.evaluation.metrics import (
     bootstrap_ratios,
     bootstrap_scores,
+    confusion_matrix,
     paired_bootstrap,
     paired_bootstrap_of_means,
+    stage_metrics,
     welch_as_published,
 )
-from anysleep.evaluation.metrics import confusion_matrix, stage_metrics
 from anysleep.recordings.labels.consensus import consensus_hypnogram
 
 __all__ = [
     "TRIPLETS",
     "bootstrap_ratios",
     "bootstrap_scores",
-    "brier_score",
     "confusion_matrix",
     "consensus_hypnogram",
     "count_triplets",

@@ -23,19 +23,8 @@ def fit_temperature(logits: np.ndarray, truth: ArrayLike) -> float:
 
     T above 1 tempers a network that is too sure; the chosen stages stay the same. Fit it on other persons than those it
     is judged on. Where every epoch is right, or the network is worse than chance, no T is best: then T is extreme,
-    within `TEMPERATURES`, and means nothing.
-
-    Parameters
-    ----------
-    logits
-        (P, 5), before softmax.
-    truth
-        int (P,): stages 0-4, -1 or 9 where unscored.
-
-    Raises
-    ------
-    ValueError
-        Shapes differ, a code is unknown, or no epoch is scored.
+    within `TEMPERATURES`, and means nothing. `logits` are (P, 5), `truth` is (P,): 0-4, -1 or 9 where unscored.
+    ValueError where shapes differ, a code is unknown, or no epoch is scored.
     """
     logits, truth = _scored(logits, truth)
 
@@ -48,21 +37,15 @@ def fit_temperature(logits: np.ndarray, truth: ArrayLike) -> float:
     return float(np.exp(found.x))
 
 
-def reliability(probabilities: np.ndarray, truth: ArrayLike, n_bins: int = 10) -> pd.DataFrame:
+def reliability(probabilities: np.ndarray, truth: ArrayLike) -> pd.DataFrame:
     """How often the network is right when it is so and so sure.
 
-    Epochs are binned by confidence, their largest probability, in `n_bins` equal bins from 0 to 1; a value on a border
-    belongs to the bin below. Empty bins have no row.
-
-    Returns
-    -------
-    confidence (mean), accuracy, n (epochs); a row a bin, in rising order.
+    Epochs are binned by confidence, their largest probability, in ten equal bins from 0 to 1; a value on a border
+    belongs to the bin below. Columns confidence (mean), accuracy, n (epochs); a row for each bin that is not empty.
     """
-    if n_bins < 1:
-        raise ValueError(f"n_bins is {n_bins}; expected at least 1")
     probabilities, truth = _scored_probabilities(probabilities, truth)
     confidence = probabilities.max(axis=1)
-    bins = np.searchsorted(np.linspace(0, 1, n_bins + 1)[1:-1], confidence)
+    bins = np.searchsorted(np.linspace(0, 1, 11)[1:-1], confidence)
     right = probabilities.argmax(axis=1) == truth
     epochs = pd.DataFrame({"confidence": confidence, "accuracy": right, "n": 1}).groupby(bins)
     return epochs.agg({"confidence": "mean", "accuracy": "mean", "n": "sum"}).reset_index(drop=True)
@@ -73,15 +56,6 @@ def expected_calibration_error(table: pd.DataFrame) -> float:
     return float(np.average((table.accuracy - table.confidence).abs(), weights=table.n))
 
 
-def brier_score(probabilities: np.ndarray, truth: ArrayLike) -> float:
-    """Mean over epochs of the squared distance between probabilities and truth: 0 is perfect, 2 surely wrong.
-
-    The distance is summed over the five stages (Brier 1950); knowing nothing (0.2 for each) scores 0.8.
-    """
-    probabilities, truth = _scored_probabilities(probabilities, truth)
-    return float(((probabilities - np.eye(N_STAGES)[truth]) ** 2).sum(axis=1).mean())
-
-
 def review_curve(probabilities: np.ndarray, truth: ArrayLike, shares: ArrayLike = REVIEWED_SHARES) -> pd.DataFrame:
     """Scores of the whole when a technician reviews the least certain epochs and leaves the others to the network.
 
@@ -90,19 +64,8 @@ def review_curve(probabilities: np.ndarray, truth: ArrayLike, shares: ArrayLike 
     part: their counts are those expected if the technician picked among them at random. No order of the epochs and no
     seed enters.
 
-    Parameters
-    ----------
-    probabilities
-        (P, 5).
-    truth
-        int (P,): stages 0-4, -1 or 9 where unscored.
-    shares
-        Of the scored epochs that are reviewed, 0 to 1.
-
-    Returns
-    -------
-    share_reviewed, accuracy, kappa, mf1 (of all scored epochs), accuracy_of_rest (of those not reviewed, NaN where none
-    is left); a row a share.
+    A row for each of the `shares` of scored epochs that are reviewed: share_reviewed, accuracy, kappa, mf1 (of all
+    scored epochs), accuracy_of_rest (of those not reviewed, NaN where none is left).
     """
     probabilities, truth = _scored_probabilities(probabilities, truth)
     shares = np.atleast_1d(np.asarray(shares, dtype=float))

@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from anysleep.evaluation.intervals import (
+from anysleep.evaluation.metrics import (
     bootstrap_scores,
     paired_bootstrap,
     paired_bootstrap_of_means,
+    scores_of_confusions,
     welch_as_published,
 )
-from anysleep.evaluation.metrics import scores_of_confusions
 from anysleep.stages import N_STAGES, STAGES
 
 COUNTS = [f"{truth.lower()}_as_{prediction.lower()}" for truth in STAGES for prediction in STAGES]

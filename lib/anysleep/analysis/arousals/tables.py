@@ -21,7 +21,7 @@ from anysleep.analysis.arousals.events import (
 )
 from anysleep.datasets.archive import Archive
 from anysleep.datasets.splits import recordings_of
-from anysleep.evaluation.intervals import bootstrap_ratios
+from anysleep.evaluation.metrics import bootstrap_ratios
 from anysleep.evaluation.score_tables import persons_of
 from anysleep.stages import EPOCH_S, N1, N_STAGES, REM, STAGES
 from anysleep.staging.predictions import Predictions

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.stats import binom
 
 from anysleep.analysis.traits.forests import Nights, Repetition, most_folds, shuffled_trait
-from anysleep.evaluation.intervals import draw_sums, sums_by_person
+from anysleep.evaluation.metrics import draw_sums, sums_by_person
 from anysleep.stages import EPOCH_S
 
 PERMUTATION_FOLDS = 10
