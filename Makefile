@@ -7,6 +7,7 @@ READY := .venv/ready
 .PHONY: demo test quick soak lab bench effects rehearse clean
 
 demo: $(READY)
+	@$(BIN)/anysleep fetch nap outputs/demo || true
 	$(BIN)/snakemake --cores 2 --config profile=demo --quiet rules --rerun-incomplete --nolock
 	@$(BIN)/anysleep show outputs/demo
 

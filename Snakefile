@@ -61,7 +61,7 @@ KNOWN = {
     "07_traits": [f"{trait}{seed}{folds}" for trait in ("", ".sex") for seed in SEEDS for folds in FOLDS]
     + [f".osa{seed}{folds}" for seed in ("", ".dod_seed1", ".dod_seed2", ".dod_usleep") for folds in FOLDS],
     "08_figures": [""],
-    "stage_one_night": [""],
+    "stage_one_night": ["", *([".real_nap"] if Path(OUT, "real_nap.edf").is_file() else [])],
 }
 """Notebook -> variants that belong to the graph where the profile has their files."""
 WEIGHTS = config.get("weights", "released")

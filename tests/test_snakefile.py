@@ -18,6 +18,7 @@ COHORT = {
     "n_synthetic_persons": 1,
     "synthetic_hours": 0.5,
 }
+NAP = {"run_dir": "outputs/demo/stage_one_night.real_nap", "recording": "outputs/demo/real_nap.edf", "channels": []}
 
 
 def add_profile(project, name, **notebooks):
@@ -69,6 +70,8 @@ def test_the_graph_of_a_profile_is_whole(root, profile, n_jobs):
     command += ["--cores", "2", "--config"]
     done = subprocess.run([*command, *profile], cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    if profile == ["profile=demo"] and (root / "outputs/demo/real_nap.edf").is_file():
+        n_jobs = n_jobs | {"notebook": n_jobs["notebook"] + 1}
     counts = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout.rpartition("Job stats:")[2], re.MULTILINE))
     assert {rule: int(n) for rule, n in counts.items()} == n_jobs | {"all": 1, "total": sum(n_jobs.values()) + 1}
 
@@ -82,6 +85,17 @@ def test_a_profile_is_called_as_its_folder_is(project, profile):
     assert status == 0, text
     assert f"outputs/{profile}/01_prepare/result.json" in text
     assert not (project / "PWNED").exists()
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_the_real_nap_is_staged_where_it_could_be_fetched(project, is_there):
+    add_profile(project, "demo", stage_one_night={"checkpoint": "w.pth"}, **{"stage_one_night.real_nap": NAP})
+    if is_there:
+        (project / NAP["recording"]).parent.mkdir(parents=True)
+        (project / NAP["recording"]).touch()
+    status, text = said(snakemake(project, "--dry-run", "--config", "profile=demo"))
+    assert status == 0, text
+    assert ("outputs/demo/stage_one_night.real_nap/result.json" in text) == is_there
 
 
 @pytest.mark.parametrize("profile", ["nowhere", "../params/good", "..", "datasets", "7", "$(touch PWNED)"])

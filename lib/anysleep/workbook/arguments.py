@@ -1,6 +1,7 @@
 """The parameters of a run, from its YAML files and what was typed after them."""
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
@@ -67,9 +68,8 @@ def refuse_missing_inputs(params: Parameters) -> None:
 
 def missing_file(role: str, path: Path) -> str:
     """What to say of an input that is not there."""
-    fetch = f"fetch_checkpoint('{path.stem}', '{short_path(path.parent)}')"
-    released = f'get it by python -c "from anysleep.models import fetch_checkpoint; {fetch}"'
-    trained = "03_train makes it, or take a released one: fetch_checkpoint of README.md"
+    released = f"get it by anysleep fetch {shlex.join([path.stem, short_path(path.parent)])}"
+    trained = "03_train makes it, or take a released one: anysleep fetch, see README.md"
     hints = {
         "archive": "01_prepare makes it",
         "checkpoint": released if RELEASED_NAME.fullmatch(path.stem) else trained,
