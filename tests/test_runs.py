@@ -159,7 +159,7 @@ def test_what_a_folder_held_is_said_before_it_is_replaced(tmp_path, capsys):
 )
 def test_a_text_is_taken_as_it_is_typed(text):
     files, given = read_words([f"recording={text}", f"checkpoint={text}"], StageOneNight)
-    assert files == [] and given == {"recording": text, "checkpoint": text}
+    assert files == [] and given == {"recording": [text] if text else [], "checkpoint": text}
     assert read_words([f"recordings={text}"], Predict)[1] == {"recordings": [text] if text else []}
     assert read_words([f"fine_tune.initial_checkpoint={text}"], Train)[1] == {"fine_tune.initial_checkpoint": text}
 
@@ -195,7 +195,7 @@ def test_a_yaml_file_may_have_an_equals_sign_in_its_path(tmp_path):
     file.write_text("n_epochs: 2\n")
     assert read_words([str(file), "nowhere.yaml", "recording=x.yaml"], StageOneNight) == (
         [file, Path("nowhere.yaml")],
-        {"recording": "x.yaml"},
+        {"recording": ["x.yaml"]},
     )
 
 

@@ -28,6 +28,9 @@ from anysleep.system.files import sha256_of
 PREPARATION_VERSION = 6
 """Counts up whenever the same files and recipe would give other numbers, so that old nights are made anew."""
 
+ADDED = ("parts",)
+"""Settings of a recipe that came later: where one is not used, nights from before are still what it would give."""
+
 WITH_COMPANIONS = (".vhdr", ".set", ".hea", ".fif", ".gz")
 """Formats whose samples may lie in files beside the named one; these are known only when it is read."""
 
@@ -45,6 +48,13 @@ class NightJob:
     sampling_rate_hz: int
     person: Mapping[str, str | float] = field(default_factory=dict)
     """Any of age, sex, group."""
+    more_files: tuple[Path, ...] = ()
+    """Other parts of the night."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All parts of the night, mostly one."""
+        return self.file, *self.more_files
 
     @property
     def is_named_by_content(self) -> bool:
@@ -81,11 +91,16 @@ class NightFacts:
     eog_channels: tuple[str, ...]
 
 
-def source_sha256(file: Path) -> str:
-    """SHA-256 of a recording: of its file, or of the hashes of all its files where the format has several.
+def source_sha256(*parts: Path) -> str:
+    """SHA-256 of a recording: of its file, or of the hashes of all its files where format or night have several.
 
     OSError or BadRecording where there is no such file, or it must be read to know its others and cannot be.
     """
+    hashes = sorted(_sha256_of_part(file) for file in parts)  # in whatever order they are named
+    return hashes[0] if len(hashes) == 1 else _sha256_of(hashes)
+
+
+def _sha256_of_part(file: Path) -> str:
     if not file.is_file():  # reading a pipe or a device might never end
         raise BadRecording("not_found", "no such file, but a broken link, a pipe or a device")
     files = read_signals(file).files if file.suffix.lower() in WITH_COMPANIONS else (file,)
@@ -94,12 +109,13 @@ def source_sha256(file: Path) -> str:
 
 def key_of(job: NightJob, source: str) -> str:
     """SHA-256 of all that decides the prepared night: files, recipe, rate, person, the version of this code."""
+    recipe = job.recipe.model_dump(mode="json")
     deciding = {
         "version": PREPARATION_VERSION,
         "source": source,
         "labels": _sha256_of_all(label_files(job.recipe.labels.reader, job.label_file)) if job.label_file else None,
-        "types": sha256_of(table) if (table := channels_table(job.file)) else None,
-        "recipe": job.recipe.model_dump(mode="json"),
+        "types": _sha256_of_types(job.files),
+        "recipe": {name: value for name, value in recipe.items() if value or name not in ADDED},
         "sampling_rate_hz": job.sampling_rate_hz,
         "subject": job.subject,
         "person": dict(job.person),
@@ -109,8 +125,17 @@ def key_of(job: NightJob, source: str) -> str:
 
 def _sha256_of_all(files: Sequence[Path]) -> str:
     """SHA-256 of the files' hashes, in this order; a missing file counts, too."""
-    hashes = [sha256_of(file) if file.is_file() else "missing" for file in files]
+    return _sha256_of([sha256_of(file) if file.is_file() else "missing" for file in files])
+
+
+def _sha256_of(hashes: Sequence[str]) -> str:
     return hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def _sha256_of_types(files: Sequence[Path]) -> str | None:
+    """Of the tables of channels beside the files; None where there are none."""
+    hashes = [sha256_of(table) for table in map(channels_table, files) if table]
+    return hashes[0] if len(hashes) == 1 else _sha256_of(hashes) if hashes else None
 
 
 def prepare_night(job: NightJob, source: str, path: Path) -> NightFacts:
@@ -120,7 +145,7 @@ def prepare_night(job: NightJob, source: str, path: Path) -> NightFacts:
     """
     recording = job.recording(source)
     with noted() as notes:
-        recorded = read_signals(job.file)
+        recorded = read_signals(job.files)
         refuse_unread(recorded.unread)  # also where no labels are read: an arousal would be missing
         labelled, scoring = label(trim(recorded, job.recipe, recording), job)
         night = cut_to_sleep(labelled, job.recipe.minutes_around_sleep)
@@ -285,7 +310,7 @@ def _say_once(left_out: Mapping[str, str], sources: Mapping[str, str]) -> str:
 
 def _cell(text: str, job: NightJob) -> str:
     """Text for the table, without names, and short enough for an attribute in HDF5."""
-    return without_names(text, job.file, job.label_file, longest=4000)
+    return without_names(text, *job.files, job.label_file, longest=4000)
 
 
 def _attributes(night: Recording, job: NightJob, source: str) -> dict[str, str | float]:

@@ -18,6 +18,7 @@ from anysleep.datasets.recipes import (
     find_beside,
     find_recordings,
     names_of,
+    nights_among,
     read_participants,
 )
 from anysleep.recordings.labels.edf import sleep_edf_scoring_beside
@@ -44,6 +45,8 @@ class Outcome:
     night: tuple[Path, str] | None = None
     """HDF5 file and path inside it."""
     reused: bool = False
+    more_files: tuple[Path, ...] = ()
+    """Other parts of the night."""
 
     def row(self, number: int) -> dict[str, object]:
         """A row of the table; a file is known by its number and id, because its name could tell who the patient is."""
@@ -145,10 +148,10 @@ def prepare_shard(
 
 
 def first_readable(recipe: Recipe, path: Path) -> Recording | None:
-    """The first recording of a data set that can be read, to be looked at; None where none can."""
-    for file in find_recordings(recipe, Folder(path)):
+    """The first night of a data set that can be read, to be looked at; None where none can."""
+    for night in nights_among(recipe, find_recordings(recipe, Folder(path))):
         try:
-            return read_recording(path / file, labels="lenient")
+            return read_recording([path / file for file in night], labels="lenient")
         except (OSError, ValueError):
             continue  # `prepare_archive` says why
     return None
@@ -185,8 +188,9 @@ def _prepare(
     outcomes = [done[p.recipe.dataset, p.file] if isinstance(p, NightJob) else p for p in plans]
     outcomes = _refuse_duplicates(outcomes)
     table = pd.DataFrame([outcome.row(number) for number, outcome in enumerate(outcomes, start=1)])
-    files = pd.Series([str(outcome.file) for outcome in outcomes], dtype=object)  # a name need not be UTF-8
-    key = table[["number", "dataset", "recording"]].assign(file=files)
+    files = [[str(file) for file in (outcome.file, *outcome.more_files)] for outcome in outcomes]
+    files = pd.Series(files, dtype=object)  # a name need not be UTF-8
+    key = table[["number", "dataset", "recording"]].assign(file=files).explode("file", ignore_index=True)
     if (table.status != "ok").all():
         raise NothingUsable(table)
     ready = table[table.status == "ok"]
@@ -242,21 +246,22 @@ def _what_to_know(table: pd.DataFrame, datasets: Sequence[tuple[Recipe, Path]], 
 
 
 def plan_nights(recipe: Recipe, path: Path, sampling_rate_hz: int) -> list[NightJob | Outcome]:
-    """One job for every recording of a data set, or what is wrong with it. ValueError where there is none."""
+    """One job for every night of a data set, or what is wrong with it. ValueError where there is none."""
     folder = Folder(path)
     people = read_participants(recipe.participants, folder) if recipe.participants else None
     plans: list[NightJob | Outcome] = []
-    for below in find_recordings(recipe, folder):
-        file = path / below
+    for below, *others in nights_among(recipe, find_recordings(recipe, folder)):
+        file, more = path / below, tuple(path / other for other in others)
         try:
             names = names_of(recipe, below)
             subject = fill_in(recipe.subject, names, "subject") if recipe.subject else None
             label_file = _label_file(file, recipe, names, folder)
             person = {} if people is None else _person(people, recipe, names, subject)
             subject = person.pop("subject", subject)
-            plans.append(NightJob(file, recipe, names, subject, label_file, sampling_rate_hz, person))
+            plans.append(NightJob(file, recipe, names, subject, label_file, sampling_rate_hz, person, more))
         except BadRecording as error:
-            plans.append(Outcome(file, recipe.dataset, code=error.code, reason=without_names(error, file)))
+            reason = without_names(error, file)
+            plans.append(Outcome(file, recipe.dataset, code=error.code, reason=reason, more_files=more))
     return plans
 
 
@@ -277,22 +282,22 @@ def _person(people: pd.DataFrame, recipe: Recipe, names: dict[str, str], subject
 
 def _prepare_or_reuse(job: NightJob, nights_dir: Path, archive: Path) -> Outcome:
     """The work on one file, in a process of its own; every error becomes a reason."""
-    recording = ""
+    recording, more = "", {"more_files": job.more_files}
     try:
         recording = "" if job.is_named_by_content else job.recording("")  # so that a failed one is known, too
-        source = source_sha256(job.file)
+        source = source_sha256(*job.files)
         recording = job.recording(source)
         dataset, night_file = job.recipe.dataset, nights_dir / job.recipe.dataset / f"{recording}.h5"
         for night in ((night_file, recording), (archive, f"{dataset}/{recording}")):
             prepared = read_if_whole(night[0], partial(read_prepared, inside=night[1]))
             if prepared and prepared["key"] == key_of(job, source):
                 facts = NightFacts(**prepared["facts"])
-                return Outcome(job.file, dataset, recording, job.subject, facts=facts, night=night, reused=True)
+                return Outcome(job.file, dataset, recording, job.subject, facts=facts, night=night, reused=True, **more)
         facts = prepare_night(job, source, night_file)
     except Exception as error:  # one file must not stop the others, whatever a library lets through
-        reason = without_names(error, job.file, job.label_file)
-        return Outcome(job.file, job.recipe.dataset, recording, job.subject, code=reason_of(error), reason=reason)
-    return Outcome(job.file, dataset, recording, job.subject, facts=facts, night=(night_file, recording))
+        reason = without_names(error, *job.files, job.label_file)
+        return Outcome(job.file, job.recipe.dataset, recording, job.subject, reason_of(error), reason, **more)
+    return Outcome(job.file, dataset, recording, job.subject, facts=facts, night=(night_file, recording), **more)
 
 
 def _outcomes(work: Callable[[NightJob], Outcome], jobs: Sequence[NightJob], n_jobs: int) -> Iterator[Outcome]:
@@ -301,16 +306,16 @@ def _outcomes(work: Callable[[NightJob], Outcome], jobs: Sequence[NightJob], n_j
         try:
             yield future.result()
         except JobLost as error:
-            yield Outcome(job.file, job.recipe.dataset, code="crashed", reason=str(error))
+            yield Outcome(job.file, job.recipe.dataset, code="crashed", reason=str(error), more_files=job.more_files)
 
 
 def _refuse_duplicates(outcomes: list[Outcome]) -> list[Outcome]:
     """Files that would become the same recording are all refused: which one is meant is not clear."""
     ids = pd.Series([(o.dataset, o.recording) if o.recording else i for i, o in enumerate(outcomes)])
     twice = ids.duplicated(keep=False)
-    reason = "several files would become the same recording"
+    reason = "several files would become the same recording; of parts of one night the recipe says `parts: true`"
     return [
-        Outcome(o.file, o.dataset, o.recording, o.subject, code="duplicate", reason=reason) if again else o
+        Outcome(o.file, o.dataset, o.recording, o.subject, "duplicate", reason, more_files=o.more_files) if again else o
         for o, again in zip(outcomes, twice, strict=True)
     ]
 

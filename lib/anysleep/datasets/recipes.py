@@ -152,10 +152,16 @@ class Recipe(Strict):
         description="What to store; by_name: all whose name says EEG or EOG."
     )
     labels: Labels | None = Field(default=None, description="Where the stages stand; none for unscored recordings.")
+    parts: bool = Field(default=False, description="Whether files that give the same recording are parts of one night.")
     trim_start: Literal["none", "mass"] = Field(default="none", description="Cut the start as a published table says.")
     minutes_around_sleep: float | None = Field(default=None, description="Cut to so much before and after sleep.", ge=0)
     participants: Participants | None = Field(default=None, description="The table of persons.")
     split: Literal["usleep", "test_only"] = Field(default="usleep", description="The published split rule.")
+
+    def model_post_init(self, _: object) -> None:
+        """ValueError where parts of a night cannot be told by its id."""
+        if self.parts and f"{{{CONTENT_HASH}}}" in self.recording:
+            raise ValueError("parts: true needs a recording id from the groups of `name`, not from {hash}")
 
     @property
     def has_own_labels(self) -> bool:
@@ -232,6 +238,23 @@ def find_recordings(recipe: Recipe, folder: Folder) -> list[PurePosixPath]:
     if not found:
         raise ValueError(f"no file in {folder.path} matches {', '.join(recipe.files)} ({recipe.dataset})")
     return found
+
+
+def nights_among(recipe: Recipe, files: Sequence[PurePosixPath]) -> list[list[PurePosixPath]]:
+    """The files of each night: one, or, where the recipe knows `parts`, all with the same recording and subject."""
+    nights: dict[object, list[PurePosixPath]] = {}
+    for file in files:
+        nights.setdefault(_night_of(recipe, file) if recipe.parts else file, []).append(file)
+    return list(nights.values())
+
+
+def _night_of(recipe: Recipe, file: PurePosixPath) -> object:
+    """Recording and subject as the templates have them; the file itself where they cannot be filled in."""
+    try:
+        names = names_of(recipe, file)
+        return _filled(recipe.recording, names, "recording"), _filled(recipe.subject, names, "subject")
+    except BadRecording:  # `plan_nights` says why
+        return file
 
 
 def names_of(recipe: Recipe, file: PurePosixPath) -> dict[str, str]:

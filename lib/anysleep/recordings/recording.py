@@ -77,6 +77,8 @@ class Recording:
     """What the file says each channel is, '' for nothing; empty where its format has no types."""
     unread: tuple[Unread, ...] = ()
     """What cannot be read, and so is missing among the annotations."""
+    patient: str = field(default="", repr=False)
+    """What an EDF header says of the patient: to tell parts of one night from those of others, and never written."""
     synthetic: bool = False
     """True where the file says that it was simulated by `anysleep.synthetic`."""
 

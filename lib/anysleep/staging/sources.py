@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from glob import glob
 from pathlib import Path
 
 from anysleep.datasets.archive import Archive
@@ -19,7 +18,7 @@ from anysleep.recordings.recording import Recording
 from anysleep.staging.montages import find_channels
 from anysleep.staging.nights import Night, fingerprint_of_night, named_montages, read_night, stamp_of
 from anysleep.staging.stage import default_montages
-from anysleep.system.files import short_path
+from anysleep.system.files import files_named, short_path
 
 
 @dataclass(frozen=True)
@@ -153,14 +152,11 @@ def recordings_among(paths: Sequence[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in paths:
-        is_pattern = not path.exists() and bool(set("*?[") & set(str(path)))
-        files = [path]
+        files = files_named(path)
         if path.is_dir():
             files = [file for file in path.rglob("*") if file.name.lower().endswith(tuple(READERS))]
             files = [file for file in files if not any(part[0] == "." for part in file.relative_to(path).parts)]
             files = set(files) - scorings_among(files, files)
-        elif is_pattern:
-            files = [Path(name) for name in glob(str(path), recursive=True)]
         if not files:
             raise ValueError(f"recordings: no recording is found by {short_path(path)}")
         found += sorted(files)
@@ -169,12 +165,12 @@ def recordings_among(paths: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def result_name(file: Path, *, keep: bool) -> str:
-    """What results of a recording are called: its file's name where `keep` says that it identifies nobody.
+def result_name(*parts: Path, keep: bool) -> str:
+    """What results of a recording are called: its (first) file's name where `keep` says that it identifies nobody.
 
     Else `night-` and the first eight digits of the recording's SHA-256, as `{hash}` in a recipe.
     """
-    return file.stem if keep else f"night-{source_sha256(file)[:8]}"
+    return parts[0].stem if keep else f"night-{source_sha256(*parts)[:8]}"
 
 
 def pick_channels(night: Recording, channels: Sequence[str]) -> Recording:

@@ -5,6 +5,7 @@ import os
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from glob import glob
 from pathlib import Path
 from typing import TypeVar
 
@@ -95,6 +96,12 @@ def _root() -> Path:
         if (folder / "notebooks").is_dir() and (folder / "params").is_dir():
             return folder
     return here
+
+
+def files_named(path: Path) -> list[Path]:
+    """What a pattern (*, ?, []) matches, by name; the path itself where it is none."""
+    is_pattern = not path.exists() and bool(set("*?[") & set(str(path)))
+    return sorted(Path(name) for name in glob(str(path), recursive=True)) if is_pattern else [path]
 
 
 def sha256_of(path: str | Path) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Union, get_args, get_origin
 import yaml
 
 from anysleep.settings import ParameterError, Strict, merge_parameters
-from anysleep.system.files import project_path, short_path
+from anysleep.system.files import files_named, project_path, short_path
 from anysleep.workbook.notebooks import NOTEBOOKS
 from anysleep.workbook.parameters import Parameters, notebook_defaults
 
@@ -59,7 +59,7 @@ def refuse_missing_inputs(params: Parameters) -> None:
     for name in ("archive", "checkpoint", "more_checkpoints", "initial_checkpoint", "split", "recording"):
         value = values.get(name)
         for path in value if isinstance(value, list) else [value]:
-            if isinstance(path, Path) and not path.is_file():
+            if isinstance(path, Path) and not any(file.is_file() for file in files_named(path)):
                 raise FileNotFoundError(missing_file(name, path))
     predictions = values.get("predictions")
     if predictions and not any(predictions.glob("r[1-9]*/predictions.npz")):

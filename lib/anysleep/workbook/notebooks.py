@@ -283,7 +283,7 @@ class StageOneNight(Parameters):
     notebook = "stage_one_night"
     execution_only = Parameters.execution_only | {"allow_synthetic", "exports"}
 
-    recording: ProjectPath = Field(description="A recording of any of the formats.")
+    recording: Recordings = Field(description="A recording; a list or pattern for parts of one night.", min_length=1)
     channels: list[str] = Field(description="As in the file; U-Sleep: EEG, EOG; empty: good ones.")
     name_by_file: NameByFile
     checkpoint: Checkpoint

@@ -21,7 +21,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from anysleep.settings import ExportFormat
-from anysleep.system.files import atomic_write, read_if_whole, sha256_of, short_path
+from anysleep.system.files import atomic_write, files_named, read_if_whole, sha256_of, short_path
 from anysleep.workbook.arguments import missing_file
 from anysleep.workbook.parameters import Parameters
 
@@ -81,6 +81,12 @@ class Run:
             raise FileNotFoundError(missing_file(role, path))
         self.inputs[role] = digest(path)
         return path
+
+    def night(self, paths: Sequence[Path]) -> list[Path]:
+        """The file of a night, or its parts, also by a pattern, noted as inputs; errors as of `input`."""
+        files = [file for path in paths for file in files_named(path) or [path]]
+        roles = ["recording"] if len(files) == 1 else [f"recording_{i}" for i in range(1, len(files) + 1)]
+        return [self.input(role, file) for role, file in zip(roles, files, strict=True)]
 
     def open_archive(self, path: Path) -> Archive:
         """The archive that is read, noted as an input; open until `finish`. Errors as of `input` and `Archive`."""

@@ -285,14 +285,15 @@ def seconds_between(earlier: datetime, later: datetime, duration_s: float = 0.0)
     clock is the zero of files that were given none.
     """
     seconds = (later - earlier).total_seconds()
-    if not (_is_anonymous(earlier) or _is_anonymous(later)) or 0 <= seconds < duration_s:
+    if not (is_anonymous(earlier) or is_anonymous(later)) or 0 <= seconds < duration_s:
         return seconds
     if (earlier == NO_CLOCK) != (later == NO_CLOCK):
         raise BadRecording("label_time", f"of the clocks of labels and signals, one stands at zero; {WITH_SIGNAL}")
     return (seconds + DAY_S / 2) % DAY_S - DAY_S / 2
 
 
-def _is_anonymous(clock: datetime) -> bool:
+def is_anonymous(clock: datetime) -> bool:
+    """Whether its date is one of files that do not tell their own."""
     return 0 <= (clock.date() - ANONYMOUS).days * DAY_S <= LONGEST_S
 
 

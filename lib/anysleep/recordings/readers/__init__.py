@@ -24,6 +24,7 @@ from anysleep.recordings.readers.edf import read_edf
 from anysleep.recordings.readers.guarded import GUARD
 from anysleep.recordings.readers.hdf5 import opened
 from anysleep.recordings.readers.mne_formats import read_brainvision, read_eeglab, read_fif
+from anysleep.recordings.readers.parts import join_parts
 from anysleep.recordings.readers.physionet import read_wfdb
 from anysleep.recordings.readers.utime import read_utime
 from anysleep.recordings.reasons import BadRecording, RecordingWarning, reason_of, without_names
@@ -59,8 +60,17 @@ READERS: dict[str, Callable[[Path], Recording]] = {
 """Reader of each file suffix; `.rec` is EDF under another name (ISRUC, UCDDB)."""
 
 
-def read_signals(path: str | Path) -> Recording:
-    """The recording as its file has it, without a hypnogram. OSError or BadRecording names the file."""
+Files = str | Path | Sequence[str | Path]
+"""The file of a night, or several that are its parts."""
+
+
+def read_signals(path: Files) -> Recording:
+    """The recording as its file has it, without a hypnogram. OSError or BadRecording names the file.
+
+    Several files are parts of one night, see `join_parts`.
+    """
+    if not isinstance(path, str | Path):
+        return _plausible(join_parts({Path(one): read_signals(one) for one in path}))
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: {'a folder; name one file of it' if path.is_dir() else 'no such file'}")
@@ -76,7 +86,7 @@ def read_signals(path: str | Path) -> Recording:
 
 
 def read_recording(
-    path: str | Path,
+    path: Files,
     *,
     channels: Sequence[str] | None = None,
     hypnogram_path: str | Path | None = None,
@@ -91,7 +101,7 @@ def read_recording(
     Parameters
     ----------
     path
-        A file of any format in `READERS`.
+        A file of any format in `READERS`, or the parts of a night, see `join_parts`.
     channels
         Only these, in this order; by default all.
     hypnogram_path
@@ -113,8 +123,8 @@ def read_recording(
     ValueError
         The file is not of a known format, damaged, or contradicts itself; the message names it.
     """
-    path = Path(path)
     night = read_signals(path)
+    path = night.files[0]
     try:
         night = night if channels is None else night.pick(channels)
         scoring_path = None if hypnogram_path is None else Path(hypnogram_path)

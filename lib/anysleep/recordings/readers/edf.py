@@ -58,6 +58,7 @@ def read_edf(path: Path) -> Recording:
         start_time=header.start_time and header.start_time + timedelta(seconds=first_s),
         unread=tuple(unread),
         gaps_s=runs.gaps_s,
+        patient=header.patient_id,
         synthetic="anysleep-synthetic" in header.recording_id,
     )
 

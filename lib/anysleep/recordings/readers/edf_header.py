@@ -58,6 +58,7 @@ class Header:
     """What the file says of itself."""
 
     sample_bytes: int
+    patient_id: str
     recording_id: str
     start_time: datetime | None
     discontinuous: bool
@@ -134,6 +135,7 @@ def _parse(fixed: bytes, rest: bytes) -> Header:
     recording_id = _text(fixed[88:168])
     return Header(
         sample_bytes=3 if fixed[0] == 0xFF else 2,
+        patient_id=_text(fixed[8:88]).strip(" \x00"),
         recording_id=recording_id,
         start_time=_start_time(recording_id, _text(fixed[168:184])),
         discontinuous=fixed[192:197] in (b"EDF+D", b"BDF+D"),

@@ -73,14 +73,18 @@ def find_runs(onsets_s: np.ndarray, n_records: int, header: Header) -> Runs:
     firsts = np.array([0, *(pauses + 1)])
     _check_drift(onsets_s, firsts, header.record_s)
     rates_hz = [one.samples / header.record_s for one in header.signals if not one.holds_annotations]
-    fastest_hz = max(rates_hz, default=np.inf)
-    if np.isfinite(fastest_hz):  # every run begins at a sample of the fastest channel, which so sets the time base
-        onsets_s = np.rint(onsets_s * fastest_hz) / fastest_hz
-    run_onsets_s = np.array([_off_ties(onset_s, rates_hz) for onset_s in onsets_s[firsts]])
-    runs = Runs(firsts, run_onsets_s, n_records, header.record_s)
+    runs = Runs(firsts, on_samples(onsets_s[firsts], rates_hz), n_records, header.record_s)
     if (np.diff(runs.gaps_s) < 0).any():
         raise BadRecording("time_base", "data records overlap in time or are not in order")
     return runs
+
+
+def on_samples(onsets_s: np.ndarray, rates_hz: Sequence[float]) -> np.ndarray:
+    """float (R,): the onsets moved to a sample of the fastest channel, which so sets the time base, and off ties."""
+    fastest_hz = max(rates_hz, default=np.inf)
+    if np.isfinite(fastest_hz):
+        onsets_s = np.rint(onsets_s * fastest_hz) / fastest_hz
+    return np.array([_off_ties(onset_s, rates_hz) for onset_s in onsets_s])
 
 
 def _check_drift(onsets_s: np.ndarray, firsts: np.ndarray, record_s: float) -> None:
