@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from anysleep.analysis.arousals.tables import THRESHOLDS, arousal_score_table
-from anysleep.paper.published import read_results
+from anysleep.paper.results import read_results
 from anysleep.stages import PUBLISHED_RESOLUTIONS
 
 RUNS = ("run1", "run2", "run3")

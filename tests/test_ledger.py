@@ -12,7 +12,7 @@ from published_study import Study, copied, tables_of, write_run
 from anysleep.datasets.splits import count_split
 from anysleep.paper.figures import plot_traits
 from anysleep.paper.ledger import KEY, TOLERANCES, ledger, mf1_table, size_table, tolerance_table
-from anysleep.paper.published import read_results
+from anysleep.paper.results import read_results
 from anysleep.paper.runs import find_runs, read_tables
 from anysleep.stages import STAGES
 

@@ -11,7 +11,7 @@ from toy_runs import read
 
 from anysleep.datasets.archive import Archive
 from anysleep.models import load_checkpoint
-from anysleep.paper.published import read_results
+from anysleep.paper.results import read_results
 from anysleep.workbook.notebooks import NOTEBOOKS
 from anysleep.workbook.runner import execute
 

@@ -14,13 +14,11 @@ from published_study import Study
 from anysleep.figures.explain import plot_ledger_idea
 from anysleep.figures.looks import NETWORKS
 from anysleep.paper import figures as paper
-from anysleep.paper.figures.attention_depth import panels_of
-from anysleep.paper.figures.channel_numbers import format_p
-from anysleep.paper.figures.statistics import one_run_each
+from anysleep.paper.figures.channels import format_p, panels_of
 from anysleep.paper.figures.style import PAGE_IN
+from anysleep.paper.figures.traits import one_run_each
 from anysleep.paper.ledger import ledger, mf1_table
-from anysleep.paper.published import read_results
-from anysleep.paper.results import with_sites
+from anysleep.paper.results import read_results, with_sites
 from anysleep.paper.runs import find_runs, read_tables
 
 DRAWN = {
@@ -290,11 +288,12 @@ def test_arousal_scores_of_other_data_sets_stand_alone(tables, published):
     assert not any("published: AnySleep" in lines_of(ax) for ax in figure.axes)
 
 
-def test_the_excerpt_leaves_the_hypnodensity_empty_where_there_are_no_probabilities(tables):
+def test_the_excerpt_has_no_hypnodensity_where_there_are_no_probabilities(tables):
     stages = tables["06_arousals/excerpt_stages"]
     without = stages.assign(**{name: np.nan for name in stages if name.startswith("p_")})
-    figure = paper.plot_arousal_excerpt(tables | {"06_arousals/excerpt_stages": without})
-    assert "write_logits" in texts_of(figure) and "write_logits" not in texts_of(paper.plot_arousal_excerpt(tables))
+    for given, said in ((without, True), (stages, False)):
+        figure = paper.plot_arousal_excerpt(tables | {"06_arousals/excerpt_stages": given})
+        assert ("write_logits" in figure.axes[0].get_title(loc="left")) == said
 
 
 def test_mf1_has_a_row_a_data_set_and_ours_with_its_interval(tables, published):
@@ -325,7 +324,7 @@ def test_a_statistic_is_drawn_as_its_change_within_nights(tables):
     changes = (wide.T - wide[30.0]).T.median()
     _, middle = figure.axes[1].lines
     assert np.asarray(middle.get_ydata()) == pytest.approx(changes.to_numpy())
-    assert figure.axes[1].get_title(loc="left").startswith("Wake after sleep onset (min)")
+    assert figure.axes[1].get_title(loc="left").startswith("Wake after sleep onset\nmedian")
 
 
 def test_networks_differ_in_colour_marker_and_line():

@@ -5,7 +5,7 @@ import pytest
 from published_study import Study, copied, tables_of, write_run
 
 from anysleep.paper.ledger import ledger
-from anysleep.paper.published import read_results
+from anysleep.paper.results import read_results
 from anysleep.paper.runs import average_trained, describe_runs, find_runs, read_tables
 
 

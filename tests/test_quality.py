@@ -5,14 +5,12 @@ import tracemalloc
 from datetime import date
 
 import edfio
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.signal import lfilter
 
 from anysleep.__main__ import main
-from anysleep.figures import plot_quality
 from anysleep.recordings.quality import (
     COLUMNS,
     ChannelDoctor,
@@ -338,10 +336,3 @@ def test_a_file_that_cannot_be_read_is_one_line_and_status_2(tmp_path, capsys):
     assert main(["quality", str(path)]) == 2
     out, err = capsys.readouterr()
     assert out == "" and len(err.splitlines()) == 1 and "night.edf" in err
-
-
-def test_the_figure_shows_a_row_a_channel():
-    table = examine(night_of({"C3-M2": brain(0), "C4-M1": came_off(14)}))
-    _, ax = plt.subplots()
-    assert plot_quality(table, ax) is ax
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["C3-M2: use", "C4-M1: look"]

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import rehearsal
 
-from anysleep.paper.published import read_results
+from anysleep.paper.results import read_results
 
 VARIANTS = {
     "04_evaluate": ["", ".usleep", ".draws", ".pairs"],

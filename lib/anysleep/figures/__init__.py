@@ -12,7 +12,6 @@ from anysleep.figures.channels import (
     plot_channel_importance,
     plot_channel_study,
     plot_pair_matrix,
-    plot_quality,
 )
 from anysleep.figures.cohort import (
     plot_ages,
@@ -21,12 +20,11 @@ from anysleep.figures.cohort import (
     plot_missing_channels,
     plot_stage_shares,
 )
-from anysleep.figures.hypnodensity import plot_hypnodensity, plot_hypnogram, plot_resolutions, plot_staging
+from anysleep.figures.hypnodensity import plot_resolutions, plot_staging
 from anysleep.figures.looks import new_axes
 from anysleep.figures.night import night_spectrogram, plot_night, plot_overview, plot_signals
 from anysleep.figures.scores import (
     plot_certainty,
-    plot_confusion,
     plot_confusions,
     plot_history,
     plot_reliability,
@@ -34,32 +32,3 @@ from anysleep.figures.scores import (
 )
 
 plt.rcParams["text.parse_math"] = False
-
-__all__ = [
-    "new_axes",
-    "night_spectrogram",
-    "plot_ages",
-    "plot_attention",
-    "plot_certainty",
-    "plot_channel_draws",
-    "plot_channel_importance",
-    "plot_channel_study",
-    "plot_confusion",
-    "plot_confusions",
-    "plot_durations",
-    "plot_each_dataset",
-    "plot_history",
-    "plot_hypnodensity",
-    "plot_hypnogram",
-    "plot_missing_channels",
-    "plot_night",
-    "plot_overview",
-    "plot_pair_matrix",
-    "plot_quality",
-    "plot_reliability",
-    "plot_resolutions",
-    "plot_review",
-    "plot_signals",
-    "plot_stage_shares",
-    "plot_staging",
-]

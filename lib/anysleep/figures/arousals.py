@@ -9,9 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from anysleep.analysis.arousals.events import (
-    HEADLINE_IOU,
-)
+from anysleep.analysis.arousals.events import HEADLINE_IOU
 from anysleep.analysis.arousals.excerpt import PROBABILITIES
 from anysleep.figures.hypnodensity import DEEP_FIRST, DEPTH, plot_hypnodensity, plot_hypnogram
 from anysleep.figures.looks import resolution_colours, seconds_axis, seconds_text
@@ -146,12 +144,14 @@ def plot_arousal_stage_shares(shares: pd.DataFrame, ax: Axes) -> Axes:
 
 SOURCES = {"expert": EXPERT_COLOUR, "predicted": PREDICTED_COLOUR}
 HEIGHTS = {"spectrogram": 1.6, "eeg": 1.2, "hypnogram": 1.3, "hypnodensity": 1.2, "events": 0.6}
-"""Of the axes from top to bottom, in inches."""
+"""Of the axes from top to bottom, relative to each other."""
 DEEPNESS = pd.Series({name: DEPTH[code] for code, name in enumerate(STAGES)} | {"unscored": np.nan})
 """Stage by name -> height in a hypnogram."""
 
 
-def plot_arousal_excerpt(tables: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
+def plot_arousal_excerpt(
+    tables: Mapping[str, pd.DataFrame], title: str, size_in: tuple[float, float] = (11, 6.9)
+) -> Figure:
     """Spectrogram, EEG, hypnogram over hypnodensity, expert and predicted arousals, from 06's tables `excerpt_...`.
 
     Events are shaded over all axes; without probabilities there is no hypnodensity.
@@ -160,14 +160,9 @@ def plot_arousal_excerpt(tables: Mapping[str, pd.DataFrame], title: str = "") ->
     heights = dict(HEIGHTS)
     if stages[PROBABILITIES].isna().all(axis=None):
         del heights["hypnodensity"]
-    figure, axes = plt.subplots(
-        len(heights),
-        1,
-        figsize=(11, 1 + sum(heights.values())),
-        sharex=True,
-        layout="constrained",
-        height_ratios=list(heights.values()),
-    )
+        title += "; no probabilities: run 05_predict with write_logits"
+    ratios = {"height_ratios": list(heights.values())}
+    figure, axes = plt.subplots(len(heights), 1, figsize=size_in, sharex=True, layout="constrained", **ratios)
     of = dict(zip(heights, axes, strict=True))
     plot_excerpt_spectrogram(tables["excerpt_spectrogram"], of["spectrogram"])
     plot_excerpt_signal(tables["excerpt_signals"], of["eeg"])

@@ -1,4 +1,4 @@
-"""Channels: how good they are, which ones a network listens to, and what becomes of the stages without them."""
+"""Channels: which ones a network listens to, and what becomes of the stages without them."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -10,24 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-VERDICT_COLOURS = {"use": "#117733", "look": "#CC7711", "drop": "#AA2233"}
-
-
-def plot_quality(table: pd.DataFrame, ax: Axes) -> Axes:
-    """Shares of flat time, clipped samples, hum and disconnected epochs, from the table of `quality.examine`."""
-    shares = pd.DataFrame(
-        {
-            "flat": table.flat_share,
-            "clipped": table.clipped_share,
-            "hum": table.line_noise_share,
-            "disconnected": table.disconnected_epochs / table.n_epochs.where(table.n_epochs > 0),
-        }
-    )
-    sns.heatmap(shares, vmin=0, vmax=1, cmap="Greys", annot=True, fmt=".0%", linewidths=1, cbar=False, ax=ax)
-    ax.set_yticks(ax.get_yticks(), table.channel + ": " + table.verdict, rotation=0)
-    for label, verdict in zip(ax.get_yticklabels(), table.verdict, strict=True):
-        label.set_color(VERDICT_COLOURS[verdict])
-    return ax
+FLAGGED_COLOUR = "#AA2233"
 
 
 def plot_attention(attention: pd.DataFrame, ax: Axes) -> Axes:
@@ -47,7 +30,7 @@ def plot_channel_importance(table: pd.DataFrame, ax: Axes) -> Axes:
 
     `table` is that of `anysleep.analysis.channel_importance.channel_importance`.
     """
-    colours = table.flag.map({True: VERDICT_COLOURS["drop"], False: "lightgrey"})
+    colours = table.flag.map({True: FLAGGED_COLOUR, False: "lightgrey"})
     ax.barh(table.channel, table.changed_share, color=colours, label="epochs that change without it")
     ax.plot(table.mean_attention, table.channel, "o", color="black", label="mean attention")
     ax.axvline(1 / len(table), color="black", linewidth=0.8, linestyle=":", label="equal attention")

@@ -45,7 +45,7 @@ def plot_missing_channels(missing: pd.DataFrame, ax: Axes) -> Axes:
     bars = ax.barh(missing.channel, missing.share_missing, color="0.4")
     ax.bar_label(bars, [f"{n} of {total}" for n, total in zip(missing.n_missing, missing.n_recordings, strict=True)],
                  padding=3, fontsize="small")  # fmt: skip
-    ax.set(xlim=(0, 1.15), xticks=[0, 0.25, 0.5, 0.75, 1], xlabel="share of recordings that lack the channel")
+    ax.set(xlim=(0, 1.15), xlabel="share of recordings that lack the channel")
     ax.set_xticks(np.linspace(0, 1, 5))
     ax.xaxis.set_major_formatter(PercentFormatter(xmax=1))
     ax.invert_yaxis()

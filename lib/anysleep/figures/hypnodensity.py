@@ -83,11 +83,10 @@ def plot_staging(
     seconds_per_prediction: float,
     start_time: datetime | None = None,
     truth: np.ndarray | None = None,
-    truth_seconds: float = 30,
     title: str = "",
 ) -> Figure:
     """Hypnogram (P,) over hypnodensity (P, 5) on one time axis; an expert's hypnogram on top where there is one."""
-    rows = [*([("scored", truth, truth_seconds)] if truth is not None else [])]
+    rows = [("scored", truth, EPOCH_S)] if truth is not None else []
     rows.append(("predicted", hypnogram, seconds_per_prediction))
     figure, axes = plt.subplots(len(rows) + 1, 1, figsize=(10, 1.6 * len(rows) + 2), sharex=True, gridspec_kw=ALIGNED)
     for ax, (name, stages, seconds) in zip(axes, rows, strict=False):
@@ -100,15 +99,15 @@ def plot_staging(
     return figure
 
 
-def plot_resolutions(staging: "Staging", title: str, n_epochs: int = 6) -> Figure:
-    """The epochs around the first N2 of a night as hypnodensity, an axes a resolution, the coarsest on top."""
+def plot_resolutions(staging: "Staging", title: str) -> Figure:
+    """Six epochs around the first N2 of a night as hypnodensity, an axes a resolution, the coarsest on top."""
     resolutions = sorted(staging.logits)
     size = (10, 1 + 1.6 * len(resolutions))
     figure, axes = plt.subplots(len(resolutions), 1, figsize=size, sharex=True, squeeze=False, layout="constrained")
     deeper = np.isin(staging.hypnogram(resolutions[0]), (N2, N3))
-    first_epoch = max(int(np.argmax(deeper)) // resolutions[0] - n_epochs // 2, 0)
+    first_epoch = max(int(np.argmax(deeper)) // resolutions[0] - 3, 0)
     for ax, r in zip(axes[:, 0], resolutions, strict=True):
-        hypnodensity = staging.hypnodensity(r)[first_epoch * r :][: n_epochs * r]
+        hypnodensity = staging.hypnodensity(r)[first_epoch * r :][: 6 * r]
         minutes = (first_epoch + np.arange(len(hypnodensity) + 1) / r) * EPOCH_S / 60
         plot_hypnodensity(hypnodensity, minutes, ax)
         ax.set_title(f"{title}: a prediction every {EPOCH_S / r:.3g} s", loc="left", fontsize="medium")

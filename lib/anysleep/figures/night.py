@@ -79,26 +79,9 @@ def plot_overview(
 ) -> Figure:
     """The whole night as hypnogram and spectrogram, and below it a window of all channels.
 
-    Parameters
-    ----------
-    signals
-        (C, T), the samples of the window, in interquartile ranges.
-    rate_hz
-        Samples per second.
-    channels
-        (C,) names.
-    spectrogram
-        Of the first channel over the whole night, see `night_spectrogram`.
-    hypnogram
-        (E,) stages of the whole night, or None.
-    start_s
-        Where the window begins, in s since the start of the recording: the border of an epoch.
-    gaps_s
-        (n, 2) pauses of the recorder, start and end in s.
-    title
-        What is shown, in words.
-    iqr_uv
-        (C,) see `plot_signals`.
+    The window: `signals` (C, T) of the `channels` in interquartile ranges, from `start_s` on, the border of an epoch.
+    The night: the `spectrogram` of the first channel, see `night_spectrogram`, stages (E,) or None, and pauses (n, 2)
+    in s. `iqr_uv` is as in `plot_signals`.
     """
     close_up_inches = 0.8 + 0.35 * len(channels)
     figure = plt.figure(figsize=(10, 4 + close_up_inches), layout="constrained")
@@ -120,23 +103,6 @@ def plot_overview(
     figure.suptitle(title, x=0.01, ha="left", fontsize="medium")
     top.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False, fontsize="small", borderpad=0)
     return figure
-
-
-def plot_spectrogram(
-    spectrogram: Spectrogram, ax: Axes, start_time: datetime | None = None, colour_axes: Axes | None = None
-) -> Axes:
-    """Power in dB, a column an epoch, over clock time or hours; the colour bar goes into axes of its own, if given."""
-    hz, decibels = spectrogram
-    known = decibels[np.isfinite(decibels)]
-    lowest, highest = np.percentile(known, [5, 99]) if known.size else (None, None)
-    ends = prediction_times(decibels.shape[1], EPOCH_S, start_time)[[0, -1]]
-    extent = (*(ends if start_time is None else mdates.date2num(ends)), hz[0], hz[-1])
-    style = {"aspect": "auto", "origin": "lower", "cmap": "viridis", "interpolation": "nearest"}
-    image = ax.imshow(decibels, extent=extent, vmin=lowest, vmax=highest, **style)
-    place = {"ax": ax, "pad": 0.01} if colour_axes is None else {"cax": colour_axes}
-    ax.figure.colorbar(image, label="power (dB)", **place)
-    ax.set_ylabel("frequency (Hz)")
-    return ax
 
 
 def plot_signals(
@@ -183,7 +149,24 @@ def _plot_whole_night(
         plot_hypnogram(hypnogram, times, top)
         numbers = times if start_time is None else mdates.date2num(times)
         _shade(numbers[_spans(hypnogram == UNSCORED)], top, label="unscored", **UNSCORED_STYLE)
-    time_axis(plot_spectrogram(spectrogram, bottom, start_time, colour_axes), start_time)
+    time_axis(_plot_spectrogram(spectrogram, bottom, start_time, colour_axes), start_time)
+
+
+def _plot_spectrogram(
+    spectrogram: Spectrogram, ax: Axes, start_time: datetime | None, colour_axes: Axes | None
+) -> Axes:
+    """Power in dB, a column an epoch, over clock time or hours; the colour bar goes into axes of its own, if given."""
+    hz, decibels = spectrogram
+    known = decibels[np.isfinite(decibels)]
+    lowest, highest = np.percentile(known, [5, 99]) if known.size else (None, None)
+    ends = prediction_times(decibels.shape[1], EPOCH_S, start_time)[[0, -1]]
+    extent = (*(ends if start_time is None else mdates.date2num(ends)), hz[0], hz[-1])
+    style = {"aspect": "auto", "origin": "lower", "cmap": "viridis", "interpolation": "nearest"}
+    image = ax.imshow(decibels, extent=extent, vmin=lowest, vmax=highest, **style)
+    place = {"ax": ax, "pad": 0.01} if colour_axes is None else {"cax": colour_axes}
+    ax.figure.colorbar(image, label="power (dB)", **place)
+    ax.set_ylabel("frequency (Hz)")
+    return ax
 
 
 def _label_epochs(hypnogram: np.ndarray | None, start_s: float, duration_s: float, ax: Axes) -> None:

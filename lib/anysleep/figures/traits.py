@@ -14,13 +14,13 @@ OURS, BASELINE, CONTROL = "#0072B2", "#666666", "#D55E00"
 NAME_OF = {"rmse": "error in years (RMSE)", "mf1": "MF1 of the two classes"}
 
 
-def plot_triplet_counts(counts: dict[int, np.ndarray], n_hours: float, ax: Axes, n_shown: int = 10) -> Axes:
-    """The commonest triplets in events an hour, a dot a resolution, from counts (blocks, 80) by resolution.
+def plot_triplet_counts(counts: dict[int, np.ndarray], n_hours: float, ax: Axes) -> Axes:
+    """The ten commonest triplets in events an hour, a dot a resolution, from counts (blocks, 80) by resolution.
 
     `n_hours` is how long these blocks last together.
     """
     per_hour = pd.DataFrame({r: blocks.sum(axis=0) for r, blocks in counts.items()}, index=TRIPLETS) / n_hours
-    shown = per_hour.loc[(per_hour / per_hour.max()).max(axis=1).nlargest(n_shown).index].rename(index=triplet_name)
+    shown = per_hour.loc[(per_hour / per_hour.max()).max(axis=1).nlargest(10).index].rename(index=triplet_name)
     for r, colour in resolution_colours(counts).items():
         some = shown[r][shown[r] > 0]
         ax.plot(
@@ -64,7 +64,7 @@ def plot_trait_scores(summary: pd.DataFrame, ax: Axes) -> Axes:
     return ax
 
 
-def plot_predicted_traits(predictions: pd.DataFrame, ax: Axes, classes: Sequence[str] = ()) -> Axes:
+def plot_predicted_traits(predictions: pd.DataFrame, ax: Axes, classes: Sequence[str]) -> Axes:
     """What the forests say of each recording over all repetitions, from `traits.predicted_table` at one resolution.
 
     Ages: the mean prediction against the true age. Classes: how often the second one was said, by true class.

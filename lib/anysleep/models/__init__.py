@@ -3,14 +3,3 @@
 from anysleep.models.bundled import bundled
 from anysleep.models.checkpoints import fetch_checkpoint, load_checkpoint, save_checkpoint
 from anysleep.models.networks import ARCHITECTURES, SleepNetwork, build_model, unet_filters
-
-__all__ = [
-    "ARCHITECTURES",
-    "SleepNetwork",
-    "build_model",
-    "bundled",
-    "fetch_checkpoint",
-    "load_checkpoint",
-    "save_checkpoint",
-    "unet_filters",
-]

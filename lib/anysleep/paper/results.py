@@ -1,4 +1,4 @@
-"""What the collected tables say of every kind of published number: our side of the ledger.
+"""The published results, and what the collected tables say of every kind of them: both sides of the ledger.
 
 Each function of `SOURCES` gives rows of one kind, for the same data sets, network, resolution and channels only.
 """
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from anysleep.paper.runs import NIGHT, SPLIT_COLUMNS, SPLITS, Tables
+from anysleep.published import read_table
 from anysleep.recordings.channels import is_left_eye, site_of
 from anysleep.stages import PUBLISHED_RATE_HZ
 
@@ -29,6 +30,20 @@ def with_sites(attention: pd.DataFrame) -> pd.DataFrame:
         for montage in attention.montage.unique()
     }
     return attention.assign(site=attention.channel.map(sites), is_fixed=attention.montage.map(fixed).astype(bool))
+
+
+def read_results() -> pd.DataFrame:
+    """The published results, a row a number; `sd` is the one published with it (NaN where none is).
+
+    Columns result, dataset (several joined by +), network, predictions_per_epoch, n_eeg, n_eog (missing where they do
+    not matter), stage, measure, value, sd, runs (of each training run, by blanks) and held_out (yes or no, of data
+    sets). Texts that do not matter are empty. Over training runs alone in `mf1_per_dataset`, `sd` is over runs and
+    repetitions with other forests for age, sex and OSA.
+    """
+    table = pd.DataFrame(read_table("results"))
+    counts, numbers = ["predictions_per_epoch", "n_eeg", "n_eog"], ["value", "sd"]
+    table[[*counts, *numbers]] = table[[*counts, *numbers]].apply(pd.to_numeric)
+    return table.astype(dict.fromkeys(counts, "Int64"))
 
 
 KEY = ["result", "dataset", "network", "predictions_per_epoch", "n_eeg", "n_eog", "stage", "measure"]

@@ -16,13 +16,3 @@ from anysleep.synthetic.cohort import write_cohort
 from anysleep.synthetic.hypnogram import simulate_hypnogram
 from anysleep.synthetic.night import SyntheticNight, simulate_night
 from anysleep.synthetic.persons import Circumstances, Person, draw_persons
-
-__all__ = [
-    "Circumstances",
-    "Person",
-    "SyntheticNight",
-    "draw_persons",
-    "simulate_hypnogram",
-    "simulate_night",
-    "write_cohort",
-]

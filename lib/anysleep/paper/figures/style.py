@@ -28,7 +28,6 @@ STYLE = {
 COLUMN_IN, PAGE_IN = 3.5, 7.0
 """Widths of a figure, in inches."""
 
-
 MADE_BY = {
     "04_evaluate/drawn/channel_study": "04_evaluate with montages: drawn (variant draws)",
     "04_evaluate/pairs/channel_study": "04_evaluate with montages: pairs (variant pairs)",
@@ -48,9 +47,9 @@ def use_style() -> None:
     plt.rcParams.update(STYLE)
 
 
-def note_missing(table: str, height_in: float, width_in: float = PAGE_IN) -> Figure:
+def note_missing(table: str, height_in: float) -> Figure:
     """A figure's place, with a sentence on the run that would fill it."""
-    figure, ax = plt.subplots(figsize=(width_in, height_in), layout="constrained")
+    figure, ax = plt.subplots(figsize=(PAGE_IN, height_in), layout="constrained")
     text = f"No finished run has the table {table.split('/')[-1]}.csv.\nIt is written by {MADE_BY[table]}."
     ax.text(0.5, 0.5, text, ha="center", va="center", color="0.3", transform=ax.transAxes)
     ax.set(xticks=[], yticks=[])

@@ -1,4 +1,4 @@
-"""Age, sex and OSA against the resolution of the predictions they are told from."""
+"""What a finer resolution changes: age, sex and OSA that are told from the predictions, and sleep statistics."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -6,11 +6,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from anysleep.figures.looks import PUBLISHED, look_of
+from anysleep.figures.statistics import NAMES, plot_statistic
 from anysleep.paper.figures.style import PAGE_IN, draw_band, legend_below, note_missing, seconds_axis, with_seconds
 from anysleep.paper.results import DOD, TRAITS, nearest_first
 from anysleep.paper.runs import Tables, average_trained
 
-TABLE = "07_traits/summary"
+SUMMARY = "07_traits/summary"
 HEIGHT_IN = 2.9
 ORDER = ("age", "sex", "group", "dataset")
 MEASURES = {"rmse": "RMSE in years (lower is better)", "mf1": "MF1"}
@@ -21,9 +22,9 @@ def plot_traits(tables: Tables, published: pd.DataFrame) -> Figure:
 
     Grey bars are the published sd. The published line is drawn only beside the same data sets.
     """
-    if TABLE not in tables:
-        return note_missing(TABLE, HEIGHT_IN)
-    summary = nearest_first(tables[TABLE])
+    if SUMMARY not in tables:
+        return note_missing(SUMMARY, HEIGHT_IN)
+    summary = nearest_first(tables[SUMMARY])
     panels = summary[["trait", "datasets", "measure"]].drop_duplicates()
     panels = panels.sort_values("trait", key=lambda names: names.map(ORDER.index), kind="stable")
     n_columns = min(3, len(panels))
@@ -78,3 +79,32 @@ def draw_published(published: pd.DataFrame, trait: str, datasets: str, ax: Axes)
             ax.errorbar(
                 rows.seconds_per_prediction, rows.value, sd, label=f"published: {look.name} (bars: sd)", **style
             )
+
+
+STATISTICS = "05_predict/statistics"
+PANEL_IN = 1.7
+
+
+def plot_statistics(tables: Tables) -> Figure:
+    """The change within a night from its coarsest resolution: median over nights, and the middle half of the nights."""
+    if STATISTICS not in tables:
+        return note_missing(STATISTICS, 3 * PANEL_IN)
+    once = one_run_each(tables[STATISTICS])
+    figure, axes = plt.subplots(3, 3, figsize=(PAGE_IN, 3 * PANEL_IN + 0.5), sharex=True, layout="constrained")
+    for ax, name in zip(axes.flat, NAMES, strict=True):
+        if name in once:
+            seconds_axis(plot_statistic(once, name, ax))
+        else:
+            ax.set_axis_off()
+    for ax in axes[:2].flat:
+        ax.set_xlabel("")
+    legend_below(figure, list(axes.flat), n_columns=4)
+    return figure
+
+
+def one_run_each(statistics: pd.DataFrame) -> pd.DataFrame:
+    """Of each trained network and night the run with most resolutions, as changes count within one montage."""
+    night = ["trained", "dataset", "recording"]
+    sizes = statistics.groupby([*night, "run"], sort=False).seconds_per_prediction.nunique().reset_index(name="n")
+    chosen = sizes.sort_values("n", ascending=False, kind="stable").drop_duplicates(night)
+    return statistics.merge(chosen[[*night, "run"]], on=[*night, "run"])

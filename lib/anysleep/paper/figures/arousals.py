@@ -1,4 +1,4 @@
-"""Stages within experts' arousals, and how well arousals are found, against the resolution."""
+"""Arousals: stages within the experts', how well they are found, by resolution; and one stretch of a night."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -7,6 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from anysleep.analysis.arousals.events import HEADLINE_IOU
+from anysleep.analysis.arousals.excerpt import PROBABILITIES
+from anysleep.figures import arousals as figures
 from anysleep.figures.hypnodensity import DEEP_FIRST
 from anysleep.figures.looks import PUBLISHED, Look, look_of
 from anysleep.paper.figures.style import PAGE_IN, draw_band, legend_below, note_missing, seconds_axis, with_seconds
@@ -14,6 +16,7 @@ from anysleep.paper.results import MASS
 from anysleep.paper.runs import Tables, average_trained
 from anysleep.stages import STAGE_COLOURS, STAGES
 
+EXCERPT = ("excerpt_signals", "excerpt_spectrogram", "excerpt_stages")
 SCORES, SHARES = "06_arousals/scores", "06_arousals/stage_shares"
 HEIGHT_IN = 5.2
 MARKERS = "os^Dv"
@@ -76,3 +79,18 @@ def draw_scores(scores: pd.DataFrame, published: pd.DataFrame, measure: str, ax:
     axis_name = "F1" if measure == "f1" else measure
     seconds_axis(ax).set(ylabel=f"{axis_name} (IoU above {HEADLINE_IOU:g})", ylim=(0, None))
     return ax
+
+
+def plot_arousal_excerpt(tables: Tables) -> Figure:
+    """One stretch of a night, of the first run by name that has probabilities, or, where none has, of the first."""
+    if any(f"06_arousals/{name}" not in tables for name in EXCERPT):
+        return note_missing("06_arousals/excerpt_signals", HEIGHT_IN)
+    stages = tables["06_arousals/excerpt_stages"]
+    sure = stages.dropna(subset=PROBABILITIES)
+    run = (sure if len(sure) else stages).run.iloc[0]
+    names = [*EXCERPT, "excerpt_hypnogram", "excerpt_events"]
+    none = pd.DataFrame(columns=["run", "source", "onset_s", "end_s", "stage"])
+    chosen = {name: tables.get(f"06_arousals/{name}", none).query("run == @run") for name in names}
+    night = chosen["excerpt_stages"].iloc[0]
+    title = f"{night.recording} ({night.dataset}), {run.split('/')[-1]}"
+    return figures.plot_arousal_excerpt(chosen, title, size_in=(PAGE_IN, HEIGHT_IN))

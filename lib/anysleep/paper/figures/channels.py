@@ -1,19 +1,25 @@
-"""MF1 against the number of EEG channels, and how sure a difference between networks is."""
+"""Channels: MF1 against their number, of pairs of sites, and which sites a network listens to."""
+
+from collections.abc import Iterator
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
+from anysleep.figures.channels import plot_pair_matrix
 from anysleep.figures.looks import PUBLISHED, look_of
 from anysleep.paper.figures.style import PAGE_IN, note_missing
-from anysleep.paper.results import MANY_CHANNELS
+from anysleep.paper.results import FIXED_SITES, MANY_CHANNELS, SITES, with_sites
 from anysleep.paper.runs import Tables, average_trained
 
-STUDY, COMPARISON, GAIN, COUNTS = (
+DRAWN, DRAWN_COMPARISON, GAIN, COUNTS = (
     f"04_evaluate/drawn/{name}" for name in ("channel_study", "comparison", "eog_gain", "counts")
 )
-HEIGHT_IN, ROW_IN = 4.2, 0.17
+NUMBERS_IN, ROW_IN = 4.2, 0.17
 
 
 def plot_channel_numbers(tables: Tables, published: pd.DataFrame) -> Figure:
@@ -23,11 +29,11 @@ def plot_channel_numbers(tables: Tables, published: pd.DataFrame) -> Figure:
     published test of with against without EOG. The published values stand in grey beside those of the published data
     sets only: nights of others may be easier or harder.
     """
-    if STUDY not in tables:
-        return note_missing(STUDY, HEIGHT_IN)
-    curve = average_trained(tables[STUDY], ["network", "n_eeg", "n_eog"], ["mf1", "low", "high"])
+    if DRAWN not in tables:
+        return note_missing(DRAWN, NUMBERS_IN)
+    curve = average_trained(tables[DRAWN], ["network", "n_eeg", "n_eog"], ["mf1", "low", "high"])
     gain, names = one_eog(tables.get(GAIN)), list(tables[COUNTS].dataset.unique())
-    written = [*rows_of_comparison(tables.get(COMPARISON)), *rows_of_gain(gain)]
+    written = [*rows_of_comparison(tables.get(DRAWN_COMPARISON)), *rows_of_gain(gain)]
     heights = [3.2, ROW_IN * len(written)] if written else [3.2]
     figure, axes = plt.subplots(
         len(heights), 1, figsize=(PAGE_IN, sum(heights)), height_ratios=heights, sharex=True, squeeze=False,
@@ -156,3 +162,123 @@ def format_p(p: float) -> str:
     if pd.isna(p):
         return "-"
     return "<0.001" if p < 0.001 else f"{p:.2g}"
+
+
+PAIRS, PAIRS_COMPARISON = "04_evaluate/pairs/channel_study", "04_evaluate/pairs/comparison"
+PANEL_IN = 3.3
+
+
+def plot_channel_pairs(tables: Tables) -> Figure:
+    """A matrix for each network (means over trained networks); below, two p-values of their difference, if tested.
+
+    The diagonal is one site alone; where it has two channels, also both together. U-Sleep is told which channel is the
+    EEG, so its matrix is ordered.
+    """
+    if PAIRS not in tables:
+        return note_missing(PAIRS, PANEL_IN)
+    pairs = average_trained(tables[PAIRS], ["network", "first", "second"], ["mf1"])
+    comparison, networks = one_pair(tables.get(PAIRS_COMPARISON)), list(pairs.network.unique())
+    n_nights = tables[PAIRS].groupby("network").n_recordings.max()
+    n_rows = 1 if comparison.empty else 2
+    n_columns = max(n_rows, len(networks))
+    size = (min(PAGE_IN, (PANEL_IN + 0.2) * n_columns), PANEL_IN * n_rows)
+    figure, axes = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False, layout="constrained")
+    limits = (pairs.mf1.quantile(0.1), pairs.mf1.max())  # comparable colours, few beyond them
+    for ax, network in zip(axes[0], networks, strict=False):
+        rows = pairs[pairs.network == network]
+        title = f"{look_of(network).name}: MF1\n{n_nights[network]} nights, {text_of_runs(rows.n_trained)}"
+        rows = rows.assign(checkpoint=title)
+        plot_pair_matrix(rows, ax, sites=sites_of(rows), limits=limits, colourbar=False)
+    for ax in axes[0][len(networks) :]:
+        ax.set_axis_off()
+    if n_rows == 2:
+        draw_p_values(comparison, axes[1])
+    for text in (text for ax in figure.axes for text in ax.texts):
+        text.set_fontsize(7)
+    return figure
+
+
+def sites_of(pairs: pd.DataFrame) -> list[str]:
+    """The paper's sites that are there, in its order, then any others."""
+    there = list(dict.fromkeys([*pairs["first"], *pairs["second"]]))
+    return [*(site for site in SITES if site in there), *(site for site in there if site not in SITES)]
+
+
+def draw_p_values(comparison: pd.DataFrame, axes: np.ndarray) -> None:
+    """The bootstrap by person, and the Welch test as published."""
+    pair, rows = comparison.iloc[0], comparison[comparison.sites.notna()]
+    split = rows.sites.str.split("&")
+    rows = rows.drop(columns=["first", "second"]).assign(first=split.str[0], second=split.str[-1])
+    names = f"{look_of(pair.second_network).name} against {look_of(pair.first_network).name}"
+    titles = {
+        "p": f"{names},\ntwo-sided p by drawing persons, not corrected",
+        "welch_p": f"{names},\none-sided p of Welch's test, as published",
+    }
+    for ax, (column, title) in zip(axes, titles.items(), strict=False):
+        draw_matrix_of_p(rows, column, ax).set_title(title)
+    for ax in axes[2:]:
+        ax.set_axis_off()
+
+
+def draw_matrix_of_p(rows: pd.DataFrame, column: str, ax: Axes) -> Axes:
+    """P-values by two sites; where only one order was tested, it stands for both. Dark is small."""
+    sites = sites_of(rows)
+    p = rows.pivot_table(index="first", columns="second", values=column).reindex(index=sites, columns=sites)
+    p = p.combine_first(p.T).loc[sites, sites]
+    style = {"cmap": "Greys_r", "norm": LogNorm(0.001, 1, clip=True), "cbar": False}
+    sns.heatmap(p, annot=p.map(format_short), fmt="", square=True, ax=ax, linewidths=0.3, **style)
+    ax.set(xlabel="", ylabel="")
+    ax.tick_params(axis="y", rotation=0)
+    return ax
+
+
+def format_short(p: float) -> str:
+    """A p-value for a small cell: three digits, without the zero before the point."""
+    if pd.isna(p):
+        return ""
+    return "<.001" if p < 0.001 else f"{p:.2f}".removeprefix("0") if p >= 0.1 else f"{p:.3f}".removeprefix("0")
+
+
+ATTENTION = "05_predict/attention"
+ATTENTION_IN = 3.2
+MAX_RUNS = 3
+
+
+def plot_attention_depth(tables: Tables) -> Figure:
+    """Mean attention weight over nights by site (column) and depth (row), shallow on top; three runs a network.
+
+    Only nights with the four sites of the paper are shown (EOG is the left one), see `with_sites`, or where none has
+    them, those with the most frequent sites. After several runs of a network comes their mean.
+    """
+    if ATTENTION not in tables:
+        return note_missing(ATTENTION, ATTENTION_IN)
+    panels = list(panels_of(with_sites(tables[ATTENTION])))
+    width_in = min(PAGE_IN, 1.5 + 1.9 * len(panels))
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(width_in, ATTENTION_IN), sharey=True, squeeze=False, layout="constrained"
+    )
+    for ax, (title, weights) in zip(axes[0], panels, strict=True):
+        sns.heatmap(weights, cmap="Blues", vmin=0, vmax=1, cbar=False, ax=ax, linewidths=0.3)
+        ax.set(xlabel="", ylabel="")
+        ax.set_title(title, fontsize=7)
+        ax.tick_params(axis="both", rotation=0)
+    axes[0][0].set_ylabel("attention module (0 is the first level)")
+    figure.colorbar(axes[0][0].collections[0], ax=list(axes[0]), label="mean weight over nights", shrink=0.8)
+    return figure
+
+
+def panels_of(attention: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Titles and mean weights, a row a module and a column a site; of a network's training runs, then their mean."""
+    wanted = attention.is_fixed if attention.is_fixed.any() else attention.montage == attention.montage.mode()[0]
+    rows = attention[wanted]
+    order = [site for site in FIXED_SITES if site in set(rows.site)] or list(rows.site.unique())
+    for network, of_network in rows.groupby("network", sort=False):
+        name, weights = look_of(network).name, []
+        for run in of_network.drop_duplicates("trained").head(MAX_RUNS).itertuples():
+            of_run = of_network[(of_network.trained == run.trained) & (of_network.run == run.run)]
+            nights = of_run[["dataset", "recording"]].drop_duplicates()
+            n = f"{len(nights)} nights, {nights.dataset.nunique()} data set{'s' * int(nights.dataset.nunique() > 1)}"
+            weights.append(of_run.pivot_table(index="module", columns="site", values="weight")[order])
+            yield f"{name}\n{run.run.split('/')[-1]}\n{n}", weights[-1]
+        if len(weights) > 1:
+            yield f"mean of the\n{len(weights)} trained networks\n{name}", sum(weights) / len(weights)
