@@ -6,7 +6,7 @@ import pytest
 from anysleep.evaluation.evaluate import check_synthetic_training
 from anysleep.inference import stage_recording
 from anysleep.models import bundled
-from anysleep.models.bundled import bundle, bundled_file
+from anysleep.models.checkpoints import bundle, bundled_file
 from anysleep.stages import N3, REM
 from anysleep.synthetic import draw_persons, simulate_night
 

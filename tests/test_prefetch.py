@@ -7,7 +7,7 @@ import weakref
 import numpy as np
 import pytest
 
-from anysleep.system.prefetch import prefetch
+from anysleep.system.jobs import prefetch
 
 
 def test_reading_and_working_overlap():

@@ -20,17 +20,17 @@ from anysleep.models import ARCHITECTURES, build_model, save_checkpoint, unet_fi
 from anysleep.staging.nights import voted_hypnogram
 from anysleep.training.estimate import estimate_memory, estimate_training_epoch, saved_bytes
 from anysleep.training.loop import TrainingStopped
-from anysleep.training.optimisation import (
+from anysleep.training.process import Reporter
+from anysleep.training.settings import Loss, Schedule
+from anysleep.training.setup import (
     confusion_of_batch,
+    first_network,
     freeze,
     inverse_sqrt_weights,
     make_optimizer,
     stage_loss,
     training_mode,
 )
-from anysleep.training.report import Reporter
-from anysleep.training.settings import Loss, Schedule
-from anysleep.training.setup import first_network
 from anysleep.workbook.notebooks import NOTEBOOKS
 from anysleep.workbook.parameters import notebook_defaults
 

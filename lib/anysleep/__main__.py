@@ -10,7 +10,7 @@ COMMANDS = {
     "quality": ("anysleep.recordings.quality", "advise on every channel of a recording"),
     "export": ("anysleep.workbook.export", "write hypnograms of a run in other formats"),
     "search": ("anysleep.workbook.search", "search for better parameters"),
-    "bundle": ("anysleep.models.bundled", "make a checkpoint the network that is shipped"),
+    "bundle": ("anysleep.models.checkpoints", "make a checkpoint the network that is shipped"),
     "onnx": ("anysleep.models.onnx_export", "write a checkpoint as an ONNX file"),
 }
 

@@ -21,8 +21,8 @@ import torch
 from lightning_fabric import Fabric
 
 from anysleep.models import build_model, layers
-from anysleep.system.memory import keep_freed_memory
-from anysleep.training.optimisation import stage_loss
+from anysleep.system.jobs import keep_freed_memory
+from anysleep.training.setup import stage_loss
 
 N_STEPS = 8
 WAYS = {

@@ -26,8 +26,7 @@ from anysleep.recordings.readers import read_recording
 from anysleep.recordings.reasons import BadRecording, reason_of, without_names
 from anysleep.recordings.recording import Recording
 from anysleep.system.files import atomic_write, read_if_whole
-from anysleep.system.jobs import DAY_S, JobLost, run_jobs, share_of
-from anysleep.system.memory import n_cores
+from anysleep.system.jobs import DAY_S, JobLost, n_cores, run_jobs, share_of
 from anysleep.system.progress import progress
 
 

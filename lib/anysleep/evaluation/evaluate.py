@@ -25,8 +25,7 @@ from anysleep.staging.nights import Night, Stagings, named_montages, read_night,
 from anysleep.staging.predictions import UNKNOWN
 from anysleep.staging.store import StagedNights
 from anysleep.staging.votes import Vote, mean_log_probabilities, softmax, vote_stages
-from anysleep.system.jobs import share_of
-from anysleep.system.prefetch import prefetch
+from anysleep.system.jobs import prefetch, share_of
 from anysleep.system.progress import progress
 
 

@@ -3,8 +3,12 @@
 A released file holds `{"state_dict": ...}` and nothing else: the architecture is recognised from the keys, its widths
 from the shapes. Ours add `name`, `hyperparameters`, `sampling_rate_hz`, `predictions_per_epoch`, `provenance`, and
 `seen`: statistics of the training, see `staging.familiarity`.
+
+The network that comes with the workbook has seen synthetic nights alone, and was tried on real ones: `CARD` says how it
+was trained, how good it is on real EEG, and what it must not be used for.
 """
 
+import argparse
 import pickle
 import sys
 import warnings
@@ -31,6 +35,8 @@ FASTEST_HZ = 10_000
 ONLY_SYNTHETIC = "this network has only ever seen synthetic nights; what it says of a real one means nothing"
 TRIED_ON_REAL = "this network was trained on synthetic nights alone; how far it is right on real ones says"
 """And where: in the card of the network that comes with the workbook."""
+CARD = "docs/bundled_network.md"
+FOLDER = Path(__file__).parent
 LFS_POINTER = b"version https://git-lfs"
 """What stands in the place of a file that Git LFS has not fetched starts so."""
 
@@ -270,3 +276,40 @@ def _check_same_tensors(expected: Mapping[str, Tensor], state: Mapping[str, Tens
             raise ValueError(f"{path}: {key} has shape {tuple(state[key].shape)}, expected {tuple(tensor.shape)}")
         if not torch.isfinite(state[key]).all():
             raise ValueError(f"{path}: {key} holds NaN or infinite weights")
+
+
+def bundled(name: str = "anysleep-synthetic") -> SleepNetwork:
+    """The network of that name, in evaluation mode: an AnySleep for any channels at 128 Hz.
+
+    ValueError for a name that there is not.
+    """
+    return load_checkpoint(bundled_file(name))
+
+
+def bundled_file(name: str = "anysleep-synthetic") -> Path:
+    """Where its checkpoint lies. ValueError for a name that there is not."""
+    file = FOLDER / f"{name}.pth"
+    if not file.is_file():
+        there = ", ".join(path.stem for path in sorted(FOLDER.glob("*.pth")))
+        raise ValueError(f"no bundled network {name!r}; there is {there or 'none'}")
+    return file
+
+
+def bundle(checkpoint: str | Path, file: str | Path) -> Path:
+    """Write a checkpoint of 03_train as a file of half the size that says where its card is; returns the file."""
+    model = load_checkpoint(checkpoint)
+    return save_checkpoint(file, model, model.provenance | {"card": CARD}, halve=True)
+
+
+def main(arguments: list[str]) -> int:
+    """`anysleep bundle`: from the training of params/bundled to the file that is shipped."""
+    parser = argparse.ArgumentParser(
+        prog="anysleep bundle",
+        description="Make a checkpoint the network that the workbook ships. Its card is docs/bundled_network.md.",
+    )
+    parser.add_argument("checkpoint", nargs="?", default="outputs/bundled/03_train/checkpoint.pth")
+    parser.add_argument("file", nargs="?", default=FOLDER / "anysleep-synthetic.pth", type=Path)
+    given = parser.parse_args(arguments)
+    file = bundle(given.checkpoint, given.file)
+    print(f"{file}: {file.stat().st_size:,} bytes")
+    return 0

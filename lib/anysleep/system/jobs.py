@@ -1,12 +1,18 @@
-"""Many jobs at once in processes; one that dies or hangs costs its own job only, and none outlives its parent."""
+"""Many jobs at once in processes; one that dies or hangs costs its own job only, and none outlives its parent.
 
+Also what goes on beside the work in this process: reading ahead, and how it keeps its memory.
+"""
+
+import ctypes
 import multiprocessing
 import os
 import signal
 import sys
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
@@ -15,12 +21,13 @@ from typing import TypeVar
 # joblib and concurrent.futures give up all jobs when one process dies, and have no time limit that ends a process.
 from pebble import ProcessExpired, ProcessPool
 
-from anysleep.system.memory import end_with_parent
-
 Job = TypeVar("Job")
+Content = TypeVar("Content")
 Result = TypeVar("Result")
 DAY_S = 86400.0
 """No job of the workbook takes longer."""
+M_TRIM_THRESHOLD, M_MMAP_MAX, LARGEST_INT = -1, -4, 2**31 - 1
+"""Settings in malloc.h of the GNU C library."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -144,3 +151,58 @@ def _explained(future: "Future[Result]", limit_s: float) -> "Future[Result]":
     lost: Future[Result] = Future()
     lost.set_exception(JobLost(reason))
     return lost
+
+
+def n_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def end_with_parent(end: Callable[[], object] = lambda: os._exit(1)) -> None:
+    """Let this process end when the one that started it was killed and cannot end it any more."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        end()
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def keep_freed_memory() -> bool:
+    """Let this process use freed memory again instead of giving it back; returns whether that is possible here.
+
+    By default the GNU C library returns every large block to the system when it is freed, and the system hands it out
+    again page by page, filled with zeros. Networks on the CPU free and ask for gigabytes in every step, so that costs
+    more than the arithmetic (docs/benchmarks.md). The results are the same; the process keeps its peak of memory.
+    Other C libraries (macOS, Windows, Alpine) are left alone.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except AttributeError:  # not the GNU C library
+        return False
+    return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, LARGEST_INT))
+
+
+def prefetch(
+    jobs: Iterable[Job], read: Callable[[Job], Content], work: Callable[[Job, Future[Content]], Result]
+) -> Iterator[Result]:
+    """The results of `work(job, reading)`, one by one, while a thread reads the next one.
+
+    `reading.result()` is `read(job)`, or raises what that raised, so an error belongs to its own job. What was read
+    is forgotten when its work is done: two are in memory at most.
+    """
+    thread = ThreadPoolExecutor(max_workers=1)
+    waiting: deque[tuple[Job, Future[Content]]] = deque()
+    try:
+        for job in jobs:
+            waiting.append((job, thread.submit(read, job)))
+            if len(waiting) == 2:
+                yield work(*waiting.popleft())  # held by nobody else, so it goes when work returns
+        if waiting:
+            yield work(*waiting.popleft())
+    finally:
+        thread.shutdown(cancel_futures=True)

@@ -15,10 +15,9 @@ from anysleep.datasets.splits import select_part
 from anysleep.evaluation.evaluate import confusion_of_night
 from anysleep.models import SleepNetwork
 from anysleep.staging.devices import choose_device
-from anysleep.system.memory import keep_freed_memory
-from anysleep.training.optimisation import stage_loss
+from anysleep.system.jobs import keep_freed_memory
 from anysleep.training.settings import TrainingSettings
-from anysleep.training.setup import choose_split, first_network, labelled_nights, window_batches
+from anysleep.training.setup import choose_split, first_network, labelled_nights, stage_loss, window_batches
 
 GIB = 2**30
 LOWEST_PEAK, HIGHEST_PEAK = 1.2, 1.6

@@ -20,15 +20,15 @@ from anysleep.evaluation.evaluate import confusion_of_night
 from anysleep.evaluation.metrics import metrics_of_confusion
 from anysleep.models import SleepNetwork
 from anysleep.stages import N_STAGES
-from anysleep.system.memory import n_cores
-from anysleep.training.optimisation import (
+from anysleep.system.jobs import n_cores
+from anysleep.training.settings import Loss, Schedule
+from anysleep.training.setup import (
     confusion_of_batch,
     inverse_sqrt_weights,
     make_optimizer,
     stage_loss,
     training_mode,
 )
-from anysleep.training.settings import Loss, Schedule
 from anysleep.training.state import State, load_state, save_state
 
 SAVE_EVERY_S = 600

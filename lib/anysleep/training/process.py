@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -33,12 +34,13 @@ from anysleep.datasets.archive import Archive
 from anysleep.datasets.sampling import stageable_nights
 from anysleep.datasets.splits import read_split, select_part
 from anysleep.staging.devices import choose_device
-from anysleep.system.memory import keep_freed_memory
+from anysleep.system.files import atomic_write
+from anysleep.system.jobs import keep_freed_memory
 from anysleep.training.follow import MEETING, SAID_STOPPED, STATE, STOPPED
 from anysleep.training.loop import Training, TrainingStopped
-from anysleep.training.report import Reporter
 from anysleep.training.settings import TrainingSettings
 from anysleep.training.setup import first_network, training_key, window_batches
+from anysleep.training.state import State
 
 
 def main(folder: Path, *, one_of_many: bool = False) -> int:
@@ -202,3 +204,54 @@ def _end_with_parent() -> None:
     """Have the system send SIGTERM when the process that started this one is gone, however it went (Linux only)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
+STEPS_PER_POINT = 50
+"""Steps between two points of the loss in TensorBoard."""
+
+
+class Reporter:
+    """Called with the state after every step. Prints a line a validation, and otherwise every 5 % or 30 s."""
+
+    def __init__(self, folder: Path, n_steps: int, start: int):
+        """Write into `folder`; the training begins at step `start`, and later points of an earlier try are dropped."""
+        from torch.utils.tensorboard import SummaryWriter  # slow to import
+
+        self.folder, self.n_steps, self.start = folder, n_steps, start
+        self.began = self.said_at = time.monotonic()
+        self.said_step = start
+        self.every_s = 1.0 if "JPY_SESSION_NAME" in os.environ else 30.0  # JupyterLab draws a bar from the lines
+        self.tensorboard = SummaryWriter(folder / "tensorboard", purge_step=start + 1)
+        if start:
+            print(f"going on after step {start} of {n_steps}", flush=True)
+
+    def __call__(self, state: State) -> None:
+        """See the class."""
+        validated = not state.losses
+        if validated:
+            self._validation(state)
+        elif state.step % STEPS_PER_POINT == 0:
+            self.tensorboard.add_scalar("train/loss", float(state.losses[-1]), state.step)
+        now = time.monotonic()
+        far = state.step - self.said_step >= self.n_steps / 20 and now - self.said_at >= 1
+        if validated or far or now - self.said_at >= self.every_s:
+            n_done = max(1, state.step - self.start)  # none yet, where only a validation was owed
+            left_s = (now - self.began) / n_done * (self.n_steps - state.step)
+            said = self._scores(state) if validated else f"loss {float(state.losses[-1]):.3f}"
+            time_said = f"{now - self.began:.0f} s, about {left_s:.0f} s left"
+            print(f"step {state.step} of {self.n_steps} · {said} · {time_said}", flush=True)
+            self.said_at, self.said_step = now, state.step
+
+    def _validation(self, state: State) -> None:
+        with atomic_write(self.folder / "history.csv") as temporary:
+            state.table().to_csv(temporary, index=False)
+        last = state.history[-1]
+        for name in ("train_loss", "valid_mf1", "valid_kappa", "learning_rate"):
+            self.tensorboard.add_scalar(name.replace("_", "/", 1), last[name], state.step)
+        self.tensorboard.flush()
+
+    @staticmethod
+    def _scores(state: State) -> str:
+        last = state.history[-1]
+        best = "best so far" if state.validations_without_gain == 0 else f"best {state.best_mf1:.3f}"
+        return f"mean loss {last['train_loss']:.3f} · validation MF1 {last['valid_mf1']:.3f} ({best})"

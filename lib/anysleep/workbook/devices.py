@@ -10,8 +10,7 @@ import torch
 
 from anysleep.staging.devices import choose_device
 from anysleep.staging.nights import Night
-from anysleep.system.jobs import DAY_S, run_shares
-from anysleep.system.memory import n_cores
+from anysleep.system.jobs import DAY_S, n_cores, run_shares
 from anysleep.workbook.predicted_night import Outcome, Stager, Task, Wanted
 
 

@@ -24,7 +24,7 @@ from anysleep.staging.nights import Night, Stagings, voted_hypnogram
 from anysleep.staging.sources import NightSource
 from anysleep.staging.store import stored_file, write_arrays
 from anysleep.system.files import sha256_of
-from anysleep.system.prefetch import prefetch
+from anysleep.system.jobs import prefetch
 
 Row = dict[str, object]
 Task = tuple[Path, NightSource]

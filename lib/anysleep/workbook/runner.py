@@ -17,7 +17,7 @@ import psutil
 
 from anysleep.recordings.reasons import NothingToMeasure
 from anysleep.system.files import project_path, short_path
-from anysleep.system.memory import end_with_parent
+from anysleep.system.jobs import end_with_parent
 from anysleep.workbook.arguments import checked_parameters, read_words, refuse_missing_inputs
 from anysleep.workbook.notebooks import NOTEBOOKS, Train
 from anysleep.workbook.parameters import Parameters

@@ -11,8 +11,7 @@ import sklearn
 
 from anysleep.analysis.traits.forests import N_TREES, Nights, Repetition, check_folds, predict_repetition
 from anysleep.system.files import atomic_write, read_if_whole
-from anysleep.system.jobs import run_jobs, share_of
-from anysleep.system.memory import n_cores
+from anysleep.system.jobs import n_cores, run_jobs, share_of
 from anysleep.system.progress import progress
 
 VERSION = 1
