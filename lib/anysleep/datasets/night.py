@@ -18,8 +18,7 @@ from anysleep.recordings.labels.mass import mass_trim_s
 from anysleep.recordings.labels.scoring import refuse_unread
 from anysleep.recordings.preprocessing import preprocess
 from anysleep.recordings.quality import COLUMNS, ChannelDoctor, verdict_of_night
-from anysleep.recordings.readers import read_signals
-from anysleep.recordings.readers.bids import channels_table
+from anysleep.recordings.readers import channels_table, read_signals
 from anysleep.recordings.reasons import BadRecording, RecordingWarning, noted, without_names
 from anysleep.recordings.recording import Recording, first_of
 from anysleep.stages import EPOCH_S, UNSCORED, WAKE

@@ -15,35 +15,21 @@ from typing import Literal
 
 import numpy as np
 
+from anysleep.recordings.channels import channel_type
 from anysleep.recordings.labels import LengthRule, StartRule, with_scoring
 from anysleep.recordings.labels.edf import read_edf_scoring, sleep_edf_scoring_beside
 from anysleep.recordings.labels.scoring import without_unread
-from anysleep.recordings.readers.bids import with_bids_types
-from anysleep.recordings.readers.dod import read_dod
 from anysleep.recordings.readers.edf import read_edf
 from anysleep.recordings.readers.guarded import GUARD
-from anysleep.recordings.readers.hdf5 import opened
+from anysleep.recordings.readers.hdf5 import read_hdf5
 from anysleep.recordings.readers.mne_formats import read_brainvision, read_eeglab, read_fif
 from anysleep.recordings.readers.parts import join_parts
 from anysleep.recordings.readers.physionet import read_wfdb
-from anysleep.recordings.readers.utime import read_utime
 from anysleep.recordings.reasons import BadRecording, RecordingWarning, reason_of, without_names
 from anysleep.recordings.recording import Recording, Signals
+from anysleep.recordings.tables import read_table
 from anysleep.recordings.timebase import FASTEST_HZ, LONGEST_S
 from anysleep.system.files import explaining_damage
-
-
-def read_hdf5(path: Path) -> Recording:
-    """A file of the Dreem Open Datasets or of U-Time, told by its layout. BadRecording where it is neither."""
-    with opened(path) as file:
-        is_dod, is_utime = "description" in file.attrs, "channels" in file
-    if is_dod or is_utime:
-        return read_dod(path) if is_dod else read_utime(path)
-    raise BadRecording(
-        "format",
-        "an HDF5 file of no known layout: DOD has a root attribute 'description', U-Time a group 'channels'",
-    )
-
 
 READERS: dict[str, Callable[[Path], Recording]] = {
     ".edf": read_edf,
@@ -80,7 +66,7 @@ def read_signals(path: Files) -> Recording:
             "format", f"{path}: no reader for {path.suffix!r}; there are readers for {', '.join(READERS)}"
         )
     with _naming(path):
-        night = with_bids_types(_plausible(_call(suffix, READERS[suffix], path, file=path)), path)
+        night = _with_bids_types(_plausible(_call(suffix, READERS[suffix], path, file=path)), path)
     loaders = [partial(_samples, path, suffix, night.signals[i : i + 1]) for i in range(len(night.channels))]
     return replace(night, signals=Signals(loaders), files=night.files or (path,))
 
@@ -168,3 +154,31 @@ def _call(suffix: str, function: Callable, *args: object, file: Path) -> object:
 def _naming(path: Path) -> AbstractContextManager:
     """Every error but the system's own becomes a BadRecording that names the file."""
     return explaining_damage(lambda error: BadRecording(reason_of(error), f"{path}: {error}"))
+
+
+def channels_table(path: Path) -> Path | None:
+    """What BIDS says of its channels: `sub-01_channels.tsv` beside `sub-01_eeg.edf`; None where there is none."""
+    table = path.with_name(path.stem.removesuffix("_eeg") + "_channels.tsv")
+    return table if path.stem.endswith("_eeg") and table.is_file() else None
+
+
+def _with_bids_types(night: Recording, path: Path) -> Recording:
+    """The night with the types of the table beside it; as it is where there is none.
+
+    Only the table of the recording itself is read, none of the folders above. BadRecording where it is not as BIDS
+    says, or names no channel of the recording.
+    """
+    table_path = channels_table(path)
+    if table_path is None:
+        return night
+    try:
+        table = read_table(table_path)
+    except ValueError as error:
+        raise BadRecording("channels", f"channels.tsv: {str(error).removeprefix(table_path.name)}") from error
+    if not {"name", "type"} <= set(table):
+        raise BadRecording("channels", f"channels.tsv needs columns name and type; it has {', '.join(table)}")
+    said = dict(zip(table.name, table.type.fillna(""), strict=True))
+    if not set(said) & set(night.channels):
+        raise BadRecording("channels", "channels.tsv names no channel of the recording; does it belong to another one?")
+    types = tuple(channel_type(said[name]) if name in said else "" for name in night.channels)
+    return replace(night, types=types, files=(*(night.files or (path,)), table_path))

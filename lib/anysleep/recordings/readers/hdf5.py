@@ -1,9 +1,14 @@
-"""What the readers of HDF5 files share: links stay inside the file, a channel is one row of numbers, one time base."""
+"""HDF5: the files of the Dreem Open Datasets, and those of U-Time and U-Sleep (also `psg.h5` of DCSM).
 
+DOD names its signals in a JSON description and has a hypnogram beside them; U-Time has a group `channels`, and rates as
+attributes. In both links stay inside the file, a channel is one row of numbers, and all have one time base.
+"""
+
+import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,9 +18,10 @@ import numpy as np
 import pandas as pd
 
 from anysleep.recordings.reasons import BadRecording
-from anysleep.recordings.recording import Recording, Signals
+from anysleep.recordings.recording import Recording, Signals, annotation_table
 from anysleep.recordings.timebase import FASTEST_HZ, LONGEST_S
 from anysleep.recordings.units import known_unit, microvolts
+from anysleep.stages import EPOCH_S
 
 SMALLEST_CHUNK, LARGEST_CHUNK = 2**20, 2**28
 """Bytes that a chunk, which is unpacked as a whole, may have however little there is to store, and at most: a night of
@@ -33,6 +39,18 @@ class StoredChannel:
     rate_hz: object
     """Not checked yet; a number above 0 in a sound file."""
     unit: str
+
+
+def read_hdf5(path: Path) -> Recording:
+    """A file of the Dreem Open Datasets or of U-Time, told by its layout. BadRecording where it is neither."""
+    with opened(path) as file:
+        is_dod, is_utime = "description" in file.attrs, "channels" in file
+    if is_dod or is_utime:
+        return read_dod(path) if is_dod else read_utime(path)
+    raise BadRecording(
+        "format",
+        "an HDF5 file of no known layout: DOD has a root attribute 'description', U-Time a group 'channels'",
+    )
 
 
 @contextmanager
@@ -194,3 +212,94 @@ def _samples(path: Path, channel: StoredChannel) -> np.ndarray:
     with opened(path) as file:
         samples = file[channel.path][:].astype(np.float32)
     return samples * np.float32(microvolts(channel.unit) or 1)
+
+
+_STAGES = {-1: "?", 0: "W", 1: "N1", 2: "N2", 3: "N3", 4: "R"}
+
+
+def read_dod(path: Path) -> Recording:
+    """See `read_recording`. Channels are called as in the description, with `-` for `_`: C3_M2 is C3-M2.
+
+    Stages become annotations of 30 s each. `start_time`, in s since 1970, is taken as the clock on the wall.
+    BadRecording where the file is damaged or contradicts itself.
+    """
+    with opened(path) as file:
+        channels = [_dod_channel(name, entry) for name, entry in _entries(file)]
+        night = recording_of(file, path, channels, _stages(file), time_of(file.attrs.get("start_time")))
+    return replace(night, labels_epoch_s=float(EPOCH_S))
+
+
+def _entries(file: h5py.File) -> list[tuple[str | None, dict]]:
+    """Name, where the description gives one, and properties of every channel."""
+    try:
+        description = json.loads(file.attrs["description"])
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise BadRecording("damaged", f"the root attribute 'description' is missing or no JSON: {error}") from error
+    named = list(description.items()) if isinstance(description, dict) else [(None, entry) for entry in description]
+    if not all(isinstance(entry, dict) and isinstance(entry.get("path"), str) for _, entry in named):
+        raise BadRecording("damaged", "every channel in the root attribute 'description' needs a 'path' and an 'fs'")
+    return named
+
+
+def _dod_channel(name: str | None, entry: dict) -> StoredChannel:
+    name = name or entry.get("name") or entry["path"].rstrip("/").rpartition("/")[2]
+    return StoredChannel(entry["path"], str(name).replace("_", "-"), entry.get("fs"), str(entry.get("unit") or "uV"))
+
+
+def _stages(file: h5py.File) -> pd.DataFrame:
+    """The hypnogram as annotations; a code that means no stage stays in the text, for the alignment to refuse."""
+    if "hypnogram" not in file:
+        return annotation_table([])
+    hypnogram = file["hypnogram"]
+    if not isinstance(hypnogram, h5py.Dataset) or hypnogram.ndim != 1 or hypnogram.dtype.kind not in "iuf":
+        raise BadRecording("label_file", "'hypnogram' is not one row of numbers, one for every 30 s")
+    rows = [
+        (i * EPOCH_S, EPOCH_S, f"Sleep stage {_STAGES.get(code, format(code, 'g'))}")
+        for i, code in enumerate(whole(hypnogram, LONGEST_S / EPOCH_S)[:].tolist())
+    ]
+    return annotation_table(rows)
+
+
+def read_utime(path: Path) -> Recording:
+    """See `read_recording`. The format has no unit: it is '' unless an attribute `unit` says more.
+
+    Attributes hold for everything below the group they are set on. BadRecording where the file is damaged or
+    contradicts itself.
+    """
+    with opened(path) as file:
+        group = file.get("channels")
+        if not isinstance(group, h5py.Group):
+            raise BadRecording("format", "there is no group 'channels'")
+        found = [f"channels/{name}" for name in names_in(group) if not isinstance(group[name], h5py.Group)]
+        attributes = {name: _attributes_along(file, name) for name in found}
+        found = sorted(found, key=lambda name: attributes[name].get("channel_index", len(found)))
+        channels = [_utime_channel(name, attributes[name]) for name in found]
+        return recording_of(file, path, channels, annotation_table([]), _start_time(attributes))
+
+
+def _attributes_along(file: h5py.File, name: str) -> dict:
+    """Those of the file, of every group on the way and of the dataset, which counts most."""
+    attributes, node = dict(file.attrs), file
+    for part in name.split("/"):
+        node = node[part]
+        attributes |= node.attrs
+    return attributes
+
+
+def _utime_channel(name: str, attributes: Mapping) -> StoredChannel:
+    if "sample_rate" not in attributes:
+        raise BadRecording("time_base", f"no attribute 'sample_rate' on {name!r} or anything above it")
+    unit = attributes.get("unit", "")
+    unit = unit.decode() if isinstance(unit, bytes) else str(unit)
+    return StoredChannel(name, name.rpartition("/")[2], attributes["sample_rate"], unit)
+
+
+def _start_time(attributes: Mapping[str, Mapping]) -> datetime | None:
+    """From seconds since 1970; None where the file has a text such as 'UNKNOWN'.
+
+    U-Time counts them from the clock on the wall as if it showed UTC, so they are read back the same way.
+    """
+    times = {time_of(of_channel.get("date")) for of_channel in attributes.values()}
+    if len(times) > 1:
+        raise BadRecording("time_base", f"the channels name {len(times)} different starts; all must begin together")
+    return times.pop() if times else None

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from anysleep.recordings.labels.scoring import DAY_S, NO_CLOCK, TOLERANCE_S, is_anonymous
-from anysleep.recordings.readers.edf_runs import PAUSE_S, on_samples
+from anysleep.recordings.readers.edf import PAUSE_S, on_samples
 from anysleep.recordings.reasons import BadRecording, RecordingWarning
 from anysleep.recordings.recording import Recording, Signals, first_of
 
