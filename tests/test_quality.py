@@ -20,8 +20,7 @@ from anysleep.recordings.quality import (
     verdict_of_night,
 )
 from anysleep.recordings.reasons import BadRecording
-from anysleep.recordings.recording import Recording
-from anysleep.recordings.timebase import NO_GAPS
+from anysleep.recordings.recording import NO_GAPS, Recording
 from anysleep.synthetic import draw_persons, simulate_night
 from anysleep.synthetic.cohort import signal_type
 

@@ -12,9 +12,7 @@ import pytest
 from anysleep.data import preprocess, read_recording
 from anysleep.recordings.labels import scoring_of_annotations, with_scoring
 from anysleep.recordings.reasons import RecordingWarning
-from anysleep.recordings.recording import Recording
-from anysleep.recordings.timebase import samples_in
-from anysleep.recordings.units import known_unit
+from anysleep.recordings.recording import Recording, known_unit, samples_in
 
 HOUR = 3600
 SPACE = edfio.EdfAnnotation(0, None, "widens every record, for longer onsets")

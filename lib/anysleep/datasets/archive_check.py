@@ -11,7 +11,7 @@ import h5py
 from anysleep.recordings.readers.guarded import GUARD
 from anysleep.recordings.readers.hdf5 import names_in, opened, whole
 from anysleep.recordings.reasons import BadRecording
-from anysleep.recordings.timebase import LONGEST_S
+from anysleep.recordings.recording import LONGEST_S
 from anysleep.stages import EPOCH_S, PUBLISHED_RATE_HZ
 
 FASTEST_HZ = 10_000

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import periodogram
 
-from anysleep.recordings.timebase import NO_GAPS, samples_in
+from anysleep.recordings.recording import NO_GAPS, samples_in
 from anysleep.stages import EPOCH_S
 
 PLAUSIBLE_UV = (1.0, 1000.0)

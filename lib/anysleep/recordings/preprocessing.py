@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.signal import resample_poly
 
-from anysleep.recordings.timebase import samples_in
+from anysleep.recordings.recording import samples_in
 
 CLIP_IQR = 20.0
 """Signals end at this many interquartile ranges from the median (U-Sleep, methods: preprocessing)."""

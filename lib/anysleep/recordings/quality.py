@@ -12,8 +12,7 @@ from anysleep.recordings.measures import ODD_RATIO, PLAUSIBLE_UV, Measures, meas
 from anysleep.recordings.preprocessing import CLIP_IQR
 from anysleep.recordings.readers import read_recording
 from anysleep.recordings.reasons import BadRecording, noted
-from anysleep.recordings.recording import Recording, position_of
-from anysleep.recordings.timebase import NO_GAPS
+from anysleep.recordings.recording import NO_GAPS, Recording, position_of
 from anysleep.stages import EPOCH_S
 
 TYPICAL_UV = (3.0, 300.0)

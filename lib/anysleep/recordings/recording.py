@@ -1,4 +1,7 @@
-"""One night: every channel at its own rate, labels on the same time base, samples read when they are asked for."""
+"""One night: every channel at its own rate, labels on the same time base, samples read when they are asked for.
+
+There is one way to count: second 0 is the first sample. Voltages are in microvolts, whatever unit a file uses.
+"""
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,12 +17,21 @@ import numpy as np
 import pandas as pd
 
 from anysleep.recordings.reasons import BadRecording, RecordingWarning
-from anysleep.recordings.timebase import NO_GAPS, whole_epochs
 from anysleep.stages import EPOCH_S
 
+LONGEST_S = 7 * 24 * 3600.0
+"""No recording of sleep lasts longer; a file that says so is damaged."""
+FASTEST_HZ = 1e5
+"""No recorder of sleep samples faster."""
+NO_GAPS = np.empty((0, 2))
 ANONYMOUS = date(1985, 1, 1)
 """The date of a file that does not tell its own, as EDF+ prescribes."""
 ANNOTATION_COLUMNS = {"onset_s": float, "duration_s": float, "description": str}
+_MICROVOLTS = {"v": 1e6, "mv": 1e3, "uv": 1.0, "µv": 1.0, "nv": 1e-3}
+_OTHER_UNITS = frozenset(
+    "% a.u. au boolean s ms 1/min bpm rpm hz c °c degc f degf k mmhg mmh2o cmh2o pa hpa kpa mbar ml l ml/s l/s l/min "
+    "ohm kohm mohm us µs na ua µa ma a db mg g m/s2 m/s^2 m/s² deg ° lx lux".split()
+)
 
 
 class Signals(Sequence[np.ndarray]):
@@ -222,3 +234,40 @@ def _cut_annotations(annotations: pd.DataFrame, start_s: float, end_s: float) ->
 
 def _slice(signals: Sequence[np.ndarray], index: int, start: int, stop: int) -> np.ndarray:
     return signals[index][start:stop]
+
+
+def whole_epochs(duration_s: float) -> int:
+    """Whole epochs of 30 s in a duration, which may be a rounding error short of a border."""
+    return int(round(duration_s, 6) // EPOCH_S)
+
+
+def samples_in(spans_s: np.ndarray, rate_hz: float, n_samples: int) -> np.ndarray:
+    """bool (n_samples,): which samples lie in any of the spans (n, 2), in s."""
+    inside = np.zeros(n_samples, dtype=bool)
+    for start_s, end_s in spans_s:
+        inside[round(start_s * rate_hz) : round(end_s * rate_hz)] = True
+    return inside
+
+
+def epochs_in(spans_s: np.ndarray, n_epochs: int, epoch_s: float = EPOCH_S) -> np.ndarray:
+    """bool (n_epochs,): which epochs of `epoch_s` any of the spans (n, 2) touches."""
+    touched = np.zeros(n_epochs, dtype=bool)
+    for start_s, end_s in np.round(spans_s, 6):  # a rounding error does not touch an epoch
+        touched[int(start_s // epoch_s) : int(-(-end_s // epoch_s))] = True
+    return touched
+
+
+def microvolts(unit: str) -> float | None:
+    """Microvolts in one `unit` ('mV' -> 1000.0); None where it is no voltage."""
+    return _MICROVOLTS.get(_plain(unit))
+
+
+def known_unit(unit: str) -> str:
+    """'uV' for every voltage, another physical unit as it is, else 'other': such a field may hold a person's name."""
+    if microvolts(unit):
+        return "uV"
+    return unit.strip() if _plain(unit) in {"", *_OTHER_UNITS} else "other"
+
+
+def _plain(unit: str) -> str:
+    return unit.strip().lower().replace("\u03bc", "\u00b5")  # Greek mu -> micro sign

@@ -15,7 +15,7 @@ from anysleep.analysis.verdict import judge_night
 from anysleep.datasets.archive import ArchiveReplaced
 from anysleep.models import SleepNetwork, load_checkpoint
 from anysleep.recordings.reasons import without_names
-from anysleep.recordings.timebase import epochs_in
+from anysleep.recordings.recording import epochs_in
 from anysleep.settings import Precision
 from anysleep.stages import EPOCH_S, UNSCORED
 from anysleep.staging.devices import check_device

@@ -9,7 +9,7 @@ import pandas as pd
 
 from anysleep.recordings.labels.names import standard_stage
 from anysleep.recordings.reasons import BadRecording, RecordingWarning
-from anysleep.recordings.timebase import whole_epochs
+from anysleep.recordings.recording import whole_epochs
 from anysleep.stages import EPOCH_S, N1, N2, N3, REM, UNSCORED, WAKE
 
 STANDARD_CODES = {

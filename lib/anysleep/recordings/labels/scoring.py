@@ -23,8 +23,15 @@ from anysleep.recordings.labels.hypnogram import (
 )
 from anysleep.recordings.labels.names import ALSO_EVENTS, TO_SAY, is_ambiguous, key, standard_stage
 from anysleep.recordings.reasons import BadRecording, RecordingWarning
-from anysleep.recordings.recording import ANNOTATION_COLUMNS, ANONYMOUS, Recording, Unread, annotation_table
-from anysleep.recordings.timebase import LONGEST_S, epochs_in
+from anysleep.recordings.recording import (
+    ANNOTATION_COLUMNS,
+    ANONYMOUS,
+    LONGEST_S,
+    Recording,
+    Unread,
+    annotation_table,
+    epochs_in,
+)
 from anysleep.stages import EPOCH_S, REM, STAGES, UNSCORED, WAKE
 
 TOLERANCE_S = 1.0

@@ -26,9 +26,8 @@ from anysleep.recordings.readers.mne_formats import read_brainvision, read_eegla
 from anysleep.recordings.readers.parts import join_parts
 from anysleep.recordings.readers.physionet import read_wfdb
 from anysleep.recordings.reasons import BadRecording, RecordingWarning, reason_of, without_names
-from anysleep.recordings.recording import Recording, Signals
+from anysleep.recordings.recording import FASTEST_HZ, LONGEST_S, Recording, Signals
 from anysleep.recordings.tables import read_table
-from anysleep.recordings.timebase import FASTEST_HZ, LONGEST_S
 from anysleep.system.files import explaining_damage
 
 READERS: dict[str, Callable[[Path], Recording]] = {

@@ -14,9 +14,15 @@ import numpy as np
 
 from anysleep.recordings.readers.edf_header import STILL_WRITING, Header, SignalHeader, parse_annotations, read_header
 from anysleep.recordings.reasons import BadRecording, RecordingWarning
-from anysleep.recordings.recording import Recording, Signals, annotation_table
-from anysleep.recordings.timebase import FASTEST_HZ, LONGEST_S
-from anysleep.recordings.units import known_unit, microvolts
+from anysleep.recordings.recording import (
+    FASTEST_HZ,
+    LONGEST_S,
+    Recording,
+    Signals,
+    annotation_table,
+    known_unit,
+    microvolts,
+)
 
 BLOCK_BYTES = 2**22
 """Read at once: small enough for the processor's cache."""

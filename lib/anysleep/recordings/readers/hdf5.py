@@ -18,9 +18,15 @@ import numpy as np
 import pandas as pd
 
 from anysleep.recordings.reasons import BadRecording
-from anysleep.recordings.recording import Recording, Signals, annotation_table
-from anysleep.recordings.timebase import FASTEST_HZ, LONGEST_S
-from anysleep.recordings.units import known_unit, microvolts
+from anysleep.recordings.recording import (
+    FASTEST_HZ,
+    LONGEST_S,
+    Recording,
+    Signals,
+    annotation_table,
+    known_unit,
+    microvolts,
+)
 from anysleep.stages import EPOCH_S
 
 SMALLEST_CHUNK, LARGEST_CHUNK = 2**20, 2**28

@@ -16,8 +16,7 @@ import numpy as np
 
 from anysleep.recordings.channels import channel_type
 from anysleep.recordings.reasons import BadRecording
-from anysleep.recordings.recording import Recording, Signals, annotation_table
-from anysleep.recordings.timebase import LONGEST_S, samples_in
+from anysleep.recordings.recording import LONGEST_S, Recording, Signals, annotation_table, samples_in
 
 TOLERANCE_S = 0.5
 """By so much the clock that dates the segments of BrainVision may lag behind the samples."""

@@ -1,7 +1,7 @@
 """WFDB records of PhysioNet (`.hea` with `.dat` or `.mat` beside it), as in the 2018 challenge of PhysioNet/CinC."""
 
 import re
-from datetime import date, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -9,12 +9,10 @@ import numpy as np
 import wfdb
 
 from anysleep.recordings.reasons import BadRecording
-from anysleep.recordings.recording import Recording, Signals
-from anysleep.recordings.units import known_unit, microvolts
+from anysleep.recordings.recording import ANONYMOUS, Recording, Signals, known_unit, microvolts
 
 BLOCK = 2**18
 """Frames read at once: a frame holds all signals, and only one of them is to stay in memory."""
-UNKNOWN_DATE = date(1985, 1, 1)
 
 
 def read_wfdb(path: Path) -> Recording:
@@ -24,7 +22,7 @@ def read_wfdb(path: Path) -> Recording:
     """
     record = _read_header(path)
     _check_whole(path, record)
-    start_time = record.base_time and datetime.combine(record.base_date or UNKNOWN_DATE, record.base_time)
+    start_time = record.base_time and datetime.combine(record.base_date or ANONYMOUS, record.base_time)
     return Recording(
         channels=tuple(name or f"signal {i}" for i, name in enumerate(record.sig_name)),
         signals=Signals([partial(_samples, path, record, i) for i in range(record.n_sig)]),
