@@ -91,12 +91,8 @@ def evaluate(
         One, or several whose probabilities are averaged montage by montage.
     plan
         From `plan_montages`, for U-Sleep where `networks` are.
-    vote
-        How U-Sleep's pairs decide on one stage, see `vote_stages`.
-    seed
-        Of ties between votes.
-    precision
-        See `stage_recording`.
+    vote, seed
+        How U-Sleep's pairs decide on one stage, see `vote_stages`, and the seed of ties between votes.
     store
         Folder that keeps what is staged, so that a run that was stopped goes on; none by default.
 

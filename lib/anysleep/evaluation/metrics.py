@@ -37,15 +37,8 @@ def confusion_matrix(truth: ArrayLike, prediction: ArrayLike) -> np.ndarray:
 def stage_metrics(truth: ArrayLike, prediction: ArrayLike) -> pd.Series:
     """Scores of a prediction against the truth, over scored epochs.
 
-    Returns
-    -------
     precision_wake ... precision_rem, recall_wake ..., f1_wake ..., mf1, kappa, accuracy, n_epochs; see
-    `metrics_of_confusion`.
-
-    Raises
-    ------
-    ValueError
-        Lengths differ, a code is unknown, or no epoch is scored by both.
+    `metrics_of_confusion`. ValueError where lengths differ, a code is unknown, or no epoch is scored by both.
     """
     confusion = confusion_matrix(truth, prediction)
     if not confusion.any():

@@ -44,14 +44,12 @@ LFS_POINTER = b"version https://git-lfs"
 def load_checkpoint(
     path: str | Path, *, predictions_per_epoch: int | None = None, sampling_rate_hz: int | None = None
 ) -> SleepNetwork:
-    """A trained network in evaluation mode, on the CPU, from a released file or one of ours.
+    """A trained network in evaluation mode, on the CPU, from a released `.pth` file or one of `save_checkpoint`.
 
     A warning where it was trained on synthetic nights alone, as the demo's is.
 
     Parameters
     ----------
-    path
-        A file written by `save_checkpoint`, or a released `.pth` file.
     predictions_per_epoch
         Resolution of `model(x)`; by default what the file says, else 1. Weights do not depend on it.
     sampling_rate_hz
@@ -59,11 +57,9 @@ def load_checkpoint(
 
     Raises
     ------
-    FileNotFoundError
-        No such file.
-    ValueError
-        A Git-LFS pointer, a truncated file, something else than weights, foreign keys, or a rate that contradicts
-        the file. The message names the file and the likely fix.
+    FileNotFoundError, ValueError
+        No such file; a Git-LFS pointer, a truncated file, something else than weights, foreign keys, or a rate that
+        contradicts the file. The message names the file and the likely fix.
     """
     path = Path(path)
 
@@ -151,14 +147,8 @@ def fetch_checkpoint(name: str, folder: str | Path | None = None) -> Path:
     """Download a released file by name (`anysleep-run1` ...), verify size and SHA-256; returns where it lies.
 
     A file that is there already and right is not downloaded again, one that is damaged is. `folder` defaults to the
-    user's cache folder. Nothing appears in it before it is verified.
-
-    Raises
-    ------
-    ValueError
-        An unknown name, or what was sent has a wrong size or hash.
-    OSError
-        No network, a cut connection, or an error of the server; the message says how to do without.
+    user's cache folder. Nothing appears in it before it is verified. ValueError for an unknown name, or a wrong size or
+    hash; OSError without a network, for a cut connection, or an error of the server, which says how to do without.
     """
     import pooch  # only here: the networks themselves need torch and numpy alone
     import requests

@@ -226,12 +226,10 @@ ARCHITECTURES = {c.name: c for c in (USleep, AnySleep, AnySleepEarlyFusion, AnyS
 def build_model(
     name: str, *, predictions_per_epoch: int = 1, sampling_rate_hz: int = 128, **hyperparameters
 ) -> SleepNetwork:
-    """A freshly initialised network, in training mode.
+    """A freshly initialised network, in training mode: `usleep`, `anysleep`, or AnySleep with early or late fusion.
 
     Parameters
     ----------
-    name
-        `usleep`, `anysleep`, `anysleep_early_fusion` or `anysleep_late_fusion`.
     predictions_per_epoch
         Predictions in 30 s that `model(x)` gives; must divide the samples of an epoch.
     sampling_rate_hz
@@ -242,10 +240,8 @@ def build_model(
 
     Raises
     ------
-    ValueError
-        Unknown architecture, or a rate or resolution that does not divide.
-    TypeError
-        Unknown hyperparameter.
+    ValueError, TypeError
+        Unknown architecture, or a rate or resolution that does not divide; unknown hyperparameter.
     """
     if name not in ARCHITECTURES:
         raise ValueError(f"unknown architecture {name!r}; choose one of {', '.join(ARCHITECTURES)}")

@@ -38,7 +38,7 @@ OPSET, IR_VERSION = 17, 8
 
 
 def export_onnx(model: SleepNetwork, path: str | Path, *, predictions_per_epoch: int | None = None) -> Path:
-    """Write `model`, in evaluation mode, as one ONNX file; whole or not at all.
+    """Write `model`, on any device, as it is in evaluation mode, as one ONNX file; whole or not at all.
 
     Input `signals`: float32 (B, T, C), preprocessed, T a whole number of epochs; any B, T and C, but two channels for
     U-Sleep. Output `logits`: float32 (B, P, 5). Any other T is an error at the node `whole_epochs_of_<samples>`. NaN
@@ -46,21 +46,8 @@ def export_onnx(model: SleepNetwork, path: str | Path, *, predictions_per_epoch:
     `predictions_per_epoch`, `stages`, `weights_sha256` and, as JSON, `provenance`. The graph's own text says it where
     the network saw synthetic nights alone.
 
-    Parameters
-    ----------
-    model
-        From `build_model` or `load_checkpoint`, on any device; it stays as it is.
-    path
-        The file to write; one that is there is replaced.
-    predictions_per_epoch
-        Resolution of the file, which cannot be changed later; by default the model's.
-
-    Raises
-    ------
-    ValueError
-        A resolution that does not divide the samples of an epoch.
-    TypeError
-        A network with layers that this module does not know.
+    The resolution of the file, by default the model's, cannot be changed later. ValueError where it does not divide the
+    samples of an epoch, TypeError for layers that this module does not know.
     """
     path = Path(path)
     resolution = model.predictions_per_epoch if predictions_per_epoch is None else predictions_per_epoch

@@ -98,22 +98,15 @@ def ledger(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
 
     Parameters
     ----------
-    published
-        From `read_results`.
-    tables
-        From `read_tables`.
+    published, tables
+        From `read_results` and `read_tables`.
 
     Returns
     -------
     The columns that tell the numbers apart, then printed_in, published, sd, ours (the mean over trained networks),
     sd_of_runs (theirs, where there are several), low and high (the means of their 95 % intervals by person; empty where
     the tables have none), tolerance, verdict (within, outside, not measured), n_runs (trained networks), run (folders,
-    by blanks), note, reason (where not measured).
-
-    Raises
-    ------
-    ValueError
-        A run has two values of one number.
+    by blanks), note, reason (where not measured). ValueError where a run has two values of one number.
     """
     measured = [source(published, tables).reindex(columns=MEASURED) for source in SOURCES]
     measured = pd.concat([table for table in measured if len(table)] or measured, ignore_index=True)

@@ -18,20 +18,10 @@ NAP_SHA256 = "6620b5459a9a17fd982beeb38bfd78ac47046e60b1a5d2324a0c7542f102f02b"
 def fetch_sleep_edf(folder: str | Path, persons: Sequence[int], nights: Sequence[int] = (1, 2)) -> list[Path]:
     """Download nights of Sleep-EDF Expanded (PhysioNet, doi 10.13026/C2X676) with mne, which checks every file's hash.
 
-    What is in the folder already is not fetched again. Prepare it with `params/datasets/sedf-sc.yaml`.
-
-    Parameters
-    ----------
-    folder
-        Made if missing; about 50 MB a night.
-    persons
-        Numbers of mne's list, 0 to 82; some persons are missing.
-    nights
-        1, 2 or both; a missing night is said in a warning.
-
-    Returns
-    -------
-    The recordings. mne's errors pass: ValueError for a person that does not exist, an OSError without a network.
+    What is in the folder already is not fetched again; a night is about 50 MB. Prepare it with
+    `params/datasets/sedf-sc.yaml`. `persons` are numbers of mne's list, 0 to 82, of which some are missing; a missing
+    night is said in a warning. Returns the recordings. mne's errors pass: ValueError for a person that does not exist,
+    an OSError without a network.
     """
     from mne.datasets.sleep_physionet import age  # slow to import, and seldom needed
 

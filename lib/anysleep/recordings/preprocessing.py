@@ -28,7 +28,7 @@ def preprocess(
     names: Sequence[str] | None = None,
     gaps_s: ArrayLike = (),
 ) -> np.ndarray:
-    """Resample every channel, subtract its median, divide by its interquartile range, clip to +-20.
+    """Resample every channel, subtract its median, divide by its interquartile range, clip to +-20; float32 (C, T').
 
     Median and range are those of the whole recording, after resampling (U-Sleep and AnySleep, methods). There is no
     band-pass, and the unit does not matter.
@@ -36,23 +36,15 @@ def preprocess(
     Parameters
     ----------
     signals
-        (C, T), or C one-dimensional arrays where channels have rates of their own.
-    rate_hz
-        Rate of all channels, or one a channel; may be fractional (199.998).
-    target_hz
-        Rate of the result.
+        (C, T), or C one-dimensional arrays where channels have rates of their own; `names` them in error messages.
+    rate_hz, target_hz
+        Rate of all channels, or one a channel, which may be fractional (199.998); and rate of the result.
     order
         `scale_then_clip`, or `clip_then_scale`: clip at +-20 ranges around zero first, as the published example
         script does; that flattens a channel with a large offset.
-    names
-        Channel names for error messages.
     gaps_s
         Pauses of the recorder (n, 2), start and end in s, as in `Recording.gaps_s`: their samples, which may be NaN,
         count for neither median nor range, and the result is 0 there.
-
-    Returns
-    -------
-    float32 (C, T').
 
     Raises
     ------

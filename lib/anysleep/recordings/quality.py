@@ -109,26 +109,17 @@ class ChannelDoctor:
 
 
 def examine(night: Recording, types: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """Look at every channel of a night, reading one at a time.
+    """Look at every channel of a night, reading one at a time. Samples inside its `gaps_s` are left out.
 
-    Parameters
-    ----------
-    night
-        Samples inside its `gaps_s` are left out. Its `types` count before names.
-    types
-        Channel -> 'EEG' or 'EOG', where the file and the name do not say it or are wrong.
+    `types` says channel -> 'EEG' or 'EOG', where the file (the night's `types`, which count before names) and the name
+    do not say it or are wrong.
 
     Returns
     -------
     One row a channel: channel, verdict ('use', 'look' or 'drop'), reason (what to do about it, or what is good to
     know; mostly empty for 'use'), type, site, reference (`parse_channels`), rate_hz, unit, amplitude, iqr, offset,
     flat_share, clipped_share, line_noise_share, line_noise_hz, n_epochs, disconnected_epochs (`Measures`), duplicate_of
-    (an earlier channel).
-
-    Raises
-    ------
-    BadRecording
-        `types` names a channel that the night does not have, or another type.
+    (an earlier channel). BadRecording where `types` names a channel that the night does not have, or another type.
     """
     doctor = ChannelDoctor(types)
     for channel in types or {}:

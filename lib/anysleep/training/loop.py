@@ -80,21 +80,13 @@ class Training:
     ):
         """Set up.
 
-        Parameters
-        ----------
-        network
-            Trained in place. `freeze` its parts first.
-        batches
-            Whole batches; where several processes train, each takes its share.
-        valid_nights
-            Rows of `Archive.recordings()` of the batches' archive.
-        n_steps, steps_per_training_epoch, patience
-            Batches at most; batches between two validations; validations without gain before the end, 0 for never.
-        fabric
-            Device, precision and processes; by default one process on the CPU in float32.
-        state_file, key
-            Where to save the state, and what it belongs to. One with another key, or that is half a file, is moved
-            aside, with a warning.
+        `network` is trained in place: `freeze` its parts first. Of the `batches` each of several processes takes its
+        share; `valid_nights` are rows of `Archive.recordings()` of their archive. `n_steps` are batches at most,
+        `steps_per_training_epoch` those between two validations, and `patience` validations without gain before the
+        end, 0 for never. `fabric` says device, precision and processes, by default one process on the CPU in float32.
+
+        `state_file` is where to save the state, and `key` what it belongs to: one with another key, or that is half a
+        file, is moved aside, with a warning.
         """
         self.fabric = fabric or Fabric(accelerator="cpu", devices=1, plugins=[LightningEnvironment()])
         self.network, self.valid_nights = network, valid_nights

@@ -81,12 +81,11 @@ def read_recording(
 ) -> Recording:
     """Read one night: every channel at its own rate, voltages in uV, annotations and hypnogram on one time base.
 
-    Samples are read when `signals` is asked for them.
+    `path` is a file of any format in `READERS`, or the parts of a night, see `join_parts`. Samples are read when `signals`
+    is asked for them.
 
     Parameters
     ----------
-    path
-        A file of any format in `READERS`, or the parts of a night, see `join_parts`.
     channels
         Only these, in this order; by default all.
     hypnogram_path
@@ -96,17 +95,13 @@ def read_recording(
     labels
         `strict`: stages that cannot be read or aligned stop the reading. `lenient`: they are left out with a warning,
         for staging, which needs none; so is an event that cannot be read.
-    length
-        What happens where labels and signals differ in length.
-    start
-        Where the labels of a file of their own begin.
+    length, start
+        What happens where labels and signals differ in length, and where the labels of a file of their own begin.
 
     Raises
     ------
-    OSError
-        The file cannot be opened.
-    ValueError
-        The file is not of a known format, damaged, or contradicts itself; the message names it.
+    OSError, ValueError
+        The file cannot be opened; it is not of a known format, damaged, or contradicts itself. The message names it.
     """
     night = read_signals(path)
     path = night.files[0]
