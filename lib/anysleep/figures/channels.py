@@ -1,6 +1,7 @@
 """Channels: which ones a network listens to, and what becomes of the stages without them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import cycle
 from math import ceil
 
 import matplotlib.pyplot as plt
@@ -9,6 +10,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
+
+from anysleep.figures.looks import Look
 
 FLAGGED_COLOUR = "#AA2233"
 
@@ -44,23 +47,33 @@ def plot_channel_importance(table: pd.DataFrame, ax: Axes) -> Axes:
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """One colour a checkpoint (Okabe and Ito's palette)."""
-LINES = ("-", "--", ":")
-"""One line style a number of EOG channels."""
+LINES = {0: ":", 1: "-"}
+"""By number of EOG channels; of more than one it is dashed."""
+
+
+def draw_channel_curves(curve: pd.DataFrame, by: str, looks: Mapping[str, Look], ax: Axes) -> None:
+    """MF1 with its interval over the number of EEG channels, a line for each name in `by` and number of EOG channels.
+
+    `curve` has columns n_eeg, n_eog, mf1, low, high, and `by`, whose names `looks` draws.
+    """
+    lines = list(curve.groupby([by, "n_eog"], sort=False))
+    for i, ((name, n_eog), line) in enumerate(lines):
+        look, line = looks[name], line.sort_values("n_eeg")
+        x = line.n_eeg + 0.06 * (i - (len(lines) - 1) / 2)  # intervals side by side
+        style = {"color": look.colour, "marker": look.marker, "mfc": look.colour if n_eog else "white"}
+        ax.plot(x, line.mf1, linestyle=LINES.get(n_eog, "--"), label=f"{look.name}, {eog_text(n_eog)}", **style)
+        ax.vlines(x, line.low, line.high, color=look.colour, linewidth=0.8)
+
+
+def eog_text(n_eog: int) -> str:
+    """'2 EOG', 'no EOG'."""
+    return f"{n_eog} EOG" if n_eog else "no EOG"
 
 
 def plot_channel_draws(curve: pd.DataFrame, ax: Axes) -> Axes:
-    """MF1 against the number of EEG channels, a line for every checkpoint and number of EOG channels.
-
-    `curve` has columns checkpoint, n_eeg, n_eog, n_recordings, mf1, low, high, as from `channel_curve`.
-    """
-    checkpoints, n_eogs = list(curve.checkpoint.unique()), sorted(curve.n_eog.unique(), reverse=True)
-    for (checkpoint, n_eog), line in curve.groupby(["checkpoint", "n_eog"], sort=False):
-        i, j = checkpoints.index(checkpoint), n_eogs.index(n_eog)
-        shift = 0.06 * (i * len(n_eogs) + j - (len(checkpoints) * len(n_eogs) - 1) / 2)  # intervals side by side
-        colour, style = COLOURS[i % len(COLOURS)], LINES[j % len(LINES)]
-        name = f"{checkpoint}, {n_eog} EOG" if n_eog else f"{checkpoint}, no EOG"
-        ax.plot(line.n_eeg + shift, line.mf1, color=colour, linestyle=style, marker="o", markersize=4, label=name)
-        ax.vlines(line.n_eeg + shift, line.low, line.high, color=colour, linewidth=0.8)
+    """MF1 against the number of EEG channels, for every checkpoint, from `channel_curve`."""
+    checkpoints = zip(curve.checkpoint.unique(), cycle(COLOURS), strict=False)
+    draw_channel_curves(curve, "checkpoint", {name: Look(name, colour, "o", "-") for name, colour in checkpoints}, ax)
     ax.set(xlabel="EEG channels", ylabel="MF1, mean over recordings", xticks=sorted(curve.n_eeg.unique()))
     n_nights = sorted(curve.n_recordings.unique())
     nights = f"the same {n_nights[0]} nights" if len(n_nights) == 1 else f"{n_nights[0]} to {n_nights[-1]} nights"

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from anysleep.analysis.arousals.events import runs_of
 from anysleep.stages import EPOCH_S, N1, N2, N3, N_STAGES, REM, STAGE_COLOURS, STAGES, UNSCORED, WAKE
 
 if TYPE_CHECKING:  # else 08, which only reads tables, would load torch
@@ -43,7 +44,7 @@ def plot_hypnogram(hypnogram: np.ndarray, times: np.ndarray, ax: Axes) -> Axes:
     width = 0.8 * N_THIN_CHANGES / max(n_changes, N_THIN_CHANGES)
     ax.stairs(depth, times, baseline=None, color="0.5", linewidth=width)
     for stage in range(N_STAGES):
-        starts, ends = np.flatnonzero(np.diff(hypnogram == stage, prepend=False, append=False)).reshape(-1, 2).T
+        starts, ends = runs_of(hypnogram == stage).T
         colour = {"colors": STAGE_COLOURS[stage], "linewidth": 4}
         ax.hlines(np.full(len(starts), DEPTH[stage]), times[starts], times[ends], **colour)
     ax.set(ylim=(4.4, -0.4), yticks=range(N_STAGES), yticklabels=[STAGES[s] for s in DEEP_FIRST[::-1]])

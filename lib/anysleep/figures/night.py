@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from scipy.signal import welch
 
+from anysleep.analysis.arousals.events import runs_of
 from anysleep.figures.hypnodensity import ALIGNED, plot_hypnogram, prediction_times, time_axis
 from anysleep.stages import EPOCH_S, STAGE_COLOURS, STAGES, UNSCORED
 
@@ -148,7 +149,7 @@ def _plot_whole_night(
         times = prediction_times(len(hypnogram), EPOCH_S, start_time)
         plot_hypnogram(hypnogram, times, top)
         numbers = times if start_time is None else mdates.date2num(times)
-        _shade(numbers[_spans(hypnogram == UNSCORED)], top, label="unscored", **UNSCORED_STYLE)
+        _shade(numbers[runs_of(hypnogram == UNSCORED)], top, label="unscored", **UNSCORED_STYLE)
     time_axis(_plot_spectrogram(spectrogram, bottom, start_time, colour_axes), start_time)
 
 
@@ -194,11 +195,6 @@ def _round_number(value: float) -> float:
         return 1.0
     power = 10.0 ** np.floor(np.log10(value))
     return float(power * max(step for step in (1, 2, 5) if step * power <= value))
-
-
-def _spans(inside: np.ndarray) -> np.ndarray:
-    """int (n, 2): first and one past the last position of every run of True in (E,)."""
-    return np.flatnonzero(np.diff(inside.astype(int), prepend=0, append=0)).reshape(-1, 2)
 
 
 def _shade(spans: np.ndarray, ax: Axes, label: str, **style: object) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from anysleep.paper.results import KEY, MEASURED, NUMBERS, SOURCES, dataset_scores
+from anysleep.paper.results import KEY, MEASURED, NUMBERS, dataset_scores, measured_numbers
 from anysleep.paper.runs import LEARNED_FROM, NOT_MEASURED, Tables
 from anysleep.staging.predictions import UNKNOWN
 
@@ -55,6 +55,9 @@ TOLERANCES = {
     "highest_attention": Tolerance(0, 0.05, "no sd is published, and training runs differ: our choice"),
 }
 
+WHOLE_SIZE = "04_evaluate (cost_channels) of a network of the published size"
+PAIRS = "04_evaluate (montages pairs) of {network} with the data sets that have all seven sites"
+BY_RESOLUTION = "of {network} at {predictions_per_epoch} predictions an epoch with {dataset}"
 MADE_BY = {
     "recordings_per_dataset": "04_evaluate with data set {dataset}",
     "mf1_per_dataset": "04_evaluate (montages all) of {network} with data set {dataset}",
@@ -62,27 +65,23 @@ MADE_BY = {
     "mf1_mean_held_out": "04_evaluate (montages all) of {network} with all 8 held-out data sets",
     "mf1_by_eeg_channels": "04_evaluate (montages drawn) of {network} with {n_eeg} EEG and {n_eog} EOG channels of "
     "exactly the 12 data sets with 6 EEG channels",
-    "two_channel_mf1_range": "04_evaluate (montages pairs) of {network} with the data sets that have all seven sites",
-    "worst_single_channel_mf1": "04_evaluate (montages pairs) of {network} with the data sets that have all seven "
-    "sites",
-    "age_rmse_isruc": "07_traits (age) of {network} at {predictions_per_epoch} predictions an epoch with {dataset}",
+    "two_channel_mf1_range": PAIRS,
+    "worst_single_channel_mf1": PAIRS,
+    "age_rmse_isruc": f"07_traits (age) {BY_RESOLUTION}",
     "age_rmse_mean_guess": "07_traits (age) with {dataset}",
-    "sex_mf1_isruc": "07_traits (sex) of {network} at {predictions_per_epoch} predictions an epoch with {dataset}",
-    "osa_mf1_dod": "07_traits (dataset) of {network} at {predictions_per_epoch} predictions an epoch with {dataset}",
-    "osa_mf1_usleep_claim": "07_traits (dataset) of {network} at {predictions_per_epoch} predictions an epoch with "
-    "{dataset}",
-    "arousal_scores_as_published": "06_arousals of {network} at {predictions_per_epoch} predictions an epoch with "
-    "{dataset}",
-    "stage_share_of_arousal_time": "06_arousals of {network} at {predictions_per_epoch} predictions an epoch with "
-    "{dataset}",
-    "receptive_field": "04_evaluate (cost_channels) of a network of the published size",
+    "sex_mf1_isruc": f"07_traits (sex) {BY_RESOLUTION}",
+    "osa_mf1_dod": f"07_traits (dataset) {BY_RESOLUTION}",
+    "osa_mf1_usleep_claim": f"07_traits (dataset) {BY_RESOLUTION}",
+    "arousal_scores_as_published": f"06_arousals {BY_RESOLUTION}",
+    "stage_share_of_arousal_time": f"06_arousals {BY_RESOLUTION}",
+    "receptive_field": WHOLE_SIZE,
     "recordings": "04_evaluate or 03_train with the published split, for test with all 21 data sets",
     "recordings_with_pairs": "04_evaluate (montages pairs) with exactly the 10 data sets that have all seven sites",
     "recordings_with_draws": "04_evaluate (montages drawn) with exactly the 12 data sets with 6 EEG channels",
     "recordings_with_attention": "05_predict (left EOG, F3, C3, O1) with exactly the 11 data sets that have them",
     "recordings_by_part": "04_evaluate or 03_train with the published split",
-    "parameters": "04_evaluate (cost_channels) of a network of the published size",
-    "usleep_swap_loss": "04_evaluate (montages pairs) of {network} with the data sets that have all seven sites",
+    "parameters": WHOLE_SIZE,
+    "usleep_swap_loss": PAIRS,
     "highest_attention": "05_predict (left EOG, F3, C3, O1) of {network} with exactly the 11 data sets that have them",
 }
 """The run that measures a result."""
@@ -108,8 +107,7 @@ def ledger(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     the tables have none), tolerance, verdict (within, outside, not measured), n_runs (trained networks), run (folders,
     by blanks), note, reason (where not measured). ValueError where a run has two values of one number.
     """
-    measured = [source(published, tables).reindex(columns=MEASURED) for source in SOURCES]
-    measured = pd.concat([table for table in measured if len(table)] or measured, ignore_index=True)
+    measured = measured_numbers(published, tables)
     measured = measured.assign(**_compare_trainings(measured, published, tables))
     ours = _average(measured[measured.spoilt_by == ""])
     spoilt = measured.loc[measured.spoilt_by != "", [*KEY, "spoilt_by"]].drop_duplicates(KEY)

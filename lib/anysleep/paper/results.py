@@ -94,9 +94,8 @@ def _note_of_part(rows: pd.DataFrame, published: pd.DataFrame) -> list[str]:
 
 
 def _recordings_per_dataset(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
-    counts = tables.get("04_evaluate/all/counts", pd.DataFrame(columns=["run", "dataset", "recording"]))
-    nights = counts.drop_duplicates(["run", "dataset", "recording"])
-    sizes = nights.groupby(["run", "dataset"]).size().reset_index(name="ours")
+    counts = tables.get("04_evaluate/all/counts", pd.DataFrame(columns=["run", *NIGHT]))
+    sizes = counts.drop_duplicates(["run", *NIGHT]).groupby(["run", "dataset"]).size().reset_index(name="ours")
     # Counts are no matter of the trained network: the run tells them apart.
     return _rows(sizes, result="recordings_per_dataset", measure="n_recordings", trained=sizes.run)
 
@@ -130,15 +129,13 @@ def _mean_scores(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
 
 def _runs_with(tables: Tables, counts: str, wanted: Callable[[frozenset[str]], bool]) -> list[str]:
     """Runs whose data sets are the wanted ones."""
-    if counts not in tables:
-        return []
     datasets = tables[counts].groupby("run").dataset.agg(frozenset)
     return [run for run, names in datasets.items() if wanted(names)]
 
 
 def _nights_of(tables: Tables, counts: str, runs: Sequence[str]) -> pd.DataFrame:
     """How many recordings each of these runs has scored: run, ours."""
-    nights = tables.get(counts, pd.DataFrame(columns=["run", *NIGHT])).drop_duplicates(["run", *NIGHT])
+    nights = tables[counts].drop_duplicates(["run", *NIGHT])
     return nights[nights.run.isin(runs)].groupby("run").size().reset_index(name="ours")
 
 
@@ -185,8 +182,6 @@ def _channel_pairs(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
 
 def _attention(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     """Nights with the published montage, and the highest mean weight of a site at a depth."""
-    if "05_predict/attention" not in tables:
-        return pd.DataFrame(columns=MEASURED)
     attention = with_sites(tables["05_predict/attention"])
     attention = attention[attention.is_fixed]
     runs = [run for run, names in attention.groupby("run").dataset.agg(frozenset).items() if names == WITH_ATTENTION]
@@ -230,8 +225,6 @@ def _other_montage(summary: pd.DataFrame) -> pd.Series:
 
 def _traits(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     """Grouped by recording as published; by person, with a note, where that is all there is."""
-    if "07_traits/summary" not in tables:
-        return pd.DataFrame(columns=MEASURED)
     summary = nearest_first(tables["07_traits/summary"]).rename(columns={"mean": "ours", "datasets": "dataset"})
     by = np.where(summary.group_by == "recording", "", "grouped by person, published by recording; ")
     folds = np.where(summary.n_folds == 0, "", summary.n_folds.astype(str) + " folds, published leaving one out; ")
@@ -251,8 +244,6 @@ def _traits(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
 
 def _mean_guess(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     """RMSE of always saying the mean age, which is the standard deviation of the ages."""
-    if "07_traits/summary" not in tables:
-        return pd.DataFrame(columns=MEASURED)
     summary = tables["07_traits/summary"]
     rows = summary[(summary.trait == "age") & (summary.datasets == ISRUC) & (summary.measure == "rmse")]
     rows = rows[rows.n_recordings == AGES_OF_ISRUC]
@@ -264,8 +255,6 @@ def _mean_guess(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
 
 
 def _arousal_scores(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
-    if "06_arousals/scores" not in tables:
-        return pd.DataFrame(columns=MEASURED)
     scores = _with_number_of_nights(tables["06_arousals/scores"], tables)
     as_published = (scores.matching == "as_published") & np.isclose(scores.iou_above, 0.2)
     rows = scores[as_published & (scores.datasets == MASS)]
@@ -280,8 +269,6 @@ def _with_number_of_nights(table: pd.DataFrame, tables: Tables) -> pd.DataFrame:
 
 
 def _stage_shares(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
-    if "06_arousals/stage_shares" not in tables:
-        return pd.DataFrame(columns=MEASURED)
     shares = _with_number_of_nights(tables["06_arousals/stage_shares"], tables)
     rows = shares[shares.datasets == MASS].rename(columns={"share": "ours", "datasets": "dataset"})
     return _rows(rows, result="stage_share_of_arousal_time", measure="share", note=_note_of_part(rows, published))
@@ -289,8 +276,7 @@ def _stage_shares(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
 
 def _of_full_size(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     """What follows from the networks alone, where they are as large as the published ones; U-Sleep tells."""
-    columns = ["network", "sampling_rate_hz", "n_parameters", "receptive_field_min", "run"]
-    cost = tables.get("04_evaluate/cost", pd.DataFrame(columns=columns))
+    cost = tables["04_evaluate/cost"]
     usleep = published.value[(published.result == "parameters") & (published.network == "usleep")].item()
     is_full = (cost.network == "usleep") & (cost.n_parameters == usleep) & (cost.sampling_rate_hz == PUBLISHED_RATE_HZ)
     rows = cost[cost.run.isin(cost.run[is_full])].drop_duplicates(["run", "network"])
@@ -325,18 +311,26 @@ def _recordings(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     )
 
 
-SOURCES: tuple[Callable[[pd.DataFrame, Tables], pd.DataFrame], ...] = (
-    _recordings_per_dataset,
-    dataset_scores,
-    _mean_scores,
-    _channel_numbers,
-    _channel_pairs,
-    _attention,
-    _traits,
-    _mean_guess,
-    _arousal_scores,
-    _stage_shares,
-    _of_full_size,
-    _recordings,
-)
-"""What finds our numbers in the tables."""
+Source = Callable[[pd.DataFrame, Tables], pd.DataFrame]
+SOURCES: dict[Source, str] = {
+    _recordings_per_dataset: "04_evaluate/all/counts",
+    dataset_scores: "04_evaluate/all/intervals",
+    _mean_scores: "04_evaluate/all/intervals",
+    _channel_numbers: "04_evaluate/drawn/counts",
+    _channel_pairs: "04_evaluate/pairs/counts",
+    _attention: "05_predict/attention",
+    _traits: "07_traits/summary",
+    _mean_guess: "07_traits/summary",
+    _arousal_scores: "06_arousals/scores",
+    _stage_shares: "06_arousals/stage_shares",
+    _of_full_size: "04_evaluate/cost",
+    _recordings: "",
+}
+"""What finds our numbers in the tables, and the table without which it finds none."""
+
+
+def measured_numbers(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    """Our side of the ledger: the columns `MEASURED`, a row a number of a run."""
+    found = [source(published, tables) for source, needed in SOURCES.items() if not needed or needed in tables]
+    filled = [table.reindex(columns=MEASURED) for table in found if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=MEASURED)

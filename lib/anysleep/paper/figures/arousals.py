@@ -90,7 +90,8 @@ def plot_arousal_excerpt(tables: Tables) -> Figure:
     run = (sure if len(sure) else stages).run.iloc[0]
     names = [*EXCERPT, "excerpt_hypnogram", "excerpt_events"]
     none = pd.DataFrame(columns=["run", "source", "onset_s", "end_s", "stage"])
-    chosen = {name: tables.get(f"06_arousals/{name}", none).query("run == @run") for name in names}
+    given = {name: tables.get(f"06_arousals/{name}", none) for name in names}
+    chosen = {name: table[table["run"] == run] for name, table in given.items()}
     night = chosen["excerpt_stages"].iloc[0]
     title = f"{night.recording} ({night.dataset}), {run.split('/')[-1]}"
     return figures.plot_arousal_excerpt(chosen, title, size_in=(PAGE_IN, HEIGHT_IN))

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from anysleep.figures.channels import plot_pair_matrix
+from anysleep.figures.channels import LINES, draw_channel_curves, eog_text, plot_pair_matrix
 from anysleep.figures.looks import PUBLISHED, look_of
 from anysleep.paper.figures.style import PAGE_IN, note_missing
 from anysleep.paper.results import FIXED_SITES, MANY_CHANNELS, SITES, with_sites
@@ -81,27 +81,14 @@ def one_eog(gain: pd.DataFrame | None) -> pd.DataFrame:
 
 def draw_curves(curve: pd.DataFrame, published: pd.DataFrame, ax: Axes) -> Axes:
     """Ours with bars, and the published values as hollow markers. `curve`: network, n_eeg, n_eog, mf1, low, high."""
-    lines = list(curve.groupby(["network", "n_eog"], sort=False))
-    for i, ((network, n_eog), line) in enumerate(lines):
-        look, line = look_of(network), line.sort_values("n_eeg")
-        x = line.n_eeg + 0.07 * (i - (len(lines) - 1) / 2)  # bars side by side
-        filled = look.colour if n_eog else "white"
-        name = f"{look.name}, {n_eog} EOG" if n_eog else f"{look.name}, no EOG"
-        ax.plot(
-            x, line.mf1, color=look.colour, linestyle="-" if n_eog else ":", marker=look.marker, mfc=filled, label=name
-        )
-        ax.vlines(x, line.low, line.high, color=look.colour, linewidth=0.8)
+    draw_channel_curves(curve, "network", {network: look_of(network) for network in curve.network}, ax)
     rows = published[published.result == "mf1_by_eeg_channels"]
     for (network, n_eog), line in rows.groupby(["network", "n_eog"]):
-        style = PUBLISHED | {"marker": look_of(network).marker, "linestyle": "-" if n_eog else ":"}
-        name = f"published: {look_of(network).name}, " + (f"{n_eog} EOG" if n_eog else "no EOG")
+        style = PUBLISHED | {"marker": look_of(network).marker, "linestyle": LINES[n_eog]}
+        name = f"published: {look_of(network).name}, {eog_text(n_eog)}"
         ax.plot(line.n_eeg.astype(int), line.value, label=name, **style)
-    ax.legend(
-        loc="center left",
-        bbox_to_anchor=(1, 0.5),
-        title="bars: 95 % interval by person\nstars: better than without EOG,\nWelch as published",
-        title_fontsize=7,
-    )
+    title = "bars: 95 % interval by person\nstars: better than without EOG,\nWelch as published"
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), title=title, title_fontsize=7)
     return ax
 
 
