@@ -81,8 +81,8 @@ def read_recording(
 ) -> Recording:
     """Read one night: every channel at its own rate, voltages in uV, annotations and hypnogram on one time base.
 
-    `path` is a file of any format in `READERS`, or the parts of a night, see `join_parts`. Samples are read when `signals`
-    is asked for them.
+    `path` is a file of any format in `READERS`, or the parts of a night, see `join_parts`. Samples are read when
+    `signals` is asked for them.
 
     Parameters
     ----------
