@@ -15,7 +15,7 @@ from anysleep.analysis.statistics import (
     sleep_statistics,
     statistics_table,
 )
-from anysleep.figures.statistics import CHANGING, plot_statistics
+from anysleep.figures.traits import CHANGING, plot_statistics
 from anysleep.stages import N2, PUBLISHED_RESOLUTIONS, REM, UNSCORED, WAKE
 from anysleep.staging.predictions import Predictions
 

@@ -20,9 +20,15 @@ from anysleep.figures.cohort import (
     plot_missing_channels,
     plot_stage_shares,
 )
-from anysleep.figures.hypnodensity import plot_resolutions, plot_staging
 from anysleep.figures.looks import new_axes
-from anysleep.figures.night import night_spectrogram, plot_night, plot_overview, plot_signals
+from anysleep.figures.night import (
+    night_spectrogram,
+    plot_night,
+    plot_overview,
+    plot_resolutions,
+    plot_signals,
+    plot_staging,
+)
 from anysleep.figures.scores import (
     plot_certainty,
     plot_confusions,

@@ -11,9 +11,8 @@ from matplotlib.ticker import PercentFormatter
 
 from anysleep.analysis.arousals.events import HEADLINE_IOU
 from anysleep.analysis.arousals.excerpt import PROBABILITIES
-from anysleep.figures.hypnodensity import DEEP_FIRST, DEPTH, plot_hypnodensity, plot_hypnogram
 from anysleep.figures.looks import resolution_colours, seconds_axis, seconds_text
-from anysleep.figures.night import POLARITY
+from anysleep.figures.night import DEEP_FIRST, DEPTH, POLARITY, plot_hypnodensity, plot_hypnogram
 from anysleep.stages import EPOCH_S, STAGE_COLOURS, STAGES, UNSCORED
 
 EXPERT_COLOUR, PREDICTED_COLOUR = "#0072B2", "#D55E00"

@@ -18,8 +18,8 @@ from anysleep.analysis.arousals.events import (
 )
 from anysleep.analysis.traits.transitions import block_borders, find_triplets
 from anysleep.figures.arousals import EXPERT_COLOUR, PREDICTED_COLOUR
-from anysleep.figures.hypnodensity import DEEP_FIRST, plot_hypnodensity
 from anysleep.figures.looks import NETWORKS, PUBLISHED
+from anysleep.figures.night import DEEP_FIRST, plot_hypnodensity
 from anysleep.figures.traits import triplet_name
 from anysleep.stages import EPOCH_S, N2, N3, REM, STAGE_COLOURS, STAGES, WAKE
 from anysleep.staging.votes import softmax

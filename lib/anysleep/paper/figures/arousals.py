@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from anysleep.analysis.arousals.events import HEADLINE_IOU
 from anysleep.analysis.arousals.excerpt import PROBABILITIES
 from anysleep.figures import arousals as figures
-from anysleep.figures.hypnodensity import DEEP_FIRST
 from anysleep.figures.looks import PUBLISHED, Look, look_of
+from anysleep.figures.night import DEEP_FIRST
 from anysleep.paper.figures.style import PAGE_IN, draw_band, legend_below, note_missing, seconds_axis, with_seconds
 from anysleep.paper.results import MASS
 from anysleep.paper.runs import Tables, average_trained

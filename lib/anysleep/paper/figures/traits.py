@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from anysleep.figures.looks import PUBLISHED, look_of
-from anysleep.figures.statistics import NAMES, plot_statistic
+from anysleep.figures.traits import NAMES, plot_statistic
 from anysleep.paper.figures.style import PAGE_IN, draw_band, legend_below, note_missing, seconds_axis, with_seconds
 from anysleep.paper.results import DOD, TRAITS, nearest_first
 from anysleep.paper.runs import Tables, average_trained
