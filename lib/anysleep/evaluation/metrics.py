@@ -115,11 +115,7 @@ def bootstrap_scores(confusions: np.ndarray, persons: ArrayLike, n_bootstrap: in
 
 
 def paired_bootstrap(
-    confusions_a: np.ndarray,
-    confusions_b: np.ndarray,
-    persons: ArrayLike,
-    n_bootstrap: int,
-    seed: int,
+    confusions_a: np.ndarray, confusions_b: np.ndarray, persons: ArrayLike, n_bootstrap: int, seed: int
 ) -> pd.Series:
     """How much better b is than a on the same nights in the same order, in the MF1 of the summed counts.
 

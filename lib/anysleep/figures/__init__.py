@@ -29,12 +29,6 @@ from anysleep.figures.night import (
     plot_signals,
     plot_staging,
 )
-from anysleep.figures.scores import (
-    plot_certainty,
-    plot_confusions,
-    plot_history,
-    plot_reliability,
-    plot_review,
-)
+from anysleep.figures.scores import plot_certainty, plot_confusions, plot_history, plot_reliability, plot_review
 
 plt.rcParams["text.parse_math"] = False

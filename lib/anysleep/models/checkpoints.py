@@ -41,25 +41,14 @@ LFS_POINTER = b"version https://git-lfs"
 """What stands in the place of a file that Git LFS has not fetched starts so."""
 
 
-def load_checkpoint(
-    path: str | Path, *, predictions_per_epoch: int | None = None, sampling_rate_hz: int | None = None
-) -> SleepNetwork:
+def load_checkpoint(path: str | Path) -> SleepNetwork:
     """A trained network in evaluation mode, on the CPU, from a released `.pth` file or one of `save_checkpoint`.
 
-    A warning where it was trained on synthetic nights alone, as the demo's is.
+    A file that does not say its rate and resolution, as the released ones, is of 128 Hz and one prediction an epoch.
+    A warning where the network was trained on synthetic nights alone, as the demo's is.
 
-    Parameters
-    ----------
-    predictions_per_epoch
-        Resolution of `model(x)`; by default what the file says, else 1. Weights do not depend on it.
-    sampling_rate_hz
-        Only for a file that does not say it, as the released ones, for which 128 Hz is the default.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        No such file; a Git-LFS pointer, a truncated file, something else than weights, foreign keys, or a rate that
-        contradicts the file. The message names the file and the likely fix.
+    FileNotFoundError where there is no such file; ValueError for a Git-LFS pointer, a truncated file, something else
+    than weights, or foreign keys. The message names the file and the likely fix.
     """
     path = Path(path)
 
@@ -69,7 +58,7 @@ def load_checkpoint(
         return ValueError(f"{path}: damaged, or no checkpoint: {error or type(error).__name__}")
 
     with explaining_damage(explained):
-        model = _load(path, predictions_per_epoch, sampling_rate_hz)
+        model = _load(path)
     if saw_only_synthetic(model):
         warnings.warn(synthetic_notice(model), stacklevel=1)  # by this line: said once, however often it is loaded
     return model
@@ -86,20 +75,18 @@ def synthetic_notice(model: SleepNetwork) -> str:
     return f"{TRIED_ON_REAL} {card}" if card else ONLY_SYNTHETIC
 
 
-def _load(path: Path, predictions_per_epoch: int | None, sampling_rate_hz: int | None) -> SleepNetwork:
+def _load(path: Path) -> SleepNetwork:
     content = _read(path)
     state, source = as_ours(content["state_dict"], path)
     name, hyperparameters = recognise_architecture(state, path)
-    stored_rate = content.get("sampling_rate_hz") or _rate_from_shapes(state)
-    if sampling_rate_hz and stored_rate and sampling_rate_hz != stored_rate:
-        raise ValueError(f"{path}: trained at {stored_rate} Hz, but sampling_rate_hz={sampling_rate_hz} was asked for")
-    if isinstance(stored_rate, int) and stored_rate > FASTEST_HZ:
-        raise ValueError(f"{path}: trained at {stored_rate} Hz, it says; {FASTEST_HZ} Hz is the most")
+    rate_hz = content.get("sampling_rate_hz") or _rate_from_shapes(state) or PUBLISHED_RATE_HZ
+    if isinstance(rate_hz, int) and rate_hz > FASTEST_HZ:
+        raise ValueError(f"{path}: trained at {rate_hz} Hz, it says; {FASTEST_HZ} Hz is the most")
     build = partial(
         build_model,
         name,
-        predictions_per_epoch=predictions_per_epoch or content.get("predictions_per_epoch", 1),
-        sampling_rate_hz=stored_rate or sampling_rate_hz or PUBLISHED_RATE_HZ,
+        predictions_per_epoch=content.get("predictions_per_epoch", 1),
+        sampling_rate_hz=rate_hz,
         **hyperparameters,
     )
     with torch.device("meta"):  # shapes without memory: those of a damaged file may be of any size
@@ -170,7 +157,7 @@ def fetch_checkpoint(name: str, folder: str | Path | None = None) -> Path:
         ) from None  # its own story fills two screens
 
 
-def recognise_architecture(state: Mapping[str, Tensor], path: str | Path = "state_dict") -> tuple[str, dict]:
+def recognise_architecture(state: Mapping[str, Tensor], path: str | Path) -> tuple[str, dict]:
     """Architecture name and hyperparameters, from the keys and shapes of a state dict. ValueError if foreign."""
     depth = sum(key.startswith("encoders.") and key.endswith(".enc.0.weight") for key in state)
     width_keys = [*(f"encoders.{i}.enc.0.weight" for i in range(depth)), "connector.0.weight"]

@@ -57,7 +57,7 @@ COLUMNS = {
 """What is read, and the columns that have to be there."""
 
 READ_PART = {name: COUNTED for name in COLUMNS if name.startswith("04_") and name.endswith("/counts")} | {
-    "06_arousals/counts": COLUMNS["06_arousals/counts"],
+    "06_arousals/counts": COLUMNS["06_arousals/counts"]
 }
 """Large tables of which only some columns are wanted."""
 

@@ -142,9 +142,7 @@ def write_edf(night: SyntheticNight, file: Path, start: datetime.datetime, pause
         signals,
         patient=edfio.Patient(code=night.person.subject, sex=night.person.sex, name="synthetic"),
         recording=edfio.Recording(
-            startdate=start.date(),
-            hospital_administration_code=night.recording,
-            equipment_code="anysleep-synthetic",
+            startdate=start.date(), hospital_administration_code=night.recording, equipment_code="anysleep-synthetic"
         ),
         starttime=start.time(),
         data_record_duration=1,

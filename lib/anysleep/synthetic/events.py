@@ -68,10 +68,7 @@ def cover(n_seconds: int, intervals_s: np.ndarray) -> np.ndarray:
 
 
 def place_events(
-    rate_per_s: np.ndarray,
-    draw_durations: Callable[[int], np.ndarray],
-    gap_s: float,
-    rng: np.random.Generator,
+    rate_per_s: np.ndarray, draw_durations: Callable[[int], np.ndarray], gap_s: float, rng: np.random.Generator
 ) -> np.ndarray:
     """Events of one kind: (n, 2) onset and end in s, inside the recording, and at least `gap_s` apart.
 

@@ -124,11 +124,7 @@ def _conditions(
 
 
 def _add_all_events(
-    signals_uv: np.ndarray,
-    events: dict[str, np.ndarray],
-    traits: Traits,
-    rate_hz: int,
-    rng: np.random.Generator,
+    signals_uv: np.ndarray, events: dict[str, np.ndarray], traits: Traits, rate_hz: int, rng: np.random.Generator
 ) -> None:
     typical_uv = {  # median amplitude; SD of its logarithm
         "slow_wave": (traits.slow_wave_uv, 0.25),

@@ -22,13 +22,7 @@ from anysleep.models import SleepNetwork
 from anysleep.stages import N_STAGES
 from anysleep.system.jobs import n_cores
 from anysleep.training.settings import Loss, Schedule
-from anysleep.training.setup import (
-    confusion_of_batch,
-    inverse_sqrt_weights,
-    make_optimizer,
-    stage_loss,
-    training_mode,
-)
+from anysleep.training.setup import confusion_of_batch, inverse_sqrt_weights, make_optimizer, stage_loss, training_mode
 from anysleep.training.state import State, load_state, save_state
 
 SAVE_EVERY_S = 600
@@ -114,9 +108,7 @@ class Training:
             self.state = known or self.state
 
     def run(
-        self,
-        report: Callable[[State], None] = lambda state: None,
-        should_stop: Callable[[], bool] = lambda: False,
+        self, report: Callable[[State], None] = lambda state: None, should_stop: Callable[[], bool] = lambda: False
     ) -> State:
         """Train to the end; the best weights are in the state returned.
 

@@ -54,8 +54,7 @@ def read_hdf5(path: Path) -> Recording:
     if is_dod or is_utime:
         return read_dod(path) if is_dod else read_utime(path)
     raise BadRecording(
-        "format",
-        "an HDF5 file of no known layout: DOD has a root attribute 'description', U-Time a group 'channels'",
+        "format", "an HDF5 file of no known layout: DOD has a root attribute 'description', U-Time a group 'channels'"
     )
 
 
