@@ -3,14 +3,9 @@
     anysleep onnx checkpoint.pth network.onnx
 
 The nodes are written one by one, as `layers` and `networks` compute, because one file must hold for any number of
-channels and epochs: whether a length is odd is found out by nodes of its own. torch's exporter (2.13,
-`torch.onnx.export(..., dynamo=True)`, samples as 3840 x epochs) does not get there:
-
-- As the network is, it takes the parities of the example for granted, without a word. Its file of 6 epochs fails at 1,
-  2, 7, 15, 16, 240 and 960: "Non concat axis dimensions must match: Axis 2 has mismatched dimensions of 4 and 5".
-- With `pad(skip, (n % 2, 0))` in place of the condition, the algebra of nested halvings did not end in four minutes.
-- With the parity as data, the crop of the decoder stops it: "Could not guard on data-dependent expression", or with
-  `torch._check` of every size "AssertionError: should have been constant, but got 30*s28 + u7 + (((u6 + ...".
+channels and epochs: whether a length is odd is found out by nodes of its own. torch's exporter (2.13, with dynamo)
+takes the parities of its example for granted, without a word, and fails at other lengths; with padding by `n % 2` its
+algebra does not end, and with the parity as data the crop of the decoder stops it.
 
 Shapes as in `layers`: B batch, C channels, F filters, T samples, V virtual channels; E epochs, P predictions.
 """

@@ -202,10 +202,7 @@ def _check_one_network_a_name(runs: Sequence[FinishedRun]) -> None:
 
 def _checkpoints_of(run: FinishedRun) -> dict[str, str]:
     """Checkpoint as the parameters name it (06 and 07: those of their predictions) -> SHA-256 that the run read."""
-    params = run.params
-    of_predictions = project_path(params["predictions"]) / "params.yaml" if params.get("predictions") else None
-    if of_predictions and of_predictions.is_file():
-        params = _parsed(of_predictions)
+    params = _params_of_predictions(run) or run.params
     paths = [params.get("checkpoint"), *params.get("more_checkpoints", [])]
     roles = [f"checkpoint_{i}" for i in range(1, len(paths) + 1)] if run.notebook == "04_evaluate" else ["checkpoint"]
     return {path: run.inputs[role] for path, role in zip(paths, roles, strict=False) if path and role in run.inputs}
@@ -323,9 +320,14 @@ def _with_checkpoints(run: FinishedRun, tables: dict[str, pd.DataFrame]) -> dict
 
 def _channels_of_predictions(run: FinishedRun) -> str:
     """The channels that 05 was told to use, sorted and joined by &; empty where it took all, or that is unknown."""
+    return "&".join(sorted(_params_of_predictions(run).get("channels", [])))
+
+
+def _params_of_predictions(run: FinishedRun) -> dict[str, Any]:
+    """The parameters of the 05 whose predictions a run has read; empty where it read none, or they are not there."""
     predictions = run.params.get("predictions")
     path = project_path(predictions) / "params.yaml" if predictions else None
-    return "&".join(sorted(_parsed(path).get("channels", []))) if path and path.is_file() else ""
+    return _parsed(path) if path and path.is_file() else {}
 
 
 def _nothing_measured(run: FinishedRun) -> pd.DataFrame:

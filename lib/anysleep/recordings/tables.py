@@ -91,7 +91,7 @@ def near_columns(name: str, columns: Collection[str]) -> list[str]:
     ]
 
 
-def numeric_ages(ages: pd.Series, file: str = "the table") -> pd.Series:
+def numeric_ages(ages: pd.Series, file: str) -> pd.Series:
     """NaN, with a warning, where an age is no number: it must not change those of the others into text.
 
     ValueError for an age that nobody has.
