@@ -1,10 +1,11 @@
-# make demo · test · quick · soak · lab · bench · effects · rehearse: each sets up .venv first if it is missing or older than requirements.txt.
+# make demo · test · test-browser · quick · soak · lab · bench · effects · rehearse: each sets up .venv first if it is missing or older than requirements.txt.
 # Windows has no make: docs/clusters.md lists the same commands.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 READY := .venv/ready
 
-.PHONY: demo test quick soak lab bench effects rehearse clean
+.PHONY: demo test test-browser quick soak lab bench effects rehearse clean
 
 demo: $(READY)
 	@$(BIN)/anysleep fetch nap outputs/demo || true
@@ -15,6 +16,12 @@ test: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pytest -p no:randomly --numprocesses 2 --dist worksteal
+
+# The night browser in JupyterLab and Chromium; where there is no Chromium, Playwright fetches one.
+test-browser: $(READY)
+	$(BIN)/pip install --quiet --requirement tests/browser/requirements.txt
+	test -n "$(CHROMIUM)" || $(BIN)/playwright install chromium
+	CHROMIUM=$(CHROMIUM) $(BIN)/pytest -p no:randomly -rP tests/browser
 
 # A minute of it, which touches every part.
 quick: $(READY)

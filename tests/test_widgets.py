@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from anysleep import widgets
 from anysleep.datasets.archive import Archive, DatasetFiles, NightWriter, assemble_archive
 from anysleep.datasets.overview import (
     channel_verdicts,
@@ -27,6 +26,7 @@ from anysleep.figures import (
     plot_stage_shares,
 )
 from anysleep.widgets import LiveFigure, closed_answer, explore, next_stage_change
+from anysleep.widgets import explorer as widgets
 from anysleep.workbook.notebooks import Inspect
 from anysleep.workbook.run import Run
 
@@ -307,7 +307,7 @@ def test_the_picture_of_a_growing_table_gives_way_to_the_final_one(monkeypatch):
     shown = []
     place = SimpleNamespace(update=shown.append)
     monkeypatch.setenv("JPY_SESSION_NAME", "train.ipynb")
-    monkeypatch.setattr("anysleep.widgets.display", lambda figure, display_id: shown.append(figure) or place)
+    monkeypatch.setattr("anysleep.widgets.explorer.display", lambda figure, display_id: shown.append(figure) or place)
     live = LiveFigure(plot_history, figsize=(6, 4))
     live.clear()  # nothing drawn yet
     for steps in ([150], [150, 300]):

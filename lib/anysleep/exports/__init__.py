@@ -1,5 +1,6 @@
 """Scored nights as files that other programs read, one small module a program; `FORMATS` has them all."""
 
+from anysleep.exports.corrections import Review, corrected_night, read_corrections
 from anysleep.exports.formats import FORMATS, Format, export_night
 from anysleep.exports.mne_annotations import to_mne_annotations
 from anysleep.exports.scored_night import ScoredNight, without_date
@@ -8,9 +9,12 @@ from anysleep.exports.table import hypnogram_table
 __all__ = [
     "FORMATS",
     "Format",
+    "Review",
     "ScoredNight",
+    "corrected_night",
     "export_night",
     "hypnogram_table",
+    "read_corrections",
     "to_mne_annotations",
     "without_date",
 ]

@@ -1,7 +1,8 @@
 """Hypnograms of nights that were staged before, in other formats: `anysleep export <run folder> [<format> ...]`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -9,7 +10,14 @@ import numpy as np
 import pandas as pd
 
 from anysleep.analysis.arousals.events import detect_arousals
-from anysleep.exports import FORMATS, ScoredNight, export_night, without_date
+from anysleep.exports import (
+    FORMATS,
+    ScoredNight,
+    corrected_night,
+    export_night,
+    read_corrections,
+    without_date,
+)
 from anysleep.settings import ExportFormat
 from anysleep.stages import EPOCH_S, STAGES, UNSCORED
 
@@ -19,7 +27,8 @@ CODES = {stage: code for code, stage in enumerate(STAGES)} | {"unscored": UNSCOR
 def export_run(folder: Path, formats: Sequence[ExportFormat] = tuple(FORMATS)) -> list[Path]:
     """Write every hypnogram of a run of stage_one_night or 05_predict in these formats, beside its CSV.
 
-    Returns the files. FileNotFoundError where the folder holds no hypnogram; ValueError names what is no format.
+    A night that was reviewed by hand is written as `corrected_<name>`, too. Returns the files. FileNotFoundError where
+    the folder holds no hypnogram; ValueError names what is no format.
     """
     tables = sorted([*folder.glob("hypnogram_*.csv"), *folder.glob("hypnograms/*.csv")])
     if not tables:
@@ -29,7 +38,18 @@ def export_run(folder: Path, formats: Sequence[ExportFormat] = tuple(FORMATS)) -
     wanted = [one for one in formats if one != "csv"]
     scorer = _network(folder)
     nights = {path: read_hypnogram(path, scorer) for path in tables}
-    return [file for path, night in nights.items() for file in export_night(path.parent, night, path.stem, wanted)]
+    files = [file for path, night in nights.items() for file in export_night(path.parent, night, path.stem, wanted)]
+    for corrections in sorted(folder.glob("corrections_*.csv")):
+        name = corrections.stem.removeprefix("corrections_")
+        files += export_night(folder, _reviewed(corrections, name, nights), f"corrected_{name}", ["csv", *wanted])
+    return files
+
+
+def _reviewed(corrections: Path, name: str, nights: Mapping[Path, ScoredNight]) -> ScoredNight:
+    """The night at 30 s, with the arousals of its finest hypnogram, and what was changed by hand."""
+    finest = nights[corrections.with_name(f"hypnogram_{name}.csv")]
+    at_30_s = nights.get(corrections.with_name(f"hypnogram_30s_{name}.csv"), finest)
+    return corrected_night(replace(at_30_s, arousals_s=finest.arousals_s), read_corrections(corrections))
 
 
 def read_hypnogram(path: Path, scorer: str = "") -> ScoredNight:

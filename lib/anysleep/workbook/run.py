@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import platform
 import subprocess
 from collections.abc import Callable, Sequence
@@ -33,7 +34,9 @@ if TYPE_CHECKING:  # they take a second, and the process that starts a notebook 
 
     from anysleep.datasets.archive import Archive
     from anysleep.exports import ScoredNight
+    from anysleep.recordings.recording import Recording
     from anysleep.staging.predictions import Predictions
+    from anysleep.widgets import NightBrowser
 
 WAIT_S = 10
 """How long a run waits for its folder: one that was killed takes a moment to end."""
@@ -155,6 +158,16 @@ class Run:
                     figure.savefig(temporary, dpi=200, metadata=metadata)
         plt.close(figure)  # the notebook shows what is returned; an open figure would show twice
         return Image(self.folder / f"figures/{name}.png", retina=True, alt=name)
+
+    def browse(
+        self, name: str, night: Recording, scored: Sequence[ScoredNight], quality: pd.DataFrame
+    ) -> NightBrowser | None:
+        """The night browser in JupyterLab, with changes in `corrections_<name>.csv`; None where nobody looks."""
+        if "JPY_SESSION_NAME" not in os.environ:
+            return None
+        from anysleep.widgets import NightBrowser
+
+        return NightBrowser(night, scored, quality, self.folder / f"corrections_{name}.csv")
 
     def finish(self, **scores: float | int | str) -> pd.DataFrame:
         """Write provenance.json and, last, result.json; returns the list of files for the notebook to show."""

@@ -1,4 +1,4 @@
-"""Notebook controls: thin skins over the functions that draw. Nothing here computes a result."""
+"""Controls to look at the nights of an archive, the growing figure of a training, and the shut answer."""
 
 import html
 import io
