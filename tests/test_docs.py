@@ -141,8 +141,9 @@ def test_what_the_architecture_names_is_where_it_says(root):
 
 
 def test_the_recipe_in_the_pages_is_one():
-    text, labels = blocks(ROOT / "docs" / "own_recordings.md", "yaml")
-    Recipe(**yaml.safe_load(text))
+    text, labels, scorers = blocks(ROOT / "docs" / "own_recordings.md", "yaml")
+    recipe = yaml.safe_load(text)
+    assert set(Recipe(**recipe | yaml.safe_load(scorers)).labels_of_scorers) == {"second", "network"}
     Labels(**yaml.safe_load(labels)["labels"])
 
 

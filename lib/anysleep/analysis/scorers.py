@@ -1,18 +1,32 @@
-"""The public scorers of the Dreem Open Datasets: five hypnograms a night at 30 s, and how far they agree."""
+"""How far scorers agree who have scored the same nights: those of an archive, and of the Dreem Open Datasets."""
 
 import warnings
 from collections.abc import Callable, Mapping
+from itertools import combinations
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
 from anysleep.analysis.traits.transitions import count_triplets
+from anysleep.datasets.archive import Archive
 from anysleep.evaluation.metrics import confusion_matrix, metrics_of_confusion
 from anysleep.recordings.labels.consensus import consensus_hypnogram
 from anysleep.recordings.labels.dod import read_each_scorer, scorer_files
 from anysleep.recordings.reasons import BadRecording
+from anysleep.stages import STAGES
 
+T = TypeVar("T")
+Key = tuple[str, str]
+"""Data set and recording."""
+NightScorers = dict[Key, dict[str, np.ndarray]]
+"""Night -> scorer -> int8 (E,), stages 0-4, 9 where unscored."""
+Staged = Mapping[Key, np.ndarray]
+"""Night -> int8 (E,), what one network says."""
+LABELS, CONSENSUS, OTHERS = "labels", "consensus", "consensus of the others"
+PLACE = ("level", "dataset", "recording", "scorer", "reference")
+SCORES = ("kappa", "mf1", "accuracy", *(f"f1_{stage.lower()}" for stage in STAGES), "n_epochs")
 Scorers = dict[tuple[str, str], np.ndarray]
 """(data set, recording) -> int8 (5, E), stages 0-4, -1 where unscored."""
 
@@ -44,11 +58,74 @@ def compare_scorers(scorers: Mapping[tuple[str, str], np.ndarray]) -> pd.DataFra
     """
     rows = []
     for (dataset, recording), stages in scorers.items():
-        for i, of_one in enumerate(stages):
-            others = consensus_hypnogram(np.delete(stages, i, axis=0))
-            scores = metrics_of_confusion(confusion_matrix(others, of_one))
-            rows.append({"dataset": dataset, "recording": recording, "scorer": i + 1} | dict(scores[["kappa", "mf1"]]))
+        for i, confusion in _with_others(dict(enumerate(stages, start=1))).items():
+            scores = metrics_of_confusion(confusion)
+            rows.append({"dataset": dataset, "recording": recording, "scorer": i} | dict(scores[["kappa", "mf1"]]))
     return pd.DataFrame(rows)
+
+
+def archived_scorers(archive: Archive, nights: pd.DataFrame) -> NightScorers:
+    """Everybody who scored each of these nights: its labels, and the scorers beside. Nights of one are left out."""
+    scorers: NightScorers = {}
+    for key in zip(nights.dataset, nights.recording, strict=True):
+        labels = archive.hypnogram(*key)
+        of_night = ({} if labels is None else {LABELS: labels}) | archive.scorers(*key)
+        if len(of_night) > 1:
+            scorers[key] = of_night
+    return scorers
+
+
+def agreement_table(nights: NightScorers, networks: Mapping[str, Staged] | None = None) -> pd.DataFrame:
+    """How far scorers agree epoch by epoch, over epochs that both have scored, from summed counts.
+
+    Every pair of scorers once; of four or more, each with the consensus of the others (Guillot et al. 2020; of two it
+    would be a scorer picked by the order). Networks with every scorer and, of three or more, with their consensus.
+
+    Columns level ('dataset' or 'recording'), dataset, recording, scorer, reference, kappa, mf1, accuracy, f1_wake ...,
+    n_epochs; NaN where no epoch is scored by both.
+    """
+    counts: dict[tuple[str, ...], np.ndarray] = {}
+    for night, scorers in nights.items():
+        staged = {name: of_nights[night] for name, of_nights in (networks or {}).items() if night in of_nights}
+        for pair, confusion in {**_among(scorers), **_with_networks(scorers, staged)}.items():
+            for place in (("dataset", night[0], ""), ("recording", *night)):
+                counts[*place, *pair] = counts.get((*place, *pair), 0) + confusion
+    scores = [metrics_of_confusion(confusion)[list(SCORES)].to_dict() for confusion in counts.values()]
+    rows = [dict(zip(PLACE, key, strict=True)) | of_key for key, of_key in zip(counts, scores, strict=True)]
+    return pd.DataFrame(rows, columns=[*PLACE, *SCORES]).sort_values("level", kind="stable", ignore_index=True)
+
+
+def lanes(scorers: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The scorers of a night, and below them, of three or more, their consensus: what `plot_scorer_lanes` draws."""
+    return {**scorers, **_consensus(scorers)}
+
+
+def _among(scorers: Mapping[str, np.ndarray]) -> dict[tuple[str, str], np.ndarray]:
+    pairs = {(b, a): confusion_matrix(scorers[a], scorers[b]) for a, b in combinations(scorers, 2)}
+    others = _with_others(scorers) if len(scorers) > 3 else {}
+    return pairs | {(name, OTHERS): confusion for name, confusion in others.items()}
+
+
+def _with_networks(
+    scorers: Mapping[str, np.ndarray], staged: Mapping[str, np.ndarray]
+) -> dict[tuple[str, str], np.ndarray]:
+    return {
+        (network, name): confusion_matrix(stages, of_network)
+        for network, of_network in staged.items()
+        for name, stages in lanes(scorers).items()
+    }
+
+
+def _consensus(scorers: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {CONSENSUS: consensus_hypnogram(list(scorers.values()))} if len(scorers) > 2 else {}
+
+
+def _with_others(scorers: Mapping[T, np.ndarray]) -> dict[T, np.ndarray]:
+    """Confusion matrix (5, 5) of each scorer with the consensus of the others."""
+    return {
+        name: confusion_matrix(consensus_hypnogram([s for other, s in scorers.items() if other != name]), stages)
+        for name, stages in scorers.items()
+    }
 
 
 def scored_nights(scorers: Mapping[tuple[str, str], np.ndarray]) -> pd.DataFrame:

@@ -5,6 +5,7 @@
                                               prepared: how the night was made, as JSON
     /<dataset>/<recording>/PSG/<channel>      float32 (T,), whole epochs
     /<dataset>/<recording>/hypnogram          int8 (E,), optional
+    /<dataset>/<recording>/scorers/<name>     int8 (E,), stages of others who scored the night, optional
     /<dataset>/<recording>/class_to_index/<0..4>  int (n,), the epochs of each stage
     /<dataset>/<recording>/arousals           float64 (n, 2), onset and end in s, only where somebody scored them:
                                               n is 0 where there was none
@@ -80,6 +81,15 @@ class NightWriter:
         self._group["hypnogram"] = hypnogram.astype(np.int8)
         for stage in range(N_STAGES):
             self._group[f"class_to_index/{stage}"] = np.flatnonzero(hypnogram == stage)
+
+    def add_scorer(self, name: str, hypnogram: np.ndarray) -> None:
+        """int8 (E,) of one more scorer. ValueError where it is not of the night's epochs, or the name is none."""
+        _check_name(name)
+        if len(hypnogram) != self._n_epochs:
+            raise ValueError(
+                f"{self._recording}, {name}: {len(hypnogram)} labels for {self._n_epochs} epochs of signal"
+            )
+        self._group[f"scorers/{name}"] = hypnogram.astype(np.int8)
 
     def add_spans(self, name: Literal["arousals", "gaps"], spans_s: np.ndarray) -> None:
         """float64 (n, 2): onset and end in s."""
@@ -283,6 +293,8 @@ class Archive:
                 digest.update("\n".join([dataset, recording, *made, *lengths]).encode())
                 hypnogram = self.hypnogram(dataset, recording)
                 digest.update(b"unlabelled" if hypnogram is None else hypnogram.tobytes())
+                for name, stages in self.scorers(dataset, recording).items():
+                    digest.update(name.encode() + stages.tobytes())
         return digest.hexdigest()
 
     def find(self, dataset: str = "", recording: str = "") -> pd.Series:
@@ -306,10 +318,13 @@ class Archive:
     def hypnogram(self, dataset: str, recording: str) -> np.ndarray | None:
         """int8 (E,), stages 0-4 and 9 unscored; None where the recording has none."""
         night = self._group(dataset, recording)
-        if "hypnogram" not in night:
-            return None
-        hypnogram = stored_here(night["hypnogram"])[:]
-        return np.where((hypnogram >= 0) & (hypnogram < N_STAGES), hypnogram, UNSCORED).astype(np.int8)
+        return _stages(night["hypnogram"]) if "hypnogram" in night else None
+
+    @_naming_the_file
+    def scorers(self, dataset: str, recording: str) -> dict[str, np.ndarray]:
+        """int8 (E,), as `hypnogram`, of each who scored the night beside its labels, by name; mostly nobody."""
+        night = self._group(dataset, recording)
+        return {name: _stages(stages) for name, stages in night["scorers"].items()} if "scorers" in night else {}
 
     @_naming_the_file
     def prepared(self, dataset: str, recording: str) -> dict[str, object] | None:
@@ -368,6 +383,8 @@ class Archive:
         lengths = {name: signal.shape[0] // self.samples_per_epoch for name, signal in signals.items()}
         if "hypnogram" in night:
             lengths["hypnogram"] = night["hypnogram"].shape[0]
+        for name in night.get("scorers", ()):
+            lengths[f"scorers/{name}"] = night[f"scorers/{name}"].shape[0]
         if len(set(lengths.values())) > 1:
             raise ValueError(f"{night.name}: lengths differ, in epochs {lengths}; align them before they are used")
         return next(iter(lengths.values()), 0)
@@ -381,6 +398,11 @@ class Archive:
 
 def _prepared(night: h5py.Group) -> dict[str, object] | None:
     return json.loads(night.attrs["prepared"]) if "prepared" in night.attrs else None
+
+
+def _stages(stored: h5py.Dataset) -> np.ndarray:
+    stages = stored_here(stored)[:]
+    return np.where((stages >= 0) & (stages < N_STAGES), stages, UNSCORED).astype(np.int8)
 
 
 def _check_name(name: str) -> None:

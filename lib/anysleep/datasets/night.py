@@ -4,16 +4,17 @@ import hashlib
 import json
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from anysleep.datasets.archive import NightWriter
+from anysleep.datasets.labels import other_hypnogram, read_labels
 from anysleep.datasets.recipes import CONTENT_HASH, Recipe, can_be_had, fill_in
 from anysleep.recordings.channels import parse_channel, parse_channels, stored_name
-from anysleep.recordings.labels import LABEL_READERS, Scoring, arousals_scored, label_files, with_scoring
+from anysleep.recordings.labels import Scoring, arousals_scored, label_files, with_scoring
 from anysleep.recordings.labels.mass import mass_trim_s
 from anysleep.recordings.labels.scoring import refuse_unread
 from anysleep.recordings.preprocessing import preprocess
@@ -27,7 +28,7 @@ from anysleep.system.files import sha256_of
 PREPARATION_VERSION = 6
 """Counts up whenever the same files and recipe would give other numbers, so that old nights are made anew."""
 
-ADDED = ("parts",)
+ADDED = ("parts", "scorers")
 """Settings of a recipe that came later: where one is not used, nights from before are still what it would give."""
 
 WITH_COMPANIONS = (".vhdr", ".set", ".hea", ".fif", ".gz")
@@ -49,6 +50,8 @@ class NightJob:
     """Any of age, sex, group."""
     more_files: tuple[Path, ...] = ()
     """Other parts of the night."""
+    scorer_files: Mapping[str, Path] = field(default_factory=dict)
+    """Label files of the recipe's scorers, as far as there are."""
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -88,6 +91,8 @@ class NightFacts:
     """Pauses of the recorder, in all."""
     eeg_channels: tuple[str, ...]
     eog_channels: tuple[str, ...]
+    scorers: tuple[str, ...] = ()
+    """Who scored the night beside its labels."""
 
 
 def source_sha256(*parts: Path) -> str:
@@ -118,7 +123,7 @@ def key_of(job: NightJob, source: str) -> str:
         "sampling_rate_hz": job.sampling_rate_hz,
         "subject": job.subject,
         "person": dict(job.person),
-    }
+    } | ({"scorers": _sha256_of_scorers(job)} if job.scorer_files else {})
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
 
@@ -129,6 +134,11 @@ def _sha256_of_all(files: Sequence[Path]) -> str:
 
 def _sha256_of(hashes: Sequence[str]) -> str:
     return hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def _sha256_of_scorers(job: NightJob) -> dict[str, str]:
+    labels = job.recipe.labels_of_scorers
+    return {name: _sha256_of_all(label_files(labels[name].reader, file)) for name, file in job.scorer_files.items()}
 
 
 def _sha256_of_types(files: Sequence[Path]) -> str | None:
@@ -147,7 +157,7 @@ def prepare_night(job: NightJob, source: str, path: Path) -> NightFacts:
         recorded = read_signals(job.files)
         refuse_unread(recorded.unread)  # also where no labels are read: an arousal would be missing
         labelled, scoring = label(trim(recorded, job.recipe, recording), job)
-        night = cut_to_sleep(labelled, job.recipe.minutes_around_sleep)
+        night = cut_to_sleep(with_scorers(labelled, job), job.recipe.minutes_around_sleep)
         if night.n_epochs == 0:
             raise BadRecording("too_short", f"{night.duration_s:g} s are less than one epoch of {EPOCH_S} s")
         eeg, eog = wanted_channels(night, job.recipe)
@@ -156,6 +166,8 @@ def prepare_night(job: NightJob, source: str, path: Path) -> NightFacts:
             verdict, advice = verdict_of_night(quality)
             if night.hypnogram is not None:
                 writer.add_hypnogram(night.hypnogram)
+            for name, stages in night.scorers.items():
+                writer.add_scorer(name, stages)
             stored = night.cut(0, night.n_epochs * EPOCH_S)
             arousals, scored = stored.arousals, arousals_scored(labelled, scoring)
             if scored:
@@ -172,6 +184,7 @@ def prepare_night(job: NightJob, source: str, path: Path) -> NightFacts:
                 advice=advice,
                 eeg_channels=tuple(name for name in eeg if name not in left_out),
                 eog_channels=tuple(name for name in eog if name not in left_out),
+                scorers=tuple(night.scorers),
                 left_out=_cell(_say_once(left_out, {**eeg, **eog}), job),
                 notes=_cell("; ".join(notes), job),
             )
@@ -195,10 +208,8 @@ def label(night: Recording, job: NightJob) -> tuple[Recording, Scoring | None]:
     labels = job.recipe.labels
     if labels is None:
         return night, None
-    rules = {name: getattr(labels, name) for name in ("offset_s", "length", "unknown", "start")}
-    rules["codes"] = labels.stage_of
     if job.recipe.has_own_labels and job.label_file is None:
-        scored = with_scoring(night, None, **rules)
+        scored = with_scoring(night, None, **labels.rules)
         if scored.hypnogram is None:
             warnings.warn(
                 "no annotation of the file is a stage in the recipe's codes: the night is unscored",
@@ -209,12 +220,25 @@ def label(night: Recording, job: NightJob) -> tuple[Recording, Scoring | None]:
     if job.label_file is None:
         warnings.warn(f"no label file {labels.file!r}: the night is unscored", RecordingWarning, stacklevel=2)
         return night, None
-    scoring = LABEL_READERS["edf" if job.recipe.has_own_labels else labels.reader](job.label_file, **labels.options)
-    if scoring.stages.empty:
-        raise BadRecording(
-            "label_code", f"nothing in the label file is a stage; known are {', '.join(labels.stage_of)}"
-        )
-    return with_scoring(night, scoring, **rules), scoring
+    scoring = read_labels(job.label_file, labels)
+    return with_scoring(night, scoring, **labels.rules), scoring
+
+
+def with_scorers(night: Recording, job: NightJob) -> Recording:
+    """The labelled night with the stages of the recipe's scorers; whose file is missing or does not fit is said."""
+    found = {}
+    for name, labels in job.recipe.labels_of_scorers.items():
+        file = job.scorer_files.get(name)
+        with noted() as notes:
+            try:
+                if file is None:
+                    raise BadRecording("label_file", f"no file is called {labels.file!r}")
+                found[name] = other_hypnogram(night, file, labels)
+            except (OSError, ValueError) as error:
+                notes.append(f"left out, because {without_names(error, file)}")
+        for note in notes:
+            warnings.warn(f"scorer {name}: {note}", RecordingWarning, stacklevel=2)
+    return replace(night, scorers=found)
 
 
 def cut_to_sleep(night: Recording, minutes: float | None) -> Recording:
@@ -309,7 +333,7 @@ def _say_once(left_out: Mapping[str, str], sources: Mapping[str, str]) -> str:
 
 def _cell(text: str, job: NightJob) -> str:
     """Text for the table, without names, and short enough for an attribute in HDF5."""
-    return without_names(text, *job.files, job.label_file, longest=4000)
+    return without_names(text, *job.files, job.label_file, *job.scorer_files.values(), longest=4000)
 
 
 def _attributes(night: Recording, job: NightJob, source: str) -> dict[str, str | float]:

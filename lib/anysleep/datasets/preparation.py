@@ -255,9 +255,11 @@ def plan_nights(recipe: Recipe, path: Path, sampling_rate_hz: int) -> list[Night
             names = names_of(recipe, below)
             subject = fill_in(recipe.subject, names, "subject") if recipe.subject else None
             label_file = _label_file(file, recipe, names, folder)
+            others = {n: find_beside(like.file, names, folder) for n, like in recipe.labels_of_scorers.items()}
+            scorers = {name: file for name, file in others.items() if file}
             person = {} if people is None else _person(people, recipe, names, subject)
             subject = person.pop("subject", subject)
-            plans.append(NightJob(file, recipe, names, subject, label_file, sampling_rate_hz, person, more))
+            plans.append(NightJob(file, recipe, names, subject, label_file, sampling_rate_hz, person, more, scorers))
         except BadRecording as error:
             reason = without_names(error, file)
             plans.append(Outcome(file, recipe.dataset, code=error.code, reason=reason, more_files=more))

@@ -13,18 +13,15 @@ from typing import Annotated, Literal
 import pandas as pd
 from pydantic import AfterValidator, Field
 
-from anysleep.recordings.labels import LABEL_READERS, STANDARD_CODES, LengthRule, StartRule, UnknownRule
+from anysleep.datasets.labels import OWN_LABELS, Labels
 from anysleep.recordings.labels.edf import scorings_among
-from anysleep.recordings.labels.table import WHAT, WHEN, Role
 from anysleep.recordings.reasons import CONTROL, BadRecording
 from anysleep.recordings.tables import numeric_ages, read_table, refuse_near_misses, rename_columns
-from anysleep.settings import ParameterError, Positive, Strict, merge_parameters
-from anysleep.stages import STAGES, UNSCORED
+from anysleep.settings import ParameterError, Strict, merge_parameters
 
-StageName = Literal["Wake", "N1", "N2", "N3", "REM", "unscored"]
-OWN_LABELS = "own"
 TOP = "./"
 """What `{folder}` stands for where a recording lies in the folder itself."""
+RESERVED_SCORERS = ("labels", "consensus")
 CONTENT_HASH = "hash"
 """The name in a template that stands for eight hexadecimal digits of the file's SHA-256."""
 
@@ -68,58 +65,6 @@ class Channels(Strict):
         }
 
 
-class Labels(Strict):
-    """Where the stages of a night stand, and what they are called."""
-
-    reader: str = Field(description=f"'{OWN_LABELS}' for the recording's own file, or a label reader.")
-    file: str = Field(default="", description="Pattern of the label file, with {stem}, {folder} and groups of `name`.")
-    codes: dict[str, StageName] = Field(default={}, description="Label -> stage; standard names are known besides.")
-    column: str = Field(default="", description="Column of a BIDS table that holds the stages; empty for 'stage'.")
-    columns: dict[Role, str | Positive] = Field(default={}, description="Of a table: what -> name or number of column.")
-    skip_to: str = Field(default="", description="Of a table: with what its header begins; empty to look for it.")
-    epoch_s: float = Field(default=30.0, description="Seconds a label stands for, where the file does not say.", gt=0)
-    offset_s: float = Field(default=0.0, description="Second of the recording at which the labels begin.")
-    length: LengthRule = Field(default="equal", description="The rule where labels and signals differ in length.")
-    start: StartRule = Field(default="by_clock", description="Where labels with a clock of their own begin.")
-    unknown: UnknownRule = Field(default="refuse", description="The rule for labels that nobody knows.")
-
-    @cached_property
-    def stage_of(self) -> dict[str, int]:
-        """Label -> stage code."""
-        numbers = dict(zip(STAGES, range(len(STAGES)), strict=True)) | {"unscored": UNSCORED}
-        return {label: numbers[name] for label, name in self.codes.items()} or dict(STANDARD_CODES)
-
-    def model_post_init(self, _: object) -> None:
-        """ValueError where the reader is unknown or lacks its file."""
-        known = (OWN_LABELS, *LABEL_READERS)
-        if self.reader not in known:
-            raise ValueError(f"no label reader {self.reader!r}; there are {', '.join(known)}")
-        if (self.reader == OWN_LABELS) != (self.file == ""):
-            raise ValueError(f"labels.file belongs to every reader but '{OWN_LABELS}'")
-        if self.column and self.reader != "bids":
-            raise ValueError("labels.column belongs to the reader 'bids' alone")
-        self._check_columns()
-
-    def _check_columns(self) -> None:
-        """ValueError where the columns of a table do not say what begins when."""
-        if not self.columns and not self.skip_to:
-            return
-        if self.reader != "table":
-            raise ValueError("labels.columns and skip_to belong to the reader 'table' alone")
-        if len(set(WHAT) & set(self.columns)) != 1 or len(set(WHEN) & set(self.columns)) > 1:
-            raise ValueError(f"labels.columns needs one of {', '.join(WHAT)}, and at most one of {', '.join(WHEN)}")
-        if {"duration_s", "end_s"} <= set(self.columns):
-            raise ValueError("labels.columns names both duration_s and end_s; leave one")
-
-    @property
-    def options(self) -> dict[str, object]:
-        """What the label reader is called with, beside the path."""
-        more = {"column": self.column, "columns": self.columns, "skip_to": self.skip_to}
-        return {"codes": self.stage_of, "epoch_s": self.epoch_s} | {
-            name: value for name, value in more.items() if value
-        }
-
-
 class Participants(Strict):
     """The table of persons."""
 
@@ -153,15 +98,41 @@ class Recipe(Strict):
     )
     labels: Labels | None = Field(default=None, description="Where the stages stand; none for unscored recordings.")
     parts: bool = Field(default=False, description="Whether files that give the same recording are parts of one night.")
+    scorers: dict[str, str | Labels] = Field(
+        default={},
+        description="Others who scored the nights: name -> pattern, all else as in `labels`; or as `labels`.",
+    )
     trim_start: Literal["none", "mass"] = Field(default="none", description="Cut the start as a published table says.")
     minutes_around_sleep: float | None = Field(default=None, description="Cut to so much before and after sleep.", ge=0)
     participants: Participants | None = Field(default=None, description="The table of persons.")
     split: Literal["usleep", "test_only"] = Field(default="usleep", description="The published split rule.")
 
     def model_post_init(self, _: object) -> None:
-        """ValueError where parts of a night cannot be told by its id."""
+        """ValueError where parts of a night cannot be told by its id, or scorers not be read."""
+        self._check_scorers()
         if self.parts and f"{{{CONTENT_HASH}}}" in self.recording:
             raise ValueError("parts: true needs a recording id from the groups of `name`, not from {hash}")
+
+    def _check_scorers(self) -> None:
+        for name, labels in self.scorers.items():
+            like = self.labels if isinstance(labels, str) else labels
+            if not _is_name(name) or name in RESERVED_SCORERS:
+                raise ValueError(
+                    f"scorers: {name!r} is no name, or one of {', '.join(RESERVED_SCORERS)}; choose another"
+                )
+            if like is None or like.reader == OWN_LABELS or not labels:
+                raise ValueError(f"scorers.{name} needs a pattern and a reader of files; write both, as for labels")
+            if like.length == "lights" and (self.labels is None or self.labels.length != "lights"):
+                raise ValueError(f"scorers.{name}: only `labels` can cut a night to `lights`")
+
+    @property
+    def labels_of_scorers(self) -> dict[str, Labels]:
+        """How the file of each scorer is read."""
+        like = {name: labels for name, labels in self.scorers.items() if isinstance(labels, Labels)}
+        return {
+            name: like.get(name) or self.labels.model_copy(update={"file": labels})
+            for name, labels in self.scorers.items()
+        }
 
     @property
     def has_own_labels(self) -> bool:

@@ -1,9 +1,9 @@
 """Archived nights staged and counted: what training validates with, 04 reports and 05 writes."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -63,6 +63,8 @@ class NightCounts:
     montages are left out."""
     truth: np.ndarray
     """(P,) the expert's stages of the same epochs, 9 where unscored."""
+    hypnograms: Mapping[tuple[str, str], np.ndarray] = field(default_factory=dict, kw_only=True)
+    """Data set and recording -> int8 (P,), what the network says; nights with several montages are left out."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ def evaluate(
         np.concatenate([result.log_probabilities for result in results]),
         np.concatenate([result.truth for result in results]),
         failed,
+        hypnograms={night: stages for result in results for night, stages in result.hypnograms.items()},
     )
 
 
@@ -293,7 +296,8 @@ def _count_night(
     """Of one night, staged by each of the networks."""
     night, parts = (plan.dataset.iloc[0], plan.recording.iloc[0]), _parts(plan, usleep)
     logits = {part: mean_log_probabilities([one[part].logits[1] for one in stagings]) for part in stagings[0]}
-    counts = [confusion_matrix(truth, vote_stages([logits[part] for part in voters], vote, seed)) for voters in parts]
+    voted = [vote_stages([logits[part] for part in voters], vote, seed) for voters in parts]
+    counts = [confusion_matrix(truth, stages) for stages in voted]
     staged = {
         published_key(*night, part, usleep=usleep): confusion_matrix(truth, one.argmax(axis=1))
         for part, one in logits.items()
@@ -304,4 +308,5 @@ def _count_night(
     )
     n_kept = len(truth) if len(plan) == 1 else 0
     probabilities = mean_log_probabilities([logits[part] for part in parts[0]])[:n_kept]
-    return NightCounts(table, staged, probabilities, truth[:n_kept])
+    hypnograms = {night: voted[0]} if n_kept else {}
+    return NightCounts(table, staged, probabilities, truth[:n_kept], hypnograms=hypnograms)

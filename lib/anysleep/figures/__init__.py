@@ -26,6 +26,7 @@ from anysleep.figures.night import (
     plot_night,
     plot_overview,
     plot_resolutions,
+    plot_scorer_lanes,
     plot_signals,
     plot_staging,
 )

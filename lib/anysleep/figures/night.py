@@ -1,6 +1,6 @@
 """One night: hypnogram over hypnodensity or spectrogram, and a few seconds of all channels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.signal import welch
 
 from anysleep.analysis.arousals.events import runs_of
+from anysleep.figures.looks import new_axes
 from anysleep.stages import EPOCH_S, N1, N2, N3, N_STAGES, REM, STAGE_COLOURS, STAGES, UNSCORED, WAKE
 
 if TYPE_CHECKING:  # else 08, which only reads tables, would load torch
@@ -209,6 +210,20 @@ def plot_overview(
     figure.suptitle(title, x=0.01, ha="left", fontsize="medium")
     top.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False, fontsize="small", borderpad=0)
     return figure
+
+
+def plot_scorer_lanes(scorers: Mapping[str, np.ndarray], title: str = "") -> Figure:
+    """A lane for each scorer of a night (E,), every epoch in the colour of its stage; blank where it is unscored."""
+    ax = new_axes(10, 1 + 0.35 * len(scorers), title)
+    for lane, stages in enumerate(scorers.values()):
+        for stage in range(N_STAGES):
+            starts, ends = runs_of(stages == stage).T * EPOCH_S / 3600
+            place = {"xranges": np.column_stack([starts, ends - starts]), "yrange": (lane - 0.4, 0.8)}
+            ax.broken_barh(**place, color=STAGE_COLOURS[stage], linewidth=0, label=STAGES[stage] if not lane else None)
+    ax.set(yticks=range(len(scorers)), yticklabels=scorers, ylim=(len(scorers) - 0.5, -0.5), xlabel="hours since start")
+    ax.margins(x=0)
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    return ax.figure
 
 
 def plot_signals(

@@ -79,6 +79,8 @@ class Recording:
     """Clock time of the first sample; dates of anonymous files are 1985-01-01, as EDF+ prescribes."""
     hypnogram: np.ndarray | None = None
     """int8 (E,), stages 0-4 and 9 unscored, for every whole epoch; None where the file has no stages."""
+    scorers: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Stages of others who scored the night, as `hypnogram`, by their names."""
     gaps_s: np.ndarray = field(default_factory=NO_GAPS.copy)
     """float64 (n, 2): start and end of the pauses of the recorder, in s."""
     labels_epoch_s: float | None = None
@@ -163,11 +165,10 @@ class Recording:
         start_s, end_s = max(start_s, 0.0), min(end_s, self.duration_s)
         if end_s <= start_s:
             raise BadRecording("too_short", f"nothing lies between {start_s:g} s and {end_s:g} s")
-        hypnogram = self.hypnogram
-        if hypnogram is not None:
-            if start_s % EPOCH_S:
-                raise BadRecording("label_time", f"a cut at {start_s:g} s would move the labels off their 30 s grid")
-            hypnogram = hypnogram[int(start_s // EPOCH_S) :][: whole_epochs(end_s - start_s)]
+        if (self.scorers or self.hypnogram is not None) and start_s % EPOCH_S:
+            raise BadRecording("label_time", f"a cut at {start_s:g} s would move the labels off their 30 s grid")
+        first = int(start_s // EPOCH_S)
+        epochs = slice(first, first + whole_epochs(end_s - start_s))
         gaps_s = np.clip(self.gaps_s, start_s, end_s) - start_s
         return replace(
             self,
@@ -180,7 +181,8 @@ class Recording:
             duration_s=end_s - start_s,
             annotations=_cut_annotations(self.annotations, start_s, end_s),
             start_time=None if self.start_time is None else self.start_time + timedelta(seconds=start_s),
-            hypnogram=hypnogram,
+            hypnogram=None if self.hypnogram is None else self.hypnogram[epochs],
+            scorers={name: stages[epochs] for name, stages in self.scorers.items()},
             gaps_s=gaps_s[gaps_s[:, 1] > gaps_s[:, 0]],
         )
 
