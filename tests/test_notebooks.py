@@ -147,6 +147,7 @@ def test_finer_stages_of_one_night_come_with_those_at_30_s_and_all_that_was_aske
         "recording": str(tiny / "cohort" / "syn002-night1.edf"),
         "checkpoint": str(tiny / "03_train" / "checkpoint.pth"),
         "predictions_per_epoch": 8,
+        "lights_off": "600",
         "exports": ["bids", "luna_eannot", "polyman"],
     }
     execute("stage_one_night", [root / "params" / "demo" / "stage_one_night.yaml"], given)
@@ -155,8 +156,12 @@ def test_finer_stages_of_one_night_come_with_those_at_30_s_and_all_that_was_aske
         for name in ("syn002-night1", "30s_syn002-night1")
         for suffix in (".csv", "_events.tsv", "_events.json", "_polyman.txt")
     } | {"hypnogram_30s_syn002-night1.eannot", "hypnogram_30s_syn002-night1.edf"}
-    stages = edfio.read_edf(tmp_path / "run" / "hypnogram_30s_syn002-night1.edf").annotations
-    assert [note.onset for note in stages] == [30 * i for i in range(120)]
+    notes = edfio.read_edf(tmp_path / "run" / "hypnogram_30s_syn002-night1.edf").annotations
+    assert [note.onset for note in notes if note.text.startswith("Sleep stage")] == [30 * i for i in range(120)]
+    assert [note.onset for note in notes if note.text.startswith("Lights")] == [600]
+    statistics = pd.read_csv(tmp_path / "run" / "statistics_syn002-night1.csv").set_index("statistic")
+    assert statistics.value.TIB == 50 and statistics.unit.arousal_index == "1/h"
+    assert set(statistics.lights_from) == {"parameter, recording"}
     for name, r in (("syn002-night1", 8), ("30s_syn002-night1", 1)):
         assert len(pd.read_csv(tmp_path / "run" / f"hypnogram_{name}.csv")) == 120 * r
 

@@ -22,6 +22,8 @@ GOOD = {
     "checkpoint": "c.pth",
     "allow_synthetic": False,
     "predictions_per_epoch": 1,
+    "lights_off": "",
+    "lights_on": "",
     "exports": [],
     "precision": "32",
     "device": "auto",
@@ -38,6 +40,7 @@ GOOD = {
         ({"name_by_file": "yes"}, "name_by_file is 'yes'"),
         ({"channels": "EEG"}, "channels is 'EEG'"),
         ({"recording": ""}, "recording is"),
+        ({"lights_off": 1390}, "lights_off is 1390: .*put it in quotes"),  # what YAML makes of 23:10
         ({"exports": ["docx"]}, "exports.0 is 'docx'.*'csv', 'edf', 'bids'"),
     ],
 )

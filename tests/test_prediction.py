@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 from shutil import copytree
 
+import edfio
 import h5py
 import numpy as np
 import pandas as pd
@@ -21,6 +22,8 @@ from toy_training import RATE_HZ, toy_network
 
 from anysleep.__main__ import main
 from anysleep.analysis.channel_importance import channel_importance, leave_one_out
+from anysleep.analysis.night_statistics import night_statistics
+from anysleep.analysis.statistics import statistics_table
 from anysleep.analysis.verdict import night_verdict
 from anysleep.datasets.archive import Archive, DatasetFiles, assemble_archive
 from anysleep.models import load_checkpoint, save_checkpoint
@@ -123,6 +126,45 @@ def test_hypnograms_are_exported_with_the_run_or_afterwards(checkpoint, peace, a
     assert {f"toy_n{i}_yasa.json" for i in range(N_NIGHTS)} == set(afterwards) - set(with_the_run)
     for words, message in (([str(tmp_path)], "there is no hypnogram in"), ([str(run.folder), "docx"], "format 'docx'")):
         assert main(["export", *words]) == 2 and message in capsys.readouterr().err
+
+
+LIGHTS = {"lights_off_s": 20.0, "lights_off_from": "annotations"}
+
+
+def test_lights_go_from_the_archive_into_table_and_exports(checkpoint, peace, tmp_path, counted, capsys):
+    """Those of a parameter where the archive tells none; a night they do not fit is a row with the reason."""
+    path = write_archive(tmp_path / "toy.h5", 3)
+    with h5py.File(path, "r+") as file:
+        file["toy/n0"].attrs.update(LIGHTS)
+    run = Run(None, tmp_path / "run", "id")
+    jobs = jobs_of_archive(load_checkpoint(checkpoint), path)
+    nights = write_predictions(run, checkpoint, jobs, [1], device="cpu", lights=("60", "00:01:30"))["nights"]
+    assert nights.status.tolist() == ["ok", "failed", "ok"] and nights.lights_on_s[2] == 148
+    assert "00:01:30 has no place, since the recording tells no clock; say seconds" in nights.reason[1]
+    nights = write_predictions(run, checkpoint, jobs, [1], device="cpu", lights=("60", "150"))["nights"]
+    run.table("nights", nights)
+    assert counted["stage"].total() == 3  # other lights need no staging
+    assert nights.lights_off_s.tolist() == [20, 60, 60] and nights.TIB.tolist() == [2, 1.5, 1.5]
+    assert nights.lights_from.tolist() == ["annotations, parameter", "parameter", "parameter"]
+    stages = load(tmp_path / "run", "r1/predictions")["toy_n2"]
+    assert nights.TST[2] == night_statistics(stages, (60, 150))["TST"]
+    assert statistics_table(Predictions(tmp_path / "run", unfinished=True), nights).TIB.tolist() == nights.TIB.tolist()
+    file = tmp_path / "run" / "hypnograms" / "toy_n0.edf"
+    assert read_edf_lights(file) == {"Lights off": 20, "Lights on": 150}
+    file.unlink()
+    assert main(["export", str(tmp_path / "run"), "edf"]) == 0
+    assert read_edf_lights(file) == {"Lights off": 20, "Lights on": 150}
+
+
+def test_without_lights_the_recording_stands_in_and_no_export_says_otherwise(peace):
+    nights = pd.read_csv(peace / "nights.csv")
+    assert (nights.lights_from == "recording").all() and (nights.lights_on_s == nights.n_epochs * 30).all()
+    assert read_edf_lights(peace / "hypnograms" / "toy_n0.edf") == {}
+
+
+def read_edf_lights(path):
+    notes = edfio.read_edf(path).annotations
+    return {note.text: note.onset for note in notes if note.text.startswith("Lights")}
 
 
 def test_where_nobody_scored_there_is_no_file_of_labels(checkpoint, tmp_path):

@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import edfio
 import h5py
 import pytest
 import toy_predictions
@@ -121,6 +122,17 @@ def test_what_is_written_does_not_tell_the_files_names(edf_files, checkpoint, tm
     for name, content in written(tmp_path / "run").items():
         content = content.replace(b"EDF Annotations", b"")  # the name of a channel in every EDF+
         assert not any(word in name.encode() + content for word in (b"Ann", b"Smith", b"Bob"))
+
+
+def test_lights_that_a_file_tells_count_and_those_that_contradict_each_other_fail_it(edf_files, checkpoint, tmp_path):
+    signals = [edf_signal("EEG Cz", 64, seconds=120), edf_signal("EOG", 32, seconds=120)]
+    for file, times_s in zip(edf_files, ((30.0, 100.0), (100.0, 30.0)), strict=False):
+        lights = zip(times_s, ("Lights off", "lights on"), strict=True)
+        write_edf(file, signals, [edfio.EdfAnnotation(at_s, None, text) for at_s, text in lights])
+    nights = predict_files(tmp_path / "run", checkpoint, edf_files)
+    assert nights.status.tolist() == ["ok", "failed", "ok"]
+    assert nights.lights_from[0] == "annotations" and nights.lights_from[2] == "recording" and nights.TIB[0] == 1
+    assert nights.reason[1] == "lights on (30 s, annotations) are not after lights off (100 s, annotations)"
 
 
 def test_the_same_recording_under_two_names_counts_once(edf_files, checkpoint, tmp_path):

@@ -101,6 +101,8 @@ def test_shards_and_the_whole_run_exclude_each_other(root, tmp_path, archive, ch
         "split_part": "test",
         "channels": [],
         "key_file": "",
+        "lights_off": "",
+        "lights_on": "",
         "exports": [],
     }
     plain |= {"predictions_per_epoch": [1], "precision": "32", "device": "cpu", "n_devices": 1}

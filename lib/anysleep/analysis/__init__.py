@@ -1,6 +1,10 @@
 """From predictions to numbers."""
 
 from anysleep.analysis.arousals import detect_arousals, match_arousals, score_arousals
+from anysleep.analysis.cycles import sleep_periods
+from anysleep.analysis.definitions import STATISTICS
+from anysleep.analysis.night_statistics import night_statistics, stage_transitions, statistics_report
+from anysleep.analysis.reference import change_per_decade, reference_band
 from anysleep.analysis.statistics import sleep_statistics
 from anysleep.analysis.traits import TRIPLETS, count_triplets
 from anysleep.evaluation.calibration import (
@@ -21,9 +25,11 @@ from anysleep.evaluation.metrics import (
 from anysleep.recordings.labels.consensus import consensus_hypnogram
 
 __all__ = [
+    "STATISTICS",
     "TRIPLETS",
     "bootstrap_ratios",
     "bootstrap_scores",
+    "change_per_decade",
     "confusion_matrix",
     "consensus_hypnogram",
     "count_triplets",
@@ -31,12 +37,17 @@ __all__ = [
     "expected_calibration_error",
     "fit_temperature",
     "match_arousals",
+    "night_statistics",
     "paired_bootstrap",
     "paired_bootstrap_of_means",
+    "reference_band",
     "reliability",
     "review_curve",
     "score_arousals",
+    "sleep_periods",
     "sleep_statistics",
     "stage_metrics",
+    "stage_transitions",
+    "statistics_report",
     "welch_as_published",
 ]

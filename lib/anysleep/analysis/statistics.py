@@ -12,37 +12,11 @@ predictions two rules are added here, which change nothing where every stage las
 import numpy as np
 import pandas as pd
 
+from anysleep.analysis.definitions import STATISTICS
+from anysleep.recordings.lights import epochs_in_bed
 from anysleep.stages import EPOCH_S, N2, N_STAGES, REM, STAGES, UNSCORED, WAKE
 from anysleep.staging.predictions import Predictions
 from anysleep.system.progress import progress
-
-STATISTICS = {
-    "TIB": ("min", "time in bed: the whole recording"),
-    "SPT": ("min", "sleep period: from sleep onset to the end of the last sleep"),
-    "WASO": ("min", "Wake after sleep onset, within the sleep period"),
-    "TST": ("min", "total sleep time: N1, N2, N3 and REM"),
-    "SE": ("%", "sleep efficiency: TST of TIB"),
-    "SME": ("%", "sleep maintenance efficiency: sleep within the sleep period, of SPT"),
-    "SFI": (
-        "1/h",
-        "sleep fragmentation index: awakenings of at least 30 s in an hour of sleep without bouts below 30 s",
-    ),
-    "SOL": ("min", "sleep onset latency: from the start to the first 30 s of sleep"),
-    "SOL_5min": ("min", "from the start to the first 5 min of sleep; Wake shorter than 30 s does not break it"),
-    "Lat_REM": ("min", "from the start (not from sleep onset) to the first 30 s of REM"),
-    "WAKE": ("min", "Wake in the whole recording"),
-    "N1": ("min", "N1, light sleep"),
-    "N2": ("min", "N2"),
-    "N3": ("min", "N3, deep sleep"),
-    "REM": ("min", "REM sleep"),
-    "UNS": ("min", "unscored, where there is any"),
-    "%N1": ("%", "N1 of TST"),
-    "%N2": ("%", "N2 of TST"),
-    "%N3": ("%", "N3 of TST"),
-    "%REM": ("%", "REM of TST"),
-    "n_short_awakenings": ("count", "Wake shorter than 30 s between sleep and sleep; none at 30 s"),
-}
-"""Name -> unit and meaning."""
 
 YASA_EVENTS = ("SPT", "SFI", "SOL", "SOL_5min", "Lat_REM")
 """The statistics of yasa that need 30 s without a break."""
@@ -52,7 +26,9 @@ YASA_NAMES[:N_STAGES] = [stage.upper() for stage in STAGES]
 
 
 def sleep_statistics(hypnogram: np.ndarray, predictions_per_epoch: int = 1) -> pd.Series:
-    """The statistics of `STATISTICS`, whose rules for fine predictions the module tells; UNS only where there is any.
+    """Those of `STATISTICS` that yasa has, by the module's rules for fine predictions; UNS only where there is any.
+
+    Time in bed is all that is given: what lies before lights off and after lights on is cut off before.
 
     Parameters
     ----------
@@ -71,7 +47,7 @@ def sleep_statistics(hypnogram: np.ndarray, predictions_per_epoch: int = 1) -> p
     lasting = lasting_states(hypnogram, predictions_per_epoch)
     statistics, events = (_statistics_by_yasa(night, predictions_per_epoch) for night in (hypnogram, lasting))
     statistics |= {name: events[name] for name in YASA_EVENTS}
-    period = hypnogram[_sleep_period(lasting)]
+    period = hypnogram[sleep_period(lasting)]
     if len(period):
         statistics["WASO"] = np.count_nonzero(period == WAKE) * EPOCH_S / 60 / predictions_per_epoch
         statistics["SME"] = 100 * np.mean((period != WAKE) & (period != UNSCORED))
@@ -100,16 +76,20 @@ def lasting_states(hypnogram: np.ndarray, predictions_per_epoch: int) -> np.ndar
 
 
 def statistics_table(predictions: Predictions, nights: pd.DataFrame) -> pd.DataFrame:
-    """A row a night (columns dataset, recording) and resolution; one hypnogram is in memory at a time.
+    """A row a night and resolution; one hypnogram is in memory at a time.
 
-    Columns dataset, recording, predictions_per_epoch, seconds_per_prediction, then those of `STATISTICS`.
+    `nights` has columns dataset and recording, and counts from lights_off_s to lights_on_s where it has these. Columns
+    dataset, recording, predictions_per_epoch, seconds_per_prediction, then those of yasa in `STATISTICS`.
     """
     rows = []
     wanted = predictions.of(nights)
     for night in progress(wanted.itertuples(), "statistics", len(wanted)):
         for r in predictions.resolutions:
             named = {"dataset": night.dataset, "recording": night.recording, "predictions_per_epoch": r}
-            statistics = sleep_statistics(predictions.hypnogram(night.dataset, night.recording, r), r)
+            hypnogram = predictions.hypnogram(night.dataset, night.recording, r)
+            lights_s = getattr(night, "lights_off_s", None), getattr(night, "lights_on_s", None)
+            in_bed = epochs_in_bed(len(hypnogram) // r, lights_s)
+            statistics = sleep_statistics(hypnogram[in_bed.start * r : in_bed.stop * r], r)
             rows.append(named | {"seconds_per_prediction": EPOCH_S / r} | statistics.to_dict())
     table = pd.DataFrame(rows)
     return table[[*list(table)[:4], *(name for name in STATISTICS if name in table)]]
@@ -162,8 +142,8 @@ def _bouts_of_states(hypnogram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return find_bouts(np.where((hypnogram == WAKE) | (hypnogram == UNSCORED), hypnogram, N2))
 
 
-def _sleep_period(states: np.ndarray) -> slice:
-    """From the first to the last sleep."""
+def sleep_period(states: np.ndarray) -> slice:
+    """From the first to the last sleep of stages or states (P,)."""
     asleep = np.flatnonzero((states != WAKE) & (states != UNSCORED))
     return slice(asleep[0], asleep[-1] + 1) if len(asleep) else slice(0)
 

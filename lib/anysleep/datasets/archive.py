@@ -2,7 +2,8 @@
 
     /<dataset>                                attrs eeg_channels, eog_channels: names, in order; test_only
     /<dataset>/<recording>                    attrs subject, age, sex, group, start_time, source_sha256, synthetic,
-                                              prepared: how the night was made, as JSON
+                                              prepared: how the night was made, as JSON; where somebody noted it
+                                              lights_off_s, lights_off_from, lights_on_s, lights_on_from
     /<dataset>/<recording>/PSG/<channel>      float32 (T,), whole epochs
     /<dataset>/<recording>/hypnogram          int8 (E,), optional
     /<dataset>/<recording>/scorers/<name>     int8 (E,), stages of others who scored the night, optional
@@ -30,6 +31,7 @@ import numpy as np
 import pandas as pd
 
 from anysleep.datasets.archive_check import check_once, rate_of
+from anysleep.recordings.lights import SOURCES, Pair
 from anysleep.recordings.readers.hdf5 import stored_here
 from anysleep.recordings.reasons import CONTROL, BadRecording
 from anysleep.stages import EPOCH_S, N_STAGES, UNSCORED
@@ -341,6 +343,18 @@ class Archive:
         """float64 (n, 2), onset and end in s, n = 0 where the expert saw none; None where nobody scored arousals."""
         night = self._group(dataset, recording)
         return stored_here(night["arousals"])[:] if "arousals" in night else None
+
+    @_naming_the_file
+    def lights(self, dataset: str, recording: str) -> dict[str, Pair]:
+        """Who noted it -> lights off and on in s, None where another did or nobody; as `find_lights` takes it."""
+        attrs = self._group(dataset, recording).attrs
+        noted: dict[str, Pair] = {}
+        for i, moment in enumerate(("off", "on")):
+            if (source := _text(attrs.get(f"lights_{moment}_from"))) in SOURCES:
+                pair = list(noted.get(source, (None, None)))
+                pair[i] = float(attrs[f"lights_{moment}_s"])
+                noted[source] = tuple(pair)
+        return noted
 
     @_naming_the_file
     def gaps(self, dataset: str, recording: str) -> np.ndarray:

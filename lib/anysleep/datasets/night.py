@@ -17,20 +17,23 @@ from anysleep.recordings.channels import parse_channel, parse_channels, stored_n
 from anysleep.recordings.labels import Scoring, arousals_scored, label_files, with_scoring
 from anysleep.recordings.labels.mass import mass_trim_s
 from anysleep.recordings.labels.scoring import refuse_unread
+from anysleep.recordings.lights import Lights, Pair, find_lights
 from anysleep.recordings.preprocessing import preprocess
 from anysleep.recordings.quality import COLUMNS, ChannelDoctor, verdict_of_night
 from anysleep.recordings.readers import channels_table, read_signals
 from anysleep.recordings.reasons import BadRecording, RecordingWarning, noted, without_names
-from anysleep.recordings.recording import Recording, first_of
+from anysleep.recordings.recording import Recording, annotation_table, first_of
 from anysleep.stages import EPOCH_S, UNSCORED, WAKE
 from anysleep.system.files import sha256_of
 
-PREPARATION_VERSION = 6
+PREPARATION_VERSION = 7
 """Counts up whenever the same files and recipe would give other numbers, so that old nights are made anew."""
 
 ADDED = ("parts", "scorers")
 """Settings of a recipe that came later: where one is not used, nights from before are still what it would give."""
 
+LIGHTS_MARKS = ("participants: off", "participants: on")
+"""Annotations that hold the place of what the participants table says of the lights while a night is cut."""
 WITH_COMPANIONS = (".vhdr", ".set", ".hea", ".fif", ".gz")
 """Formats whose samples may lie in files beside the named one; these are known only when it is read."""
 
@@ -47,7 +50,7 @@ class NightJob:
     label_file: Path | None
     sampling_rate_hz: int
     person: Mapping[str, str | float] = field(default_factory=dict)
-    """Any of age, sex, group."""
+    """Any of age, sex, group, lights_off, lights_on."""
     more_files: tuple[Path, ...] = ()
     """Other parts of the night."""
     scorer_files: Mapping[str, Path] = field(default_factory=dict)
@@ -156,7 +159,7 @@ def prepare_night(job: NightJob, source: str, path: Path) -> NightFacts:
     with noted() as notes:
         recorded = read_signals(job.files)
         refuse_unread(recorded.unread)  # also where no labels are read: an arousal would be missing
-        labelled, scoring = label(trim(recorded, job.recipe, recording), job)
+        labelled, scoring = label(trim(mark_lights(recorded, job.person), job.recipe, recording), job)
         night = cut_to_sleep(with_scorers(labelled, job), job.recipe.minutes_around_sleep)
         if night.n_epochs == 0:
             raise BadRecording("too_short", f"{night.duration_s:g} s are less than one epoch of {EPOCH_S} s")
@@ -173,6 +176,7 @@ def prepare_night(job: NightJob, source: str, path: Path) -> NightFacts:
             if scored:
                 writer.add_spans("arousals", arousals)
             writer.add_spans("gaps", stored.gaps_s)
+            attributes = _attributes(night, job, source) | lights_attributes(stored, labelled)
             facts = NightFacts(
                 duration_s=recorded.duration_s,
                 n_epochs=night.n_epochs,
@@ -189,8 +193,59 @@ def prepare_night(job: NightJob, source: str, path: Path) -> NightFacts:
                 notes=_cell("; ".join(notes), job),
             )
             prepared = {"key": key_of(job, source), "facts": asdict(facts)}
-            writer.describe(quality, _attributes(night, job, source) | {"prepared": json.dumps(prepared)})
+            writer.describe(quality, attributes | {"prepared": json.dumps(prepared)})
     return facts
+
+
+def mark_lights(night: Recording, person: Mapping[str, str | float]) -> Recording:
+    """The night with annotations that say when the lights went off and on by the participants table.
+
+    So they move along when the night is cut. BadRecording where they do not fit the recording.
+    """
+    told = person.get("lights_off"), person.get("lights_on")
+    if not any(told):
+        return night
+    off_s, on_s = find_lights(night.duration_s, night.clock_time, participants=told).noted_s
+    rows = [(at_s, np.nan, mark) for at_s, mark in zip((off_s, on_s), LIGHTS_MARKS, strict=True) if at_s is not None]
+    annotations = [*night.annotations.itertuples(index=False, name=None), *rows]
+    return replace(night, annotations=annotation_table(annotations))
+
+
+def noted_lights(night: Recording) -> Lights:
+    """The lights by the annotations of a night, or else by the participants table.
+
+    Annotations that contradict each other are said and count as unknown: they are no reason to lose a night. What
+    contradicts the participants table is a BadRecording.
+    """
+    marked = _marked_lights(night)
+    try:
+        return find_lights(night.duration_s, annotations=night.lights_s, participants=marked)
+    except BadRecording as error:
+        if marked != (None, None):
+            raise
+        warnings.warn(f"{error}: they count as unknown", RecordingWarning, stacklevel=2)
+        return find_lights(night.duration_s)
+
+
+def lights_attributes(stored: Recording, labelled: Recording) -> dict[str, str | float]:
+    """What the archive says of the lights: where they lie in what is stored, and who noted it."""
+    attributes: dict[str, str | float] = {}
+    lights = noted_lights(stored)
+    sources, told = (lights.off_from, lights.on_from), zip(labelled.lights_s, _marked_lights(labelled), strict=True)
+    for moment, at_s, source, told_s in zip(("off", "on"), lights.noted_s, sources, told, strict=True):
+        if at_s is not None:
+            attributes |= {f"lights_{moment}_s": at_s, f"lights_{moment}_from": source}
+        elif told_s != (None, None) and stored.lights_s == (None, None):
+            where = "before" if moment == "off" else "after"
+            warnings.warn(f"lights {moment} lie {where} what is stored", RecordingWarning, stacklevel=2)
+    return attributes
+
+
+def _marked_lights(night: Recording) -> Pair:
+    """What the participants table says, in s; see `mark_lights`."""
+    text, onset_s = night.annotations.description, night.annotations.onset_s
+    off_s, on_s = (onset_s[text == mark].min() if (text == mark).any() else None for mark in LIGHTS_MARKS)
+    return off_s, on_s
 
 
 def trim(night: Recording, recipe: Recipe, recording: str) -> Recording:
@@ -338,7 +393,8 @@ def _cell(text: str, job: NightJob) -> str:
 
 def _attributes(night: Recording, job: NightJob, source: str) -> dict[str, str | float]:
     """What the archive says of a night: the person, the clock time without its date, the hash of the source."""
-    attributes: dict[str, str | float] = {"source_sha256": source, "synthetic": night.synthetic, **job.person}
+    attributes: dict[str, str | float] = {"source_sha256": source, "synthetic": night.synthetic}
+    attributes |= {name: value for name, value in job.person.items() if not name.startswith("lights_")}
     if job.subject is not None:
         attributes["subject"] = job.subject
     if night.clock_time is not None:

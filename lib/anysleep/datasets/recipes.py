@@ -19,6 +19,7 @@ from anysleep.recordings.reasons import CONTROL, BadRecording
 from anysleep.recordings.tables import numeric_ages, read_table, refuse_near_misses, rename_columns
 from anysleep.settings import ParameterError, Strict, merge_parameters
 
+PersonColumn = Literal["key", "subject", "age", "sex", "group", "lights_off", "lights_on"]
 TOP = "./"
 """What `{folder}` stands for where a recording lies in the folder itself."""
 RESERVED_SCORERS = ("labels", "consensus")
@@ -71,7 +72,7 @@ class Participants(Strict):
     file: str = Field(description="Pattern of the table: .csv, .tsv or .xlsx.")
     required: bool = Field(default=True, description="False: a data set without the table is prepared all the same.")
     key: Literal["subject", "recording"] = Field(default="subject", description="What a row belongs to.")
-    columns: dict[Literal["key", "subject", "age", "sex", "group"], str] = Field(
+    columns: dict[PersonColumn, str] = Field(
         description="Ours -> the table's name, whatever its case and blanks; `subject` where it alone knows the person."
     )
     header_row: int = Field(default=1, description="Line of the names of the columns, counted from 1.", ge=1)
@@ -276,7 +277,7 @@ def find_beside(pattern: str, names: Mapping[str, str], folder: Folder) -> Path 
 
 
 def read_participants(recipe: Participants, folder: Folder) -> pd.DataFrame | None:
-    """The table with columns key, subject, age, sex, group, as far as there are: all text but the age.
+    """The table with columns of `PersonColumn`, as far as there are: all text but the age.
 
     None, with a warning, where there is no table and the recipe does not require it; a warning too where a column is
     missing. ValueError where a required table or the column of key or subject is, or a key occurs twice.

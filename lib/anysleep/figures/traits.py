@@ -8,7 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from anysleep.analysis.statistics import STATISTICS, change_from_coarsest
+from anysleep.analysis.definitions import STATISTICS
+from anysleep.analysis.statistics import change_from_coarsest
 from anysleep.analysis.traits.transitions import TRIPLETS
 from anysleep.figures.looks import look_of, resolution_colours, seconds_axis, seconds_text
 from anysleep.stages import EPOCH_S, STAGES
@@ -158,7 +159,7 @@ def plot_statistics(table: pd.DataFrame) -> Figure:
 def plot_statistic(table: pd.DataFrame, name: str, ax: Axes) -> Axes:
     """Median over nights of the change within a night, and where the middle half of the nights lies; by network."""
     ax.axhline(0, color="black", linewidth=0.8, linestyle=":")
-    unit, levels, n_drawn = STATISTICS[name][0].replace("count", "a night"), [], 0
+    unit, levels, n_drawn = STATISTICS[name].unit.replace("count", "a night"), [], 0
     for network, rows in table.groupby("network", sort=False):
         (changes, coarsest), look = change_from_coarsest(rows, name), look_of(network)
         low, middle, high = (changes.quantile(share) for share in (0.25, 0.5, 0.75))

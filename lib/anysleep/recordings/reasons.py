@@ -22,6 +22,7 @@ REASONS = {
     "label_file": "the label file is missing, ambiguous or damaged",
     "label_code": "a label is not in the recipe's codes",
     "label_time": "labels overlap, or lie outside the recording",
+    "lights": "lights off or on lie outside the recording, contradict each other, or cannot be placed",
     "label_length": "labels and signals differ in length and no rule is stated",
     "person": "who the person is cannot be told",
     "name": "the recording has no usable name",

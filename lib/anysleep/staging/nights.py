@@ -1,8 +1,8 @@
 """A night, read and preprocessed, and staged with montages: ordered tuples of its channels' names."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 from anysleep.datasets.archive import Archive
 from anysleep.datasets.night import PREPARATION_VERSION
 from anysleep.models import SleepNetwork
+from anysleep.recordings.lights import Pair
 from anysleep.settings import Precision
 from anysleep.staging.montages import Montage
 from anysleep.staging.stage import Staging, default_montages, stage_montages
@@ -39,6 +40,8 @@ class Night:
     """Of each channel, EEG or EOG, or else what it is."""
     quality: pd.DataFrame | None
     """The montage doctor's table of these channels; None where nobody has examined them."""
+    lights: Mapping[str, Pair] = field(default_factory=dict)
+    """Who noted it -> lights off and on in s, as `find_lights` takes it."""
 
     def stage(
         self,
@@ -76,7 +79,7 @@ def read_night(
     quality = archive.quality(*key)
     if quality is not None and len(quality):
         quality = quality[quality.channel.isin(names)]
-    return Night(*key, names, archive.signals(*key, names), montages, *others, types, quality)
+    return Night(*key, names, archive.signals(*key, names), montages, *others, types, quality, archive.lights(*key))
 
 
 def named_montages(model: SleepNetwork, eeg: Sequence[str], eog: Sequence[str]) -> list[Montage]:

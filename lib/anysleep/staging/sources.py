@@ -193,7 +193,8 @@ def preprocessed_night(recording: Recording, sampling_rate_hz: int, dataset: str
     signals = preprocess(recording.signals, recording.rates_hz, sampling_rate_hz, names=names, gaps_s=gaps_s)
     quality = examine(recording)
     others = recording.hypnogram, gaps_s, recording.clock_time, tuple(quality.type), quality
-    return Night(dataset, name, names, signals, (names,), *others)
+    lights = {"annotations": recording.lights_s}
+    return Night(dataset, name, names, signals, (names,), *others, lights)
 
 
 def _job_of_file(file: Path, number: int, channels: tuple[str, ...], *, keep: bool) -> RecordedFile:

@@ -18,6 +18,7 @@ from anysleep.exports import (
     read_corrections,
     without_date,
 )
+from anysleep.recordings.lights import Lights, Seconds
 from anysleep.settings import ExportFormat
 from anysleep.stages import EPOCH_S, STAGES, UNSCORED
 
@@ -36,8 +37,8 @@ def export_run(folder: Path, formats: Sequence[ExportFormat] = tuple(FORMATS)) -
             f"there is no hypnogram in {folder}; name the folder of a stage_one_night or 05_predict"
         )
     wanted = [one for one in formats if one != "csv"]
-    scorer = _network(folder)
-    nights = {path: read_hypnogram(path, scorer) for path in tables}
+    scorer, lights = _scores(folder).get("network", ""), _lights(folder)
+    nights = {path: read_hypnogram(path, scorer, lights.get(path.name, (None, None))) for path in tables}
     files = [file for path, night in nights.items() for file in export_night(path.parent, night, path.stem, wanted)]
     for corrections in sorted(folder.glob("corrections_*.csv")):
         name = corrections.stem.removeprefix("corrections_")
@@ -52,7 +53,7 @@ def _reviewed(corrections: Path, name: str, nights: Mapping[Path, ScoredNight]) 
     return corrected_night(replace(at_30_s, arousals_s=finest.arousals_s), read_corrections(corrections))
 
 
-def read_hypnogram(path: Path, scorer: str = "") -> ScoredNight:
+def read_hypnogram(path: Path, scorer: str = "", lights_s: Seconds = (None, None)) -> ScoredNight:
     """The night of a `hypnogram_table` as a run has written it, with the arousals that its resolution shows.
 
     ValueError where the table is another one.
@@ -69,14 +70,26 @@ def read_hypnogram(path: Path, scorer: str = "") -> ScoredNight:
         _start_time(table),
         table[[f"p_{stage.lower()}" for stage in STAGES]].to_numpy(np.float64),
         detect_arousals(stages, predictions_per_epoch),
+        *lights_s,
         scorer=scorer,
     )
 
 
-def _network(folder: Path) -> str:
-    """The network that the run says it has staged with; empty where it does not."""
+def _scores(folder: Path) -> dict[str, object]:
+    """What the run says of itself, such as its network; nothing where it has not ended."""
     result = folder / "result.json"
-    return json.loads(result.read_text()).get("scores", {}).get("network", "") if result.is_file() else ""
+    return json.loads(result.read_text()).get("scores", {}) if result.is_file() else {}
+
+
+def _lights(folder: Path) -> dict[str, Seconds]:
+    """Name of each hypnogram's table -> when the lights went off and on, as far as somebody noted it."""
+    nights = pd.read_csv(folder / "nights.csv") if (folder / "nights.csv").is_file() else pd.DataFrame()
+    if "lights_from" in nights:
+        rows = nights[nights.lights_from.notna()].to_dict("records")
+        return {Path(row["hypnogram"]).name: Lights.of_columns(row).noted_s for row in rows}
+    scores = _scores(folder)
+    noted_s = Lights.of_columns(scores).noted_s if "lights_from" in scores else (None, None)
+    return {path.name: noted_s for path in folder.glob("hypnogram_*.csv")}
 
 
 def _start_time(table: pd.DataFrame) -> datetime | None:

@@ -26,6 +26,10 @@ AllowSynthetic = Annotated[
     bool, Field(description="Let a network that was trained on synthetic nights alone judge others.")
 ]
 NameByFile = Annotated[bool, Field(description="Call results after the file, whose name may tell who the patient is.")]
+LightsOff = Annotated[
+    str, Field(description="Where the recording does not say it: clock time (23:10) or seconds; empty for unknown.")
+]
+LightsOn = Annotated[str, Field(description="Likewise; without, the recording's ends stand in.")]
 SplitPart = Annotated[Literal["train", "valid", "test"], Field(description="Which recordings of the split.")]
 NBootstrap = Annotated[int, Field(description="How often persons are drawn for an interval.", ge=1)]
 
@@ -168,6 +172,8 @@ class Predict(Parameters):
         description="Table of numbers, ids and file names to write, which may tell who it is; empty for none."
     )
     predictions_per_epoch: list[int] = Field(description="Resolutions to write, in predictions in 30 s.", min_length=1)
+    lights_off: LightsOff
+    lights_on: LightsOn
     write_logits: bool = Field(description="Also write the logits (74 MB a night at 3840).")
     exports: list[ExportFormat] = Field(
         description="More formats of the hypnograms, such as bids; CSV and EDF+ always are. See docs/exports.md."
@@ -291,6 +297,8 @@ class StageOneNight(Parameters):
     predictions_per_epoch: int = Field(
         description="Predictions in 30 s; must divide the samples of an epoch (3840 at 128 Hz).", ge=1
     )
+    lights_off: LightsOff
+    lights_on: LightsOn
     exports: list[ExportFormat] = Field(
         description="More formats of the hypnogram, such as bids; CSV and EDF+ always are. See docs/exports.md."
     )

@@ -1,7 +1,7 @@
 """The results of one night, in a file of its own as soon as they are there."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,10 +10,12 @@ import numpy as np
 import torch
 
 from anysleep.analysis.channel_importance import channel_importance, stage_leaving_out
-from anysleep.analysis.statistics import sleep_statistics, uncertainty
+from anysleep.analysis.night_statistics import night_statistics
+from anysleep.analysis.statistics import uncertainty
 from anysleep.analysis.verdict import judge_night
 from anysleep.datasets.archive import ArchiveReplaced
 from anysleep.models import SleepNetwork, load_checkpoint
+from anysleep.recordings.lights import Lights, Pair, find_lights
 from anysleep.recordings.reasons import without_names
 from anysleep.recordings.recording import epochs_in
 from anysleep.settings import Precision
@@ -107,9 +109,9 @@ def content_of(model: SleepNetwork, wanted: Wanted, dataset: str, night: Night) 
     row = {"dataset": dataset, "recording": night.recording, "status": "ok", "reason": ""}
     row |= dict(zip(("verdict", "verdict_reason"), judge_night(model, night, hypnogram, hypnodensity), strict=True))
     row |= {"n_channels": len({name for montage in stagings for name in montage})}
-    row |= uncertainty(hypnodensity).to_dict() | sleep_statistics(hypnogram).to_dict()
+    row |= {"n_epochs": len(hypnogram)} | uncertainty(hypnodensity).to_dict()
     attention = list(_attention_rows(dataset, night.recording, stagings))
-    facts = {"row": row, "clock_time": night.clock_time, "attention": attention}
+    facts = {"row": row, "clock_time": night.clock_time, "lights": dict(night.lights), "attention": attention}
     if wanted.leave_one_out:
         facts["reliance"] = _importance_rows(model, dataset, night, wanted)
     content = {"facts": np.array(json.dumps(facts)), "hypnogram": hypnogram, "hypnodensity": hypnodensity}
@@ -123,6 +125,35 @@ def content_of(model: SleepNetwork, wanted: Wanted, dataset: str, night: Night) 
                 of_montage = published_key(dataset, night.recording, montage, usleep=model.name == "usleep")
                 content[f"r{r}/logits/predictions:{of_montage}"] = staging.logits[r]
     return content
+
+
+def read_facts(file: Path) -> dict[str, object]:
+    """What is known of a staged night: its row, clock time, lights by who noted them, and rows of attention."""
+    with np.load(file) as night:
+        return json.loads(night["facts"].item())
+
+
+def with_statistics(file: Path, lights: Pair) -> dict[str, object]:
+    """The facts of a staged night whose row has its lights and statistics, which are not kept: `lights` may change.
+
+    Lights that do not fit the night make its row that of a failure.
+    """
+    facts = read_facts(file)
+    with np.load(file) as night:
+        hypnogram = night["hypnogram"]
+    try:
+        found = lights_of(facts, lights)
+        facts["row"] |= found.columns() | night_statistics(hypnogram, (found.off_s, found.on_s))
+    except ValueError as error:
+        named = {name: facts["row"][name] for name in ("dataset", "recording")}
+        facts["row"] = named | {"status": "failed", "reason": str(error)}
+    return facts
+
+
+def lights_of(facts: Mapping[str, object], parameter: Pair) -> Lights:
+    """The lights of a staged night. ValueError where they do not fit it."""
+    duration_s = facts["row"]["n_epochs"] * EPOCH_S
+    return find_lights(duration_s, facts["clock_time"], **facts["lights"], parameter=parameter)
 
 
 def without_gaps(hypnogram: np.ndarray, gaps_s: np.ndarray, predictions_per_epoch: int) -> np.ndarray:

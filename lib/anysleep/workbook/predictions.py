@@ -1,6 +1,5 @@
 """A cohort staged night by night: what is done stays done, and the published files are assembled at the end."""
 
-import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -15,6 +14,7 @@ import torch
 from anysleep.analysis.channel_importance import leave_one_out
 from anysleep.exports import ScoredNight, without_date
 from anysleep.models import SleepNetwork, load_checkpoint
+from anysleep.recordings.lights import Pair
 from anysleep.settings import ExportFormat, Precision
 from anysleep.staging.estimate import estimate_staging
 from anysleep.staging.sources import NightSource
@@ -22,7 +22,7 @@ from anysleep.system.files import NpzWriter, read_if_whole, sha256_of
 from anysleep.system.jobs import share_of
 from anysleep.system.progress import progress
 from anysleep.workbook.devices import choose_devices, stage_on_many
-from anysleep.workbook.predicted_night import Row, Task, Wanted, stage_nights
+from anysleep.workbook.predicted_night import Row, Task, Wanted, lights_of, read_facts, stage_nights, with_statistics
 from anysleep.workbook.run import Run
 
 PUBLISHED = ("r*/predictions.npz", "r*/labels.npz", "r*/logits/predictions.npz")
@@ -38,6 +38,7 @@ def write_predictions(
     leave_one_out: bool = False,
     precision: Precision = "32",
     aligned: bool = False,
+    lights: Pair = (None, None),
     exports: Sequence[ExportFormat] = (),
     device: str = "auto",
     n_devices: int = 1,
@@ -47,7 +48,7 @@ def write_predictions(
     Each night is written to the run's folder `store` as soon as it is staged. Called again, after it was stopped or
     because nights have failed or were added, this stages only nights that are not there, or whose source, channels,
     checkpoint, resolutions, precision or alignment have changed. However often it was stopped, the results are the
-    same, on the same devices. Files of nights are never deleted.
+    same, on the same devices. Files of nights are never deleted. `lights` are off and on of nights that do not say it.
 
     ValueError where two nights would have the same key, the disk has no room for the results, the network has no such
     resolution, U-Sleep is to leave channels out, or there are fewer devices. RuntimeError where no night could be
@@ -64,7 +65,7 @@ def write_predictions(
         _remove_half_written(run.folder)
     failed = _stage_missing(checkpoint, wanted, tasks, devices) if tasks else {}
     run.end_shard()
-    return _publish(run, wanted, [file for file, _ in tasks], failed, network.name, exports)
+    return _publish(run, wanted, [file for file, _ in tasks], failed, network.name, lights, exports)
 
 
 def _publish(
@@ -73,6 +74,7 @@ def _publish(
     files: Sequence[Path],
     failed: Mapping[Path, Row],
     network: str,
+    lights: Pair,
     exports: Sequence[ExportFormat],
 ) -> dict[str, pd.DataFrame]:
     """Write what the nights of these files say, where they have not failed.
@@ -89,19 +91,20 @@ def _publish(
 
     nights
         A row a night: number (from 1), hypnogram (the file), network, dataset, recording, status, reason, verdict (use,
-        look, do not trust) and its reason (`anysleep.analysis.verdict`), n_channels, mean_confidence,
-        mean_entropy_bits, and the sleep statistics, all at 30 s. A night that fails is a row with the reason.
+        look, do not trust) and its reason (`anysleep.analysis.verdict`), n_channels, n_epochs, mean_confidence,
+        mean_entropy_bits, lights_off_s, lights_on_s, lights_from, and `night_statistics`, all at 30 s. A night that
+        fails is a row with the reason.
     attention
         A row a night, montage, attention module and channel: the weight, which sums to one over channels.
     reliance
         Only where channels were left out: a row a night and channel, see `channel_importance`.
     """
-    facts = [{"row": failed[file]} if file in failed else _read_facts(file) for file in files]
+    facts = [{"row": failed[file]} if file in failed else with_statistics(file, lights) for file in files]
     nights = _nights_table([night["row"] for night in facts], network)
     is_ok = (nights.status == "ok").to_numpy()  # of nights of the same content the first only
     staged = list(compress(files, is_ok))
     _write_arrays(staged, wanted.outputs(), run)
-    _write_hypnograms(dict(zip(nights.hypnogram[is_ok], staged, strict=True)), run, network, exports)
+    _write_hypnograms(dict(zip(nights.hypnogram[is_ok], staged, strict=True)), run, network, lights, exports)
     tables = {"nights": nights}
     for name in ["attention", *(["reliance"] if wanted.leave_one_out else [])]:
         tables[name] = pd.DataFrame([row for night in compress(facts, is_ok) for row in night[name]])
@@ -131,7 +134,7 @@ def _stage_missing(
     checkpoint: Path, wanted: Wanted, tasks: Sequence[Task], devices: Sequence[torch.device]
 ) -> dict[Path, Row]:
     """Stage the nights whose files are not there. Returns the rows of those that failed."""
-    missing = [(file, job) for file, job in tasks if read_if_whole(file, _read_facts) is None]
+    missing = [(file, job) for file, job in tasks if read_if_whole(file, read_facts) is None]
     _check_room(tasks[0][0].parent, sum(wanted.n_bytes(job) for _, job in (*tasks, *missing)))
     print(f"{len(tasks) - len(missing)} of {len(tasks)} nights were done before", flush=True)
     if len(devices) == 1:  # several have their own processes, and a GPU may be for one process only
@@ -161,12 +164,6 @@ def _print_estimate(network: SleepNetwork, wanted: Wanted, jobs: Sequence[NightS
     print(f"the longest night: {estimate}\nall nights: about {all_s / 60:.1f} min", flush=True)
 
 
-def _read_facts(file: Path) -> dict[str, object]:
-    """The row of a night's table, and its rows of the table of attention."""
-    with np.load(file) as night:
-        return json.loads(night["facts"].item())
-
-
 def _write_arrays(files: Sequence[Path], outputs: Sequence[str], run: Run) -> None:
     """Write the published files from those of the nights, with one array in memory at a time.
 
@@ -193,17 +190,21 @@ def hypnogram_file(row: Row) -> str:
     return f"hypnograms/{row['dataset']}_{row['recording']}.csv" if row["status"] == "ok" else ""
 
 
-def _write_hypnograms(stored: Mapping[str, Path], run: Run, network: str, exports: Sequence[ExportFormat]) -> None:
+def _write_hypnograms(
+    stored: Mapping[str, Path], run: Run, network: str, lights: Pair, exports: Sequence[ExportFormat]
+) -> None:
     """Write every night's hypnogram, see `Run.hypnogram`; `stored` says which file of the store it comes from.
 
     What an earlier run left is removed, as in `_write_arrays`.
     """
     for name, file in stored.items():
-        clock = _read_facts(file)["clock_time"]
+        facts = read_facts(file)
+        clock, (off_s, on_s) = facts["clock_time"], lights_of(facts, lights).noted_s
         start_time = without_date(datetime.combine(date.min, time.fromisoformat(clock))) if clock else None
         with np.load(file) as night:
             stages, hypnodensity = night["hypnogram"], night["hypnodensity"]
-        scored = ScoredNight(stages, 1, start_time, hypnodensity, scorer=network)
+        about = {"lights_off_s": off_s, "lights_on_s": on_s, "scorer": network}
+        scored = ScoredNight(stages, 1, start_time, hypnodensity, **about)
         run.hypnogram(name.removesuffix(".csv"), scored, exports)
     for old in run.folder.glob("hypnograms/*"):
         if old.relative_to(run.folder).as_posix() not in run.outputs:
