@@ -212,7 +212,7 @@ def test_a_staged_night_is_called_after_a_hash_unless_its_name_is_allowed(secret
         result = json.loads((run / "result.json").read_text())
         assert any("Mustermann" in name for name in result["outputs"]) == allowed
     check_harmless(p for p in (folder / "one-False").rglob("*") if p.suffix in (".csv", ".json", ".npy"))
-    assert yaml.safe_load((folder / "one-False" / "params.yaml").read_text())["recording"] == str(source)
+    assert yaml.safe_load((folder / "one-False" / "params.yaml").read_text())["recording"] == [str(source)]
 
 
 def test_recordings_without_labels_are_welcome(tmp_path, tiny_checkpoint, root):
