@@ -187,9 +187,10 @@ def _prepare(
     outcomes = [done[p.recipe.dataset, p.file] if isinstance(p, NightJob) else p for p in plans]
     outcomes = _refuse_duplicates(outcomes)
     table = pd.DataFrame([outcome.row(number) for number, outcome in enumerate(outcomes, start=1)])
-    files = [[str(file) for file in (outcome.file, *outcome.more_files)] for outcome in outcomes]
-    files = pd.Series(files, dtype=object)  # a name need not be UTF-8
-    key = table[["number", "dataset", "recording"]].assign(file=files).explode("file", ignore_index=True)
+    files = [(row, str(file)) for row, one in enumerate(outcomes) for file in (one.file, *one.more_files)]
+    rows, names = zip(*files, strict=True)
+    names = pd.Series(names, dtype=object)  # one need not be UTF-8
+    key = table[["number", "dataset", "recording"]].iloc[list(rows)].reset_index(drop=True).assign(file=names)
     if (table.status != "ok").all():
         raise NothingUsable(table)
     ready = table[table.status == "ok"]
