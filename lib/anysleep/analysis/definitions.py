@@ -12,54 +12,85 @@ HERE = "this workbook"
 class Statistic(NamedTuple):
     """One statistic of a night."""
 
+    title: str
+    """Its name in words."""
     unit: str
     meaning: str
     source: str
 
 
 STATISTICS = {
-    "TIB": Statistic("min", "time in bed: the epochs between lights off and lights on", AASM),
-    "SPT": Statistic("min", "sleep period: from sleep onset to the end of the last sleep", YASA),
-    "WASO": Statistic("min", "Wake after sleep onset, within the sleep period", YASA),
-    "WASO_to_lights_on": Statistic("min", "Wake after sleep onset, until lights on", AASM),
-    "TST": Statistic("min", "total sleep time: N1, N2, N3 and REM", AASM),
-    "SE": Statistic("%", "sleep efficiency: TST of TIB", AASM),
-    "SME": Statistic("%", "sleep efficiency of the sleep period (sleep maintenance): sleep of SPT", YASA),
+    "TIB": Statistic("time in bed", "min", "the epochs between lights off and lights on", AASM),
+    "SPT": Statistic("sleep period", "min", "from sleep onset to the end of the last sleep", YASA),
+    "WASO": Statistic("wake after sleep onset", "min", "Wake within the sleep period", YASA),
+    "WASO_to_lights_on": Statistic(
+        "wake after sleep onset, to lights on", "min", "Wake from sleep onset to lights on", AASM
+    ),
+    "TST": Statistic("total sleep time", "min", "N1, N2, N3 and REM", AASM),
+    "SE": Statistic("sleep efficiency", "%", "TST of TIB", AASM),
+    "SME": Statistic(
+        "sleep maintenance efficiency", "%", "sleep of SPT, which is sleep efficiency of the sleep period", YASA
+    ),
     "SFI": Statistic(
+        "sleep fragmentation index",
         "1/h",
-        "sleep fragmentation index: awakenings of 30 s, the last too, in an hour of sleep without shorter bouts",
+        "awakenings of 30 s, the last too, in an hour of sleep without shorter bouts",
         YASA,
     ),
-    "SOL": Statistic("min", "sleep onset latency: from lights off to the first 30 s of sleep of any stage", AASM),
-    "SOL_N2": Statistic("min", "from lights off to the first epoch of N2", CONVENTION),
-    "SOL_90s": Statistic("min", "from lights off to the first of three epochs of sleep in a row", CONVENTION),
-    "SOL_5min": Statistic("min", "from lights off to the first 5 min of sleep, not broken by Wake below 30 s", YASA),
-    "Lat_REM": Statistic("min", "REM latency from lights off: to the first 30 s of REM", YASA),
-    "Lat_REM_onset": Statistic("min", "REM latency from sleep onset: to the first 30 s of REM", AASM),
-    "WAKE": Statistic("min", "Wake in time in bed", AASM),
-    "N1": Statistic("min", "N1, light sleep", AASM),
-    "N2": Statistic("min", "N2", AASM),
-    "N3": Statistic("min", "N3, deep sleep", AASM),
-    "REM": Statistic("min", "REM sleep", AASM),
-    "UNS": Statistic("min", "unscored, where there is any: part of TIB and SPT, neither sleep nor Wake", YASA),
-    "%N1": Statistic("%", "N1 of TST", AASM),
-    "%N2": Statistic("%", "N2 of TST", AASM),
-    "%N3": Statistic("%", "N3 of TST", AASM),
-    "%REM": Statistic("%", "REM of TST", AASM),
-    "n_short_awakenings": Statistic("count", "Wake shorter than 30 s between sleep and sleep; none at 30 s", HERE),
-    "n_awakenings": Statistic("count", "runs of Wake, directly between sleep and sleep", CONVENTION),
-    "n_stage_shifts": Statistic(
-        "count", "changes of stage, Wake included, within the sleep period; none to or from unscored", CONVENTION
+    "SOL": Statistic("sleep onset latency", "min", "from lights off to the first 30 s of sleep of any stage", AASM),
+    "SOL_N2": Statistic("latency to N2", "min", "from lights off to the first epoch of N2", CONVENTION),
+    "SOL_90s": Statistic(
+        "latency to 90 s of sleep", "min", "from lights off to the first of three epochs of sleep in a row", CONVENTION
     ),
-    "stage_shift_index": Statistic("1/h", "n_stage_shifts in an hour of TST", CONVENTION),
-    "n_REM_periods": Statistic("count", "REM periods: REM with less than 15 min between, 5 min or the first", CYCLES),
-    "n_cycles": Statistic("count", "sleep cycles: a NREM period of 15 min or more, and its REM period", CYCLES),
-    "cycle_min": Statistic("min", "mean length of the sleep cycles", CYCLES),
-    "n_arousals": Statistic("count", "arousals that begin in sleep, where arousals were scored or detected", AASM),
-    "arousal_index": Statistic("1/h", "n_arousals in an hour of TST", AASM),
-    "arousal_index_N1": Statistic("1/h", "arousals that begin in N1, in an hour of N1", CONVENTION),
-    "arousal_index_N2": Statistic("1/h", "arousals that begin in N2, in an hour of N2", CONVENTION),
-    "arousal_index_N3": Statistic("1/h", "arousals that begin in N3, in an hour of N3", CONVENTION),
-    "arousal_index_REM": Statistic("1/h", "arousals that begin in REM, in an hour of REM", CONVENTION),
+    "SOL_5min": Statistic(
+        "latency to 5 min of sleep",
+        "min",
+        "from lights off to the first 5 min of sleep, not broken by Wake below 30 s",
+        YASA,
+    ),
+    "Lat_REM": Statistic("REM latency from lights off", "min", "from lights off to the first 30 s of REM", YASA),
+    "Lat_REM_onset": Statistic(
+        "REM latency from sleep onset", "min", "from sleep onset to the first 30 s of REM", AASM
+    ),
+    "WAKE": Statistic("Wake", "min", "Wake in time in bed", AASM),
+    "N1": Statistic("N1", "min", "N1, light sleep", AASM),
+    "N2": Statistic("N2", "min", "N2", AASM),
+    "N3": Statistic("N3", "min", "N3, deep sleep", AASM),
+    "REM": Statistic("REM", "min", "REM sleep", AASM),
+    "UNS": Statistic("unscored", "min", "where there is any: part of TIB and SPT, neither sleep nor Wake", YASA),
+    "%N1": Statistic("share of N1", "%", "N1 of TST", AASM),
+    "%N2": Statistic("share of N2", "%", "N2 of TST", AASM),
+    "%N3": Statistic("share of N3", "%", "N3 of TST", AASM),
+    "%REM": Statistic("share of REM", "%", "REM of TST", AASM),
+    "n_short_awakenings": Statistic(
+        "awakenings below 30 s", "count", "Wake shorter than 30 s between sleep and sleep; none at 30 s", HERE
+    ),
+    "n_awakenings": Statistic("awakenings", "count", "runs of Wake, directly between sleep and sleep", CONVENTION),
+    "n_stage_shifts": Statistic(
+        "stage shifts",
+        "count",
+        "changes of stage, Wake included, within the sleep period; none to or from unscored",
+        CONVENTION,
+    ),
+    "stage_shift_index": Statistic("stage shift index", "1/h", "n_stage_shifts in an hour of TST", CONVENTION),
+    "n_REM_periods": Statistic("REM periods", "count", "REM with less than 15 min between, 5 min or the first", CYCLES),
+    "n_cycles": Statistic("sleep cycles", "count", "a NREM period of 15 min or more, and its REM period", CYCLES),
+    "cycle_min": Statistic("mean length of a cycle", "min", "mean length of the sleep cycles", CYCLES),
+    "n_arousals": Statistic(
+        "arousals", "count", "those that begin in sleep, where arousals were scored or detected", AASM
+    ),
+    "arousal_index": Statistic("arousal index", "1/h", "n_arousals in an hour of TST", AASM),
+    "arousal_index_N1": Statistic(
+        "arousal index in N1", "1/h", "arousals that begin in N1, in an hour of N1", CONVENTION
+    ),
+    "arousal_index_N2": Statistic(
+        "arousal index in N2", "1/h", "arousals that begin in N2, in an hour of N2", CONVENTION
+    ),
+    "arousal_index_N3": Statistic(
+        "arousal index in N3", "1/h", "arousals that begin in N3, in an hour of N3", CONVENTION
+    ),
+    "arousal_index_REM": Statistic(
+        "arousal index in REM", "1/h", "arousals that begin in REM, in an hour of REM", CONVENTION
+    ),
 }
-"""Name -> unit, meaning and source, in the order of a report."""
+"""Name -> title, unit, meaning and source, in the order of a report."""

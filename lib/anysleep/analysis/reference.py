@@ -34,6 +34,12 @@ def reference_band(name: str, age: float | None) -> Reference | None:
     return _reference(rows[0]) if rows else None
 
 
+def reference_bands(age: float | None) -> dict[str, Reference]:
+    """Statistic -> its values in this age group, of those that have any; an age of 0 is unknown."""
+    found = {name: reference_band(name, age or None) for name in STATISTICS}
+    return {name: band for name, band in found.items() if band}
+
+
 def change_per_decade(name: str) -> Reference | None:
     """How much the statistic changes with each ten years of an adult's age, and its 95 % confidence interval."""
     rows = _rows(name, "change_per_decade")

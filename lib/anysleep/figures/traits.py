@@ -122,19 +122,8 @@ def _baseline_name(measure: str) -> str:
     return "baseline: " + ("mean age of the others" if measure == "rmse" else "a fair coin")
 
 
-NAMES = {
-    "TST": "total sleep time",
-    "WASO": "Wake after sleep onset",
-    "SOL": "sleep onset latency",
-    "SFI": "awakenings of 30 s or more",
-    "n_short_awakenings": "awakenings below 30 s",
-    "%N1": "share of N1",
-    "%N2": "share of N2",
-    "%N3": "share of N3",
-    "%REM": "share of REM",
-}
-"""The statistics that are drawn; those that change most first."""
-CHANGING = tuple(NAMES)[:6]
+CHANGING = ("TST", "WASO", "SOL", "SFI", "n_short_awakenings", "%N1")
+"""The statistics that are drawn: those that change most."""
 SUBJECT = (
     "Change from the coarsest resolution: median, and the middle half of the nights.\n"
     "An awakening below 30 s is any run of Wake in sleep: where the predictions flicker, nobody need have woken."
@@ -171,6 +160,6 @@ def plot_statistic(table: pd.DataFrame, name: str, ax: Axes) -> Axes:
     n_nights = len(table.drop_duplicates([column for column in ("trained", "dataset", "recording") if column in table]))
     level = f"median {' and '.join(levels)} {unit} at {table.seconds_per_prediction.max():g} s"
     part = f", {n_drawn} of {n_nights} nights" if n_drawn < n_nights else ""
-    ax.set_title(f"{NAMES[name]}\n{level if levels else 'not defined'}{part}", loc="left", fontsize="medium")
+    ax.set_title(f"{STATISTICS[name].title}\n{level if levels else 'not defined'}{part}", loc="left", fontsize="medium")
     ax.set_ylabel(f"change ({unit})")
     return ax

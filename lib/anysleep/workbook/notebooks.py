@@ -287,7 +287,7 @@ class StageOneNight(Parameters):
     """stage_one_night: one recording -> hypnogram and hypnodensity."""
 
     notebook = "stage_one_night"
-    execution_only = Parameters.execution_only | {"allow_synthetic", "exports"}
+    execution_only = Parameters.execution_only | {"allow_synthetic", "exports", "person", "paper"}
 
     recording: Recordings = Field(description="A recording; a list or pattern for parts of one night.", min_length=1)
     channels: list[str] = Field(description="As in the file; U-Sleep: EEG, EOG; empty: good ones.")
@@ -302,6 +302,9 @@ class StageOneNight(Parameters):
     exports: list[ExportFormat] = Field(
         description="More formats of the hypnogram, such as bids; CSV and EDF+ always are. See docs/exports.md."
     )
+    person: str = Field(description="Whom the report names; empty for nobody.")
+    age: int = Field(description="Years, to print published values of that age beside it; 0 for unknown.", ge=0, le=120)
+    paper: Literal["A4", "Letter"] = Field(description="Of the report.")
     precision: Precision
     device: Device
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # they take a second, and the process that starts a notebook 
 
     from anysleep.datasets.archive import Archive
     from anysleep.exports import ScoredNight
+    from anysleep.figures.report import NightReport
     from anysleep.recordings.recording import Recording
     from anysleep.staging.predictions import Predictions
     from anysleep.widgets import NightBrowser
@@ -168,6 +169,13 @@ class Run:
         from anysleep.widgets import NightBrowser
 
         return NightBrowser(night, scored, quality, self.folder / f"corrections_{name}.csv")
+
+    def report(self, name: str, report: NightReport, paper: str) -> None:
+        """Write the page of a night as `<name>.pdf`, on A4 or Letter, and `<name>.html`."""
+        from anysleep.figures.report import write_report
+
+        with atomic_write(self.path(f"{name}.pdf")) as pdf, atomic_write(self.path(f"{name}.html")) as web_page:
+            write_report(report, pdf, web_page, paper)
 
     def finish(self, **scores: float | int | str) -> pd.DataFrame:
         """Write provenance.json and, last, result.json; returns the list of files for the notebook to show."""

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from anysleep.figures.looks import PUBLISHED, look_of
-from anysleep.figures.traits import NAMES, plot_statistic
+from anysleep.figures.traits import CHANGING, plot_statistic
 from anysleep.paper.figures.style import PAGE_IN, draw_band, legend_below, note_missing, seconds_axis, with_seconds
 from anysleep.paper.results import DOD, TRAITS, nearest_first
 from anysleep.paper.runs import Tables, average_trained
@@ -91,7 +91,7 @@ def plot_statistics(tables: Tables) -> Figure:
         return note_missing(STATISTICS, 3 * PANEL_IN)
     once = one_run_each(tables[STATISTICS])
     figure, axes = plt.subplots(3, 3, figsize=(PAGE_IN, 3 * PANEL_IN + 0.5), sharex=True, layout="constrained")
-    for ax, name in zip(axes.flat, NAMES, strict=True):
+    for ax, name in zip(axes.flat, (*CHANGING, "%N2", "%N3", "%REM"), strict=True):
         if name in once:
             seconds_axis(plot_statistic(once, name, ax))
         else:
