@@ -61,11 +61,14 @@ class Trace:
         return _pyramid(self.signal)
 
     @cached_property
+    def filtered(self) -> np.ndarray:
+        """The whole night filtered, (T,). Made once; windows filter what they need where it is not there yet."""
+        return self.signal if self.band_hz is None else display_filter(self.signal, self.rate_hz, self.band_hz)
+
+    @cached_property
     def filtered_pyramid(self) -> list[np.ndarray]:
-        """The same of the filtered night. Made once."""
-        if self.band_hz is None:
-            return self.raw_pyramid
-        return _pyramid(display_filter(self.signal, self.rate_hz, self.band_hz))
+        """The same bins of the filtered night. Made once."""
+        return self.raw_pyramid if self.band_hz is None else _pyramid(self.filtered)
 
     def window(self, start_s: float, end_s: float, n_columns: int, *, filtered: bool) -> tuple[int, int, np.ndarray]:
         """Samples in a bin, first sample, and the bins (n, 2) that lie in a span of time.
@@ -85,6 +88,8 @@ class Trace:
     def _samples(self, first: int, last: int, filtered: bool) -> np.ndarray:
         if not filtered or self.band_hz is None:
             return self.signal[first:last]
+        if "filtered" in self.__dict__:
+            return self.filtered[first:last]
         margin = int(MARGIN_S * self.rate_hz)
         begin = max(first - margin, 0)
         around = display_filter(self.signal[begin : last + margin], self.rate_hz, self.band_hz)

@@ -33,6 +33,7 @@ class Browser {
     this.draft = null; // an arousal that is being marked
     this.picked = null; // one that was clicked on or jumped to
     this.queue = false;
+    this.scored = new Set(); // seconds of epochs that Python may not have taken out of the queue yet
     this.since = performance.now(); // of work on this epoch
     this.version = 0;
     this.night = { about: model.get("about") };
@@ -111,10 +112,10 @@ class Browser {
     if (this.reviews) this.ask({ type: "refresh" }); // what others have added
   }
 
-  zoom(step) {
+  zoomed(step) {
     const all = [...PAGES_S.filter((s) => s < this.night.about.duration_s), this.night.about.duration_s];
     const now = all.findIndex((s) => s >= this.length - 1e-6);
-    this.set({ page_s: all[Math.min(Math.max(now + step, 0), all.length - 1)] });
+    return all[Math.min(Math.max(now + step, 0), all.length - 1)];
   }
 
   gain(step) {
@@ -123,12 +124,16 @@ class Browser {
     this.schedule();
   }
 
-  jump(what, back) {
+  target(what, back) {
     const places = this.model.get("targets")[what] ?? [], here = what === "arousal" ? this.at : this.epoch * EPOCH_S;
-    let to;
-    if (what === "least_certain") to = places.find((s) => s !== here || places.length === 1);
-    else to = back ? places.findLast((s) => s < here) : places.find((s) => s > here);
+    if (what === "least_certain") return places.find((s) => s !== here && !this.scored.has(s));
+    return back ? places.findLast((s) => s < here) : places.find((s) => s > here);
+  }
+
+  jump(what, back) {
+    const to = this.target(what, back);
     if (to === undefined) return this.say(`no ${back ? "earlier" : "further"} ${what.replace("_", " ")}`);
+    this.anchor = null;
     this.picked = what === "arousal" ? this.lane?.arousals.find(([onset]) => onset === to) ?? null : null;
     this.goTo(to);
   }
@@ -151,7 +156,7 @@ class Browser {
     const does = {
       ArrowRight: () => (shiftKey ? range(1) : move(this.start + this.length)), ArrowLeft: () => (shiftKey ? range(-1) : move(this.start - this.length)),
       PageDown: () => move(this.start + this.length), PageUp: () => move(this.start - this.length), Home: () => move(0), End: () => move(this.night.about.duration_s),
-      ArrowUp: () => this.gain(-1), ArrowDown: () => this.gain(1), "+": () => this.zoom(-1), "=": () => this.zoom(-1), "-": () => this.zoom(1),
+      ArrowUp: () => this.gain(-1), ArrowDown: () => this.gain(1), "+": () => this.set({ page_s: this.zoomed(-1) }), "=": () => this.set({ page_s: this.zoomed(-1) }), "-": () => this.set({ page_s: this.zoomed(1) }),
       0: () => this.set({ page_s: this.length < this.night.about.duration_s ? this.night.about.duration_s : 30 }),
       d: () => this.jump("disagreement", shiftKey), a: () => this.jump("arousal", shiftKey), s: () => this.jump("stage_change", shiftKey), l: () => this.jump("least_certain"),
       f: () => this.set({ filtered: !this.model.get("filtered") }), q: () => { this.queue = !this.queue; this.schedule(); },
@@ -181,6 +186,10 @@ class Browser {
   score(stage) {
     const [first, last] = this.epochs, epochs = Array.from({ length: last - first + 1 }, (_, i) => first + i + 1);
     this.ask({ type: "stage", epochs, stage, seconds_spent: this.spent() });
+    epochs.forEach((epoch) => this.scored.add((epoch - 1) * EPOCH_S));
+    this.lane.stages.fill(stage, first, last + 1); // as Python will say; where it refuses, all is as it was
+    this.version += 1;
+    this.overview = null;
     this.anchor = this.picked = null;
     if (this.queue) this.jump("least_certain");
     else this.goTo((last + 1) * EPOCH_S);
@@ -246,26 +255,36 @@ class Browser {
 
   hear(message, buffers) {
     if (message.type === "page") this.keep(message, buffers[0]);
-    if (message.type === "refused") this.say(message.reason, true);
-    if (message.type === "done" && message.at_s !== null) this.goTo(message.at_s);
+    if (message.type === "refused") { this.takeScores(); this.say(message.reason, true); }
+    if (message.type === "done" && message.at_s !== null) { this.scored.delete(message.at_s); this.goTo(message.at_s); }
     this.root.dataset.answers = Number(this.root.dataset.answers ?? 0) + (message.type === "page" ? 0 : 1);
     this.schedule();
   }
 
-  key(start, filtered = this.model.get("filtered")) { return `${start}|${this.length}|${filtered}`; }
+  key(start, length = this.length) { return `${start}|${length}|${this.model.get("filtered")}`; }
 
   keep(header, bins) {
     const key = `${header.start_s}|${header.page_s}|${header.filtered}`;
     this.asked.delete(key);
+    this.root.dataset.waiting = this.asked.size;
     this.pages.set(key, { ...header, bins: new Float32Array(bytesOf(bins)) });
     if (this.pages.size > KEPT_PAGES) this.pages.delete(this.pages.keys().next().value);
   }
 
-  fetch(start) {
-    const key = this.key(start);
+  fetch(start, length = this.length) {
+    const key = this.key(start, length);
     if (start < 0 || start >= this.night.about.duration_s || this.pages.has(key) || this.asked.has(key)) return;
     this.asked.add(key);
-    this.ask({ type: "page", start_s: start, page_s: this.length, filtered: this.model.get("filtered") });
+    this.root.dataset.waiting = this.asked.size;
+    this.ask({ type: "page", start_s: start, page_s: length, filtered: this.model.get("filtered") });
+  }
+
+  // What the next key is likely to want, so that it is here already.
+  fetchAround() {
+    const { length, start, at } = this, holding = (s, page = length) => [Math.floor(s / page) * page, page];
+    const jumps = Object.keys(this.model.get("targets")).map((what) => this.target(what)).filter((s) => s !== undefined);
+    const pages = [[start + length, length], [start - length, length], ...[-1, 1].map((step) => holding(at, this.zoomed(step)))];
+    for (const [from, page] of [...pages, holding(0, this.night.about.duration_s), ...jumps.map((s) => holding(s))]) this.fetch(from, page);
   }
 
   takeScores() {
@@ -331,7 +350,7 @@ class Browser {
     c.lineWidth = 1;
     paintPage(c, night, look, this.scale, page, this.top, { epochs: this.reviews || this.length > 30 ? this.epochs : null, draft: this.draft, rowUv: this.rowUv });
     this.tell();
-    [1, -1].forEach((step) => this.fetch(this.start + step * this.length)); // so that the next key finds it here
+    if (page) this.fetchAround();
     this.root.dataset.painted = `${this.key(this.start)}|${this.rowUv}|${this.version}|${this.at}`;
     this.root.dataset.page = page ? "whole" : "waiting";
   }

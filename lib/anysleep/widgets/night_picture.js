@@ -160,7 +160,8 @@ function paintStrip(c, night, look, { name, stages, arousals }, at, y, epochs) {
   const first = Math.max(Math.floor(at.from / EPOCH_S), 0), last = Math.min(Math.ceil((at.from + at.span) / EPOCH_S), stages.length);
   text(c, name, 4, y + STRIP.lane / 2, look.ink, { room: LEFT - 8 });
   for (let epoch = first; epoch < last; epoch++) {
-    const stage = stages[epoch], x = Math.max(at.x(epoch * EPOCH_S), LEFT), right = Math.min(at.x((epoch + 1) * EPOCH_S), at.width - RIGHT);
+    const stage = stages[epoch], x = Math.round(Math.max(at.x(epoch * EPOCH_S), LEFT));
+    const right = Math.round(Math.min(at.x((epoch + 1) * EPOCH_S), at.width - RIGHT));
     c.fillStyle = stage === UNSCORED ? look.rule : night.about.colours[stage];
     c.fillRect(x, y + 1, right - x - (right - x > 4 ? 1 : 0), STRIP.lane - 3);
     if (right - x > 9) text(c, LETTERS[stage], (x + right) / 2, y + STRIP.lane / 2, stage === 3 ? "#ffffff" : stage === UNSCORED ? look.ink : "#000000", { align: "center", bold: true });
@@ -170,7 +171,7 @@ function paintStrip(c, night, look, { name, stages, arousals }, at, y, epochs) {
     if (right < LEFT || x > at.width - RIGHT) continue;
     c.fillStyle = look.mark;
     c.fillRect(x, y + STRIP.lane - 7, Math.max(right - x, 1), 5);
-    if (right - x > 26) text(c, "arousal", x + 2, y + 6, "#000000", { size: 9, room: right - x });
+    if (right - x > 12) text(c, "A", x + 2, y + 8, "#000000", { size: 9, bold: true });
   }
   if (epochs) {
     c.strokeStyle = look.ink;
@@ -202,6 +203,7 @@ function paintSignals(c, night, look, at, page, y, rowUv) {
     const middle = y + 4 + (i + 0.5) * TRACE, scale = (channels[i].scale * TRACE) / rowUv, bins = page.bins.subarray(start, start + 2 * n);
     const level = page.filtered ? 0 : bins.reduce((sum, v) => sum + (v || 0), 0) / (2 * n || 1);
     let open = false;
+    c.globalAlpha = bin_s > 0.25 ? 0.5 : 1; // long pages are bands, which lie over each other
     c.beginPath();
     for (let k = 0; k < n; k++) {
       const low = bins[2 * k], high = bins[2 * k + 1], x = at.x(from_s + (k + 0.5) * bin_s);
