@@ -57,6 +57,7 @@ def test_noise_and_another_spectrum_are_far_from_what_was_seen(tmp_path):
     )
     save_checkpoint(tmp_path / "a.pth", model, {})
     seen = load_checkpoint(tmp_path / "a.pth").seen
+    assert all(np.array_equal(seen["EEG"][name], np.float32(array)) for name, array in model.seen["EEG"].items())
     strange = np.array(
         [pink(rng), rng.standard_normal(12 * 3840), np.zeros(12 * 3840), pink(rng, low_hz=20)], np.float32
     )

@@ -8,7 +8,7 @@ import edfio
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.signal import lfilter
+from scipy.signal import butter, lfilter, sosfilt
 
 from anysleep.__main__ import main
 from anysleep.recordings.quality import (
@@ -88,6 +88,12 @@ def mostly_zero():
     return signal
 
 
+def muscle():
+    """As a chin EMG is recorded: from 10 Hz on."""
+    white = np.random.default_rng(0).normal(0, 10, N)
+    return sosfilt(butter(2, 10, "highpass", fs=RATE_HZ, output="sos"), white)
+
+
 def not_finite():
     signal = brain(0)
     signal[500:505] = np.nan
@@ -111,6 +117,7 @@ FAULTS = {
     "clipped": (np.clip(brain(0), -50, 50), "look", r"\d+ % of the samples are cut off: widen the range"),
     "hum 50": (hum(0.6, 50), "look", r"strong 50 Hz hum \(6\d % of the power\): high impedance"),
     "hum 60": (hum(0.6, 60), "look", r"strong 60 Hz hum \(6\d % of the power\): high impedance"),
+    "an EMG": (muscle(), "look", r"7\d % of the power lies above 25 Hz, as in an EMG: make sure that"),
     "came off": (came_off(14), "look", r"30 % of the night is flat, from 00:14 h on: a loose contact"),
     "put on late": (came_off(14)[::-1], "look", r"30 % of the night is flat, mostly from 00:00 h to 00:06 h"),
     "dropouts": (

@@ -24,6 +24,8 @@ STRANGE = {
     ("do not trust", "Wake in 97% of the night"): stages((WAKE, 970), (N1, 30)),
     ("do not trust", "1% of the sleep is N2"): stages((WAKE, 50), (N1, 100), (N2, 2), (N3, 100), (REM, 100)),
     ("do not trust", "60% of the sleep is REM"): stages((WAKE, 50), (N2, 80), (REM, 120)),
+    ("look", "45% of the sleep is REM"): stages((WAKE, 50), (N2, 110), (REM, 90)),
+    ("look", "15 min of sleep without N2"): stages((WAKE, 300), (N1, 2), (N3, 28)),
     ("look", "70% of the sleep is N3"): stages((WAKE, 50), (N2, 60), (N3, 140)),
     ("look", "REM 5 min after the first sleep"): stages((WAKE, 50), (N1, 10), (REM, 20), (N2, 200)),
     ("look", "the stage changes 120 times an hour"): np.tile([N2, WAKE], 120),

@@ -25,9 +25,11 @@ EPOCHS_PER_H = 3600 / EPOCH_S
 ENOUGH_H = 1.0
 """Of recording, or of sleep, before shares of stages tell anything."""
 ONE_STAGE = 0.95
-MOST_REM, MOST_N3 = 0.5, 0.6
+MUCH_REM, MOST_REM, MOST_N3 = 0.4, 0.5, 0.6
 """Shares of sleep; the means of healthy adults are some 0.2 each."""
 LEAST_N2 = 0.02
+SHORT_SLEEP_H = 1 / 6
+"""Even of these ten minutes some are N2."""
 REM_AT_ONCE_MIN = 15
 """Sleep-onset REM, as in narcolepsy (International Classification of Sleep Disorders)."""
 MOST_CHANGES_PER_H = 60
@@ -105,6 +107,8 @@ def findings_of_hypnogram(hypnogram: np.ndarray) -> Iterator[Finding]:
     asleep = counts.sum() - counts[WAKE]
     if asleep >= ENOUGH_H * EPOCHS_PER_H:
         yield from _of_shares(counts / asleep)
+    elif asleep >= SHORT_SLEEP_H * EPOCHS_PER_H and counts[N2] < LEAST_N2 * asleep:
+        yield "look", f"{asleep * EPOCH_S / 60:g} min of sleep without N2"
     yield from _of_rem_latency(hypnogram)
 
 
@@ -112,8 +116,8 @@ def _of_shares(shares: np.ndarray) -> Iterator[Finding]:
     """`shares` of sleep (5,)."""
     if shares[N2] < LEAST_N2:
         yield "do not trust", f"{shares[N2]:.0%} of the sleep is N2"
-    if shares[REM] > MOST_REM:
-        yield "do not trust", f"{shares[REM]:.0%} of the sleep is REM"
+    if shares[REM] > MUCH_REM:
+        yield "do not trust" if shares[REM] > MOST_REM else "look", f"{shares[REM]:.0%} of the sleep is REM"
     if shares[N3] > MOST_N3:
         yield "look", f"{shares[N3]:.0%} of the sleep is N3"
 

@@ -18,6 +18,7 @@ from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -94,8 +95,7 @@ def _load(path: Path) -> SleepNetwork:
     model = build()
     model.load_state_dict(state)
     model.provenance = dict(content.get("provenance", {})) | source
-    for kind, statistics in content.get("seen", {}).items():
-        model.seen[kind] = {name: tensor.numpy() for name, tensor in statistics.items()}
+    model.seen = {kind: _unpacked(statistics) for kind, statistics in content.get("seen", {}).items()}
     return model.eval()
 
 
@@ -120,14 +120,25 @@ def save_checkpoint(
         "sampling_rate_hz": model.sampling_rate_hz,
         "predictions_per_epoch": model.predictions_per_epoch,
         "provenance": dict(provenance),
-        "seen": {
-            kind: {name: torch.as_tensor(array, dtype=torch.float32) for name, array in statistics.items()}
-            for kind, statistics in model.seen.items()
-        },
+        "seen": {kind: _packed(statistics) for kind, statistics in model.seen.items()},
     }
     with atomic_write(path) as temporary, temporary.open("wb") as temporary_file:
         torch.save(content, temporary_file)  # to a path it would write the name into the file, and so change its hash
     return path
+
+
+def _packed(statistics: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+    """Of the symmetric `precision` (F, F) one half is kept, as (F * (F + 1) / 2,)."""
+    tensors = {name: torch.as_tensor(array, dtype=torch.float32) for name, array in statistics.items()}
+    return tensors | {"precision": tensors["precision"][*torch.triu_indices(*tensors["precision"].shape)]}
+
+
+def _unpacked(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    n = len(tensors["mean"])
+    half = torch.zeros(n, n)
+    half[*torch.triu_indices(n, n)] = tensors["precision"]
+    symmetric = half + half.triu(1).T
+    return {name: tensor.numpy() for name, tensor in {**tensors, "precision": symmetric}.items()}
 
 
 def fetch_checkpoint(name: str, folder: str | Path | None = None) -> Path:

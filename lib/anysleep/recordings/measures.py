@@ -18,7 +18,9 @@ MAINS_HZ = (50.0, 60.0)
 LOUDNESS_SAMPLES = 1024
 """Enough of an epoch to know its interquartile range."""
 SPECTRUM_PIECES, SPECTRUM_PIECE_S = 240, 4
-"""Enough of the night to know its hum."""
+"""Enough of the night to know its spectrum."""
+MUSCLE_HZ = (25.0, 64.0)
+"""Above the rhythms of sleep, and below what a network at 128 Hz can see."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Measures:
     """Power within 1 Hz of the mains, of that above 1 Hz, in the median piece of live signal."""
     line_noise_hz: float
     """50 or 60, whichever is stronger."""
+    muscle_share: float
+    """Power of `MUSCLE_HZ` without the mains, of that from 1 Hz, in the median piece of live signal."""
     n_epochs: int
     """Epochs without a pause or a bad sample; one where the signal is shorter than an epoch."""
     odd_epochs: int
@@ -65,7 +69,8 @@ def measure(signal: np.ndarray, rate_hz: float, gaps_s: np.ndarray = NO_GAPS) ->
     odd = (loudness > ODD_RATIO * amplitude) | ((loudness > 0) & (loudness < amplitude / ODD_RATIO))
     disconnected = odd | (loudness == 0)
     when = _when(disconnected, epochs.shape[1] / rate_hz)
-    line_noise_share, line_noise_hz = _line_noise(epochs, whole_epochs & ~disconnected, rate_hz)
+    hz, power = _spectra(epochs[whole_epochs & ~disconnected], rate_hz)
+    line_noise_share, line_noise_hz = _line_noise(hz, power)
     return Measures(
         duration_s=np.count_nonzero(recorded) / rate_hz,
         not_finite=int(np.count_nonzero(recorded & ~usable)),
@@ -77,6 +82,7 @@ def measure(signal: np.ndarray, rate_hz: float, gaps_s: np.ndarray = NO_GAPS) ->
         clipped_share=_clipped_share(seconds[whole_seconds & ~flat].ravel()),
         line_noise_share=line_noise_share,
         line_noise_hz=line_noise_hz,
+        muscle_share=_muscle_share(hz, power),
         n_epochs=int(whole_epochs.sum()),
         odd_epochs=int(odd.sum()),
         disconnected_epochs=int(disconnected.sum()),
@@ -127,17 +133,35 @@ def _clipped_share(samples: np.ndarray) -> float:
     return float(in_run.sum() / samples.size)
 
 
-def _line_noise(epochs: np.ndarray, live: np.ndarray, rate_hz: float) -> tuple[float, float]:
-    """Share and frequency of the stronger mains hum in pieces of live epochs; NaN where the rate is too low."""
-    chosen = np.flatnonzero(live)
-    mains_hz = [hz for hz in MAINS_HZ if hz + 1 <= rate_hz / 2]
-    if not mains_hz or not chosen.size:
-        return np.nan, np.nan
-    pieces = epochs[chosen[:: 1 + len(chosen) // SPECTRUM_PIECES], : round(SPECTRUM_PIECE_S * rate_hz)]
-    hz, power = periodogram(pieces, rate_hz, window="hann", axis=1)
-    total = np.maximum(power[:, hz >= 1].sum(axis=1), np.finfo(np.float32).tiny)  # a piece may be flat
-    shares = [float(np.median(power[:, np.abs(hz - mains) <= 1].sum(axis=1) / total)) for mains in mains_hz]
-    return max(zip(shares, mains_hz, strict=True))
+def _spectra(epochs: np.ndarray, rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
+    """Frequencies (F,) and the power (n, F) of pieces of live epochs; none of either where nothing is alive."""
+    if not len(epochs):
+        return np.zeros(1), np.zeros((0, 1))
+    pieces = epochs[:: 1 + len(epochs) // SPECTRUM_PIECES, : round(SPECTRUM_PIECE_S * rate_hz)]
+    return periodogram(pieces, rate_hz, window="hann", axis=1)
+
+
+def _line_noise(hz: np.ndarray, power: np.ndarray) -> tuple[float, float]:
+    """Share and frequency of the stronger mains hum; NaN where the rate is too low."""
+    shares = [(_share(power, _near(hz, mains), hz >= 1), mains) for mains in MAINS_HZ if mains + 1 <= hz[-1]]
+    return max(shares, default=(np.nan, np.nan))
+
+
+def _muscle_share(hz: np.ndarray, power: np.ndarray) -> float:
+    calm = ~np.any([_near(hz, mains) for mains in MAINS_HZ], axis=0) & (hz >= 1) & (hz <= MUSCLE_HZ[1])
+    return _share(power, calm & (hz >= MUSCLE_HZ[0]), calm)
+
+
+def _near(hz: np.ndarray, mains: float) -> np.ndarray:
+    return np.abs(hz - mains) <= 1
+
+
+def _share(power: np.ndarray, part: np.ndarray, whole: np.ndarray) -> float:
+    """Of these frequencies (F,), in the median piece; one may be flat. NaN where there is none."""
+    if not len(power):
+        return np.nan
+    total = np.maximum(power[:, whole].sum(axis=1), np.finfo(np.float32).tiny)
+    return float(np.median(power[:, part].sum(axis=1) / total))
 
 
 def _when(bad: np.ndarray, block_s: float) -> str:

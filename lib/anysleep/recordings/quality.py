@@ -32,6 +32,8 @@ MAX_FLAT = 0.05
 """Share of seconds: more than plugging in and out takes."""
 MAX_LINE_NOISE = 0.30
 """Share of the power above 1 Hz: below, the networks have seen it in training."""
+MAX_MUSCLE = 0.40
+"""Share of the power above 1 Hz: an EEG or EOG of a night has a few hundredths, a chin EMG three quarters."""
 MAX_DISCONNECTED = 0.10
 """Share of epochs for a second look."""
 USELESS_DISCONNECTED = 0.50
@@ -45,8 +47,8 @@ SIGNATURE_SAMPLES = 4096
 
 COLUMNS = (
     "channel", "verdict", "reason", "type", "site", "reference", "rate_hz", "unit", "amplitude", "iqr", "offset",
-    "flat_share", "clipped_share", "line_noise_share", "line_noise_hz", "n_epochs", "disconnected_epochs",
-    "duplicate_of",
+    "flat_share", "clipped_share", "line_noise_share", "line_noise_hz", "muscle_share", "n_epochs",
+    "disconnected_epochs", "duplicate_of",
 )  # fmt: skip
 """Of the quality table; see `examine`."""
 
@@ -118,8 +120,9 @@ def examine(night: Recording, types: Mapping[str, str] | None = None) -> pd.Data
     -------
     One row a channel: channel, verdict ('use', 'look' or 'drop'), reason (what to do about it, or what is good to
     know; mostly empty for 'use'), type, site, reference (`parse_channels`), rate_hz, unit, amplitude, iqr, offset,
-    flat_share, clipped_share, line_noise_share, line_noise_hz, n_epochs, disconnected_epochs (`Measures`), duplicate_of
-    (an earlier channel). BadRecording where `types` names a channel that the night does not have, or another type.
+    flat_share, clipped_share, line_noise_share, line_noise_hz, muscle_share, n_epochs, disconnected_epochs
+    (`Measures`), duplicate_of (an earlier channel). BadRecording where `types` names a channel that the night does not
+    have, or another type.
     """
     doctor = ChannelDoctor(types)
     for channel in types or {}:
@@ -244,6 +247,9 @@ def _signal_doubts(m: Measures) -> Iterator[str]:
     if m.line_noise_share > MAX_LINE_NOISE:
         hum = f"{m.line_noise_hz:g} Hz hum ({100 * m.line_noise_share:.0f} % of the power)"
         yield f"strong {hum}: high impedance or a missing ground"
+    if m.muscle_share > MAX_MUSCLE:
+        share = f"{100 * m.muscle_share:.0f} % of the power"
+        yield f"{share} lies above 25 Hz, as in an EMG: make sure that the channel is what its name says"
 
 
 def _usable(table: pd.DataFrame, channel_type: str) -> pd.DataFrame:
