@@ -25,7 +25,7 @@ def comment_of(field: FieldInfo) -> str:
         allowed = ", ".join(get_args(field.annotation))
     else:
         bounds = [(bound, name) for name in BOUNDS for bound in field.metadata if hasattr(bound, name)]
-        allowed = " ".join(BOUNDS[name].format(getattr(bound, name)) for bound, name in bounds)
+        allowed = " ".join(BOUNDS[name].format(f"{getattr(bound, name):_}") for bound, name in bounds)
     return field.description.removesuffix(".") + (f" [{allowed}]" if allowed else "")
 
 

@@ -1,18 +1,21 @@
 """A wrong parameter stops a run before any work, with the value, what is allowed and the likely fix."""
 
 import json
+import math
 import subprocess
 import sys
 
 import pytest
 import yaml
 
+from anysleep.datasets.recipes import Recipe
 from anysleep.models import unet_filters
-from anysleep.settings import ParameterError, merge_parameters
+from anysleep.settings import ParameterError, Strict, merge_parameters
 from anysleep.workbook.arguments import checked_parameters
 from anysleep.workbook.notebooks import NOTEBOOKS, Evaluate, StageOneNight
 from anysleep.workbook.parameters import notebook_defaults
 from anysleep.workbook.run import start_run
+from anysleep.workbook.search import Search
 
 GOOD = {
     "run_dir": "outputs/x",
@@ -50,6 +53,74 @@ GOOD = {
 def test_wrong_values_are_explained(change, message):
     with pytest.raises(ParameterError, match=message):
         StageOneNight(**(GOOD | change))
+
+
+WITHOUT_BOUNDS = {
+    "low": "of a search: checked against the bounds of the parameter itself",
+    "high": "of a search: likewise",
+    "choices": "of a search: likewise",
+}
+
+
+def numbers_in(cls):
+    """Name and schema of every whole or real number in the fields of a class, its groups and lists included."""
+    schema = cls.model_json_schema()
+    for fields in [schema, *schema.get("$defs", {}).values()]:
+        for name, field in fields["properties"].items():
+            yield from ((name, number) for number in _numbers(field))
+
+
+def _numbers(schema):
+    if schema.get("type") in ("integer", "number"):
+        yield schema
+    inner = [schema.get("items"), schema.get("additionalProperties"), *schema.get("anyOf", ())]
+    for part in (part for part in inner if isinstance(part, dict)):
+        yield from _numbers(part)
+
+
+def test_every_number_has_a_least_and_a_largest_value():
+    """A thousand million persons, windows or draws are a slip of the keyboard, and would run for ever."""
+    classes = [*NOTEBOOKS.values(), Recipe, Search]
+    found = [(cls.__name__, *number) for cls in classes for number in numbers_in(cls)]
+    assert len(found) > 50
+    for cls, name, number in found:
+        has = {key.replace("exclusiveM", "m") for key in number}
+        assert name in WITHOUT_BOUNDS or {"minimum", "maximum"} <= has, f"{cls}.{name}"
+    assert WITHOUT_BOUNDS.keys() <= {name for _, name, _ in found}
+
+
+def test_no_class_of_settings_is_forgotten_above():
+    def below(cls):
+        return {cls} | {one for sub in cls.__subclasses__() for one in below(sub)}
+
+    known = {*NOTEBOOKS.values(), Recipe, Search}
+    inside = {name for cls in known for name in cls.model_json_schema().get("$defs", {})}
+    bases = {one.__name__ for cls in known for one in cls.__mro__}
+    assert {cls.__name__ for cls in below(Strict) if cls.__module__.startswith("anysleep")} <= inside | bases
+
+
+@pytest.mark.parametrize(
+    ("notebook", "name", "value"),
+    [
+        ("01_prepare", "n_synthetic_persons", 10**9),
+        ("01_prepare", "sampling_rate_hz", 10**9),
+        ("01_prepare", "synthetic_hours", 1e9),
+        ("01_prepare", "synthetic_hours", math.nan),
+        ("03_train", "batch.n_windows", 10**9),
+        ("03_train", "loss.gradient_clip", math.inf),
+        ("04_evaluate", "n_bootstrap", 10**9),
+        ("04_evaluate", "draws.n_draws", 10**9),
+        ("05_predict", "predictions_per_epoch", [0]),
+        ("07_traits", "n_repetitions", 0),
+        ("07_traits", "n_repetitions", 10**9),
+        ("05_predict", "n_devices", 0),
+    ],
+)
+def test_numbers_that_nobody_means_are_refused(root, notebook, name, value):
+    with pytest.raises(
+        ParameterError, match=rf"{name.replace('.', ': ')}.* is .*: Input should be (less|greater|a finite)"
+    ):
+        checked_parameters(notebook, [], {name: value})
 
 
 def test_a_missing_parameter_is_explained():

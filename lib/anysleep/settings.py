@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
+from anysleep.stages import EPOCH_S, FASTEST_RATE_HZ
 from anysleep.system.files import project_path, short_path
 
 
@@ -32,8 +33,19 @@ Precision = Annotated[
     Literal["32", "bf16"], Field(description="float32, or bfloat16 where docs/benchmarks.md says that it is faster.")
 ]
 Share = Annotated[float, Field(gt=0, lt=1)]
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0, le=1000)]
+"""Of channels, or of columns: no amplifier has more."""
+Positive = Annotated[int, Field(ge=1, le=1000)]
+Resolution = Annotated[int, Field(ge=1, le=EPOCH_S * FASTEST_RATE_HZ)]
+"""Predictions in 30 s, at most one a sample."""
+Processes = Annotated[int, Field(le=1024)]
+"""Or devices; more start on no machine."""
+Times = Annotated[int, Field(le=1_000_000)]
+"""How often chance is asked: after a million, what is left of it is a thousandth of the spread."""
+Seconds = Annotated[float, Field(ge=0, le=7 * 24 * 3600)]
+"""Into a recording, which lasts a week at most."""
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+"""What numpy, torch and scikit-learn all take."""
 GroupBy = Annotated[
     Literal["subject", "recording"],
     Field(description="What is one: a person, or, where persons are unknown, every night."),
@@ -71,7 +83,7 @@ class ParameterError(ValueError):
 class Strict(BaseModel):
     """Settings in which unknown names, missing names and near types (`"5"` for 5) are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     def __init__(self, **values: object):
         try:

@@ -19,6 +19,9 @@ N_STAGES = len(STAGES)
 PUBLISHED_RATE_HZ = 128
 """The sampling rate of the AnySleep paper, its weights and its archives, which do not say it."""
 
+FASTEST_RATE_HZ = 10_000
+"""No network of sleep reads faster signals."""
+
 PUBLISHED_RESOLUTIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 384, 640, 960, 1920, 3840)
 """Predictions per epoch at which the AnySleep paper evaluates (at 128 Hz: 30 s down to one sample)."""
 

@@ -12,10 +12,8 @@ from anysleep.recordings.readers.guarded import GUARD
 from anysleep.recordings.readers.hdf5 import names_in, opened, whole
 from anysleep.recordings.reasons import BadRecording
 from anysleep.recordings.recording import LONGEST_S
-from anysleep.stages import EPOCH_S, PUBLISHED_RATE_HZ
+from anysleep.stages import EPOCH_S, FASTEST_RATE_HZ, PUBLISHED_RATE_HZ
 
-FASTEST_HZ = 10_000
-"""No network of sleep reads faster signals."""
 SIGNALS_PER_STRUCTURE = 1000
 """Bytes of signals for one of all else; it is less in any archive of whole nights."""
 BYTES_PER_OBJECT = 2000
@@ -74,6 +72,6 @@ def _check_object(file: h5py.File, name: str, rate_hz: int) -> None:
 def rate_of(file: h5py.File) -> int:
     """Sampling rate of an archive. ValueError where it is none that a network reads."""
     rate_hz = int(file.attrs.get("sampling_rate_hz", PUBLISHED_RATE_HZ))
-    if not 0 < rate_hz <= FASTEST_HZ:
-        raise ValueError(f"it gives a sampling rate of {rate_hz} Hz; expected 1 to {FASTEST_HZ}")
+    if not 0 < rate_hz <= FASTEST_RATE_HZ:
+        raise ValueError(f"it gives a sampling rate of {rate_hz} Hz; expected 1 to {FASTEST_RATE_HZ}")
     return rate_hz

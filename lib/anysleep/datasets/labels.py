@@ -19,7 +19,7 @@ from anysleep.recordings.labels import (
 )
 from anysleep.recordings.labels.table import WHAT, WHEN, Role
 from anysleep.recordings.reasons import BadRecording
-from anysleep.recordings.recording import Recording, annotation_table
+from anysleep.recordings.recording import LONGEST_S, Recording, annotation_table
 from anysleep.settings import Positive, Strict
 from anysleep.stages import STAGES, UNSCORED
 
@@ -36,8 +36,12 @@ class Labels(Strict):
     column: str = Field(default="", description="Column of a BIDS table that holds the stages; empty for 'stage'.")
     columns: dict[Role, str | Positive] = Field(default={}, description="Of a table: what -> name or number of column.")
     skip_to: str = Field(default="", description="Of a table: with what its header begins; empty to look for it.")
-    epoch_s: float = Field(default=30.0, description="Seconds a label stands for, where the file does not say.", gt=0)
-    offset_s: float = Field(default=0.0, description="Second of the recording at which the labels begin.")
+    epoch_s: float = Field(
+        default=30.0, description="Seconds a label stands for, where the file does not say.", gt=0, le=3600
+    )
+    offset_s: float = Field(
+        default=0.0, description="Second of the recording at which the labels begin.", ge=-LONGEST_S, le=LONGEST_S
+    )
     length: LengthRule = Field(default="equal", description="The rule where labels and signals differ in length.")
     start: StartRule = Field(default="by_clock", description="Where labels with a clock of their own begin.")
     unknown: UnknownRule = Field(default="refuse", description="The rule for labels that nobody knows.")

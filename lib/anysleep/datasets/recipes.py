@@ -75,7 +75,7 @@ class Participants(Strict):
     columns: dict[PersonColumn, str] = Field(
         description="Ours -> the table's name, whatever its case and blanks; `subject` where it alone knows the person."
     )
-    header_row: int = Field(default=1, description="Line of the names of the columns, counted from 1.", ge=1)
+    header_row: int = Field(default=1, description="Line of the names of the columns, counted from 1.", ge=1, le=1000)
     key_pattern: Pattern = Field(default="", description="Expression on the key; group 1 is the one here.")
 
     def model_post_init(self, _: object) -> None:
@@ -104,7 +104,9 @@ class Recipe(Strict):
         description="Others who scored the nights: name -> pattern, all else as in `labels`; or as `labels`.",
     )
     trim_start: Literal["none", "mass"] = Field(default="none", description="Cut the start as a published table says.")
-    minutes_around_sleep: float | None = Field(default=None, description="Cut to so much before and after sleep.", ge=0)
+    minutes_around_sleep: float | None = Field(
+        default=None, description="Cut to so much before and after sleep.", ge=0, le=1440
+    )
     participants: Participants | None = Field(default=None, description="The table of persons.")
     split: Literal["usleep", "test_only"] = Field(default="usleep", description="The published split rule.")
 

@@ -25,14 +25,12 @@ from torch import Tensor
 from anysleep.models.foreign import as_ours
 from anysleep.models.networks import SleepNetwork, build_model
 from anysleep.published import read_table
-from anysleep.stages import PUBLISHED_RATE_HZ
+from anysleep.stages import FASTEST_RATE_HZ, PUBLISHED_RATE_HZ
 from anysleep.system.files import atomic_write, explaining_damage
 
 RELEASED_URL = "https://media.githubusercontent.com/media/dslaborg/AnySleep/main/models/"
 RELEASED_PAGE = "https://github.com/dslaborg/AnySleep/tree/main/models"
 """The same files for a browser."""
-FASTEST_HZ = 10_000
-"""No network of sleep reads faster signals."""
 ONLY_SYNTHETIC = "this network has only ever seen synthetic nights; what it says of a real one means nothing"
 TRIED_ON_REAL = "this network was trained on synthetic nights alone; how far it is right on real ones says"
 """And where: in the card of the network that comes with the workbook."""
@@ -81,8 +79,8 @@ def _load(path: Path) -> SleepNetwork:
     state, source = as_ours(content["state_dict"], path)
     name, hyperparameters = recognise_architecture(state, path)
     rate_hz = content.get("sampling_rate_hz") or _rate_from_shapes(state) or PUBLISHED_RATE_HZ
-    if isinstance(rate_hz, int) and rate_hz > FASTEST_HZ:
-        raise ValueError(f"{path}: trained at {rate_hz} Hz, it says; {FASTEST_HZ} Hz is the most")
+    if isinstance(rate_hz, int) and rate_hz > FASTEST_RATE_HZ:
+        raise ValueError(f"{path}: trained at {rate_hz} Hz, it says; {FASTEST_RATE_HZ} Hz is the most")
     build = partial(
         build_model,
         name,

@@ -7,22 +7,28 @@ from pydantic import Field
 from anysleep.settings import (
     Architecture,
     ArchivePath,
+    Count,
     Device,
     GroupBy,
     OptionalPath,
     ParameterError,
     Precision,
+    Processes,
     Recipes,
+    Seed,
     Share,
     Strict,
 )
+
+MOST_STEPS = 100_000_000
+"""Some ten times those of the paper's longest training; years at ten a second."""
 
 
 class Unet(Strict):
     """Size of the network; it has to fit `initial_checkpoint`."""
 
-    depth: int = Field(description="Levels of the U-Net; 12 in the paper.", ge=1)
-    complexity: float = Field(description="Scale of the network's width; 1.2923 in the paper.", gt=0)
+    depth: int = Field(description="Levels of the U-Net; 12 in the paper.", ge=1, le=24)
+    complexity: float = Field(description="Scale of the network's width; 1.2923 in the paper.", gt=0, le=100)
 
 
 class FineTune(Strict):
@@ -35,9 +41,9 @@ class FineTune(Strict):
 class Batch(Strict):
     """What a training step sees."""
 
-    n_windows: int = Field(description="Windows in a batch, over all devices; 64 in the paper.", ge=2)
-    window_epochs: int = Field(description="Epochs of 30 s in a window; 35 in the paper.", ge=1)
-    max_channels: int = Field(description="Most channels drawn for a batch; 0 for the longest list.", ge=0)
+    n_windows: int = Field(description="Windows in a batch, over all devices; 64 in the paper.", ge=2, le=65_536)
+    window_epochs: int = Field(description="Epochs of 30 s in a window; 35 in the paper.", ge=1, le=20_160)
+    max_channels: Count = Field(description="Most channels drawn for a batch; 0 for the longest list.")
     redraw: Literal["recording", "dataset"] = Field(
         "recording", description="Drawn again where a night lacks the stage; dataset as published."
     )
@@ -47,16 +53,16 @@ class Schedule(Strict):
     """Course of the learning rate."""
 
     shape: Literal["constant", "warmup", "warmup_cosine"] = Field(description="Its parts, one after the other.")
-    n_cycles: int = Field(description="Cosine decays, each restarting at the highest rate.", ge=1)
-    cycle_growth: int = Field(1, description="How many times as long as the one before a decay is.", ge=1)
-    min_rate: float = Field(0.0, description="Learning rate at the end of a decay.", ge=0)
+    n_cycles: int = Field(description="Cosine decays, each restarting at the highest rate.", ge=1, le=10_000)
+    cycle_growth: int = Field(1, description="How many times as long as the one before a decay is.", ge=1, le=100)
+    min_rate: float = Field(0.0, description="Learning rate at the end of a decay.", ge=0, le=10)
 
 
 class Loss(Strict):
     """What a step lowers, and how far it may go."""
 
     stage_weights: Literal["none", "inverse_sqrt"] = Field(description="How the loss weighs stages by frequency.")
-    gradient_clip: float = Field(description="Largest norm of the gradient; 0 for no limit.", ge=0)
+    gradient_clip: float = Field(description="Largest norm of the gradient; 0 for no limit.", ge=0, le=1_000_000)
 
 
 class Compute(Strict):
@@ -64,7 +70,7 @@ class Compute(Strict):
 
     precision: Precision
     compile: bool = Field(description="Let torch.compile fuse the network; needs a C++ compiler.")
-    n_devices: int = Field(description="Processes that share every batch, on all machines together.", ge=1)
+    n_devices: Processes = Field(description="Processes that share every batch, on all machines together.", ge=1)
 
 
 class TrainingSettings(Strict):
@@ -83,15 +89,17 @@ class TrainingSettings(Strict):
     unet: Unet = Field(description="Size of the network; it has to fit initial_checkpoint.")
     fine_tune: FineTune = Field(description="Where the first weights come from.")
     batch: Batch = Field(description="What a training step sees.")
-    n_steps: int = Field(description="Batches of training, at most.", ge=1)
-    steps_per_training_epoch: int = Field(description="Batches between two validations.", ge=1)
-    patience: int = Field(description="Stop after so many validations without a better MF1; 0 for never.", ge=0)
-    learning_rate: float = Field(description="Highest learning rate of Adam; 1.0e-5 in the paper.", gt=0)
+    n_steps: int = Field(description="Batches of training, at most.", ge=1, le=MOST_STEPS)
+    steps_per_training_epoch: int = Field(description="Batches between two validations.", ge=1, le=MOST_STEPS)
+    patience: int = Field(
+        description="Stop after so many validations without a better MF1; 0 for never.", ge=0, le=1_000_000
+    )
+    learning_rate: float = Field(description="Highest learning rate of Adam; 1.0e-5 in the paper.", gt=0, le=10)
     schedule: Schedule = Field(description="Course of the learning rate.")
     loss: Loss = Field(description="What a step lowers, and how far it may go.")
     compute: Compute = Field(description="How a step is computed; this may change the last digits of the weights.")
     device: Device
-    seed: int = Field(description="Seed of split, first weights and draws.", ge=0)
+    seed: Seed = Field(description="Seed of split, first weights and draws.")
 
     def model_post_init(self, _context: object) -> None:
         """ParameterError where a batch cannot be shared, or the least learning rate is above the highest."""

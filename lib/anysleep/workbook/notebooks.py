@@ -13,11 +13,17 @@ from anysleep.settings import (
     OptionalPath,
     Positive,
     Precision,
+    Processes,
     ProjectPath,
     Recipes,
+    Resolution,
+    Seconds,
+    Seed,
     Shard,
     Strict,
+    Times,
 )
+from anysleep.stages import FASTEST_RATE_HZ
 from anysleep.training.settings import TrainingSettings
 from anysleep.workbook.parameters import Parameters
 
@@ -31,7 +37,7 @@ LightsOff = Annotated[
 ]
 LightsOn = Annotated[str, Field(description="Likewise; without, the recording's ends stand in.")]
 SplitPart = Annotated[Literal["train", "valid", "test"], Field(description="Which recordings of the split.")]
-NBootstrap = Annotated[int, Field(description="How often persons are drawn for an interval.", ge=1)]
+NBootstrap = Annotated[Times, Field(description="How often persons are drawn for an interval.", ge=1)]
 
 
 class Prepare(Parameters):
@@ -46,7 +52,7 @@ class Prepare(Parameters):
     synthetic_dir: OptionalPath = Field(
         description="Write a synthetic cohort there first; empty for your own recordings."
     )
-    n_synthetic_persons: int = Field(description="Persons of that cohort.", ge=1)
+    n_synthetic_persons: int = Field(description="Persons of that cohort.", ge=1, le=10_000)
     synthetic_hours: float = Field(description="Length of a synthetic night in hours.", gt=0, le=24)
     synthetic_faults: bool = Field(
         description="Whether three nights are faulty and one more is unscored: what does 01 say of them?"
@@ -55,15 +61,17 @@ class Prepare(Parameters):
         description="How much persons and recorders differ; 1 as in real laboratories.", ge=0, le=1
     )
     sampling_rate_hz: int = Field(
-        description="Rate of the archive in Hz; 128 in the paper and for its weights, 64 is faster.", gt=0
+        description="Rate of the archive in Hz; 128 for the published weights, 64 is faster.",
+        gt=0,
+        le=FASTEST_RATE_HZ,
     )
-    n_jobs: int = Field(description="Processes; 0 for one per core.", ge=0)
+    n_jobs: Processes = Field(description="Processes; 0 for one per core.", ge=0)
     drop_missing: bool = Field(description="Let the archive lose nights that it held before; else that stops the run.")
     key_file: OptionalPath = Field(
         description="Table of recording ids and file names to write, which may tell who it is; empty for none."
     )
     shard: Shard
-    seed: int = Field(description="Seed of the synthetic cohort.", ge=0)
+    seed: Seed = Field(description="Seed of the synthetic cohort.")
 
 
 class Inspect(Parameters):
@@ -75,7 +83,7 @@ class Inspect(Parameters):
     dataset: str = Field(description="Data set of the recording to show; empty for the first.")
     recording: str = Field(description="Recording to show; empty for the first.")
     channels: list[str] = Field(description="Channels to show, named as in the archive; empty for all.")
-    start_s: float = Field(description="Second whose epoch of 30 s begins the close-up.", ge=0)
+    start_s: Seconds = Field(description="Second whose epoch of 30 s begins the close-up.")
     n_epochs: int = Field(description="Epochs in the close-up.", ge=1, le=10)
 
 
@@ -95,8 +103,8 @@ class Draws(Strict):
 
     n_eeg: list[Count] = Field(description="Numbers of EEG channels.")
     n_eog: list[Count] = Field(description="Numbers of EOG channels.")
-    n_draws: int = Field(
-        description="Draws for each pair of these numbers; 5000 in the paper, 0 for every combination.", ge=0
+    n_draws: Times = Field(
+        description="Draws for each pair of these; 5000 in the paper, 0 for every combination.", ge=0
     )
 
 
@@ -133,7 +141,7 @@ class Evaluate(Parameters):
     precision: Precision
     device: Device
     shard: Shard
-    seed: int = Field(description="Seed of drawn channels, tied votes and intervals.", ge=0)
+    seed: Seed = Field(description="Seed of drawn channels, tied votes and intervals.")
 
     def model_post_init(self, _: object) -> None:
         """ValueError where the channels do not belong to the choice of montages."""
@@ -171,7 +179,9 @@ class Predict(Parameters):
     key_file: OptionalPath = Field(
         description="Table of numbers, ids and file names to write, which may tell who it is; empty for none."
     )
-    predictions_per_epoch: list[int] = Field(description="Resolutions to write, in predictions in 30 s.", min_length=1)
+    predictions_per_epoch: list[Resolution] = Field(
+        description="Resolutions to write, in predictions in 30 s.", min_length=1
+    )
     lights_off: LightsOff
     lights_on: LightsOn
     write_logits: bool = Field(description="Also write the logits (74 MB a night at 3840).")
@@ -185,7 +195,7 @@ class Predict(Parameters):
     precision: Precision
     device: Device
     shard: Shard
-    n_devices: int = Field(description="GPUs that share the nights, each with a process of its own.", ge=1)
+    n_devices: Processes = Field(description="GPUs that share the nights, each with a process of its own.", ge=1)
 
     def model_post_init(self, _: object) -> None:
         """ValueError where it is not clear what to stage."""
@@ -214,17 +224,17 @@ class Arousals(Parameters):
     split_part: SplitPart
     recording: str = Field(description="Recording of the close-up; empty for the first.")
     channel: str = Field(description="Channel of the close-up; empty for an EEG channel, a central one if there is.")
-    start_s: float = Field(description="Second at which the close-up begins.", ge=0)
+    start_s: Seconds = Field(description="Second at which the close-up begins.")
     close_up_s: int = Field(description="Seconds of the close-up; 180 in the paper.", ge=10, le=3600)
     n_bootstrap: NBootstrap
-    seed: int = Field(description="Seed of the intervals.", ge=0)
+    seed: Seed = Field(description="Seed of the intervals.")
 
 
 class Permutation(Strict):
     """The same with the trait shuffled among persons."""
 
-    resolutions: list[Positive] = Field(description="Chosen beforehand; the first is the headline's.")
-    n_shuffles: int = Field(description="Shuffles for a p-value at each of these; 0 for none.", ge=0)
+    resolutions: list[Resolution] = Field(description="Chosen beforehand; the first is the headline's.")
+    n_shuffles: Times = Field(description="Shuffles for a p-value at each of these; 0 for none.", ge=0)
 
 
 class Traits(Parameters):
@@ -252,14 +262,16 @@ class Traits(Parameters):
         description="What to tell; dataset is which data set a night is from."
     )
     classes: list[str] = Field(description="The two values of the trait, the one to find last; empty for age.")
-    predictions_per_epoch: list[Positive] = Field(description="Resolutions to use; empty for all that are there.")
-    n_folds: int = Field(description="Folds; 0 leaves out one person (or recording) at a time, as in the paper.", ge=0)
-    n_repetitions: int = Field(description="Repetitions with other forests; 50 in the paper.", ge=1)
+    predictions_per_epoch: list[Resolution] = Field(description="Resolutions to use; empty for all that are there.")
+    n_folds: int = Field(
+        description="Folds; 0 leaves out one person (or recording) at a time, as in the paper.", ge=0, le=1000
+    )
+    n_repetitions: Times = Field(description="Repetitions with other forests; 50 in the paper.", ge=1)
     permutation: Permutation = Field(description="The same with the trait shuffled among persons.")
     n_bootstrap: NBootstrap
-    n_jobs: int = Field(description="Processes; 0 for one per core.", ge=0)
+    n_jobs: Processes = Field(description="Processes; 0 for one per core.", ge=0)
     shard: Shard
-    seed: int = Field(description="Seed of folds, forests, shuffles and intervals.", ge=0)
+    seed: Seed = Field(description="Seed of folds, forests, shuffles and intervals.")
 
     def model_post_init(self, _: object) -> None:
         """ValueError where it is not clear what to learn from what."""
@@ -294,8 +306,8 @@ class StageOneNight(Parameters):
     name_by_file: NameByFile
     checkpoint: Checkpoint
     allow_synthetic: AllowSynthetic
-    predictions_per_epoch: int = Field(
-        description="Predictions in 30 s; must divide the samples of an epoch (3840 at 128 Hz).", ge=1
+    predictions_per_epoch: Resolution = Field(
+        description="Predictions in 30 s; divides the samples in it (3840 at 128 Hz)."
     )
     lights_off: LightsOff
     lights_on: LightsOn

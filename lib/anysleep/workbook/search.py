@@ -28,7 +28,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import Field, FiniteFloat
 
-from anysleep.settings import ParameterError, ProjectPath, Strict, merge_parameters
+from anysleep.settings import ParameterError, ProjectPath, Seed, Strict, merge_parameters
 from anysleep.system.files import atomic_write, project_path, read_if_whole, short_path
 from anysleep.workbook import runner
 from anysleep.workbook.arguments import read_words
@@ -67,8 +67,10 @@ class Search(Strict):
     )
     score: str = Field(description="What to look at, by its name under `scores` in result.json.")
     direction: Literal["maximize", "minimize"] = Field(description="Whether more is better.")
-    n_trials: int = Field(description="Trials in the end, those of earlier calls and failed ones included.", ge=1)
-    seed: int = Field(description="Seed of the proposals.", ge=0)
+    n_trials: int = Field(
+        description="Trials in the end, those of earlier calls and failed ones included.", ge=1, le=100_000
+    )
+    seed: Seed = Field(description="Seed of the proposals.")
     run_dir: ProjectPath = Field(description="Folder for trials.csv and the trials' run folders.")
 
     def overrides(self, values: Mapping[str, object], folder: Path) -> dict[str, object]:
