@@ -30,7 +30,7 @@ from anysleep.models import load_checkpoint, save_checkpoint
 from anysleep.recordings.labels import STANDARD_CODES
 from anysleep.recordings.labels.edf import read_edf_scoring
 from anysleep.recordings.labels.hypnogram import known_or_standard
-from anysleep.stages import STAGES
+from anysleep.stages import AROUSAL_TEXT, STAGES
 from anysleep.staging.nights import Night, voted_hypnogram
 from anysleep.staging.predictions import Predictions
 from anysleep.staging.sources import ArchivedNight, jobs_of_archive
@@ -154,6 +154,19 @@ def test_lights_go_from_the_archive_into_table_and_exports(checkpoint, peace, tm
     file.unlink()
     assert main(["export", str(tmp_path / "run"), "edf"]) == 0
     assert read_edf_lights(file) == {"Lights off": 20, "Lights on": 150}
+
+
+def test_arousals_of_the_finest_resolution_go_into_table_and_exports(checkpoint, tmp_path, monkeypatch):
+    path, run = write_archive(tmp_path / "toy.h5", 1), Run(None, tmp_path / "run", "id")
+    jobs = jobs_of_archive(load_checkpoint(checkpoint), path)
+    found = lambda stages, r: np.array([[61.0, 66.5]]) if (len(stages), r) == (6 * 8, 8) else None  # noqa: E731
+    monkeypatch.setattr("anysleep.workbook.predicted_night.detect_arousals", found)
+    assert "n_arousals" not in write_predictions(run, checkpoint, jobs, [1], device="cpu")["nights"]
+    nights = write_predictions(run, checkpoint, jobs, [1, 2, 8], device="cpu")["nights"]
+    stages = load(tmp_path / "run", "r1/predictions")["toy_n0"]
+    assert nights.n_arousals[0] == night_statistics(stages, (None, None), [[61.0, 66.5]])["n_arousals"]
+    notes = edfio.read_edf(tmp_path / "run" / "hypnograms" / "toy_n0.edf").annotations
+    assert [(note.onset, note.duration) for note in notes if note.text == AROUSAL_TEXT] == [(61.0, 5.5)]
 
 
 def test_without_lights_the_recording_stands_in_and_no_export_says_otherwise(peace):

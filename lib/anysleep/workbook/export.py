@@ -21,6 +21,7 @@ from anysleep.exports import (
 from anysleep.recordings.lights import Lights, Seconds
 from anysleep.settings import ExportFormat
 from anysleep.stages import EPOCH_S, STAGES, UNSCORED
+from anysleep.staging.predictions import Predictions
 
 CODES = {stage: code for code, stage in enumerate(STAGES)} | {"unscored": UNSCORED}
 
@@ -39,6 +40,7 @@ def export_run(folder: Path, formats: Sequence[ExportFormat] = tuple(FORMATS)) -
     wanted = [one for one in formats if one != "csv"]
     scorer, lights = _scores(folder).get("network", ""), _lights(folder)
     nights = {path: read_hypnogram(path, scorer, lights.get(path.name, (None, None))) for path in tables}
+    nights |= {path: replace(nights[path], arousals_s=s) for path, s in _finest_arousals(folder, nights).items()}
     files = [file for path, night in nights.items() for file in export_night(path.parent, night, path.stem, wanted)]
     for corrections in sorted(folder.glob("corrections_*.csv")):
         name = corrections.stem.removeprefix("corrections_")
@@ -47,10 +49,23 @@ def export_run(folder: Path, formats: Sequence[ExportFormat] = tuple(FORMATS)) -
 
 
 def _reviewed(corrections: Path, name: str, nights: Mapping[Path, ScoredNight]) -> ScoredNight:
-    """The night at 30 s, with the arousals of its finest hypnogram, and what was changed by hand."""
-    finest = nights[corrections.with_name(f"hypnogram_{name}.csv")]
-    at_30_s = nights.get(corrections.with_name(f"hypnogram_30s_{name}.csv"), finest)
-    return corrected_night(replace(at_30_s, arousals_s=finest.arousals_s), read_corrections(corrections))
+    """The night at 30 s, and what was changed by hand."""
+    tables = (corrections.with_name(f"hypnogram_{prefix}{name}.csv") for prefix in ("30s_", ""))
+    return corrected_night(next(nights[path] for path in tables if path in nights), read_corrections(corrections))
+
+
+def _finest_arousals(folder: Path, nights: Mapping[Path, ScoredNight]) -> dict[Path, np.ndarray]:
+    """Table at 30 s -> the arousals (n, 2) that the finest predictions of its night show."""
+    if not any(folder.glob("r[1-9]*/predictions.npz")):
+        coarse = {path.with_name(path.name.replace("_", "_30s_", 1)): night for path, night in nights.items()}
+        return {path: night.arousals_s for path, night in coarse.items() if path in nights}
+    rows = pd.read_csv(folder / "nights.csv").query("status == 'ok'")
+    with Predictions(folder, unfinished=True) as predictions:
+        r = predictions.resolutions[-1]
+        return {
+            folder / row.hypnogram: detect_arousals(predictions.hypnogram(row.dataset, row.recording, r), r)
+            for row in rows.itertuples()
+        }
 
 
 def read_hypnogram(path: Path, scorer: str = "", lights_s: Seconds = (None, None)) -> ScoredNight:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from anysleep.analysis.arousals.events import detect_arousals
 from anysleep.analysis.channel_importance import channel_importance, stage_leaving_out
 from anysleep.analysis.night_statistics import night_statistics
 from anysleep.analysis.statistics import uncertainty
@@ -140,14 +141,22 @@ def with_statistics(file: Path, lights: Pair) -> dict[str, object]:
     """
     facts = read_facts(file)
     with np.load(file) as night:
-        hypnogram = night["hypnogram"]
+        hypnogram, arousals_s = night["hypnogram"], arousals_of(night)
     try:
         found = lights_of(facts, lights)
-        facts["row"] |= found.columns() | night_statistics(hypnogram, (found.off_s, found.on_s))
+        facts["row"] |= found.columns() | night_statistics(hypnogram, (found.off_s, found.on_s), arousals_s)
     except ValueError as error:
         named = {name: facts["row"][name] for name in ("dataset", "recording")}
         facts["row"] = named | {"status": "failed", "reason": str(error)}
     return facts
+
+
+def arousals_of(night: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """Arousals (n, 2) in s, as the finest predictions of a night's file show them; None where these are of 30 s."""
+    published = (name.partition("/predictions:")[0] for name in night if "/predictions:" in name)
+    r = max(int(folder[1:]) for folder in published if folder[1:].isdecimal())
+    stages = next(night[name] for name in night if name.startswith(f"r{r}/predictions:"))
+    return detect_arousals(stages, r) if r > 1 else None
 
 
 def lights_of(facts: Mapping[str, object], parameter: Pair) -> Lights:

@@ -22,7 +22,16 @@ from anysleep.system.files import NpzWriter, read_if_whole, sha256_of
 from anysleep.system.jobs import share_of
 from anysleep.system.progress import progress
 from anysleep.workbook.devices import choose_devices, stage_on_many
-from anysleep.workbook.predicted_night import Row, Task, Wanted, lights_of, read_facts, stage_nights, with_statistics
+from anysleep.workbook.predicted_night import (
+    Row,
+    Task,
+    Wanted,
+    arousals_of,
+    lights_of,
+    read_facts,
+    stage_nights,
+    with_statistics,
+)
 from anysleep.workbook.run import Run
 
 PUBLISHED = ("r*/predictions.npz", "r*/labels.npz", "r*/logits/predictions.npz")
@@ -202,8 +211,9 @@ def _write_hypnograms(
         clock, (off_s, on_s) = facts["clock_time"], lights_of(facts, lights).noted_s
         start_time = without_date(datetime.combine(date.min, time.fromisoformat(clock))) if clock else None
         with np.load(file) as night:
-            stages, hypnodensity = night["hypnogram"], night["hypnodensity"]
+            stages, hypnodensity, arousals_s = night["hypnogram"], night["hypnodensity"], arousals_of(night)
         about = {"lights_off_s": off_s, "lights_on_s": on_s, "scorer": network}
+        about |= {} if arousals_s is None else {"arousals_s": arousals_s}
         scored = ScoredNight(stages, 1, start_time, hypnodensity, **about)
         run.hypnogram(name.removesuffix(".csv"), scored, exports)
     for old in run.folder.glob("hypnograms/*"):
