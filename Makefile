@@ -1,11 +1,11 @@
-# make demo · test · test-browser · quick · soak · lab · bench · effects · rehearse: each sets up .venv first if it is missing or older than requirements.txt.
+# make demo · test · test-browser · quick · soak · lab · book · bench · effects · rehearse: each sets up .venv first if it is missing or older than requirements.txt.
 # Windows has no make: docs/clusters.md lists the same commands.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 READY := .venv/ready
 
-.PHONY: demo test test-browser quick soak lab bench effects rehearse clean
+.PHONY: demo test test-browser quick soak lab book bench effects rehearse clean
 
 demo: $(READY)
 	@$(BIN)/anysleep fetch nap outputs/demo || true
@@ -34,6 +34,12 @@ soak: $(READY)
 lab: $(READY)
 	$(BIN)/jupyter lab --config=lib/anysleep/jupyter_lab_config.py
 
+# The documentation as a site in outputs/book, with the notebooks as `make demo` left them; a warning is an error.
+book: $(READY)
+	$(BIN)/pip install --quiet --requirement docs/requirements.txt --constraint requirements.txt
+	$(BIN)/sphinx-build -c docs -E -W --keep-going --quiet . outputs/book
+	cp outputs/book/README.html outputs/book/index.html
+
 bench: $(READY)
 	$(BIN)/python tests/bench/preparation.py
 	$(BIN)/python tests/bench/loading.py
@@ -53,7 +59,7 @@ rehearse: $(READY)
 	$(BIN)/python tests/rehearsal.py
 
 clean:
-	rm -rf .venv outputs/demo outputs/rehearsal
+	rm -rf .venv outputs/demo outputs/rehearsal outputs/book
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info[:2] != (3, 11) and f'Python 3.11 is needed, $(PYTHON) is {sys.version}')"

@@ -70,7 +70,8 @@ def draw(found: dict[Arrow, list[str]]) -> str:
     lines += ["```", "", "| Room | What it is | Imports |", "|---|---|---|"]
     for room in reversed(ROOMS):
         imported = ", ".join(other for other in ROOMS if other in below[room])
-        lines.append(f"| [{room}](../lib/anysleep/{_path(room)}) | {_sentence(room)} | {imported} |")
+        line = f"| [{room}](../lib/anysleep/{_path(room)}) | {_sentence(room)} | {imported} |"
+        lines.append(re.sub(r"__main__(?!\.py)", r"\\_\\_main\\_\\_", line))  # else it is bold
     return "\n".join(lines) + "\n"
 
 

@@ -23,6 +23,14 @@ def test_every_package_is_pinned_exactly(root):
     assert pins(root) == sorted(set(pins(root)), key=pins(root).index)
 
 
+@pytest.mark.parametrize("aside", ["docs", "tests/browser"])
+def test_what_is_installed_beside_changes_no_pinned_package(root, aside):
+    beside = pins(root / aside)
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.]+", pin) for pin in beside)
+    names = [{re.sub(r"[-_.]+", "-", pin.split("==")[0]).lower() for pin in some} for some in (pins(root), beside)]
+    assert names[1] and not names[0] & names[1]
+
+
 def test_what_is_installed_is_what_is_pinned(root):
     for pin in pins(root):
         name, version = pin.split("==")

@@ -103,9 +103,9 @@ class Recording:
 
     @property
     def clock_time(self) -> str | None:
-        """Time of day of the first sample, as `23:05:00`, or `23:05:00.250000` where it has a fraction.
+        """Time of day of the first sample, without the date, which could help to tell who the patient is.
 
-        Without the date, which could help to tell who the patient is.
+        As `23:05:00`, or `23:05:00.250000` where it has a fraction.
         """
         return None if self.start_time is None else self.start_time.time().isoformat()
 
