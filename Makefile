@@ -1,11 +1,11 @@
-# make demo · test · test-browser · quick · soak · lab · book · bench · effects · rehearse: each sets up .venv first if it is missing or older than requirements.txt.
+# make demo · test · test-browser · quick · soak · lab · app · book · bench · effects · rehearse: each sets up .venv first if it is missing or older than requirements.txt.
 # Windows has no make: docs/clusters.md lists the same commands.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 READY := .venv/ready
 
-.PHONY: demo test test-browser quick soak lab book bench effects rehearse clean
+.PHONY: demo test test-browser quick soak lab app book bench effects rehearse clean
 
 demo: $(READY)
 	@$(BIN)/anysleep fetch nap outputs/demo || true
@@ -17,7 +17,7 @@ test: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/pytest -p no:randomly --numprocesses 2 --dist worksteal
 
-# The night browser in JupyterLab and Chromium; where there is no Chromium, Playwright fetches one.
+# The night browser in JupyterLab, and the page, in Chromium; where there is no Chromium, Playwright fetches one.
 test-browser: $(READY)
 	$(BIN)/pip install --quiet --requirement tests/browser/requirements.txt
 	test -n "$(CHROMIUM)" || $(BIN)/playwright install chromium
@@ -33,6 +33,10 @@ soak: $(READY)
 
 lab: $(READY)
 	$(BIN)/jupyter lab --config=lib/anysleep/jupyter_lab_config.py
+
+# One night as a web page, for this computer: the address with its token is printed. app/settings says what is allowed.
+app: $(READY)
+	$(BIN)/voila app/page.ipynb --Voila.config_file_paths=app/settings
 
 # The documentation as a site in outputs/book, with the notebooks as `make demo` left them; a warning is an error.
 book: $(READY)

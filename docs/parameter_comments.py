@@ -8,25 +8,11 @@ import ast
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, get_args, get_origin
 
-from pydantic.fields import FieldInfo
-
-from anysleep.settings import Strict
+from anysleep.settings import Strict, comment_of
 from anysleep.workbook.notebooks import NOTEBOOKS
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
-BOUNDS = {"ge": "from {}", "gt": "above {}", "le": "to {}", "lt": "below {}"}
-
-
-def comment_of(field: FieldInfo) -> str:
-    """The description with, in brackets, the choices or bounds: `Epochs in the close-up [from 1 to 10]`."""
-    if get_origin(field.annotation) is Literal:
-        allowed = ", ".join(get_args(field.annotation))
-    else:
-        bounds = [(bound, name) for name in BOUNDS for bound in field.metadata if hasattr(bound, name)]
-        allowed = " ".join(BOUNDS[name].format(f"{getattr(bound, name):_}") for bound, name in bounds)
-    return field.description.removesuffix(".") + (f" [{allowed}]" if allowed else "")
 
 
 def commented(source: str, cls: type[Strict]) -> str:

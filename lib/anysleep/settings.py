@@ -4,10 +4,11 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args, get_origin
 
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic.fields import FieldInfo
 
 from anysleep.stages import EPOCH_S, FASTEST_RATE_HZ
 from anysleep.system.files import project_path, short_path
@@ -76,6 +77,9 @@ Shard = Annotated[
 ]
 
 
+BOUNDS = {"ge": "from {}", "gt": "above {}", "le": "to {}", "lt": "below {}"}
+
+
 class ParameterError(ValueError):
     """A parameter is unknown, missing or has a value that is not allowed."""
 
@@ -108,6 +112,16 @@ def merge_parameters(
         members = merged.get(group, (defaults or {}).get(group))
         merged |= {group: members | {member: value}} if isinstance(members, dict) and member else {name: value}
     return merged
+
+
+def comment_of(field: FieldInfo) -> str:
+    """The description with, in brackets, the choices or bounds: `Epochs in the close-up [from 1 to 10]`."""
+    if get_origin(field.annotation) is Literal:
+        allowed = ", ".join(get_args(field.annotation))
+    else:
+        bounds = [(bound, name) for name in BOUNDS for bound in field.metadata if hasattr(bound, name)]
+        allowed = " ".join(BOUNDS[name].format(f"{getattr(bound, name):_}") for bound, name in bounds)
+    return field.description.removesuffix(".") + (f" [{allowed}]" if allowed else "")
 
 
 def _read_yaml(path: str | Path) -> dict[str, object]:

@@ -12,7 +12,9 @@ from anysleep.datasets.archive import Archive
 from anysleep.datasets.night import PREPARATION_VERSION
 from anysleep.models import SleepNetwork
 from anysleep.recordings.lights import Pair
+from anysleep.recordings.recording import epochs_in
 from anysleep.settings import Precision
+from anysleep.stages import EPOCH_S, UNSCORED
 from anysleep.staging.montages import Montage
 from anysleep.staging.stage import Staging, default_montages, stage_montages
 from anysleep.staging.votes import vote_stages
@@ -91,6 +93,12 @@ def named_montages(model: SleepNetwork, eeg: Sequence[str], eog: Sequence[str]) 
 def voted_hypnogram(stagings: Stagings, predictions_per_epoch: int) -> np.ndarray:
     """One hypnogram int8 (P,) from all montages of a night, by majority."""
     return vote_stages([staging.logits[predictions_per_epoch] for staging in stagings.values()])
+
+
+def without_gaps(hypnogram: np.ndarray, gaps_s: np.ndarray, predictions_per_epoch: int) -> np.ndarray:
+    """The stages (P,), 9 where the recorder paused: there is nothing to stage."""
+    paused = epochs_in(gaps_s, len(hypnogram), EPOCH_S / predictions_per_epoch)
+    return np.where(paused, UNSCORED, hypnogram).astype(np.int8)
 
 
 def fingerprint_of_night(archive: Archive, dataset: str, recording: str) -> str:

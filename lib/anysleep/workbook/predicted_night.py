@@ -18,12 +18,11 @@ from anysleep.datasets.archive import ArchiveReplaced
 from anysleep.models import SleepNetwork, load_checkpoint
 from anysleep.recordings.lights import Lights, Pair, find_lights
 from anysleep.recordings.reasons import without_names
-from anysleep.recordings.recording import epochs_in
 from anysleep.settings import Precision
-from anysleep.stages import EPOCH_S, UNSCORED
+from anysleep.stages import EPOCH_S
 from anysleep.staging.devices import check_device
 from anysleep.staging.montages import published_key
-from anysleep.staging.nights import Night, Stagings, voted_hypnogram
+from anysleep.staging.nights import Night, Stagings, voted_hypnogram, without_gaps
 from anysleep.staging.sources import NightSource
 from anysleep.staging.store import stored_file, write_arrays
 from anysleep.system.files import sha256_of
@@ -163,12 +162,6 @@ def lights_of(facts: Mapping[str, object], parameter: Pair) -> Lights:
     """The lights of a staged night. ValueError where they do not fit it."""
     duration_s = facts["row"]["n_epochs"] * EPOCH_S
     return find_lights(duration_s, facts["clock_time"], **facts["lights"], parameter=parameter)
-
-
-def without_gaps(hypnogram: np.ndarray, gaps_s: np.ndarray, predictions_per_epoch: int) -> np.ndarray:
-    """The stages (P,), 9 where the recorder paused: there is nothing to stage."""
-    paused = epochs_in(gaps_s, len(hypnogram), EPOCH_S / predictions_per_epoch)
-    return np.where(paused, UNSCORED, hypnogram).astype(np.int8)
 
 
 def _attention_rows(dataset: str, recording: str, stagings: Stagings) -> Iterator[Row]:

@@ -1,0 +1,238 @@
+"""One night as a web page (`make app`): choose a recording, tick channels, stage, look, and save."""
+
+import html
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import ipywidgets
+import pandas as pd
+
+from anysleep.exports import FORMATS
+from anysleep.models import load_checkpoint
+from anysleep.models.checkpoints import bundled_file
+from anysleep.recordings.quality import examine, usable_channels
+from anysleep.recordings.readers import READERS, read_recording
+from anysleep.recordings.reasons import noted
+from anysleep.recordings.recording import Recording
+from anysleep.system.files import files_named, project_path
+from anysleep.widgets.night_browser import NightBrowser
+from anysleep.widgets.staged_night import StagedNight, stage_night
+from anysleep.widgets.transfer import LIMIT_BYTES, Downloads, Make, Upload
+
+RESOLUTIONS = {"30 s": 1, "3.75 s": 8, "0.23 s (128 in 30 s)": 128, "1/128 s (3840 in 30 s)": 3840}
+MEMORY_BYTES = 6 * 2**30
+"""Of one visitor: a night with all channels takes a third of it."""
+WEIGHTS = "outputs/mine/weights"
+DEMO = "outputs/demo/03_train/checkpoint.pth"
+HOW_TO_GET = (
+    "For nights of people take a released network: <code>.venv/bin/anysleep fetch anysleep-run1 outputs/mine/weights"
+    "</code> in the workbook's folder, then load this page anew. Research software, not a medical device."
+)
+STYLE = """<style>
+.staging-page { max-width: 1200px; margin: 0 }
+.staging-page h2 { margin: 1em 0 .2em; font-size: 1.25em }
+.staging-page table { border-collapse: collapse; line-height: 1.35 }
+.staging-page th, .staging-page td { text-align: left; padding: .1em 1em .1em 0; vertical-align: top }
+.upload output, .downloads output { margin-left: .6em }
+.downloads { display: flex; flex-wrap: wrap; gap: 6px; align-items: center }
+.downloads button { border: 1px solid #bbb; border-radius: 3px; padding: 4px 10px; font: inherit; cursor: pointer }
+</style>"""
+
+
+class StagingPage(ipywidgets.VBox):
+    """The page of one visitor. Uploads lie in a folder of its own, which is deleted with the kernel."""
+
+    recording: Recording | None = None
+    staged: StagedNight | None = None
+
+    def __init__(self):
+        self._folder = tempfile.TemporaryDirectory(prefix="uploads-")
+        self.path = ipywidgets.Text(placeholder="a file on this computer, such as nights/017.edf", layout=_wide())
+        self.read = ipywidgets.Button(description="Read")
+        self.upload = Upload(Path(self._folder.name))
+        self.found, self.says = ipywidgets.HTML().add_class("found"), ipywidgets.HTML().add_class("says")
+        self.channels = ipywidgets.VBox()
+        self.checkpoint = ipywidgets.Dropdown(options=known_checkpoints(), layout=_wide())
+        self.resolution = ipywidgets.Dropdown(options=RESOLUTIONS, layout=_wide("16em"))
+        self.stage = ipywidgets.Button(description="Stage the night", button_style="primary", disabled=True)
+        self.bar = ipywidgets.IntProgress(max=3, layout=ipywidgets.Layout(visibility="hidden", width="12em"))
+        self.result = ipywidgets.VBox()
+        super().__init__([ipywidgets.HTML(STYLE), *self._parts()])
+        self.add_class("staging-page")
+        self.read.on_click(lambda _: self.choose([project_path(self.path.value)]))
+        self.stage.on_click(lambda _: self.run())
+        self.upload.observe(self._open_upload, "files")
+
+    def close(self) -> None:
+        """Delete what was uploaded, and take the page away."""
+        super().close()
+        self._folder.cleanup()
+
+    def _parts(self) -> list[ipywidgets.Widget]:
+        limit = (
+            f"or upload it, with the files that belong to it (at most {LIMIT_BYTES / 2**30:g} GiB, deleted afterwards):"
+        )
+        kinds = f"{', '.join(READERS)}; several recordings are the parts of one night"
+        return [
+            _heading("A recording"),
+            ipywidgets.HTML(kinds),
+            ipywidgets.HBox([self.path, self.read]),
+            ipywidgets.HBox([ipywidgets.Label(limit), self.upload]),
+            self.found,
+            _heading("Its channels"),
+            self.channels,
+            _heading("A network"),
+            ipywidgets.HBox([self.checkpoint, ipywidgets.Label("a stage every"), self.resolution]),
+            ipywidgets.HTML(HOW_TO_GET),
+            ipywidgets.HBox([self.stage, self.bar]),
+            self.says,
+            self.result,
+        ]
+
+    def choose(self, paths: list[Path]) -> None:
+        """Read a recording, or the parts of one, and let the montage doctor propose channels."""
+        self.recording, self.channels.children, self.result.children = None, (), ()
+        _say(self.says)
+        self.stage.disabled = True
+        self._trying(self.found, self._read, paths)
+
+    def _read(self, paths: list[Path]) -> None:
+        _say(self.found, "reading")
+        files = [file for path in paths for file in files_named(path) or [path]]
+        with noted() as notes:
+            self.recording = read_recording(files[0] if len(files) == 1 else files, labels="lenient")
+            quality = examine(self.recording)
+        self.channels.children = channel_rows(quality)
+        self.stage.disabled = False
+        _say(self.found, f"{self.recording.duration_s / 3600:.2f} h, {len(quality)} channels", *notes)
+
+    def _open_upload(self, change: dict) -> None:
+        recordings = [file for file in change["new"] if file.name.lower().endswith(tuple(READERS))]
+        if change["new"]:
+            self.choose(recordings or change["new"])
+
+    @property
+    def ticked(self) -> list[str]:
+        """The channels that are to be staged."""
+        return [row.children[0].description for row in self.channels.children[1:] if row.children[0].value]
+
+    def run(self) -> None:
+        """Stage the night with what is ticked and chosen."""
+        self.result.children, self.bar.value, self.bar.layout.visibility = (), 0, "visible"
+        self._trying(self.says, self._stage)
+        self.bar.layout.visibility = "hidden"
+
+    def _stage(self) -> None:
+        if not self.ticked:
+            raise ValueError("no channel is ticked")
+        model = load_checkpoint(self.checkpoint.value)
+        self.staged = stage_night(self.recording, self.ticked, model, self.resolution.value, self._tell)
+        self.result.children = _results(self.staged)
+        _say(self.says)
+
+    def _tell(self, step: str) -> None:
+        self.bar.value += 1
+        _say(self.says, step)
+
+    def _trying(self, place: ipywidgets.HTML, act: Callable, *args: object) -> None:
+        """Do it; what cannot be done is said in a sentence."""
+        try:
+            act(*args)
+        except (OSError, ValueError, KeyError, MemoryError, RuntimeError) as error:
+            _say(place, _sentence(error, Path(self._folder.name)))
+
+
+def known_checkpoints() -> dict[str, Path]:
+    """What can be chosen, released weights first: what is said of it -> its file."""
+    released = sorted(project_path(WEIGHTS).glob("*.pth"))
+    known = {f"{file.stem} (in {WEIGHTS})": file for file in released}
+    known["bundled (has learned from synthetic nights only)"] = bundled_file()
+    if project_path(DEMO).is_file():
+        known["demo (a few synthetic nights; stages no others)"] = project_path(DEMO)
+    return known
+
+
+def channel_rows(quality: pd.DataFrame) -> list[ipywidgets.HBox]:
+    """A heading, and a row a channel: whether to stage it, as the doctor proposes, what it is, verdict and reason."""
+    proposed = usable_channels(quality[quality.verdict == "use"])
+    rows = [
+        ipywidgets.HBox([_cell("<b>Channel</b>", "15em"), _cell("<b>Type</b>", "5em"), _cell("<b>Verdict</b>", "5em")])
+    ]
+    for row in quality.itertuples():
+        tick = ipywidgets.Checkbox(
+            row.channel in proposed, description=row.channel, indent=False, layout=ipywidgets.Layout(width="15em")
+        )
+        texts = {row.type: "5em", row.verdict: "5em", row.reason: "auto"}
+        rows.append(ipywidgets.HBox([tick, *(_cell(html.escape(text), width) for text, width in texts.items())]))
+    return rows
+
+
+def downloads_of(staged: StagedNight) -> dict[str, dict[str, Make]]:
+    """Heading -> title of a button -> what makes its files."""
+    downloads = {
+        "Report": {
+            "PDF": partial(staged.printed, ".pdf"),
+            "Web page": partial(staged.printed, ".html"),
+            "Statistics, CSV": staged.table,
+        }
+    }
+    for r in staged.scored:
+        formats = {name: one for name, one in FORMATS.items() if r == 1 or not one.at_30_s_only}
+        downloads[f"Hypnogram, a stage every {30 / r:g} s"] = {
+            one.title.replace("`", ""): partial(staged.exported, r, name) for name, one in formats.items()
+        }
+    return downloads
+
+
+def limit_memory(n_bytes: int = MEMORY_BYTES) -> None:
+    """Let the system refuse this process more memory, where it can do that: one visitor must not stop the others."""
+    if sys.platform == "linux":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (n_bytes, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+
+
+def _results(staged: StagedNight) -> list[ipywidgets.Widget]:
+    about = "".join(
+        f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in staged.report.about.items()
+    )
+    table = (
+        staged.statistics[["title", "value", "unit"]]
+        .round(1)
+        .to_html(index=False, header=False, border=0, na_rep="none")
+    )
+    buttons = [[_heading(title), Downloads(files)] for title, files in downloads_of(staged).items()]
+    return [
+        _heading("The night"),
+        ipywidgets.HTML(f"<table>{about}</table>"),
+        NightBrowser(staged.night, list(staged.scored.values()), staged.quality),
+        *(widget for pair in buttons for widget in pair),
+        _heading("Statistics"),
+        ipywidgets.HTML(table),
+    ]
+
+
+def _sentence(error: BaseException, folder: Path) -> str:
+    if isinstance(error, MemoryError) or "allocate memory" in str(error):
+        return f"that takes more memory than a visitor has ({MEMORY_BYTES / 2**30:g} GiB); tick fewer channels"
+    return (getattr(error, "strerror", None) or str(error)).replace(f"{folder}{os.sep}", "")
+
+
+def _say(place: ipywidgets.HTML, *sentences: str) -> None:
+    place.value = "<br>".join(map(html.escape, sentences))
+
+
+def _heading(text: str) -> ipywidgets.HTML:
+    return ipywidgets.HTML(f"<h2>{html.escape(text)}</h2>")
+
+
+def _cell(text: str, width: str) -> ipywidgets.HTML:
+    return ipywidgets.HTML(text, layout=ipywidgets.Layout(width=width))
+
+
+def _wide(width: str = "38em") -> ipywidgets.Layout:
+    return ipywidgets.Layout(width=width)

@@ -1,0 +1,112 @@
+"""What the page shows of a night, made by the functions that stage_one_night calls one after the other."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from anysleep import analysis
+from anysleep.analysis.verdict import judge_night
+from anysleep.evaluation.evaluate import check_synthetic_training
+from anysleep.exports import ScoredNight, export_night, without_date
+from anysleep.figures.report import NightReport, write_report
+from anysleep.models import SleepNetwork
+from anysleep.models.checkpoints import saw_only_synthetic, synthetic_notice
+from anysleep.recordings.channels import check_eeg_before_eog
+from anysleep.recordings.lights import find_lights
+from anysleep.recordings.quality import examine
+from anysleep.recordings.recording import Recording
+from anysleep.settings import ExportFormat
+from anysleep.staging.nights import without_gaps
+from anysleep.staging.sources import pick_channels, preprocessed_night, result_name
+from anysleep.staging.stage import Staging
+
+
+@dataclass(frozen=True)
+class StagedNight:
+    """A staged night and its files, which are made when they are asked for."""
+
+    name: str
+    """What files are called after: nobody's name, unless the recording is synthetic."""
+    night: Recording
+    """With the channels that were staged."""
+    scored: dict[int, ScoredNight]
+    """At 30 s and, where that is another one, at the resolution asked for."""
+    statistics: pd.DataFrame
+    """Of `statistics_report`."""
+    quality: pd.DataFrame
+    """The montage doctor's table of the channels."""
+    report: NightReport
+
+    def exported(self, predictions_per_epoch: int, export: ExportFormat) -> dict[str, bytes]:
+        """The files of one format; none where it has none at this resolution."""
+        finer = "" if predictions_per_epoch == 1 else f"_{predictions_per_epoch}"
+        night = self.scored[predictions_per_epoch]
+        return _written(lambda folder: export_night(folder, night, f"hypnogram_{self.name}{finer}", [export]))
+
+    def printed(self, suffix: str, paper: str = "A4") -> dict[str, bytes]:
+        """The report as `.pdf` or `.html`."""
+
+        def write(folder: Path) -> None:
+            write_report(self.report, folder / f"report_{self.name}.pdf", folder / f"report_{self.name}.html", paper)
+
+        return {name: content for name, content in _written(write).items() if name.endswith(suffix)}
+
+    def table(self) -> dict[str, bytes]:
+        """The statistics as CSV."""
+        return {f"statistics_{self.name}.csv": self.statistics.to_csv(index=False).encode()}
+
+
+def stage_night(
+    recording: Recording,
+    channels: Sequence[str],
+    model: SleepNetwork,
+    predictions_per_epoch: int = 1,
+    tell: Callable[[str], None] = lambda step: None,
+) -> StagedNight:
+    """Stage a recording that has been read; `tell` hears what is done next. Errors as of stage_one_night."""
+    tell("preparing the channels")
+    night = pick_channels(recording, channels)
+    check_synthetic_training(model, all_synthetic=night.synthetic)
+    if model.name == "usleep":
+        check_eeg_before_eog(night.channels)
+    name = result_name(*recording.files, keep=recording.synthetic)
+    lights = find_lights(recording.duration_s, recording.clock_time, annotations=recording.lights_s)
+    prepared = preprocessed_night(night, model.sampling_rate_hz, "files", name)
+    tell("the network reads the night")
+    staging = prepared.stage(model, resolutions=sorted({1, predictions_per_epoch}))[night.channels]
+    tell("statistics and report")
+    scored = {r: _scored(staging, r, night, model.name, lights.noted_s) for r in sorted({1, predictions_per_epoch})}
+    arousals_s = scored[predictions_per_epoch].arousals_s if predictions_per_epoch > 1 else None
+    in_bed_s = lights.off_s, lights.on_s
+    statistics = analysis.statistics_report(analysis.night_statistics(scored[1].stages, in_bed_s, arousals_s))
+    verdict, reason = judge_night(model, prepared, scored[1].stages, scored[1].hypnodensity)
+    about = {
+        "Recorded": f"{recording.duration_s / 3600:.2f} h from {recording.clock_time or 'an unknown time'}",
+        "Lights": lights.line(night.clock_time),
+        "Channels": ", ".join(night.channels),
+        "Network": model.name,
+        "Verdict": f"{verdict}{reason and ': '}{reason}",
+        **({"Warning": synthetic_notice(model)} if saw_only_synthetic(model) else {}),
+    }
+    quality = examine(night)
+    shown = scored[1].stages, scored[1].hypnodensity, statistics, quality, night.clock_time, in_bed_s
+    return StagedNight(name, night, scored, statistics, quality, NightReport("One night of sleep", about, *shown))
+
+
+def _scored(
+    staging: Staging, r: int, night: Recording, scorer: str, lights_s: tuple[float | None, float | None]
+) -> ScoredNight:
+    stages = without_gaps(staging.hypnogram(r), night.gaps_s, r)
+    found = {"hypnodensity": staging.hypnodensity(r), "arousals_s": analysis.detect_arousals(stages, r)}
+    lights = dict(zip(("lights_off_s", "lights_on_s"), lights_s, strict=True))
+    return ScoredNight(stages, r, without_date(night.start_time), **found, **lights, scorer=scorer)
+
+
+def _written(write: Callable[[Path], object]) -> dict[str, bytes]:
+    """What is written into an empty folder: name -> content."""
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder))
+        return {file.name: file.read_bytes() for file in sorted(Path(folder).iterdir())}

@@ -1,0 +1,119 @@
+"""The page of one night (`make app`) in Chromium: a recording goes up, and what comes down is its hypnogram."""
+
+import csv
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from datetime import datetime
+
+import pytest
+from lab import ROOT, WAIT_MS, chromium
+
+from anysleep.synthetic import draw_persons, simulate_night
+from anysleep.synthetic.cohort import write_edf
+
+PICTURES = ROOT / "outputs" / "screenshots"
+N_EPOCHS = 60
+
+
+@contextmanager
+def served(folder, *more):
+    """The address of the page, with its token; kernels work below `folder`. It ends with the block."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    settings = ["--Voila.config_file_paths=app/settings", "--no-browser", f"--port={port}", *more]
+    command = [sys.executable, "-m", "voila", "app/page.ipynb", *settings]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "lib"), "TMPDIR": str(folder), "HOME": str(folder)}
+    environment["JUPYTER_PREFER_ENV_PATH"] = "1"
+    server = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        yield next(match[0] for line in server.stderr if (match := re.search(r"http://\S+token=\w+", line)))
+    finally:
+        server.terminate()
+        server.communicate()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    night = simulate_night(draw_persons(1, seed=777)[0], hours=N_EPOCHS / 120, seed=777)
+    write_edf(night, folder / "night.edf", datetime(1985, 1, 1, 22, 30))
+    (folder / "broken.edf").write_bytes((folder / "night.edf").read_bytes()[:5000])
+    (folder / "kernels").mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    with served(folder / "kernels") as address, chromium() as page:
+        page.goto(address)
+        page.wait_for_selector(".staging-page")
+        yield page
+        page.context.clear_cookies()
+        assert page.goto(address.partition("?")[0]).url.endswith("/login?next=%2F")
+    assert not list((folder / "kernels").glob("anysleep-page-*"))
+
+
+def finds(page, text):
+    page.locator(".staging-page .found", has_text=text).wait_for()
+
+
+def picture(page, name):
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.set_viewport_size({"width": 1300, "height": 2300})
+    page.screenshot(path=PICTURES / f"page_{name}.png")
+
+
+def wait_until(is_so):
+    """As `WAIT_MS`; nothing tells of files that come or go."""
+    ends = time.monotonic() + WAIT_MS / 1000
+    while not is_so():
+        assert time.monotonic() < ends
+        time.sleep(0.1)
+
+
+def uploads(folder):
+    return list((folder / "kernels").glob("anysleep-page-*/uploads-*"))
+
+
+def test_a_broken_file_gives_a_sentence(page, folder):
+    page.locator(".upload input").set_input_files(folder / "broken.edf")
+    finds(page, "broken.edf: ")
+    assert "Traceback" not in page.content() and page.locator("button", has_text="Stage the night").is_disabled()
+
+
+def test_a_night_is_uploaded_staged_and_downloaded(page, folder):
+    page.locator(".upload input").set_input_files(folder / "night.edf")
+    finds(page, "0.50 h, 11 channels")
+    assert page.get_by_label("EEG C3-M2").is_checked() and not page.get_by_label("ECG").is_checked()
+    picture(page, "channels")
+    page.locator("button", has_text="Stage the night").click()
+    page.locator(".night-browser[data-page=whole]").wait_for()
+    with page.expect_download() as coming:
+        page.locator(".downloads button", has_text="CSV with clock times").click()
+    with open(coming.value.path()) as file:
+        rows = list(csv.DictReader(file))
+    assert coming.value.suggested_filename == "hypnogram_night.csv" and len(rows) == N_EPOCHS
+    picture(page, "night")
+    assert page.strangers == []
+
+
+def test_another_visitor_has_a_night_of_their_own_which_ends_with_the_visit(page, folder):
+    other = page.context.new_page()
+    other.goto(page.url)
+    finds(other, "")
+    assert len(uploads(folder)) == 2 and not other.locator(".night-browser").count()
+    other.close(run_before_unload=True)
+    wait_until(lambda: len(uploads(folder)) == 1)
+
+
+def test_a_kernel_that_is_idle_is_ended_with_what_was_uploaded(folder):
+    idle = ["--MappingKernelManager.cull_idle_timeout=1", "--MappingKernelManager.cull_interval=1"]
+    with served(folder / "kernels", *idle) as address, urllib.request.urlopen(address) as answer:
+        assert "staging-page" in answer.read().decode()
+        wait_until(lambda: not uploads(folder))

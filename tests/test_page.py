@@ -1,0 +1,164 @@
+"""The page of one night without a browser: what is chosen is what the library does, and nothing of it is left."""
+
+import io
+import subprocess
+import sys
+import zipfile
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from anysleep.data import preprocess
+from anysleep.exports import FORMATS
+from anysleep.inference import stage_recording
+from anysleep.models import bundled
+from anysleep.synthetic import draw_persons, simulate_night
+from anysleep.synthetic.cohort import write_edf
+from anysleep.widgets.page import StagingPage, downloads_of, known_checkpoints
+from anysleep.widgets.transfer import LIMIT_BYTES, Downloads, Upload
+
+pytestmark = pytest.mark.filterwarnings("ignore:this network was trained on synthetic")
+N_EPOCHS = 30
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    made = simulate_night(draw_persons(1, seed=777)[0], hours=N_EPOCHS / 120, seed=777)
+    file = tmp_path_factory.mktemp("night") / "night.edf"
+    write_edf(made, file, datetime(1985, 1, 1, 22, 30))
+    return file
+
+
+@pytest.fixture
+def page():
+    page = StagingPage()
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def staged(file):
+    """A page whose night was staged at 8 predictions an epoch with what the doctor proposes."""
+    page = StagingPage()
+    page.path.value = str(file)
+    page.read.click()
+    page.resolution.value = 8
+    page.stage.click()
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def upload(tmp_path):
+    upload = Upload(tmp_path)
+    upload.said = []
+    upload.send = upload.said.append
+    return upload
+
+
+def tell(widget, *messages):
+    for message, *buffers in messages:
+        widget._handle_custom_msg(message, [memoryview(one) for one in buffers])
+
+
+def sent(name, content, slice_bytes=2**20):
+    """The messages of the browser."""
+    yield ({"type": "begin", "n_bytes": len(content)},)
+    for at in range(0, len(content) or 1, slice_bytes):
+        yield {"type": "slice", "name": name}, content[at : at + slice_bytes]
+    yield ({"type": "end"},)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("cut.edf", lambda edf: edf[:5000], "cut.edf: "),
+        ("notes.txt", lambda edf: b"hello", "notes.txt: no reader for &#x27;.txt&#x27;"),
+        ("empty.edf", lambda edf: b"", "empty.edf: "),
+    ],
+)
+def test_a_broken_file_gives_a_sentence(page, file, name, content, sentence):
+    tell(page.upload, *sent(name, content(file.read_bytes())))
+    assert page.found.value.startswith(sentence) and "\n" not in page.found.value
+    assert page.stage.disabled and page.recording is None
+    tell(page.upload, *sent("night.edf", file.read_bytes()))
+    assert page.found.value.startswith("0.25 h, 11 channels") and not page.stage.disabled
+
+
+def test_the_doctor_proposes_channels_and_those_that_are_ticked_are_staged(staged):
+    assert [name.split()[0] for name in staged.ticked] == ["EEG"] * 6 + ["EOG"] * 2
+    assert staged.staged.night.channels == tuple(staged.ticked)
+    assert staged.staged.report.about["Warning"].endswith("docs/bundled_network.md")
+
+
+def test_its_stages_are_those_of_the_library(staged):
+    night = staged.staged.night
+    signals = preprocess(night.signals, night.rates_hz, 128)
+    expected = stage_recording(bundled(), signals, resolutions=(1, 8))
+    for r in (1, 8):
+        assert (staged.staged.scored[r].stages == expected.hypnogram(r)).all()
+
+
+def test_every_format_can_be_saved_with_all_epochs(staged):
+    downloads = downloads_of(staged.staged)
+    fine, coarse = downloads["Hypnogram, a stage every 3.75 s"], downloads["Hypnogram, a stage every 30 s"]
+    assert len(coarse) == len(FORMATS) == len(fine) + 1  # Luna's epochs are of 30 s
+    for makes, n in ((coarse, N_EPOCHS), (fine, 8 * N_EPOCHS)):
+        (content,) = makes["CSV with clock times"]().values()
+        assert len(pd.read_csv(io.BytesIO(content))) == n
+        assert all(all(files.values()) and files for files in (make() for make in makes.values()))
+    name, packed = Downloads(coarse).made("BIDS events")
+    assert name == "hypnogram_night_events.zip" and len(zipfile.ZipFile(io.BytesIO(packed)).namelist()) == 2
+    report = {name: content[:5] for make in downloads["Report"].values() for name, content in make().items()}
+    assert report["report_night.pdf"] == b"%PDF-" and report["report_night.html"] == b"<!doc"
+
+
+def test_a_choice_that_does_not_fit_gives_a_sentence(page, file):
+    page.path.value = str(file)
+    page.read.click()
+    for row in page.channels.children[1:]:
+        row.children[0].value = False
+    page.stage.click()
+    assert page.says.value == "no channel is ticked" and not page.result.children
+
+
+def test_an_upload_comes_in_slices_and_is_whole(upload, tmp_path):
+    content = np.random.default_rng(0).bytes(100_000)
+    tell(upload, *sent("../../a.edf", content, slice_bytes=2**14))
+    assert upload.files == [tmp_path / "a.edf"] and (tmp_path / "a.edf").read_bytes() == content
+    assert upload.said == [{}] * 9
+    tell(upload, *sent("b.edf", b"12"))
+    assert [file.name for file in tmp_path.iterdir()] == ["b.edf"]  # the night before is gone
+
+
+def test_an_upload_beyond_the_limit_is_refused_and_deleted(upload, tmp_path):
+    tell(upload, ({"type": "begin", "n_bytes": LIMIT_BYTES + 1},))
+    assert "at most 2.1 GB" in upload.said[-1]["refused"]
+    tell(upload, ({"type": "begin", "n_bytes": 3},), ({"type": "slice", "name": "a.edf"}, b"1234"))
+    assert "more came" in upload.said[-1]["refused"] and not list(tmp_path.iterdir())
+
+
+def in_a_process(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_uploads_are_deleted_when_the_kernel_ends_and_memory_has_an_end(tmp_path):
+    code = (
+        "from pathlib import Path\nimport numpy as np\nfrom anysleep.widgets.page import StagingPage, limit_memory\n"
+        "page = StagingPage()\nfolder = Path(page._folder.name)\n(folder / 'a.edf').write_bytes(b'1')\n"
+        "limit_memory(2**30)\npage._trying(page.says, np.ones, 2**28)\nprint(folder, page.says.value, sep='|')"
+    )
+    folder, sentence = in_a_process(code).split("|")
+    assert not (tmp_path / folder).exists()
+    assert sys.platform != "linux" or sentence.startswith("that takes more memory")
+
+
+def test_released_networks_come_first_and_the_others_say_what_they_are(tmp_path, monkeypatch):
+    for name in ("notebooks", "params", "outputs/mine/weights"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "outputs/mine/weights/anysleep-run1.pth").touch()
+    monkeypatch.chdir(tmp_path)
+    first, second = known_checkpoints()
+    assert first.startswith("anysleep-run1") and "synthetic nights only" in second
