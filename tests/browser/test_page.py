@@ -6,13 +6,11 @@ import re
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from contextlib import contextmanager
 from datetime import datetime
 
 import pytest
-from lab import ROOT, WAIT_MS, chromium
+from lab import ROOT, chromium
 
 from anysleep.synthetic import draw_persons, simulate_night
 from anysleep.synthetic.cohort import write_edf
@@ -52,6 +50,7 @@ def folder(tmp_path_factory):
 def page(folder):
     with served(folder / "kernels") as address, chromium() as page:
         page.goto(address)
+        page.address = address
         page.wait_for_selector(".staging-page")
         yield page
         page.context.clear_cookies()
@@ -67,18 +66,6 @@ def picture(page, name):
     PICTURES.mkdir(parents=True, exist_ok=True)
     page.set_viewport_size({"width": 1300, "height": 2300})
     page.screenshot(path=PICTURES / f"page_{name}.png")
-
-
-def wait_until(is_so):
-    """As `WAIT_MS`; nothing tells of files that come or go."""
-    ends = time.monotonic() + WAIT_MS / 1000
-    while not is_so():
-        assert time.monotonic() < ends
-        time.sleep(0.1)
-
-
-def uploads(folder):
-    return list((folder / "kernels").glob("anysleep-page-*/uploads-*"))
 
 
 def test_a_broken_file_gives_a_sentence(page, folder):
@@ -101,19 +88,3 @@ def test_a_night_is_uploaded_staged_and_downloaded(page, folder):
     assert coming.value.suggested_filename == "hypnogram_night.csv" and len(rows) == N_EPOCHS
     picture(page, "night")
     assert page.strangers == []
-
-
-def test_another_visitor_has_a_night_of_their_own_which_ends_with_the_visit(page, folder):
-    other = page.context.new_page()
-    other.goto(page.url)
-    finds(other, "")
-    assert len(uploads(folder)) == 2 and not other.locator(".night-browser").count()
-    other.close(run_before_unload=True)
-    wait_until(lambda: len(uploads(folder)) == 1)
-
-
-def test_a_kernel_that_is_idle_is_ended_with_what_was_uploaded(folder):
-    idle = ["--MappingKernelManager.cull_idle_timeout=1", "--MappingKernelManager.cull_interval=1"]
-    with served(folder / "kernels", *idle) as address, urllib.request.urlopen(address) as answer:
-        assert "staging-page" in answer.read().decode()
-        wait_until(lambda: not uploads(folder))
