@@ -3,6 +3,7 @@
 import json
 
 import edfio
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,6 +24,14 @@ def test_every_run_ends_with_a_result_and_all_its_files(tiny):
         result = json.loads((tiny / notebook / "result.json").read_text())
         missing = [name for name in result["outputs"] if not (tiny / notebook / name).stat().st_size]
         assert result["notebook"] == notebook and not missing
+
+
+def test_no_table_that_is_shown_is_longer_than_a_page(tiny):
+    for notebook in NOTEBOOKS:
+        book = nbformat.read(tiny / notebook / "notebook.ipynb", as_version=4)
+        outputs = [output for cell in book.cells for output in cell.get("outputs", [])]
+        tables = [output.get("data", {}).get("text/html", "") for output in outputs]
+        assert 0 < max(html.count("<tr") for html in tables) <= 40, notebook
 
 
 def test_01_writes_an_archive_of_every_recording(tiny):
