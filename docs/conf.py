@@ -35,7 +35,7 @@ html_copy_source = False
 html_static_path = ["book/static"]
 html_css_files = ["book.css"]
 html_sidebars = {"docs/book/api": []}  # all on one page
-html_theme_options = {"show_prev_next": False}
+html_theme_options = {"show_prev_next": False, "show_toc_level": 2}
 
 CONTENTS = """
 ```{toctree}
