@@ -20,7 +20,11 @@ os.environ["TMPDIR"] = tempfile.tempdir = folder
 c = get_config()  # noqa: F821
 c.Voila.ip = "127.0.0.1"
 c.Voila.auto_token = True
-c.Voila.tornado_settings = {"headers": {"Content-Security-Policy": NOTHING_FROM_ELSEWHERE}}
+c.Voila.tornado_settings = {
+    "headers": {"Content-Security-Policy": NOTHING_FROM_ELSEWHERE},
+    "disable_check_xsrf": True,  # a page that closes ends its kernel without that cookie; origins are checked still
+}
+c.IdentityProvider.cookie_options = {"samesite": "Strict"}  # so that no other site acts in a visitor's name
 c.VoilaConfiguration.file_allowlist = []
 c.MappingKernelManager.cull_idle_timeout = IDLE_S
 c.MappingKernelManager.cull_interval = 60

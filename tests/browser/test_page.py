@@ -6,17 +6,27 @@ import re
 import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from contextlib import contextmanager
 from datetime import datetime
 
 import pytest
-from lab import ROOT, chromium
+from lab import ROOT, WAIT_MS, chromium
 
 from anysleep.synthetic import draw_persons, simulate_night
 from anysleep.synthetic.cohort import write_edf
 
 PICTURES = ROOT / "outputs" / "screenshots"
 N_EPOCHS = 60
+
+
+def wait_until(is_so):
+    """As `WAIT_MS`; nothing tells of files that come or go."""
+    ends = time.monotonic() + WAIT_MS / 1000
+    while not is_so():
+        assert time.monotonic() < ends
+        time.sleep(0.1)
 
 
 @contextmanager
@@ -28,12 +38,14 @@ def served(folder, *more):
     command = [sys.executable, "-m", "voila", "app/page.ipynb", *settings]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "lib"), "TMPDIR": str(folder), "HOME": str(folder)}
     environment["JUPYTER_PREFER_ENV_PATH"] = "1"
-    server = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
     try:
-        yield next(match[0] for line in server.stderr if (match := re.search(r"http://\S+token=\w+", line)))
+        wait_until(lambda: "token=" in (folder / "log").read_text())
+        yield re.search(r"http://\S+token=\w+", (folder / "log").read_text())[0]
     finally:
         server.terminate()
-        server.communicate()
+        server.wait()
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +80,10 @@ def picture(page, name):
     page.screenshot(path=PICTURES / f"page_{name}.png")
 
 
+def uploads(folder):
+    return list(folder.glob("anysleep-page-*/uploads-*"))
+
+
 def test_a_broken_file_gives_a_sentence(page, folder):
     page.locator(".upload input").set_input_files(folder / "broken.edf")
     finds(page, "broken.edf: ")
@@ -88,3 +104,19 @@ def test_a_night_is_uploaded_staged_and_downloaded(page, folder):
     assert coming.value.suggested_filename == "hypnogram_night.csv" and len(rows) == N_EPOCHS
     picture(page, "night")
     assert page.strangers == []
+
+
+def test_another_visitor_has_a_night_of_their_own_which_ends_with_the_visit(page, folder):
+    other = page.context.browser.new_context().new_page()
+    other.goto(page.address)
+    other.locator(".upload input").wait_for()
+    assert len(uploads(folder / "kernels")) == 2 and not other.locator(".night-browser").count()
+    other.close(run_before_unload=True)
+    wait_until(lambda: len(uploads(folder / "kernels")) == 1)
+
+
+def test_a_kernel_that_is_idle_is_ended_with_what_was_uploaded(tmp_path):
+    idle = ["--MappingKernelManager.cull_idle_timeout=10", "--MappingKernelManager.cull_interval=1"]
+    with served(tmp_path, *idle) as address, urllib.request.urlopen(address, timeout=WAIT_MS / 1000) as answer:
+        assert "staging-page" in answer.read().decode()
+        wait_until(lambda: not uploads(tmp_path))
