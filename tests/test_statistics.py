@@ -155,10 +155,10 @@ def test_sleep_without_30_s_in_a_row_is_an_amount_but_no_period():
 
 def test_a_night_at_the_finest_resolution_is_a_matter_of_seconds():
     fine = np.random.default_rng(0).choice([0, 1, 2, 3, 4], 960 * 3840).astype(np.int8)
-    start = time.perf_counter()
+    start = time.process_time()
     sleep_statistics(fine, 3840)
-    took = time.perf_counter() - start
-    print(f"\n8 h at 3840 predictions an epoch: {took:.2f} s")
+    took = time.process_time() - start
+    print(f"\n8 h at 3840 predictions an epoch: {took:.2f} s of the processor")
     assert took < 15
 
 

@@ -32,8 +32,8 @@ MAX_FLAT = 0.05
 """Share of seconds: more than plugging in and out takes."""
 MAX_LINE_NOISE = 0.30
 """Share of the power above 1 Hz: below, the networks have seen it in training."""
-MAX_MUSCLE = 0.40
-"""Share of the power above 1 Hz: an EEG or EOG of a night has a few hundredths, a chin EMG three quarters."""
+MAX_MUSCLE = 0.65
+"""Share of the power above 1 Hz: EEG and EOG have a few hundredths, white noise 0.59, EMG from 10 Hz on 0.7 or more."""
 MAX_DISCONNECTED = 0.10
 """Share of epochs for a second look."""
 USELESS_DISCONNECTED = 0.50
