@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from anysleep.stages import EPOCH_S, FASTEST_RATE_HZ
 from anysleep.system.files import project_path, short_path
+from anysleep.system.limits import read_yaml
 
 
 def _to_path(value: object) -> object:
@@ -132,7 +133,7 @@ def _read_yaml(path: str | Path) -> dict[str, object]:
             "blanks needs quotes: 'recording=/my nights/1.edf'"
         )
     try:
-        content = yaml.safe_load(project_path(path).read_text(encoding="utf-8")) or {}
+        content = read_yaml(project_path(path)) or {}
     except UnicodeDecodeError:
         raise ParameterError(f"{path}: not UTF-8 text; save it as UTF-8") from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2024-13-01

@@ -18,6 +18,7 @@ from anysleep.recordings.labels.edf import scorings_among
 from anysleep.recordings.reasons import CONTROL, BadRecording
 from anysleep.recordings.tables import numeric_ages, read_table, refuse_near_misses, rename_columns
 from anysleep.settings import ParameterError, Strict, merge_parameters
+from anysleep.system.limits import check_pattern, patience_with
 
 PersonColumn = Literal["key", "subject", "age", "sex", "group", "lights_off", "lights_on"]
 TOP = "./"
@@ -36,15 +37,7 @@ PLACEHOLDER = re.compile(r"[*?[]")
 """What makes a name a pattern."""
 
 
-def _check_pattern(pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from error
-    return pattern
-
-
-Pattern = Annotated[str, AfterValidator(_check_pattern)]
+Pattern = Annotated[str, AfterValidator(check_pattern)]
 
 
 class Channels(Strict):
@@ -236,7 +229,8 @@ def names_of(recipe: Recipe, file: PurePosixPath) -> dict[str, str]:
 
     BadRecording where the path does not match.
     """
-    match = re.search(recipe.name, str(file.with_suffix("")))
+    with patience_with(recipe.name):
+        match = re.search(recipe.name, str(file.with_suffix("")))
     if match is None:
         raise BadRecording("name", f"the file name does not match the recipe's name {recipe.name!r}")
     folder = "".join(f"{part}/" for part in file.parent.parts) or TOP
@@ -312,7 +306,8 @@ def identify(recordings: pd.DataFrame, recipes: Sequence[Recipe]) -> pd.DataFram
     known = recordings.subject.copy().astype(object)
     for i, row in recordings[known.isna()].iterrows():
         if row.dataset in patterns:
-            match = re.fullmatch(patterns[row.dataset], row.recording)
+            with patience_with(patterns[row.dataset]):
+                match = re.fullmatch(patterns[row.dataset], row.recording)
             if match is None:
                 raise ValueError(f"{row.dataset}: id {row.recording!r} does not match {patterns[row.dataset]!r}")
             known[i] = match.group(1)
@@ -339,7 +334,8 @@ def _rows_of_keys(table: pd.DataFrame, pattern: str, path: Path) -> pd.DataFrame
 
     A warning counts rows whose key does not match, such as a legend. ValueError where two rows contradict each other.
     """
-    keys = table.key.str.extract(f"^(?:{pattern})$", expand=True)[0]
+    with patience_with(pattern):
+        keys = table.key.str.extract(f"^(?:{pattern})$", expand=True)[0]
     if keys.isna().any():
         warnings.warn(f"{path.name}: {keys.isna().sum()} rows do not match {pattern!r} and are left out", stacklevel=3)
     rows = table.assign(key=keys).dropna(subset="key").groupby("key", sort=False)

@@ -8,7 +8,6 @@ that every recording is a person of its own.
 import hashlib
 import json
 import warnings
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from math import ceil
 from pathlib import Path
@@ -21,6 +20,7 @@ import yaml
 from anysleep.recordings.reasons import NothingToMeasure
 from anysleep.settings import GroupBy
 from anysleep.system.files import atomic_write
+from anysleep.system.limits import read_yaml
 
 PARTS = ("train", "valid", "test")
 
@@ -131,7 +131,7 @@ def write_split(path: str | Path, split: Split) -> Path:
 def read_split(path: str | Path) -> Split:
     """Read a split file. ValueError where its form is wrong, a recording occurs twice, or an id lost its quotes."""
     try:
-        content = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
+        content = read_yaml(Path(path))
         _check_content(content)
     except (yaml.YAMLError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
@@ -286,17 +286,6 @@ def _split_of(people: pd.DataFrame, part_of: Mapping[tuple[str, str], str]) -> S
     for row in people.sort_values(["dataset", "recording"]).itertuples():
         split[part_of[row.dataset, row.person]].setdefault(row.dataset, []).append(row.recording)
     return split
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """YAML without code, parsed in C where possible; a name given twice is an error, not lost recordings."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        names = Counter(str(key.value) for key, _ in node.value)
-        twice = [name for name, n in names.items() if n > 1]
-        if twice:
-            raise ValueError(f"{_few(twice)} given twice in the mapping at line {node.start_mark.line + 1}")
-        return super().construct_mapping(node, deep)
 
 
 def _check_content(content: object) -> None:

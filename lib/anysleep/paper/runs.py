@@ -16,6 +16,7 @@ import yaml
 
 from anysleep.datasets.splits import count_split
 from anysleep.system.files import is_written, project_path, short_path
+from anysleep.system.limits import read_yaml
 
 Tables = Mapping[str, pd.DataFrame]
 """Name -> rows of all runs together; a table that no run has is missing."""
@@ -235,7 +236,7 @@ def _open_run(folder: Path) -> FinishedRun:
 def _parsed(path: Path) -> dict[str, Any]:
     """A JSON or YAML file that holds names and values."""
     try:
-        content = (json.loads if path.suffix == ".json" else yaml.safe_load)(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8")) if path.suffix == ".json" else read_yaml(path)
     except (ValueError, yaml.YAMLError) as error:
         raise ValueError(f"{path} is damaged ({type(error).__name__}); run the notebook again") from None
     if not isinstance(content, dict):

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from anysleep.system.files import is_written, project_path, sha256_of
+from anysleep.system.limits import read_yaml
 
 UNKNOWN = "unknown"
 """The network of predictions that do not say it; the data sets of a training that does not."""
@@ -77,7 +77,7 @@ class Predictions:
     def _check_checkpoint(self) -> None:
         """ValueError where another network now has the name of the one that staged the nights."""
         params = self.folder / "params.yaml"
-        named = yaml.safe_load(params.read_text(encoding="utf-8")).get("checkpoint") if params.is_file() else None
+        named = read_yaml(params).get("checkpoint") if params.is_file() else None
         known = self.made_from.get("checkpoint")
         if named and known and (path := project_path(named)).is_file() and sha256_of(path) != known:
             raise ValueError(

@@ -19,7 +19,6 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import psutil
-import yaml
 from filelock import FileLock, Timeout
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import (
@@ -36,6 +35,7 @@ from anysleep.datasets.splits import read_split, select_part
 from anysleep.staging.devices import choose_device
 from anysleep.system.files import atomic_write
 from anysleep.system.jobs import keep_freed_memory
+from anysleep.system.limits import read_yaml
 from anysleep.training.follow import MEETING, SAID_STOPPED, STATE, STOPPED
 from anysleep.training.loop import Training, TrainingStopped
 from anysleep.training.settings import TrainingSettings
@@ -46,7 +46,7 @@ from anysleep.training.state import State
 def main(folder: Path, *, one_of_many: bool = False) -> int:
     """Train as one process, or start as many as are asked for; returns the exit status."""
     _end_with_parent()
-    content = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+    content = read_yaml(folder / "params.yaml")
     settings = TrainingSettings(**{name: content[name] for name in TrainingSettings.model_fields})
     if settings.compute.n_devices > 1 and not one_of_many:
         return _start_many(folder, settings.compute.n_devices)

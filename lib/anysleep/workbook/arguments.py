@@ -11,6 +11,7 @@ import yaml
 
 from anysleep.settings import ParameterError, Strict, merge_parameters
 from anysleep.system.files import files_named, project_path, short_path
+from anysleep.system.limits import parse_yaml
 from anysleep.workbook.notebooks import NOTEBOOKS
 from anysleep.workbook.parameters import Parameters, notebook_defaults
 
@@ -100,9 +101,11 @@ def _value(name: str, text: str, kind: object) -> object:
     if get_origin(kind) is list and _is_text(get_args(kind)[0]) and not is_listed:
         return [text] if text else []
     try:
-        return yaml.safe_load(text)
+        return parse_yaml(text)
     except (yaml.YAMLError, ValueError):  # ValueError: a date such as 2024-13-01
-        raise ParameterError(f"{name} is {text}, which cannot be read as YAML; is a quote or bracket open?") from None
+        raise ParameterError(
+            f"{name} is {text[:80]}, which cannot be read as YAML; is a quote or bracket open?"
+        ) from None
 
 
 def _is_text(kind: object) -> bool:

@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from anysleep.settings import ExportFormat
 from anysleep.system.files import atomic_write, files_named, read_if_whole, sha256_of, short_path
+from anysleep.system.limits import read_yaml
 from anysleep.workbook.arguments import missing_file
 from anysleep.workbook.parameters import Parameters
 
@@ -241,7 +242,7 @@ def lock_folder(folder: Path, name: str = ".lock", wait_s: float | None = None) 
 
 def _differences(file: Path, content: dict[str, object]) -> str:
     """Names of the parameters in which the run that params.yaml tells of differs from this one, in what decides."""
-    before = read_if_whole(file, lambda file: dict(yaml.safe_load(file.read_text(encoding="utf-8"))))
+    before = read_if_whole(file, lambda file: dict(read_yaml(file)))
     if before is None or before.get("run_id") == content["run_id"]:
         return ""
     names = [name for name in content if name != "run_id" and before.get(name) != content[name]]

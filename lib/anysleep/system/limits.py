@@ -1,0 +1,97 @@
+"""What others wrote, a YAML file or a pattern, read within limits: it may keep or crash a process on purpose."""
+
+import re
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+MOST_BYTES = 10_000_000
+"""Of a YAML file; the published split has 0.4 million."""
+DEEPEST = 50
+"""Lists and mappings inside each other; libyaml crashes over some thousands."""
+MOST_ALIASES = 100
+LONGEST_PATTERN = 1000
+PATTERN_S = 2.0
+"""Of the processor, to match a pattern once; a usual one takes microseconds."""
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    """YAML without code, parsed in C where possible; a name given twice is an error, not a value lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        names = Counter(str(key.value) for key, _ in node.value)
+        twice = [name for name, n in names.items() if n > 1]
+        if twice:
+            raise yaml.YAMLError(
+                f"{', '.join(twice[:5])} given twice in the mapping at line {node.start_mark.line + 1}"
+            )
+        return super().construct_mapping(node, deep)
+
+
+def parse_yaml(text: str) -> object:
+    """What a YAML text says. YAMLError where it is none or beyond the limits, ValueError for such as 2024-13-01."""
+    if len(text) > MOST_BYTES:
+        raise yaml.YAMLError(f"{len(text) / 1e6:.0f} MB of YAML; at most {MOST_BYTES / 1e6:.0f} MB are read")
+    _refuse_depth_and_aliases(text)
+    return yaml.load(text, _Loader)
+
+
+def read_yaml(path: Path) -> object:
+    """What a YAML file says. Errors as of `parse_yaml`; UnicodeDecodeError where it is not UTF-8."""
+    with path.open("rb") as file:
+        return parse_yaml(file.read(MOST_BYTES + 1).decode("utf-8"))
+
+
+def _refuse_depth_and_aliases(text: str) -> None:
+    """An alias of what holds aliases doubles with every line; events are told one by one, so nothing grows here."""
+    is_anchored, n_aliases = [], 0
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            is_anchored.append(event.anchor is not None)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            is_anchored.pop()
+        elif isinstance(event, yaml.AliasEvent):
+            n_aliases += 1
+            if any(is_anchored) or n_aliases > MOST_ALIASES:
+                raise yaml.YAMLError(f"alias *{event.anchor}: inside of an anchor, or above {MOST_ALIASES} in all")
+        if len(is_anchored) > DEEPEST:
+            raise yaml.YAMLError(f"more than {DEEPEST} lists or mappings inside each other")
+
+
+def check_pattern(pattern: str) -> str:
+    """The pattern, where it is a regular expression. ValueError where it is not, or too long."""
+    if len(pattern) > LONGEST_PATTERN:
+        raise ValueError(f"a regular expression of {len(pattern)} characters; at most {LONGEST_PATTERN}")
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    return pattern
+
+
+@contextmanager
+def patience_with(pattern: str) -> Iterator[None]:
+    """Stop a block that matches with `pattern` and does not end, as (a+)+b on many an a: ValueError.
+
+    The clock is that of the processor, so a busy machine changes nothing. Only the main thread can be stopped, and not
+    on Windows.
+    """
+
+    def stop(*_: object) -> None:
+        raise ValueError(f"the pattern {pattern!r} does not end; do not repeat what is repeated already, as in (a+)+")
+
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, PATTERN_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
