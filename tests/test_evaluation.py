@@ -231,6 +231,32 @@ def test_what_a_network_learned_from_counts_all_its_trainings():
     assert learned_from(model) == ["b", "unknown"]
 
 
+UNSCALED = {
+    "a thousand times too large": lambda x: 1000 * x,
+    "microvolts": lambda x: 15 * x,
+    "volts": lambda x: 15e-6 * x,
+    "nothing": lambda x: 0 * x,
+}
+
+
+@pytest.mark.parametrize("what", UNSCALED)
+def test_a_night_that_is_not_scaled_is_a_row_that_names_its_channel(archive, nights, tmp_path, what):
+    broken = tmp_path / "broken.h5"
+    shutil.copy(archive.path, broken)
+    bad, good = nights.iloc[0], nights.iloc[1]
+    with h5py.File(broken, "r+") as file:
+        for row, change in ((bad, UNSCALED[what]), (good, lambda x: np.where(np.arange(len(x)) < 0.6 * len(x), 0, x))):
+            signal = file[f"{row.dataset}/{row.recording}/PSG/{row.channels[0]}"]
+            signal[:] = change(signal[:])
+        whole_s = good.n_epochs * 30.0
+        file[f"{good.dataset}/{good.recording}/gaps"] = [[0, 0.6 * whole_s]]  # a pause is 0, and no mistake
+    with Archive(broken) as opened:
+        found = evaluate([network()], opened, plan_montages(nights, "all", usleep=False))
+    assert found.failed.recording.tolist() == [bad.recording] and len(found.counts) == len(nights) - 1
+    place = f"{bad.dataset}/{bad.recording}, {bad.channels[0]}"
+    assert f"{place}: its interquartile range is " in found.failed.reason[0]
+
+
 def test_a_night_that_cannot_be_staged_is_a_row_with_the_reason(archive, nights, tmp_path):
     """One with a number that is none; when all are so, there is nothing to report."""
     broken = tmp_path / "broken.h5"

@@ -333,6 +333,15 @@ def test_a_night_that_fails_is_a_row_and_is_tried_again(where, archive, checkpoi
     assert written(tmp_path) == written(peace)
 
 
+def test_a_night_that_is_not_scaled_fails_alone(checkpoint, tmp_path):
+    archive = write_archive(tmp_path / "toy.h5", 3)
+    with h5py.File(archive, "r+") as file:
+        file["toy/n1/PSG/E1"][:] *= 1000
+    nights, _ = predict(tmp_path / "run", checkpoint, archive)
+    assert nights.status.tolist() == ["ok", "failed", "ok"]
+    assert "toy/n1, E1: its interquartile range is 1" in nights.reason[1]
+
+
 def test_a_missing_channel_fails_its_night_only(checkpoint, tmp_path):
     archive = write_archive(tmp_path / "toy.h5", 3)
     with h5py.File(archive, "r+") as file:

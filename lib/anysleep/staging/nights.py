@@ -12,7 +12,7 @@ from anysleep.datasets.archive import Archive
 from anysleep.datasets.night import PREPARATION_VERSION
 from anysleep.models import SleepNetwork
 from anysleep.recordings.lights import Pair
-from anysleep.recordings.recording import epochs_in
+from anysleep.recordings.recording import epochs_in, samples_in
 from anysleep.settings import Precision
 from anysleep.stages import EPOCH_S, UNSCORED
 from anysleep.staging.montages import Montage
@@ -20,6 +20,11 @@ from anysleep.staging.stage import Staging, default_montages, stage_montages
 from anysleep.staging.votes import vote_stages
 
 Stagings = dict[Montage, Staging]
+
+LEAST_IQR, MOST_IQR = 0.1, 10
+"""Interquartile range of an archived signal, which `preprocess` makes 1; microvolts have some 20, millivolts 0.02."""
+EVERY = 101
+"""Of the samples of a long night one is looked at, so that it takes milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,8 @@ def read_night(
 ) -> Night:
     """An archived night with the channels that these montages name.
 
-    ValueError where the archive has another sampling rate, KeyError where a channel is missing.
+    ValueError where the archive has another sampling rate, or signals that are not scaled; KeyError where a channel is
+    missing. Whether EEG and EOG are swapped cannot be seen from scaled signals.
     """
     if archive.sampling_rate_hz != sampling_rate_hz:
         raise ValueError(
@@ -75,13 +81,27 @@ def read_night(
         )
     montages, key = tuple(dict.fromkeys(montages)), (dataset, recording)
     names = tuple(dict.fromkeys(name for montage in montages for name in montage))
-    others = archive.hypnogram(*key), archive.gaps(*key), archive.clock_time(*key)
+    signals, gaps_s = archive.signals(*key, names), archive.gaps(*key)
+    _refuse_unscaled(signals, gaps_s, sampling_rate_hz, [f"{dataset}/{recording}, {name}" for name in names])
+    others = archive.hypnogram(*key), gaps_s, archive.clock_time(*key)
     eeg, _ = archive.channels_of(*key)
     types = tuple("EEG" if name in eeg else "EOG" for name in names)
     quality = archive.quality(*key)
     if quality is not None and len(quality):
         quality = quality[quality.channel.isin(names)]
-    return Night(*key, names, archive.signals(*key, names), montages, *others, types, quality, archive.lights(*key))
+    return Night(*key, names, signals, montages, *others, types, quality, archive.lights(*key))
+
+
+def _refuse_unscaled(signals: np.ndarray, gaps_s: np.ndarray, rate_hz: int, places: Sequence[str]) -> None:
+    step = min(EVERY, 1 + signals.shape[1] // 10_000)
+    recorded = ~samples_in(gaps_s, rate_hz, signals.shape[1])[::step]
+    for signal, place in zip(signals[:, ::step], places, strict=True):
+        low, high = np.percentile(signal[recorded], [25, 75]) if recorded.any() else (0, 0)
+        if high - low < LEAST_IQR or high - low > MOST_IQR:  # NaN is refused where it is staged
+            raise ValueError(
+                f"{place}: its interquartile range is {high - low:.3g}, but signals of an archive are scaled to 1; is "
+                "it in volts or microvolts, or empty? 01_prepare makes an archive"
+            )
 
 
 def named_montages(model: SleepNetwork, eeg: Sequence[str], eog: Sequence[str]) -> list[Montage]:
