@@ -2,6 +2,7 @@
 
 import json
 import math
+import platform
 import subprocess
 import sys
 
@@ -230,6 +231,14 @@ def test_a_run_folder_says_how_it_was_made(tmp_path):
     assert provenance["run_id"] == yaml.safe_load((run.folder / "params.yaml").read_text())["run_id"] == run.run_id
     assert provenance["packages"]["torch"].startswith("2.13.0")
     assert len(provenance["inputs_sha256"]["recording"]) == 64
+    assert set(provenance["code"]) == {"commit", "changed"} and provenance["packages"]["python"].startswith("3.11")
+    assert (
+        provenance["machine"]["n_cores"] >= 1
+        and provenance["machine"]["memory_gb"] > 0
+        and provenance["machine"]["cpu"]
+    )
+    assert 0 <= provenance["seconds"] < 60 and 50 < provenance["peak_memory_mb"]["process"] < 1e6
+    assert platform.node() not in (run.folder / "provenance.json").read_text()
     assert json.loads((run.folder / "result.json").read_text())["scores"] == {"score": 1.0}
     start_run(run.params)
     assert not (run.folder / "result.json").exists()  # an unfinished run does not look finished

@@ -383,6 +383,8 @@ def test_ctrl_c_during_the_imports_ends_in_a_line(root, tmp_path, module, words)
         ("anysleep.training", ["gone"]),
         ("anysleep.training", []),
         ("anysleep show", []),
+        ("anysleep compare", ["gone", "gone"]),
+        ("anysleep compare", []),
     ],
 )
 def test_other_commands_end_in_a_sentence_too(root, module, words):

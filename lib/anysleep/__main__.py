@@ -6,6 +6,7 @@ from importlib import import_module
 COMMANDS = {
     "run": ("anysleep.workbook.runner", "run a notebook into its own folder"),
     "show": ("anysleep.workbook.summary", "say what the runs in a folder have found"),
+    "compare": ("anysleep.workbook.compare", "say in what two runs differ"),
     "fetch": ("anysleep.workbook.fetch", "download released weights, or a real recording"),
     "quality": ("anysleep.recordings.quality", "advise on every channel of a recording"),
     "export": ("anysleep.workbook.export", "write hypnograms of a run in other formats"),

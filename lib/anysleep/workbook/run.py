@@ -6,11 +6,9 @@ when its folder holds `result.json`.
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
-import platform
-import subprocess
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -24,6 +22,7 @@ from filelock import FileLock, Timeout
 from anysleep.settings import ExportFormat
 from anysleep.system.files import atomic_write, files_named, read_if_whole, sha256_of, short_path
 from anysleep.system.limits import read_yaml
+from anysleep.workbook import provenance
 from anysleep.workbook.arguments import missing_file
 from anysleep.workbook.parameters import Parameters
 
@@ -42,18 +41,6 @@ if TYPE_CHECKING:  # they take a second, and the process that starts a notebook 
 
 WAIT_S = 10
 """How long a run waits for its folder: one that was killed takes a moment to end."""
-TRACED_PACKAGES = (
-    "anysleep",
-    "torch",
-    "pytorch-lightning",
-    "numpy",
-    "scipy",
-    "pandas",
-    "scikit-learn",
-    "mne",
-    "edfio",
-    "h5py",
-)
 
 
 class ShardDone(Exception):
@@ -75,6 +62,7 @@ class Run:
     """Keeps other runs out of the folder until `finish`."""
     opened: ExitStack = field(default_factory=ExitStack)
     """What is read; `finish` closes it."""
+    began_s: float = field(default_factory=time.monotonic)
 
     def input(self, role: str, path: Path, digest: Callable[[Path], str] = sha256_of) -> Path:
         """Note an input by its role and SHA-256 (its name could tell who the patient is); returns the path.
@@ -183,17 +171,21 @@ class Run:
         import pandas as pd
 
         self.opened.close()
-        provenance = {
+        made = {
             "run_id": self.run_id,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "inputs_sha256": self.inputs,
             "learned_from": self.learned_from,
-            "python": platform.python_version(),
-            "packages": {name: importlib.metadata.version(name) for name in TRACED_PACKAGES},
-            "commit": _git_commit(),
+            "parameters": "params.yaml",  # as typed: a path in it could tell who the patient is
+            "seed": getattr(self.params, "seed", None),
+            "code": provenance.code(),
+            "packages": provenance.packages(),
+            "machine": provenance.machine(),
+            "seconds": round(time.monotonic() - self.began_s, 1),
+            "peak_memory_mb": provenance.peak_memory_mb(),
         }
         result = {"notebook": self.params.notebook, "run_id": self.run_id, "scores": scores, "outputs": self.outputs}
-        for name, content in (("provenance.json", provenance), ("result.json", result)):
+        for name, content in (("provenance.json", made), ("result.json", result)):
             with atomic_write(self.folder / name) as temporary:
                 temporary.write_text(json.dumps(content, indent=2) + "\n")
         if self.lock:
@@ -247,12 +239,3 @@ def _differences(file: Path, content: dict[str, object]) -> str:
         return ""
     names = [name for name in content if name != "run_id" and before.get(name) != content[name]]
     return ", ".join(names) or "the notebook"
-
-
-def _git_commit() -> str | None:
-    """The commit the code comes from, with '+changes' where files differ from it; None outside a git checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+changes", "--abbrev=40"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None

@@ -1,0 +1,83 @@
+"""Two runs side by side: `anysleep compare A B` says in which parameters, inputs, code and scores they differ."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from anysleep.system.files import is_written, short_path
+from anysleep.system.limits import read_yaml
+
+Row = tuple[str, str, str, str]
+"""Part, name, and what either run says."""
+NOTHING = "-"
+WIDEST = 36
+
+
+def differences(a: Path, b: Path) -> list[Row]:
+    """A row a difference between two finished runs. ValueError where a folder holds none.
+
+    Folder, time and memory differ always and are left out; what decides the numbers comes first.
+    """
+    ours, theirs = _facts_of(a), _facts_of(b)
+    names = dict.fromkeys([*ours, *theirs])
+    pairs = [(name, ours.get(name, NOTHING), theirs.get(name, NOTHING)) for name in names]
+    order = {part: i for i, part in enumerate(dict.fromkeys(part for part, _ in names))}
+    return sorted(((*name, x, y) for name, x, y in pairs if x != y), key=lambda row: order[row[0]])
+
+
+def as_text(rows: list[Row], a: Path, b: Path) -> str:
+    """The rows as a table with a header, long values cut."""
+    if not rows:
+        return f"{short_path(a)} and {short_path(b)} differ in no parameter, input, code, package, machine or score."
+    table = [["", "", short_path(a)[-WIDEST:], short_path(b)[-WIDEST:]], *map(list, rows)]
+    table = [[cell if len(cell) <= WIDEST else f"{cell[: WIDEST - 3]}..." for cell in row] for row in table]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in table)
+
+
+def main(arguments: list[str]) -> int:
+    """Print in what two runs differ; returns the exit status. Errors as of `differences`."""
+    if len(arguments) != 2:
+        print("usage: anysleep compare <run> <run>; put a path with blanks into quotes", file=sys.stderr)
+        return 2
+    a, b = map(Path, arguments)
+    print(as_text(differences(a, b), a, b))
+    return 0
+
+
+def _facts_of(folder: Path) -> dict[tuple[str, str], str]:
+    """Part and name -> value, as text."""
+    if not all(is_written(folder / name) for name in ("params.yaml", "provenance.json", "result.json")):
+        raise ValueError(f"{folder} is no finished run: params.yaml, provenance.json or result.json is missing")
+    params = dict(read_yaml(folder / "params.yaml"))
+    made, result = (_json_of(folder / name) for name in ("provenance.json", "result.json"))
+    parts = {
+        "run": {"notebook": result["notebook"]},
+        "parameters": {name: value for name, value in params.items() if name not in ("run_id", "run_dir")},
+        "inputs": made.get("inputs_sha256", {}),
+        "code": made.get("code", {"commit": made.get("commit")}),
+        "packages": made.get("packages", {}),
+        "machine": made.get("machine", {}),
+        "scores": result["scores"],
+    }
+    return {(part, name): _said(value) for part, facts in parts.items() for name, value in _flat(facts).items()}
+
+
+def _json_of(path: Path) -> dict[str, object]:
+    try:
+        return dict(json.loads(path.read_text("utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({type(error).__name__}); run the notebook again") from None
+
+
+def _flat(facts: Mapping[str, object], above: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for name, value in facts.items():
+        is_group = isinstance(value, dict) and value
+        flat |= _flat(value, f"{above}{name}.") if is_group else {f"{above}{name}": value}
+    return flat
+
+
+def _said(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
