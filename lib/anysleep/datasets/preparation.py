@@ -25,6 +25,7 @@ from anysleep.recordings.labels.edf import sleep_edf_scoring_beside
 from anysleep.recordings.readers import read_recording
 from anysleep.recordings.reasons import BadRecording, reason_of, without_names
 from anysleep.recordings.recording import Recording
+from anysleep.recordings.tables import without_formulas
 from anysleep.system.files import atomic_write, read_if_whole
 from anysleep.system.jobs import DAY_S, JobLost, n_cores, run_jobs, share_of
 from anysleep.system.progress import progress
@@ -171,7 +172,7 @@ def quality_table(archive: Archive) -> pd.DataFrame:
 def write_key(path: Path, key: pd.DataFrame) -> Path:
     """Write which file became which recording, where the user asked for it; keep it apart from the archive."""
     with atomic_write(path) as temporary:
-        key.to_csv(temporary, index=False, errors="backslashreplace")  # file names may be no UTF-8
+        without_formulas(key).to_csv(temporary, index=False, errors="backslashreplace")  # file names may be no UTF-8
     return path
 
 
