@@ -240,7 +240,7 @@ def test_recordings_are_files_folders_or_patterns(tmp_path):
     ("notebook", "word", "message"),
     [
         ("02_inspect", "archive=gone.h5", "archive: no file gone.h5; 01_prepare makes it"),
-        ("04_evaluate", "checkpoint=gone.pth", "fetch_checkpoint"),
+        ("04_evaluate", "checkpoint=gone.pth", "anysleep fetch, see README"),
         ("stage_one_night", "recording=gone.edf", "recording: no file gone.edf"),
         ("06_arousals", "predictions=gone", "predictions: gone holds none; 05_predict makes them"),
     ],
