@@ -1,16 +1,11 @@
-"""Controls to look at the nights of an archive, the growing figure of a training, and the shut answer."""
+"""Controls to look at the nights of an archive."""
 
-import html
 import io
-import os
-from collections.abc import Callable
 from functools import lru_cache
 
 import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
-from IPython.display import HTML, DisplayHandle, display
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -32,44 +27,6 @@ def next_stage_change(hypnogram: np.ndarray, epoch: int) -> int:
     changes = np.flatnonzero(np.diff(hypnogram)) + 1
     later = changes[changes > epoch]
     return int(later[0]) if later.size else epoch
-
-
-def closed_answer(text: str, table: pd.DataFrame | None = None) -> HTML:
-    """The answer to an exercise, shut until the reader opens it; JupyterLab shows hidden outputs after Run All."""
-    shown = "" if table is None else table.to_html()
-    return HTML(f"<details><summary>Answer</summary><p>{html.escape(text)}</p>{shown}</details>")
-
-
-class LiveFigure:
-    """A picture of a table that grows, drawn anew in the same place; in JupyterLab only.
-
-    live = LiveFigure(plot_history, figsize=(6, 3.5)); live.draw(table)
-    """
-
-    def __init__(self, plot: Callable[[pd.DataFrame, Figure], Figure], **figure_settings: object):
-        """`plot` draws a table into a figure; the settings are those of a matplotlib figure."""
-        self.plot, self.figure_settings = plot, figure_settings
-        self.place: DisplayHandle | None = None
-
-    def figure(self, table: pd.DataFrame) -> Figure:
-        """The picture of a table."""
-        figure = Figure(layout="constrained", **self.figure_settings)
-        self.plot(table, figure)
-        return figure
-
-    def draw(self, table: pd.DataFrame) -> None:
-        """Show the table as it is now."""
-        if "JPY_SESSION_NAME" not in os.environ:
-            return
-        if self.place is None:
-            self.place = display(self.figure(table), display_id=True)
-        else:
-            self.place.update(self.figure(table))
-
-    def clear(self) -> None:
-        """Take the picture away, where the final one follows."""
-        if self.place is not None:
-            self.place.update(HTML(""))
 
 
 class Explorer(ipywidgets.VBox):
