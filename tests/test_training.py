@@ -329,7 +329,7 @@ def test_the_memory_of_a_step_is_foretold(root):
     assert inputs < n_floats < 4 * inputs
     assert saved_bytes(network, 4, 4, 2) == pytest.approx(2 * one, rel=0.01)
     with pytest.raises(MemoryError, match=r"needs at least [\d.]+ GiB, and [\d.]+ GiB are free; lower batch.n_windows"):
-        huge = {"n_windows": 10**9, "window_epochs": 35, "max_channels": 0}
+        huge = {"n_windows": 65_536, "window_epochs": 20_160, "max_channels": 0}
         estimate_memory(params_of_03(root, batch=huge, device="cpu"), network, 10)
     fits = estimate_memory(params_of_03(root, device="cpu"), first_network(params_of_03(root), 64), 2)
     assert 0 < fits.needed_gib < fits.free_gib
