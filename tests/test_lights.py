@@ -68,6 +68,14 @@ def test_a_clock_time_that_comes_twice_is_refused():
         find_lights(30 * 3600.0, "20:00:00", parameter=("23:00", ""))
 
 
+def test_lights_off_noted_to_the_minute_may_come_just_before_the_first_sample():
+    assert find_lights(3600, "22:50:20", parameter=("22:50", "")).off_s == 0
+    with pytest.raises(BadRecording, match="lies outside the recording"):
+        find_lights(3600, "22:50:40", parameter=("22:50", ""))
+    with pytest.raises(BadRecording, match="not after lights off"):
+        find_lights(3600, "22:50:20", parameter=("3605", "3620"))
+
+
 def test_lights_on_in_the_last_part_of_an_epoch_are_the_end():
     assert find_lights(HOURS_8, annotations=(None, HOURS_8 + 29)).on_s == HOURS_8
 

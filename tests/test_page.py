@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from anysleep.analysis import detect_arousals
 from anysleep.data import preprocess
 from anysleep.exports import FORMATS
 from anysleep.inference import stage_recording
@@ -131,6 +132,30 @@ def test_an_upload_comes_in_slices_and_is_whole(upload, tmp_path):
     assert upload.said == [{}] * 9
     tell(upload, *sent("b.edf", b"12"))
     assert [file.name for file in tmp_path.iterdir()] == ["b.edf"]  # the night before is gone
+
+
+def test_half_an_upload_is_no_recording(upload, tmp_path):
+    begin, *slices, end = sent("a.edf", b"12345678", slice_bytes=4)
+    tell(upload, begin, slices[0], end)
+    assert "not all of it came" in upload.said[-1]["refused"] and upload.files == [] == list(tmp_path.iterdir())
+
+
+def test_arousals_of_the_finest_stages_go_into_every_file(staged):
+    fine, coarse = staged.staged.scored[8], staged.staged.scored[1]
+    assert coarse.arousals_s.tolist() == fine.arousals_s.tolist() == detect_arousals(fine.stages, 8).tolist()
+
+
+def test_channels_are_staged_eeg_first_and_a_scoring_beside_is_no_part(page, file, tmp_path):
+    named = {"night-PSG.edf": file.read_bytes(), "night-Hypnogram.edf": file.read_bytes()}
+    for name, content in named.items():
+        (tmp_path / name).write_bytes(content)
+    page.choose([tmp_path / name for name in named])
+    assert page.found.value.startswith("0.25 h")
+    page.channels.children = [page.channels.children[0], *reversed(page.channels.children[1:])]
+    assert [name[:3] for name in page.ticked] == ["EEG"] * 6 + ["EOG"] * 2
+    page.upload.files = [file]
+    page.upload.files = []
+    assert page.recording is None and page.stage.disabled and not page.channels.children
 
 
 def test_an_upload_beyond_the_limit_is_refused_and_deleted(upload, tmp_path):

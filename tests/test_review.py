@@ -2,6 +2,7 @@
 
 import csv
 import multiprocessing
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -136,11 +137,57 @@ def test_what_is_no_correction_is_refused_and_the_line_named(path, line, message
         Review(predicted(), path, "AB")
 
 
-def test_another_table_is_not_written_into(path):
-    path.write_text("epoch,stage\n1,2\n")
-    with pytest.raises(ValueError, match="holds no corrections"):
+HEADER = "epoch,from,to,scorer,seconds_spent,time,onset_s,end_s"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("epoch,stage\n1,2\n", "holds no corrections"),
+        ("one line of something", "holds no corrections"),
+        (f"{HEADER}\r1,Wake,N1,AB,1.0,now,,\r", "holds no corrections"),  # as an old spreadsheet saves it
+        (f"{HEADER}\n1,Wake,N1,AB,1.0,now,,", "the last line has no end; add one"),
+    ],
+)
+def test_what_another_program_wrote_is_never_cut_off(path, content, message):
+    path.write_bytes(content.encode())
+    with pytest.raises(ValueError, match=message):
         Review(predicted(), path, "AB")
-    assert path.read_text() == "epoch,stage\n1,2\n"
+    assert path.read_bytes() == content.encode()
+
+
+def test_half_a_heading_of_a_power_failure_is_written_anew(path):
+    path.write_text(HEADER[:20])
+    Review(predicted(), path, "AB").set_stage([1], 1)
+    assert [row["to"] for row in rows(path)] == ["N1"]
+
+
+def test_corrections_of_another_network_or_night_are_not_applied(review, path):
+    review.set_stage([3], 2)
+    review.remove_arousals(60, 62)
+    for change in ({"stages": np.array([4] * 10)}, {"arousals_s": np.empty((0, 2))}):
+        with pytest.raises(
+            ValueError, match=r"is corrected from .*, which it is not: .* another network or another night"
+        ):
+            corrected_night(replace(predicted(), **change), read_corrections(path))
+
+
+def test_an_epoch_is_reviewed_where_it_was_changed_or_confirmed_and_not_where_that_was_undone(review):
+    review.set_stage([1], 0)
+    review.set_stage([2], 1)
+    assert review.reviewed == {1, 2}
+    review.undo()
+    assert review.reviewed == {1}
+    review.redo()
+    assert review.reviewed == {1, 2}
+
+
+def test_a_reviewer_whose_name_could_not_be_read_back_writes_nothing(review, path):
+    for name in ("", "A\tB", "=1", "A\u2028B"):
+        review.scorer = name
+        with pytest.raises(ValueError, match="the scorer is called"):
+            review.set_stage([1], 1)
+    assert not path.exists() and review.undo() == []
 
 
 def test_what_cannot_be_done_is_said_and_writes_nothing(review, path):

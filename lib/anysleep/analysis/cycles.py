@@ -22,8 +22,8 @@ SHORTEST_REM = 5 * 60 // EPOCH_S
 COLUMNS = ("cycle", "period", "start_s", "duration_s")
 
 
-def sleep_periods(hypnogram: np.ndarray) -> pd.DataFrame:
-    """The periods of a hypnogram (E,) of 30 s, in order: a row each.
+def sleep_periods(hypnogram: np.ndarray, start_s: float = 0.0) -> pd.DataFrame:
+    """The periods of a hypnogram (E,) of 30 s that begins at `start_s`, in order: a row each.
 
     Columns cycle (from 1; 0 for REM without a NREM period), period (NREM or REM), start_s and duration_s. A last NREM
     period without REM has a cycle of its own, which is incomplete and not counted by `complete_cycles`.
@@ -41,7 +41,8 @@ def sleep_periods(hypnogram: np.ndarray) -> pd.DataFrame:
         if stop > start:
             rows.append((cycle if has_nrem else 0, "REM", start * EPOCH_S, (stop - start) * EPOCH_S))
         begin = stop
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    periods = pd.DataFrame(rows, columns=list(COLUMNS))
+    return periods.assign(start_s=periods.start_s + start_s)
 
 
 def complete_cycles(periods: pd.DataFrame) -> pd.Series:

@@ -118,8 +118,14 @@ def change_from_coarsest(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, 
     return wide.sub(coarsest, axis=0), coarsest
 
 
-def uncertainty(hypnodensity: np.ndarray) -> pd.Series:
-    """Mean probability of the chosen stage, and mean entropy in bits, of probabilities (P, 5)."""
+def uncertainty(hypnodensity: np.ndarray, hypnogram: np.ndarray | None = None) -> pd.Series:
+    """Mean probability of the chosen stage, and mean entropy in bits, of probabilities (P, 5); NaN of none.
+
+    What `hypnogram` (P,) has as unscored, such as a pause of the recorder, does not count.
+    """
+    hypnodensity = hypnodensity if hypnogram is None else hypnodensity[hypnogram != UNSCORED]
+    if not len(hypnodensity):
+        return pd.Series({"mean_confidence": np.nan, "mean_entropy_bits": np.nan})
     entropy_bits = -(hypnodensity * np.log2(np.clip(hypnodensity, 1e-12, None))).sum(axis=1)
     return pd.Series({"mean_confidence": hypnodensity.max(axis=1).mean(), "mean_entropy_bits": entropy_bits.mean()})
 

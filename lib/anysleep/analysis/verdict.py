@@ -67,7 +67,7 @@ def judge_night(model: SleepNetwork, night: Night, hypnogram: np.ndarray, hypnod
     if model.seen and can_describe(model):
         found = distances_from_seen(model.seen, describe_channels(model, night.signals), night.types)
         distances = pd.Series(found, index=night.channels)
-    return night_verdict(hypnogram, uncertainty(hypnodensity).mean_confidence, night.quality, distances)
+    return night_verdict(hypnogram, uncertainty(hypnodensity, hypnogram).mean_confidence, night.quality, distances)
 
 
 def archived_verdicts(archive: Archive, nights: pd.DataFrame) -> pd.DataFrame:

@@ -59,25 +59,32 @@ class Change:
 def read_corrections(path: Path) -> list[Change]:
     """Every change in order; none where there is no file. ValueError names the line that is none.
 
-    A last line without an end was cut off while it was written, such as by a power failure, and does not count.
+    A last line without an end was cut off while it was written, such as by a power failure, and does not count; one
+    that has all its cells was saved by another program, and is refused.
     """
-    content = path.read_bytes() if path.is_file() else b""
-    lines = content[: content.rfind(b"\n") + 1].decode().splitlines()
-    if lines and next(csv.reader(lines)) != COLUMNS:
-        raise ValueError(f"{path.name} holds no corrections: its first line is not {','.join(COLUMNS)}")
-    return [_change(path, number, cells) for number, cells in enumerate(csv.reader(lines), 1) if number > 1]
+    *lines, rest = (path.read_bytes() if path.is_file() else b"").decode().split("\n")
+    heading, first = ",".join(COLUMNS), (lines or [rest])[0].rstrip("\r")
+    if first != heading and (lines or not heading.startswith(first)):
+        raise ValueError(f"{path.name} holds no corrections: its first line is not {heading}")
+    if lines and len(rest.split(",")) >= len(COLUMNS):
+        raise ValueError(f"{path.name}: the last line has no end; add one, or take the line out")
+    try:
+        rows = list(csv.reader(lines))
+    except csv.Error as error:
+        raise ValueError(f"{path.name} holds no corrections: {error}") from error
+    return [_change(path, number, cells) for number, cells in enumerate(rows, 1) if number > 1]
 
 
 def corrected_night(night: ScoredNight, changes: Iterable[Change]) -> ScoredNight:
     """The night with the last change of every epoch and arousal; the scorer names who has changed it.
 
-    Without probabilities, since those are of the network's stages. ValueError where a change is outside the night.
+    Without probabilities, since those are of the network's stages. ValueError where a change is outside the night, or
+    what was changed first is not what the night has: another network or another night was corrected.
     """
     changes, r = list(changes), night.predictions_per_epoch
+    _check_same(night, changes)
     stages, arousals = np.array(night.stages, dtype=np.int8), set(spans_of(night.arousals_s))
     for change in changes:
-        if change.epoch * r > len(stages):
-            raise ValueError(f"epoch {change.epoch} is corrected, and the night has {len(stages) // r}; is it another?")
         if change.is_stage:
             stages[(change.epoch - 1) * r : change.epoch * r] = CODES[change.after]
         else:
@@ -86,6 +93,22 @@ def corrected_night(night: ScoredNight, changes: Iterable[Change]) -> ScoredNigh
     persons = " and ".join(dict.fromkeys(change.scorer for change in changes))
     scorer = f"{night.scorer}, corrected by {persons}" if persons else night.scorer
     return replace(night, stages=stages, arousals_s=spans_s, hypnodensity=None, scorer=scorer)
+
+
+def _check_same(night: ScoredNight, changes: Sequence[Change]) -> None:
+    r, spans_s = night.predictions_per_epoch, spans_of(night.arousals_s)
+    for place, change in {change.place: change for change in reversed(changes)}.items():
+        if change.epoch * r > len(night.stages):
+            raise ValueError(
+                f"epoch {change.epoch} is corrected, and the night has {len(night.stages) // r}; is it another?"
+            )
+        stages = night.stages[(change.epoch - 1) * r : change.epoch * r]
+        is_so = CODES[change.before] in stages if change.is_stage else (change.before == AROUSAL) == (place in spans_s)
+        if not is_so:
+            raise ValueError(
+                f"epoch {change.epoch} is corrected from {change.before}, which it is not: the corrections are of "
+                "another network or another night; move their file away"
+            )
 
 
 def spans_of(spans_s: np.ndarray | Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -125,8 +148,14 @@ class Review:
 
     @property
     def reviewed(self) -> set[int]:
-        """Epochs, from 1, that anyone has given a stage, be it the same one."""
-        return {change.epoch for change in self.changes if change.is_stage}
+        """Epochs, from 1, that anyone has given a stage, be it the same one; not those whose changes were undone."""
+        first, last = ({change.epoch: change for change in order if change.is_stage} for order in
+                       (reversed(self.changes), self.changes))  # fmt: skip
+        return {
+            epoch
+            for epoch, change in last.items()
+            if change.after != first[epoch].before or change.before == change.after
+        }
 
     def set_stage(self, epochs: Sequence[int], stage: int, seconds_spent: float = 0.0) -> None:
         """Give epochs, from 1, a stage: 0 to 4, or 9 for unscored. ValueError where there is no such epoch or stage."""
@@ -163,8 +192,9 @@ class Review:
     def _reverse(self, steps: list[list[Change]], opposite: list[list[Change]]) -> list[Change]:
         if not steps:
             return []
-        step = {change.place: change for change in steps.pop()}
+        step = {change.place: change for change in steps[-1]}
         changed = self._append({place: change.before for place, change in step.items()}, 0.0, step)
+        steps.pop()
         opposite.append(changed)
         return changed
 
@@ -172,6 +202,7 @@ class Review:
         self, wanted: dict[Place, str], seconds_spent: float, step: Mapping[Place, Change] | None = None
     ) -> list[Change]:
         """Append changes of what is so now, under the lock. What someone else has changed since is not reversed."""
+        checked_name(self.scorer)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self.path.with_name(f".{self.path.name}.lock")):
             self.refresh()

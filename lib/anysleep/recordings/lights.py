@@ -84,11 +84,12 @@ def find_lights(
         at_s = at_the_end if source is None else _seconds(told[source][i], f"{name} ({source})", clock_time, duration_s)
         moments.append((at_s, source or "recording"))
     (off_s, off_from), (on_s, on_from) = moments
+    on_s = min(on_s, duration_s)
     if on_s <= off_s:
         raise BadRecording(
             "lights", f"lights on ({on_s:g} s, {on_from}) are not after lights off ({off_s:g} s, {off_from})"
         )
-    return Lights(off_s, min(on_s, duration_s), off_from, on_from)
+    return Lights(off_s, on_s, off_from, on_from)
 
 
 def epochs_in_bed(n_epochs: int, lights_s: Seconds) -> slice:
@@ -128,12 +129,13 @@ def _number(when: float | str, name: str) -> float:
 
 
 def _after_start(clock: str, name: str, clock_time: str | None, duration_s: float) -> float:
-    """Seconds from the first sample to the next time that a clock shows this."""
+    """Seconds from the first sample to the next time that a clock shows this; 0 for less than an epoch before it."""
     if clock_time is None or time.fromisoformat(clock_time) == time(0):  # which programs write that know no clock
         raise BadRecording("lights", f"{name}: {clock} has no place, since the recording tells no clock; say seconds")
     if duration_s > DAY_S:
         raise BadRecording("lights", f"{name}: {clock} comes more than once in {duration_s / 3600:g} h; say seconds")
-    return (_time_of_day(clock) - _time_of_day(clock_time)).total_seconds() % DAY_S
+    at_s = (_time_of_day(clock) - _time_of_day(clock_time)).total_seconds() % DAY_S
+    return 0.0 if at_s > DAY_S - EPOCH_S else at_s
 
 
 def _time_of_day(clock: str) -> timedelta:

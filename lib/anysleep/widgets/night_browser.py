@@ -136,12 +136,17 @@ class NightBrowser(anywidget.AnyWidget):
             "duration_s": self._duration_s,
             "clock_s": None if start is None else start.hour * 3600 + start.minute * 60 + start.second,
             "gaps_s": night.gaps_s.tolist(),
-            "lights_s": list(night.lights_s),
+            "lights_s": list(self._lights_s()),
             "lanes": [*self._lanes, *(["corrected"] if self.review else [])],
             "stages": list(STAGES),
             "colours": list(STAGE_COLOURS),
             "resolutions": [r for r, one in self._scored.items() if one.hypnodensity is not None],
         }
+
+    def _lights_s(self) -> tuple[float | None, float | None]:
+        """Those that the network's night was counted with, which a parameter may have told, or else the file's."""
+        first = next(iter(self._scored.values()), None)
+        return self._night.lights_s if first is None else (first.lights_off_s, first.lights_on_s)
 
     def _show_scores(self) -> None:
         """Send lanes and what can be jumped to, as they are now."""

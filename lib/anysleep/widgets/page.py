@@ -14,6 +14,7 @@ import pandas as pd
 from anysleep.exports import FORMATS
 from anysleep.models import load_checkpoint
 from anysleep.models.checkpoints import bundled_file
+from anysleep.recordings.labels.edf import scorings_among
 from anysleep.recordings.quality import examine, usable_channels
 from anysleep.recordings.readers import READERS, read_recording
 from anysleep.recordings.reasons import noted
@@ -102,7 +103,8 @@ class StagingPage(ipywidgets.VBox):
 
     def _read(self, paths: list[Path]) -> None:
         _say(self.found, "reading")
-        files = [file for path in paths for file in files_named(path) or [path]]
+        named = [file for path in paths for file in files_named(path) or [path]]
+        files = [file for file in named if file not in scorings_among(named, named)]
         with noted() as notes:
             self.recording = read_recording(files[0] if len(files) == 1 else files, labels="lenient")
             quality = examine(self.recording)
@@ -114,17 +116,22 @@ class StagingPage(ipywidgets.VBox):
         recordings = [file for file in change["new"] if file.name.lower().endswith(tuple(READERS))]
         if change["new"]:
             self.choose(recordings or change["new"])
+        else:  # what was there is deleted
+            self.recording, self.channels.children, self.stage.disabled = None, (), True
 
     @property
     def ticked(self) -> list[str]:
-        """The channels that are to be staged."""
-        return [row.children[0].description for row in self.channels.children[1:] if row.children[0].value]
+        """The channels that are to be staged, EOG last, as U-Sleep takes them."""
+        ticks = [row.children for row in self.channels.children[1:] if row.children[0].value]
+        return [tick.description for tick, kind, *_ in sorted(ticks, key=lambda row: row[1].value == "EOG")]
 
     def run(self) -> None:
         """Stage the night with what is ticked and chosen."""
         self.result.children, self.bar.value, self.bar.layout.visibility = (), 0, "visible"
-        self._trying(self.says, self._stage)
-        self.bar.layout.visibility = "hidden"
+        try:
+            self._trying(self.says, self._stage)
+        finally:
+            self.bar.layout.visibility = "hidden"
 
     def _stage(self) -> None:
         if not self.ticked:

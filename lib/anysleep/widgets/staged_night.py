@@ -1,7 +1,7 @@
 """What the page shows of a night, made by the functions that stage_one_night calls one after the other."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from anysleep.models import SleepNetwork
 from anysleep.models.checkpoints import saw_only_synthetic, synthetic_notice
 from anysleep.recordings.channels import check_eeg_before_eog
 from anysleep.recordings.lights import find_lights
-from anysleep.recordings.quality import examine
 from anysleep.recordings.recording import Recording
 from anysleep.settings import ExportFormat
 from anysleep.staging.nights import without_gaps
@@ -78,10 +77,14 @@ def stage_night(
     tell("the network reads the night")
     staging = prepared.stage(model, resolutions=sorted({1, predictions_per_epoch}))[night.channels]
     tell("statistics and report")
-    scored = {r: _scored(staging, r, night, model.name, lights.noted_s) for r in sorted({1, predictions_per_epoch})}
-    arousals_s = scored[predictions_per_epoch].arousals_s if predictions_per_epoch > 1 else None
+    finest = without_gaps(staging.hypnogram(predictions_per_epoch), night.gaps_s, predictions_per_epoch)
+    arousals_s = analysis.detect_arousals(finest, predictions_per_epoch)
+    off_s, on_s = lights.noted_s
+    noted = {"arousals_s": arousals_s, "lights_off_s": off_s, "lights_on_s": on_s, "scorer": model.name}
+    scored = {r: _scored(staging, r, night, noted) for r in sorted({1, predictions_per_epoch})}
     in_bed_s = lights.off_s, lights.on_s
-    statistics = analysis.statistics_report(analysis.night_statistics(scored[1].stages, in_bed_s, arousals_s))
+    counted_s = arousals_s if predictions_per_epoch > 1 else None  # 30 s show none
+    statistics = analysis.statistics_report(analysis.night_statistics(scored[1].stages, in_bed_s, counted_s))
     verdict, reason = judge_night(model, prepared, scored[1].stages, scored[1].hypnodensity)
     about = {
         "Recorded": f"{recording.duration_s / 3600:.2f} h from {recording.clock_time or 'an unknown time'}",
@@ -91,18 +94,14 @@ def stage_night(
         "Verdict": f"{verdict}{reason and ': '}{reason}",
         **({"Warning": synthetic_notice(model)} if saw_only_synthetic(model) else {}),
     }
-    quality = examine(night)
+    quality = prepared.quality
     shown = scored[1].stages, scored[1].hypnodensity, statistics, quality, night.clock_time, in_bed_s
     return StagedNight(name, night, scored, statistics, quality, NightReport("One night of sleep", about, *shown))
 
 
-def _scored(
-    staging: Staging, r: int, night: Recording, scorer: str, lights_s: tuple[float | None, float | None]
-) -> ScoredNight:
-    stages = without_gaps(staging.hypnogram(r), night.gaps_s, r)
-    found = {"hypnodensity": staging.hypnodensity(r), "arousals_s": analysis.detect_arousals(stages, r)}
-    lights = dict(zip(("lights_off_s", "lights_on_s"), lights_s, strict=True))
-    return ScoredNight(stages, r, without_date(night.start_time), **found, **lights, scorer=scorer)
+def _scored(staging: Staging, r: int, night: Recording, noted: Mapping[str, object]) -> ScoredNight:
+    stages, start_time = without_gaps(staging.hypnogram(r), night.gaps_s, r), without_date(night.start_time)
+    return ScoredNight(stages, r, start_time, staging.hypnodensity(r), **noted)
 
 
 def _written(write: Callable[[Path], object]) -> dict[str, bytes]:

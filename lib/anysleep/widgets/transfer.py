@@ -36,6 +36,8 @@ class Upload(anywidget.AnyWidget):
                 self._begin(message["n_bytes"])
             elif message["type"] == "slice":
                 self._append(message["name"], buffers[0])
+            elif self._left:
+                raise ValueError("not all of it came; upload it again")
             else:
                 self.files = sorted(self._folder.iterdir())
             self.send({})

@@ -51,7 +51,10 @@ def export_run(folder: Path, formats: Sequence[ExportFormat] = tuple(FORMATS)) -
 def _reviewed(corrections: Path, name: str, nights: Mapping[Path, ScoredNight]) -> ScoredNight:
     """The night at 30 s, and what was changed by hand."""
     tables = (corrections.with_name(f"hypnogram_{prefix}{name}.csv") for prefix in ("30s_", ""))
-    return corrected_night(next(nights[path] for path in tables if path in nights), read_corrections(corrections))
+    night = next((nights[path] for path in tables if path in nights), None)
+    if night is None:
+        raise ValueError(f"{corrections.name}: there is no hypnogram_{name}.csv beside it; move it away")
+    return corrected_night(night, read_corrections(corrections))
 
 
 def _finest_arousals(folder: Path, nights: Mapping[Path, ScoredNight]) -> dict[Path, np.ndarray]:
@@ -59,7 +62,7 @@ def _finest_arousals(folder: Path, nights: Mapping[Path, ScoredNight]) -> dict[P
     if not any(folder.glob("r[1-9]*/predictions.npz")):
         coarse = {path.with_name(path.name.replace("_", "_30s_", 1)): night for path, night in nights.items()}
         return {path: night.arousals_s for path, night in coarse.items() if path in nights}
-    rows = pd.read_csv(folder / "nights.csv").query("status == 'ok'")
+    rows = pd.read_csv(folder / "nights.csv", dtype={"dataset": str, "recording": str}).query("status == 'ok'")
     with Predictions(folder, unfinished=True) as predictions:
         r = predictions.resolutions[-1]
         return {

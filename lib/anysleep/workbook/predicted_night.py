@@ -109,7 +109,7 @@ def content_of(model: SleepNetwork, wanted: Wanted, dataset: str, night: Night) 
     row = {"dataset": dataset, "recording": night.recording, "status": "ok", "reason": ""}
     row |= dict(zip(("verdict", "verdict_reason"), judge_night(model, night, hypnogram, hypnodensity), strict=True))
     row |= {"n_channels": len({name for montage in stagings for name in montage})}
-    row |= {"n_epochs": len(hypnogram)} | uncertainty(hypnodensity).to_dict()
+    row |= {"n_epochs": len(hypnogram)} | uncertainty(hypnodensity, hypnogram).to_dict()
     attention = list(_attention_rows(dataset, night.recording, stagings))
     facts = {"row": row, "clock_time": night.clock_time, "lights": dict(night.lights), "attention": attention}
     if wanted.leave_one_out:
