@@ -310,6 +310,6 @@ def test_a_night_at_the_finest_resolution_takes_a_moment():
     finest = PUBLISHED_RESOLUTIONS[-1]
     stages = np.repeat(rng.choice([WAKE, N2], size=960 * 60, p=[0.2, 0.8]), finest // 60).astype(np.int8)
     expert = random_events(rng, 400, 28800)
-    began = time.perf_counter()
+    began = time.process_time()
     score_arousals(expert, detect_arousals(stages, finest), TENTHS)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2

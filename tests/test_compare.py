@@ -49,7 +49,7 @@ def test_a_group_is_compared_member_by_member_and_long_values_are_cut(tmp_path):
     a, b = (finished(tmp_path / name, {}) for name in "ab")
     for folder, clip in ((a, 1.0), (b, 2.0)):
         (folder / "params.yaml").write_text(f"run_id: {clip}\nrun_dir: x\nloss: {{gradient_clip: {clip}, other: 1}}\n")
-    assert differences(a, b) == [("parameters", "loss.gradient_clip", "1", "2")]
+    assert differences(a, b) == [("parameters", "loss.gradient_clip", "1.0", "2.0")]
     text = as_text([("inputs", "archive", "0" * 64, "1" * 64)], a, b)
     assert "0" * (WIDEST - 3) + "...  1" in text
 

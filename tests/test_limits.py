@@ -22,6 +22,8 @@ BOMBS = {
     "lists without end": ("a: " + "[" * 100_000, "more than 50 lists or mappings inside each other"),
     "mappings without end": ("{a: " * 100_000, "more than 50 lists or mappings"),
     "gigabytes": ("a: 1\n" + "#" * limits.MOST_BYTES, "10 MB of YAML; at most 10 MB"),
+    "a number of hours": ("a: 1" + ":0" * 100_000, "a value of 200001 characters without quotes"),
+    "a number beyond all": ("a: 1" + ":0" * 400 + ".0", "too large"),
     "code": ("a: !!python/object/apply:os.system [echo]", "could not determine a constructor"),
     "a name given twice": ("n_steps: 1\nn_steps: 2", "n_steps given twice in the mapping at line 1"),
 }

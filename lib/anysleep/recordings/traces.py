@@ -19,7 +19,10 @@ def display_filter(signal: np.ndarray, rate_hz: float, band_hz: tuple[float, flo
     A band that the rate cannot hold ends below half of it.
     """
     missing = ~np.isfinite(signal)
-    filled = np.where(missing, 0.0, signal)
+    filled = signal
+    if missing.any():  # a step to zero would ring for seconds on both sides of a pause
+        known = np.flatnonzero(~missing)
+        filled = np.interp(np.arange(len(signal)), known, signal[known]) if len(known) else np.zeros(len(signal))
     low, high = band_hz[0], min(band_hz[1], 0.45 * rate_hz)
     sections = butter(2, (low, high), "bandpass", fs=rate_hz, output="sos")
     filtered = sosfiltfilt(sections, filled, padlen=min(int(3 * rate_hz), max(len(filled) - 1, 0)))

@@ -15,6 +15,8 @@ MOST_BYTES = 10_000_000
 DEEPEST = 50
 """Lists and mappings inside each other; libyaml crashes over some thousands."""
 MOST_ALIASES = 100
+LONGEST_PLAIN = 1000
+"""Characters of a value without quotes: 1:0:0:... is a number to YAML, which a few megabytes keep busy for hours."""
 LONGEST_PATTERN = 1000
 PATTERN_S = 2.0
 """Of the processor, to match a pattern once; a usual one takes microseconds."""
@@ -37,8 +39,11 @@ def parse_yaml(text: str) -> object:
     """What a YAML text says. YAMLError where it is none or beyond the limits, ValueError for such as 2024-13-01."""
     if len(text) > MOST_BYTES:
         raise yaml.YAMLError(f"{len(text) / 1e6:.0f} MB of YAML; at most {MOST_BYTES / 1e6:.0f} MB are read")
-    _refuse_depth_and_aliases(text)
-    return yaml.load(text, _Loader)
+    _refuse_what_grows(text)
+    try:
+        return yaml.load(text, _Loader)
+    except OverflowError as error:
+        raise yaml.YAMLError(str(error)) from error
 
 
 def read_yaml(path: Path) -> object:
@@ -47,7 +52,7 @@ def read_yaml(path: Path) -> object:
         return parse_yaml(file.read(MOST_BYTES + 1).decode("utf-8"))
 
 
-def _refuse_depth_and_aliases(text: str) -> None:
+def _refuse_what_grows(text: str) -> None:
     """An alias of what holds aliases doubles with every line; events are told one by one, so nothing grows here."""
     is_anchored, n_aliases = [], 0
     for event in yaml.parse(text, _Loader):
@@ -59,6 +64,8 @@ def _refuse_depth_and_aliases(text: str) -> None:
             n_aliases += 1
             if any(is_anchored) or n_aliases > MOST_ALIASES:
                 raise yaml.YAMLError(f"alias *{event.anchor}: inside of an anchor, or above {MOST_ALIASES} in all")
+        elif isinstance(event, yaml.ScalarEvent) and event.implicit[0] and len(event.value) > LONGEST_PLAIN:
+            raise yaml.YAMLError(f"a value of {len(event.value)} characters without quotes; put quotes around a text")
         if len(is_anchored) > DEEPEST:
             raise yaml.YAMLError(f"more than {DEEPEST} lists or mappings inside each other")
 

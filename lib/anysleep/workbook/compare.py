@@ -2,8 +2,10 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+import yaml
 
 from anysleep.system.files import is_written, short_path
 from anysleep.system.limits import read_yaml
@@ -50,24 +52,28 @@ def _facts_of(folder: Path) -> dict[tuple[str, str], str]:
     """Part and name -> value, as text."""
     if not all(is_written(folder / name) for name in ("params.yaml", "provenance.json", "result.json")):
         raise ValueError(f"{folder} is no finished run: params.yaml, provenance.json or result.json is missing")
-    params = dict(read_yaml(folder / "params.yaml"))
-    made, result = (_json_of(folder / name) for name in ("provenance.json", "result.json"))
+    params = _read(folder / "params.yaml", read_yaml)
+    made, result = (_read(folder / name, _read_json) for name in ("provenance.json", "result.json"))
     parts = {
-        "run": {"notebook": result["notebook"]},
+        "run": {"notebook": result.get("notebook", NOTHING)},
         "parameters": {name: value for name, value in params.items() if name not in ("run_id", "run_dir")},
         "inputs": made.get("inputs_sha256", {}),
         "code": made.get("code", {"commit": made.get("commit")}),
         "packages": made.get("packages", {}),
         "machine": made.get("machine", {}),
-        "scores": result["scores"],
+        "scores": result.get("scores", {}),
     }
     return {(part, name): _said(value) for part, facts in parts.items() for name, value in _flat(facts).items()}
 
 
-def _json_of(path: Path) -> dict[str, object]:
+def _read_json(path: Path) -> object:
+    return json.loads(path.read_text("utf-8"))
+
+
+def _read(path: Path, read: Callable[[Path], object]) -> dict[str, object]:
     try:
-        return dict(json.loads(path.read_text("utf-8")))
-    except (ValueError, TypeError) as error:
+        return dict(read(path))
+    except (ValueError, TypeError, yaml.YAMLError) as error:
         raise ValueError(f"{path} is damaged ({type(error).__name__}); run the notebook again") from None
 
 
@@ -80,4 +86,4 @@ def _flat(facts: Mapping[str, object], above: str = "") -> dict[str, object]:
 
 
 def _said(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return repr(value) if isinstance(value, float) else str(value)

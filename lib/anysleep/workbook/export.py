@@ -32,7 +32,9 @@ def export_run(folder: Path, formats: Sequence[ExportFormat] = tuple(FORMATS)) -
     A night that was reviewed by hand is written as `corrected_<name>`, too. Returns the files. FileNotFoundError where
     the folder holds no hypnogram; ValueError names what is no format.
     """
-    tables = sorted([*folder.glob("hypnogram_*.csv"), *folder.glob("hypnograms/*.csv")])
+    outputs = _result(folder).get("outputs")  # of a run that has ended: other tables are of nights staged before it
+    found = sorted([*folder.glob("hypnogram_*.csv"), *folder.glob("hypnograms/*.csv")])
+    tables = [path for path in found if outputs is None or path.relative_to(folder).as_posix() in outputs]
     if not tables:
         raise FileNotFoundError(
             f"there is no hypnogram in {folder}; name the folder of a stage_one_night or 05_predict"
@@ -93,10 +95,15 @@ def read_hypnogram(path: Path, scorer: str = "", lights_s: Seconds = (None, None
     )
 
 
-def _scores(folder: Path) -> dict[str, object]:
-    """What the run says of itself, such as its network; nothing where it has not ended."""
+def _result(folder: Path) -> dict[str, object]:
+    """What the run says of itself; nothing where it has not ended."""
     result = folder / "result.json"
-    return json.loads(result.read_text()).get("scores", {}) if result.is_file() else {}
+    return json.loads(result.read_text()) if result.is_file() else {}
+
+
+def _scores(folder: Path) -> dict[str, object]:
+    """Such as its network."""
+    return _result(folder).get("scores", {})
 
 
 def _lights(folder: Path) -> dict[str, Seconds]:
