@@ -183,6 +183,17 @@ def test_what_is_no_part_of_this_night_is_refused_with_its_name(tmp_path, second
         read_recording([first, part])
 
 
+def test_labels_of_a_later_part_are_not_passed_over(tmp_path):
+    parts = [
+        write_part(tmp_path / f"{name}-PSG.edf", *at_s) for name, at_s in {"a": (0, 600), "b": (600, 1200)}.items()
+    ]
+    for name in "ab":
+        write_part(tmp_path / f"{name}-Hypnogram.edf", 0, 600, notes=[(0, 600, "Sleep stage W")])
+    with pytest.raises(ValueError, match=r"b-PSG\.edf has labels of its own; give one file of labels"):
+        read_recording(parts)
+    assert read_recording(parts, hypnogram_path=tmp_path / "a-Hypnogram.edf").hypnogram is not None
+
+
 def test_a_hidden_patient_is_no_other_patient(tmp_path):
     patients = ({"code": "P1", "sex": "F", "birthdate": date(1970, 1, 1)}, {"code": "P1"}, {})
     parts = [write_part(tmp_path / f"{i}.edf", 400 * i, 400 * i + 400, **p) for i, p in enumerate(patients)]

@@ -255,7 +255,7 @@ class Browser {
 
   hear(message, buffers) {
     if (message.type === "page") this.keep(message, buffers[0]);
-    if (message.type === "refused") { this.takeScores(); this.say(message.reason, true); }
+    if (message.type === "refused") { this.scored.clear(); this.takeScores(); this.say(message.reason, true); }
     if (message.type === "done" && message.at_s !== null) { this.scored.delete(message.at_s); this.goTo(message.at_s); }
     this.root.dataset.answers = Number(this.root.dataset.answers ?? 0) + (message.type === "page" ? 0 : 1);
     this.schedule();

@@ -109,7 +109,7 @@ def read_recording(
         night = night if channels is None else night.pick(channels)
         scoring_path = None if hypnogram_path is None else Path(hypnogram_path)
         try:
-            scoring_path = scoring_path or sleep_edf_scoring_beside(path)
+            scoring_path = scoring_path or _scoring_beside(night)
             scoring = read_edf_scoring(scoring_path) if scoring_path else None
             if labels == "lenient":
                 night, scoring = without_unread(night, scoring)
@@ -124,6 +124,14 @@ def read_recording(
             return replace(night, hypnogram=None)
     except ValueError as error:
         raise BadRecording(reason_of(error), f"{path}: {error}") from error
+
+
+def _scoring_beside(night: Recording) -> Path | None:
+    """That of the recording. ValueError where a later part of the night has one of its own."""
+    first, *others = night.files
+    if scored := [file.name for file in others if sleep_edf_scoring_beside(file)]:
+        raise ValueError(f"{', '.join(scored)} has labels of its own; give one file of labels for the whole night")
+    return sleep_edf_scoring_beside(first)
 
 
 def _plausible(night: Recording) -> Recording:
