@@ -363,7 +363,7 @@ LABELS = {
     "10^6 labels": text("W\n" * 10**6, "label_length", "the labels cover 0 s to 3e.07 s"),
     "one label of 10^6 letters": text("W" * 10**6, "label_code", "unknown stage labels"),
     "labels of 1e-9 s": text("W\nW\nN2\n", "label_length", "the labels cover 0 s to 3e-09 s", epoch_s=1e-9),
-    "labels that begin a year later": text("W\nW\nN2\n", "label_time", "no scored stage lies inside", offset_s=3e7),
+    "labels that begin a week later": text("W\nW\nN2\n", "label_time", "no scored stage lies inside", offset_s=6e5),
     "labels that begin before": text("W\nW\nN2\n", "label_time", "before the first sample", offset_s=-60.0),
     "lights that no one turned off": text("W\nW\nN2\n", "label_time", "when the lights went off", length="lights"),
     "two stages at once": bids("0\t60\tW\n30\t30\tN2\n", "label_time", "two stages at the same time"),

@@ -22,9 +22,9 @@ class Statistic(NamedTuple):
 STATISTICS = {
     "TIB": Statistic("time in bed", "min", "the epochs between lights off and lights on", AASM),
     "SPT": Statistic("sleep period", "min", "from sleep onset to the end of the last sleep", YASA),
-    "WASO": Statistic("wake after sleep onset", "min", "Wake within the sleep period", YASA),
+    "WASO": Statistic("Wake after sleep onset", "min", "Wake within the sleep period", YASA),
     "WASO_to_lights_on": Statistic(
-        "wake after sleep onset, to lights on", "min", "Wake from sleep onset to lights on", AASM
+        "Wake after sleep onset, to lights on", "min", "Wake from sleep onset to lights on", AASM
     ),
     "TST": Statistic("total sleep time", "min", "N1, N2, N3 and REM", AASM),
     "SE": Statistic("sleep efficiency", "%", "TST of TIB", AASM),

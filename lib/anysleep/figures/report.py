@@ -90,13 +90,13 @@ def draw_page(report: NightReport, paper: str) -> Figure:
     return figure
 
 
-def write_report(report: NightReport, pdf: Path, web_page: Path, paper: str) -> None:
+def write_report(report: NightReport, temporary_pdf: Path, temporary_page: Path, paper: str) -> None:
     """Write both; no date of the day of writing, so that the same night gives the same files."""
     with plt.rc_context(SELECTABLE):
         page = draw_page(report, paper)
-        page.savefig(pdf, format="pdf", metadata={"CreationDate": None, "Title": report.title})
+        page.savefig(temporary_pdf, format="pdf", metadata={"CreationDate": None, "Title": report.title})
         plt.close(page)
-        web_page.write_text(report_as_html(report), encoding="utf-8")
+        temporary_page.write_text(report_as_html(report), encoding="utf-8")
 
 
 def report_as_html(report: NightReport) -> str:

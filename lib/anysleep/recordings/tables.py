@@ -109,7 +109,8 @@ def numeric_ages(ages: pd.Series, file: str) -> pd.Series:
 def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
     """The table with an apostrophe before every text that would be a formula, such as a channel called `=A1`."""
     texts = [name for name, cells in table.items() if not pd.api.types.is_numeric_dtype(cells)]
-    return table.assign(**{name: table[name].map(_plain) for name in texts})
+    plain = {name: pd.Series(map(_plain, table[name]), table.index, object) for name in texts}  # no UTF-8 is asked for
+    return table.assign(**plain)
 
 
 def _plain(cell: object) -> object:

@@ -55,7 +55,9 @@ class StagedNight:
 
     def table(self) -> dict[str, bytes]:
         """The statistics as CSV."""
-        return {f"statistics_{self.name}.csv": self.statistics.to_csv(index=False).encode()}
+        return _written(
+            lambda temporary: self.statistics.to_csv(temporary / f"statistics_{self.name}.csv", index=False)
+        )
 
 
 def stage_night(
