@@ -198,7 +198,7 @@ def test_an_arousal_is_marked_by_dragging_and_by_keys(night):
 def test_what_another_adds_is_read_and_kept(night):
     predicted = ScoredNight(np.zeros(960, dtype=np.int8), scorer="network")
     other = Review(predicted, night.folder / "corrections.csv", "CD")
-    other.set_stage([900], 4)
+    other.set_stage([1], 4)
     night.press("ArrowRight", VERSION)
     assert other.undo()
 
