@@ -10,5 +10,5 @@ def main(arguments: list[str]) -> int:
         print("usage: anysleep fetch <what> <folder>\nwhat: nap, a real recording; or released weights, anysleep-run1")
         return 2
     what, folder = arguments
-    print(fetch_real_nap(folder) if what == "nap" else fetch_checkpoint(what, folder))
+    print(what, "is in", fetch_real_nap(folder) if what == "nap" else fetch_checkpoint(what, folder))
     return 0
