@@ -11,10 +11,11 @@ from scipy import signal
 from anysleep.datasets.archive import Archive
 from anysleep.datasets.preparation import prepare_archive
 from anysleep.datasets.recipes import read_recipe
-from anysleep.stages import N2, REM
+from anysleep.stages import N2, REM, WAKE
 from anysleep.synthetic import draw_persons, simulate_night, write_cohort
 from anysleep.synthetic.background import CHANNELS
-from anysleep.synthetic.persons import Circumstances, draw_circumstances, draw_traits
+from anysleep.synthetic.events import draw_bursts, draw_events
+from anysleep.synthetic.persons import Circumstances, draw_circumstances, draw_traits, under
 from anysleep.synthetic.recorder import MONTAGES, derivation, disturb, record
 
 RATE_HZ = 128
@@ -135,3 +136,13 @@ def test_a_nap_is_short_and_a_night_has_its_rem():
     assert len(simulate_night(naps[0], hours=4.0, seed=0, rate_hz=64, variety=1.0).hypnogram) == 120
     night = simulate_night(PERSON, hours=6.0, seed=0, rate_hz=64, variety=0.0)
     assert np.sum(night.hypnogram == REM) >= 10
+
+
+def test_who_lies_awake_with_open_eyes_blinks_more():
+    def blinks_per_minute(eyes_open_s):
+        awake = np.tile(np.eye(6, dtype=np.float32)[WAKE], (7200, 1))
+        closed = draw_bursts(7200, mean_on_s=60.0, mean_off_s=eyes_open_s, rng=np.random.default_rng(0))
+        return len(draw_events(awake, closed, draw_traits(PERSON, 0, 1), np.random.default_rng(1))["blink"]) / 120
+
+    assert under(draw_traits(PERSON, 0, 1), Circumstances(eyes_open_s=240.0)).eyes_open_s == 240.0
+    assert 1 < blinks_per_minute(10.0) < 5 < 10 < blinks_per_minute(240.0)

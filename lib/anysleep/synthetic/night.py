@@ -119,7 +119,7 @@ def _conditions(
     moving = draw_bursts(n_seconds, mean_on_s=8.0, mean_off_s=14.0, rng=rng) * (path == WAKE)
     aroused = np.maximum(cover(n_seconds, arousals), moving)[:, None]
     weights = np.concatenate([(1 - aroused) * stages, aroused], axis=1)
-    eyes_closed = draw_bursts(n_seconds, mean_on_s=60.0, mean_off_s=25.0, rng=rng)
+    eyes_closed = draw_bursts(n_seconds, mean_on_s=60.0, mean_off_s=traits.eyes_open_s, rng=rng)
     return weights, eyes_closed
 
 

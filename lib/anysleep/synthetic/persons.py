@@ -114,6 +114,7 @@ class Traits:
     light_after_arousal: float  # share of arousals followed by a few seconds of light sleep
     eye_gain: float  # amplitude relative to the average person
     muscle_gain: float  # amplitude relative to the average person
+    eyes_open_s: float  # mean stretch of Wake with open eyes; those with closed eyes last a minute
     slope: float  # added to the exponent of 1/f
     beats_per_min: float
     breaths_per_min: float
@@ -158,6 +159,7 @@ def draw_traits(person: Person, seed: int, night: int) -> Traits:
         light_after_arousal=float(np.clip((0.65 if person.osa else 0.2) + 0.12 * own.standard_normal(), 0, 1)),
         eye_gain=vary(1.0, 0.15, 0.08),
         muscle_gain=vary(1.0, 0.2, 0.1),
+        eyes_open_s=25.0,
         slope=0.0,
         beats_per_min=vary(62.0, 0.12, 0.04),
         breaths_per_min=vary(15.0, 0.12, 0.03),
@@ -211,6 +213,8 @@ class Circumstances:
     loose_share: float = _within(0.0, -1.0, 0.6)  # of the night, for one electrode
     n_unplugged: float = _within(0.0, -4.0, 4.0)  # electrodes
     dropouts_per_h: float = _within(0.0, -3.0, 1.0)  # of transmission
+    # last, so that the draws above stay what they were
+    eyes_open_s: float = _within(25.0, 10.0, 240.0)
 
 
 def draw_circumstances(person: Person, seed: int, variety: float) -> Circumstances:
@@ -260,6 +264,7 @@ def under(traits: Traits, circumstances: Circumstances) -> Traits:
         alpha_gain=traits.alpha_gain * alpha**2,
         eye_gain=traits.eye_gain * eye,
         muscle_gain=traits.muscle_gain * muscle,
+        eyes_open_s=circumstances.eyes_open_s,
         slope=traits.slope + circumstances.slope,
         sensor_noise_uv=traits.sensor_noise_uv * noise,
     )
