@@ -9,6 +9,7 @@ import pytest
 
 from anysleep.datasets.archive import Archive, DatasetFiles, NightWriter, assemble_archive
 from anysleep.datasets.overview import (
+    archived_night,
     channel_verdicts,
     count_ages,
     count_stages,
@@ -324,3 +325,14 @@ def test_a_run_notes_the_archive_that_it_opens_and_closes_it_at_its_end(path, tm
     run.finish()
     with pytest.raises(ValueError, match=path.name):
         opened.recordings()
+
+
+def test_a_night_of_the_archive_is_a_recording_again(archive):
+    night = archived_night(archive, "lab", "night2")
+    stored = archive.signals("lab", "night2", ["O1-M2", "E1-M2"])
+    paused = np.arange(10 * EPOCH) // RATE_HZ
+    paused = (paused >= 45) & (paused < 75)
+    assert night.channels == ("O1-M2", "E1-M2") and night.types == ("EEG", "EOG") and night.units == ("other",) * 2
+    assert np.isnan(night.signals[0][paused]).all() and (night.signals[1][~paused] == stored[1][~paused]).all()
+    assert night.n_epochs == 10 and (night.hypnogram == STAGES[::-1]).all() and night.gaps_s.tolist() == [[45, 75]]
+    assert night.start_time is None and night.lights_s == (None, None) and len(night.arousals) == 0

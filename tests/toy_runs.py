@@ -17,8 +17,8 @@ SHORT_TRAINING = {
 }
 
 
-def run_all(folder: Path) -> None:
-    """Every notebook, each with a run folder of its own below this one."""
+def given_to(folder: Path) -> dict[str, dict[str, object]]:
+    """What every notebook is given beside the demo's parameters, each with a run folder of its own below this one."""
     data = {"archive": str(folder / "01_prepare" / "archive.h5")}
     trained = {"checkpoint": str(folder / "03_train" / "checkpoint.pth")}
     predicted = {"predictions": str(folder / "05_predict")}
@@ -38,8 +38,12 @@ def run_all(folder: Path) -> None:
         "08_figures": {"runs": [str(folder / "0*")]},
         "stage_one_night": {**trained, "recording": str(folder / "cohort" / "syn002-night1.edf")},
     }
-    for notebook in NOTEBOOKS:
-        given = changes[notebook] | {"run_dir": str(folder / notebook)}
+    return {notebook: changes[notebook] | {"run_dir": str(folder / notebook)} for notebook in NOTEBOOKS}
+
+
+def run_all(folder: Path) -> None:
+    """Every notebook, one after the other."""
+    for notebook, given in given_to(folder).items():
         execute(notebook, [ROOT / "params" / "demo" / f"{notebook}.yaml"], given)
 
 

@@ -1,4 +1,4 @@
-"""JupyterLab as `make lab` sets it up, with a notebook of its own, in a real browser."""
+"""JupyterLab as `make lab` sets it up, in a real browser."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
-from playwright.sync_api import Page, Route, sync_playwright
+from playwright.sync_api import Locator, Page, Route, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "lib" / "anysleep" / "jupyter_lab_config.py"
@@ -24,18 +24,34 @@ RUN_CELL = """async (index) => {
   const outputs = notebook.model.cells.get(index).outputs.toJSON();
   return outputs.filter((one) => one.output_type === 'error').map((one) => one.evalue);
 }"""
+RUN_ALL = """async () => {
+  await jupyterapp.commands.execute('notebook:run-all-cells');
+  const cells = [...jupyterapp.shell.currentWidget.content.model.cells].filter((cell) => cell.type === 'code');
+  const outputs = cells.flatMap((cell) => cell.outputs.toJSON());
+  return outputs.filter((one) => one.output_type === 'error').map((one) => one.evalue);
+}"""
+GO_TO = """async (id) => {
+  const book = jupyterapp.shell.currentWidget.content;
+  const index = [...book.model.cells].findIndex((cell) => cell.id === id);
+  await book.scrollToItem(index, 'start');
+  book.widgets[index].node.dataset.id = id;
+}"""
 READY = """() => {
   const widget = window.jupyterapp?.shell.currentWidget;
   return widget?.context?.isReady && widget.sessionContext.isReady;
 }"""
 
 
-@contextmanager
-def lab(folder: Path, cells: list[str]) -> Iterator[str]:
-    """The address of a notebook with these cells in a JupyterLab that works in `folder`, and ends with the block."""
+def write_notebook(file: Path, cells: list[str]) -> None:
+    """A notebook of these cells of code."""
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(book, folder / "night.ipynb")
+    nbformat.write(book, file)
+
+
+@contextmanager
+def lab(folder: Path) -> Iterator[str]:
+    """The address of a notebook, `{}` for its name, in a JupyterLab that works in `folder` and ends with the block."""
     homes = {name: str(folder / name) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR", "HOME")}
     homes["JUPYTER_RUNTIME_DIR"] = str(folder / "runtime")
     settings = {"ServerApp.root_dir": str(folder), "ServerApp.open_browser": "False", "ServerApp.port": "0"}
@@ -47,7 +63,7 @@ def lab(folder: Path, cells: list[str]) -> Iterator[str]:
     server = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
     try:
         port = next(match[1] for line in server.stderr if (match := re.search(r"http://\S+?:(\d+)/", line)))
-        yield f"http://127.0.0.1:{port}/lab/workspaces/test/tree/night.ipynb?token=t"
+        yield f"http://127.0.0.1:{port}/lab/workspaces/test/tree/{{}}?reset&token=t"
     finally:
         server.terminate()
         server.communicate()
@@ -81,3 +97,14 @@ def open_notebook(page: Page, address: str) -> None:
 def run_cell(page: Page, index: int) -> None:
     """Run one cell to its end. AssertionError with what it has raised."""
     assert not (errors := page.evaluate(RUN_CELL, index)), errors
+
+
+def run_all(page: Page) -> None:
+    """Run the notebook to its end. AssertionError with what its cells have raised."""
+    assert not (errors := page.evaluate(RUN_ALL)), errors
+
+
+def go_to(page: Page, cell: str) -> Locator:
+    """The cell with this id, where it can be seen."""
+    page.evaluate(GO_TO, cell)
+    return page.locator(f"[data-id='{cell}']")

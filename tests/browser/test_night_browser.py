@@ -4,7 +4,7 @@ import csv
 
 import numpy as np
 import pytest
-from lab import ROOT, chromium, lab, open_notebook, run_cell
+from lab import ROOT, chromium, lab, open_notebook, run_cell, write_notebook
 
 from anysleep.exports import Review, ScoredNight
 
@@ -121,8 +121,9 @@ class Night:
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lab")
-    with lab(folder, [IMPORTS, SIMULATE, SHOW, SHORT]) as address, chromium() as page:
-        open_notebook(page, address)
+    write_notebook(folder / "night.ipynb", [IMPORTS, SIMULATE, SHOW, SHORT])
+    with lab(folder) as address, chromium() as page:
+        open_notebook(page, address.format("night.ipynb"))
         for cell in (0, 1):
             run_cell(page, cell)
         page.evaluate(FIRST)

@@ -1,13 +1,47 @@
-"""What is in an archive, as tables: stages, channels that are missing or doubtful, ages."""
+"""What is in an archive: one night to look at, and as tables stages, channels that are missing or doubtful, ages."""
+
+from datetime import datetime, time
 
 import numpy as np
 import pandas as pd
 
 from anysleep.datasets.archive import Archive
+from anysleep.recordings.recording import ANONYMOUS, Recording, annotation_table
 from anysleep.stages import N_STAGES, STAGES, UNSCORED
 
 UNKNOWN = "unknown"
 VERDICT_COLUMNS = ("dataset", "recording", "channel", "verdict", "reason")
+
+
+def archived_night(archive: Archive, dataset: str, recording: str) -> Recording:
+    """A night of the archive, as if it was read from its file; errors as of `Archive.signals`.
+
+    Channels are in microvolts where the archive knows their scale, else in interquartile ranges, with unit 'other'.
+    """
+    night = dataset, recording
+    eeg, eog = archive.channels_of(*night)
+    channels, rate_hz, gaps_s = (*eeg, *eog), archive.sampling_rate_hz, archive.gaps(*night)
+    signals, iqr_uv = archive.signals(*night, channels), archive.iqr_uv(*night, channels)
+    signals *= np.where(np.isfinite(iqr_uv), iqr_uv, 1)[:, np.newaxis].astype(np.float32)
+    for start_s, end_s in gaps_s:
+        signals[:, int(start_s * rate_hz) : int(end_s * rate_hz)] = np.nan
+    spans, clock = archive.arousals(*night), archive.clock_time(*night)
+    notes = [] if spans is None else [(start_s, end_s - start_s, "EEG arousal") for start_s, end_s in spans]
+    off_s, on_s = archive.lights(*night).get("annotations", (None, None))
+    notes += [(s, 0.0, f"Lights {name}") for s, name in ((off_s, "off"), (on_s, "on")) if s is not None]
+    return Recording(
+        channels,
+        list(signals),
+        (float(rate_hz),) * len(channels),
+        tuple("uV" if np.isfinite(scale) else "other" for scale in iqr_uv),
+        signals.shape[1] / rate_hz,
+        annotation_table(notes),
+        None if clock is None else datetime.combine(ANONYMOUS, time.fromisoformat(clock)),
+        archive.hypnogram(*night),
+        archive.scorers(*night),
+        gaps_s,
+        types=("EEG",) * len(eeg) + ("EOG",) * len(eog),
+    )
 
 
 def count_stages(archive: Archive, nights: pd.DataFrame) -> pd.DataFrame:

@@ -20,8 +20,9 @@ from anysleep.figures.cohort import (
     plot_missing_channels,
     plot_stage_shares,
 )
-from anysleep.figures.looks import new_axes
+from anysleep.figures.looks import in_words, new_axes
 from anysleep.figures.night import (
+    around_first_n2,
     night_spectrogram,
     plot_night,
     plot_overview,

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
-from anysleep.analysis.arousals.events import HEADLINE_IOU
+from anysleep.analysis.arousals.events import HEADLINE_IOU, match_arousals
 from anysleep.analysis.arousals.excerpt import PROBABILITIES
 from anysleep.figures.looks import resolution_colours, seconds_axis, seconds_text
 from anysleep.figures.night import DEEP_FIRST, DEPTH, POLARITY, plot_hypnodensity, plot_hypnogram
@@ -51,6 +52,60 @@ def plot_arousal_scores(scores: pd.DataFrame, ax: Axes) -> Axes:
     seconds_axis(at.seconds_per_prediction, ax)
     ax.set(ylim=(0, 1.02), ylabel=f"score at IoU > {HEADLINE_IOU}")
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    return ax
+
+
+def plot_matches(
+    expert: pd.DataFrame,
+    events: pd.DataFrame,
+    title: str,
+    iou_above: float,
+    at_least_s: int,
+    predictions_per_epoch: int,
+    minute: int,
+) -> Figure:
+    """Ten minutes of a night: who saw an arousal, and which two match one-to-one; right, the scores of the night.
+
+    Columns onset_s and end_s, of predicted events predictions_per_epoch, too; those shorter than `at_least_s` are left
+    out, on both sides.
+    """
+    spans = [expert, events[events.predictions_per_epoch == predictions_per_epoch]]
+    true, found = (rows[["onset_s", "end_s"]].to_numpy(dtype=float).reshape(-1, 2) for rows in spans)
+    true, found = (one[one[:, 1] - one[:, 0] >= at_least_s] for one in (true, found))
+    pairs = match_arousals(true, found, iou_above)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 2.4), width_ratios=[4, 1], layout="constrained")
+    for y, (spans_s, matched, colour) in enumerate(
+        [(found, pairs[:, 1], PREDICTED_COLOUR), (true, pairs[:, 0], EXPERT_COLOUR)]
+    ):
+        for i, (onset, end) in enumerate(spans_s / 60):
+            face = colour if i in matched else "none"
+            left.add_patch(Rectangle((onset, y - 0.3), end - onset, 0.6, facecolor=face, edgecolor=colour))
+    middles = true[pairs[:, 0]].mean(axis=1) / 60, found[pairs[:, 1]].mean(axis=1) / 60
+    left.plot(middles, [0.7, 0.3], color="0.4", linewidth=0.8)
+    left.set(yticks=[0, 1], yticklabels=["predicted", "expert"], ylim=(-0.5, 1.5), xlim=(minute, minute + 10))
+    left.set_xlabel("minutes since start (filled: matched)")
+    left.set_title(
+        f"{title}, a prediction every {EPOCH_S / predictions_per_epoch:.3g} s", loc="left", fontsize="medium"
+    )
+    _plot_measures(len(true), len(found), len(pairs), right)
+    return figure
+
+
+def _plot_measures(n_expert: int, n_predicted: int, n_pairs: int, ax: Axes) -> Axes:
+    """Precision, recall and F1 as bars; nothing of nothing is 0."""
+    of = {
+        "f1": (2 * n_pairs, n_expert + n_predicted),
+        "precision": (n_pairs, n_predicted),
+        "recall": (n_pairs, n_expert),
+    }
+    for y, (measure, (part, whole)) in enumerate(of.items()):
+        style = MEASURE_STYLES[measure]
+        share = part / max(whole, 1)
+        ax.barh(y, share, color=style["color"], height=0.6)
+        ax.text(1.02, y, f"{share:.2f}", va="center", fontsize="small")
+    ax.set(yticks=range(len(of)), yticklabels=[MEASURE_STYLES[name]["label"] for name in of], xlim=(0, 1))
+    ax.set_title(f"{n_pairs} matches, whole night", loc="left", fontsize="small")
+    ax.invert_yaxis()
     return ax
 
 

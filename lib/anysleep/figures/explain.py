@@ -1,9 +1,11 @@
 """What a notebook explains before it computes: drawings of invented stages, events and numbers."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -30,13 +32,14 @@ BAR = 0.6
 """Height of an event."""
 PREDICTIONS = np.array([0, 0, 1, 1, 2, 2, 1, 2, 2, 3, 2, 4, 4, 4])
 NIGHT = np.repeat([0, 1, 2, 3, 4, 2, 3, 2, 4, 0], [60, 10, 80, 110, 60, 150, 60, 90, 80, 50])
-LEDGER_ROWS = (
+LedgerRow = tuple[str, float, float, float | None, float | None, float | None]
+"""Name, published, tolerance, ours, low, high; the last three None or NaN where nobody measured it."""
+LEDGER_ROWS: tuple[LedgerRow, ...] = (
     ("within", 0.800, 0.010, 0.806, 0.788, 0.822),
     ("within, interval wide", 0.800, 0.010, 0.793, 0.745, 0.838),
     ("outside", 0.800, 0.010, 0.822, 0.803, 0.839),
     ("not measured", 0.800, 0.010, None, None, None),
 )
-"""Verdict, published, tolerance, ours, low, high."""
 
 
 def plot_hypnodensity_idea() -> Figure:
@@ -120,17 +123,24 @@ def plot_triplet_idea() -> Figure:
 
 def plot_ledger_idea() -> Figure:
     """Four invented rows: the verdict asks whether ours lies in the band; the interval says what other persons do."""
-    figure, ax = plt.subplots(figsize=(7, 2.17), layout="constrained")
+    return plot_ledger_rows(LEDGER_ROWS, "MF1 (invented numbers)")
+
+
+def plot_ledger_rows(rows: Sequence[LedgerRow], unit: str) -> Figure:
+    """Published numbers with their tolerance, and ours beside them where there are, a row each."""
+    figure, ax = plt.subplots(figsize=(7, 1.3 + 0.22 * len(rows)), layout="constrained")
+    ax.use_sticky_edges = False  # a bar without width would cut the marker that lies on it
     look = NETWORKS["anysleep"]
-    for y, (_, published, tolerance, ours, low, high) in enumerate(LEDGER_ROWS):
+    ours = [(y, row) for y, row in enumerate(rows) if pd.notna(row[3])]
+    for y, (_, published, tolerance, *_) in enumerate(rows):
         first = y == 0
         ax.barh(y, 2 * tolerance, left=published - tolerance, height=0.6, color="0.88", label="tolerance" * first)
         ax.plot(published, y, "d", label="published" * first, **(PUBLISHED | {"linewidth": 0}))
-        if ours is not None:
-            ax.hlines(y, low, high, color=look.colour, label="95 % interval of ours, by person" * first)
-            ax.plot(ours, y, look.marker, color=look.colour, label="ours" * first, zorder=4)
-    ax.set(yticks=range(len(LEDGER_ROWS)), yticklabels=[row[0] for row in LEDGER_ROWS], xlabel="MF1 (invented numbers)")
-    ax.invert_yaxis()
+    for n, (y, (*_, value, low, high)) in enumerate(ours):
+        ax.hlines(y, low, high, color=look.colour, label="95 % interval of ours, by person" * (n == 0))
+        ax.plot(value, y, look.marker, color=look.colour, label="ours" * (n == 0), zorder=4)
+    ax.set(yticks=range(len(rows)), yticklabels=[row[0] for row in rows], xlabel=unit)
+    ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 
@@ -53,6 +54,15 @@ def new_axes(width_in: float, height_in: float, title: str = "") -> Axes:
     _, ax = plt.subplots(figsize=(width_in, height_in), layout="constrained")
     ax.set_title(title, loc="left", fontsize="medium")
     return ax
+
+
+def in_words(name: str, figure: Figure) -> str:
+    """For who cannot see the figure: its name, its titles, and what is drawn against what."""
+    labels = [(ax.get_ylabel(), ax.get_xlabel()) for ax in figure.axes]
+    drawn = [" against ".join(pair) for pair in labels if all(pair)]
+    titles = [figure.get_suptitle(), *(ax.get_title("left") or ax.get_title() for ax in figure.axes)]
+    parts = [name.replace("_", " "), *titles, *drawn]
+    return ". ".join(dict.fromkeys(" ".join(part.split()) for part in parts if part)) + "."
 
 
 def seconds_text(seconds: float) -> str:

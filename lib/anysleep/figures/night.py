@@ -104,15 +104,24 @@ def plot_staging(
     return figure
 
 
-def plot_resolutions(staging: "Staging", title: str) -> Figure:
-    """Six epochs around the first N2 of a night as hypnodensity, an axes a resolution, the coarsest on top."""
-    resolutions = sorted(staging.logits)
+N_CLOSE = 6
+"""Epochs of a close-up of resolutions."""
+
+
+def around_first_n2(staging: "Staging") -> int:
+    """The first epoch of `plot_resolutions` that has the first N2 in its middle."""
+    coarsest = min(staging.logits)
+    deeper = np.isin(staging.hypnogram(coarsest), (N2, N3))
+    return max(int(np.argmax(deeper)) // coarsest - N_CLOSE // 2, 0)
+
+
+def plot_resolutions(staging: "Staging", title: str, predictions_per_epoch: int, first_epoch: int) -> Figure:
+    """Six epochs as hypnodensity: at the coarsest resolution, at this one and at the finest, an axes each."""
+    resolutions = sorted({min(staging.logits), predictions_per_epoch, max(staging.logits)})
     size = (10, 1 + 1.6 * len(resolutions))
     figure, axes = plt.subplots(len(resolutions), 1, figsize=size, sharex=True, squeeze=False, layout="constrained")
-    deeper = np.isin(staging.hypnogram(resolutions[0]), (N2, N3))
-    first_epoch = max(int(np.argmax(deeper)) // resolutions[0] - 3, 0)
     for ax, r in zip(axes[:, 0], resolutions, strict=True):
-        hypnodensity = staging.hypnodensity(r)[first_epoch * r :][: 6 * r]
+        hypnodensity = staging.hypnodensity(r)[first_epoch * r :][: N_CLOSE * r]
         minutes = (first_epoch + np.arange(len(hypnodensity) + 1) / r) * EPOCH_S / 60
         plot_hypnodensity(hypnodensity, minutes, ax)
         ax.set_title(f"{title}: a prediction every {EPOCH_S / r:.3g} s", loc="left", fontsize="medium")

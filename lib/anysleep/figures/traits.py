@@ -1,6 +1,6 @@
 """What a finer resolution changes: sleep statistics, transition triplets, and how well these tell a trait."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from anysleep.analysis.definitions import STATISTICS
 from anysleep.analysis.statistics import change_from_coarsest
 from anysleep.analysis.traits.transitions import TRIPLETS
-from anysleep.figures.looks import look_of, resolution_colours, seconds_axis, seconds_text
-from anysleep.stages import EPOCH_S, STAGES
+from anysleep.figures.looks import look_of, new_axes, resolution_colours, seconds_axis, seconds_text
+from anysleep.stages import EPOCH_S, STAGE_COLOURS, STAGES
 
 OURS, BASELINE, CONTROL = "#0072B2", "#666666", "#D55E00"
 NAME_OF = {"rmse": "error in years (RMSE)", "mf1": "MF1 of the two classes"}
@@ -36,6 +36,23 @@ def plot_triplet_counts(counts: dict[int, np.ndarray], n_hours: float, ax: Axes)
     ax.grid(axis="y", color="0.9")
     ax.set_axisbelow(True)
     ax.legend(title="s per prediction", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    return ax
+
+
+def plot_commonest_triplets(
+    counts: Mapping[int, Sequence[np.ndarray]], recordings: Sequence[str], recording: str, predictions_per_epoch: int
+) -> Axes:
+    """The ten commonest triplets of a night, in the colour of the stage in their middle.
+
+    `counts` has resolution -> (blocks, 80) of each of the `recordings`.
+    """
+    of_night = counts[predictions_per_epoch][recordings.index(recording)].sum(axis=0)
+    top = np.argsort(of_night, kind="stable")[::-1][:10]
+    title = f"{recording}, a prediction every {seconds_text(EPOCH_S / predictions_per_epoch)} s"
+    ax = new_axes(7, 3.6, f"{title}: {of_night.sum():,} triplets")
+    ax.barh(range(10), of_night[top], color=[STAGE_COLOURS[int(TRIPLETS[i][1])] for i in top])
+    ax.set_yticks(range(10), [triplet_name(TRIPLETS[i]) for i in top])
+    ax.set(xlabel="how often in the night (colour: the stage that was visited)", ylim=(9.5, -0.5))
     return ax
 
 

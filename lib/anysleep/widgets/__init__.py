@@ -4,7 +4,7 @@ from importlib import import_module
 
 from anysleep.widgets.shown import LiveFigure, closed_answer
 
-CONTROLS = {name: "explorer" for name in ("Explorer", "explore", "next_stage_change")} | {
+CONTROLS = {name: "explorer" for name in ("Chooser", "Explorer", "explore", "next_stage_change")} | {
     "NightBrowser": "night_browser"
 }
 """Imported when they are asked for, since a run without a browser needs none: name -> its module."""

@@ -1,7 +1,8 @@
-"""Controls to look at the nights of an archive."""
+"""Controls to look at the nights of an archive, and at a figure of a notebook."""
 
 import io
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import lru_cache, partial
 
 import ipywidgets
 import matplotlib.pyplot as plt
@@ -20,6 +21,36 @@ N_SPECTROGRAMS = 32
 def explore(archive: Archive, n_epochs: int = 1) -> "Explorer":
     """Controls to look at any night of an archive, with `n_epochs` at a time close up."""
     return Explorer(archive, n_epochs)
+
+
+class Chooser(ipywidgets.VBox):
+    """A control for each of `choices`, keywords of `draw`, and the picture that `draw` makes of what is chosen.
+
+    A range of whole numbers and other numbers become sliders, texts a list; each begins with what `draw` has.
+    """
+
+    def __init__(self, draw: partial, **choices: Sequence):
+        self._draw = draw
+        self.controls = {name: _control(name, values, draw.keywords[name]) for name, values in choices.items()}
+        self.picture = ipywidgets.Image(format="png", layout=ipywidgets.Layout(max_width="100%"))
+        super().__init__([*self.controls.values(), self.picture])
+        for control in self.controls.values():
+            control.observe(self._redraw, "value")
+        self._redraw()
+
+    def _redraw(self, _: object = None) -> None:
+        chosen = {name: control.value for name, control in self.controls.items()}
+        self.picture.value = _png(self._draw(**chosen).figure)
+
+
+def _control(name: str, values: Sequence, value: object) -> ipywidgets.Widget:
+    look = {"style": {"description_width": "11em"}, "layout": ipywidgets.Layout(width="40em", max_width="98%")}
+    look |= {"description": name.replace("_", " "), "value": value}
+    if isinstance(values, range):
+        return ipywidgets.IntSlider(min=values[0], max=values[-1], step=values.step, continuous_update=False, **look)
+    if isinstance(values[0], str):
+        return ipywidgets.Dropdown(options=values, **look)
+    return ipywidgets.SelectionSlider(options=values, continuous_update=False, **look)
 
 
 def next_stage_change(hypnogram: np.ndarray, epoch: int) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:  # they take a second, and the process that starts a notebook 
     from anysleep.figures.report import NightReport
     from anysleep.recordings.recording import Recording
     from anysleep.staging.predictions import Predictions
-    from anysleep.widgets import NightBrowser
+    from anysleep.widgets import Chooser, NightBrowser
 
 WAIT_S = 10
 """How long a run waits for its folder: one that was killed takes a moment to end."""
@@ -137,17 +138,32 @@ class Run:
         return self.table(name, hypnogram_table(night))
 
     def figure(self, name: str, drawn: Figure | Axes) -> Image:
-        """Write `figures/<name>.png` and `.svg`, without dates; returns the PNG, so that a notebook shows that."""
+        """Write `figures/<name>.png` and `.svg`, without dates; returns the PNG, so that a notebook shows that.
+
+        Both tell in words what they show, from titles and labels.
+        """
         import matplotlib.pyplot as plt
         from IPython.display import Image
 
+        from anysleep.figures import in_words
+
         figure = drawn.figure
-        for suffix, metadata in {"png": {}, "svg": {"Date": None}}.items():
+        words = in_words(name, figure)
+        for suffix, metadata in {"png": {}, "svg": {"Date": None, "Title": words}}.items():
             with atomic_write(self.path(f"figures/{name}.{suffix}")) as temporary:
                 with plt.rc_context({"svg.hashsalt": name}):
                     figure.savefig(temporary, dpi=200, metadata=metadata)
         plt.close(figure)  # the notebook shows what is returned; an open figure would show twice
-        return Image(self.folder / f"figures/{name}.png", retina=True, alt=name)
+        return Image(self.folder / f"figures/{name}.png", retina=True, alt=words)
+
+    def interact(self, name: str, draw: partial, **choices: Sequence) -> Image | Chooser:
+        """`figure` of what `draw` draws; in JupyterLab with a control for each of its keywords in `choices`."""
+        image = self.figure(name, draw())
+        if "JPY_SESSION_NAME" not in os.environ:
+            return image
+        from anysleep.widgets import Chooser
+
+        return Chooser(draw, **choices)
 
     def browse(
         self, name: str, night: Recording, scored: Sequence[ScoredNight], quality: pd.DataFrame
