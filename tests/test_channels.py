@@ -25,7 +25,7 @@ HEART = ["ECG", "EKG", "ECG II", "ECG ECGI", "EKG2"]
 OTHER = """SpO2|SaO2|H.R.|HR|Flow|AIRFLOW|NEW AIR|THOR RES|ABDO RES|Snore|SOUND|POSITION|BodyPos|Pulse|Temp rectal
 Nasal Pressure|Resp oro-nasal|Event marker|ribcage|EtCO2|EKG_Off|Status|OX stat""".replace("\n", "|")
 UNKNOWN = """T|A1|M1|M2|A1-A2|Ch 3|X1|E3|AUX|DC3|PG1|C3 foo|S1|T1|EEG A1-Ref|EEG M1|EEG 28|EEG 001|EEG X7|EEG DC1|Eyelid
-Cz2|EEG Nasion|EEG A|1|""".replace("\n", "|").split("|")
+Cz2|EEG Nasion|EEG A|1|肌电 C3|肌电C3|ЭМГ F4|¼¡µç C3|LCO|POL C3|E.Left|F3 (L)|""".replace("\n", "|").split("|")
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,8 @@ Cz2|EEG Nasion|EEG A|1|""".replace("\n", "|").split("|")
         ("EOG1-M2", "EOG", None, "M2"),
         ("C3/M2", "EEG", "C3", "M2"),
         ("EOG E1/M2", "EOG", "E1", "M2"),
+        ("E1 (L)-M2", "EOG", "E1", "M2"),
+        ("PSG_F3", "EEG", "F3", None),
     ],
 )
 def test_a_label_tells_type_site_and_reference(label, type, site, reference):
@@ -105,7 +107,7 @@ def test_a_label_that_contradicts_itself_is_unknown(label):
             "EEG",
             "L_OCC|CENTRAL|R-CENT|FZA2|CZM2|FPZCZ|C3-AVG.1|C4-M|O2-x|M1:C3|EEG C3-A22|EEG sec|EEG C4-M|EEG_C3-A2|EEG 2",
         ),
-        ("EOG", "E-1|E-2-M1|EEG LOC-M2|EEG E1|LOC-x|E1 (LEOG)|EOGr512:M1|A1:EOG2|LOCA2|ROC-0|L EYE"),
+        ("EOG", "E-1|E-2-M1|EEG LOC-M2|EEG E1|LOC-x|E1 (LEOG)|EOGr512:M1|A1:EOG2|LOCA2|ROC-0|L EYE|HEO|VEOU|Left Outer Canthus"),
         ("EMG", "RLEG|CHINEMG|EEG RLeg2|EEG Chin1-Ref|ChinL|LAT-E1|Chin_R-Cz|MASSETE|Feet-R|LTIB"),
         ("ECG", "EEG ECG|EEG EKG1|EKG_L-Cz|ECGII"),
         (
@@ -139,6 +141,7 @@ def test_electrodes_of_a_net_are_no_eyes_and_not_the_10_20_system():
     assert {name.type for name in parse_channels([*biosemi, "F3", "LOC"])} == {"unknown", "EEG", "EOG"}
     assert parse_channels([*biosemi, "F3"])[-1].type == "EEG" and parse_channels(biosemi)[66].type == "unknown"
     assert {name.type for name in parse_channels(["EEG 1", "EEG 2", "EEG 28"])} == {"unknown"}
+    assert {name.type for name in parse_channels(["EEG C1-Ref", "EEG C6-Ref", "POL C7", "F1'", "F12'"])} == {"unknown"}
 
 
 @pytest.mark.parametrize(

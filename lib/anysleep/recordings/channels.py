@@ -1,6 +1,7 @@
 """Channel names: what a label says about the kind of signal, the electrode and its reference."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -37,7 +38,7 @@ _BESIDE_EEG = frozenset("l r left right sec second secondary pri prim primary ch
 """What may stand beside the word EEG or the name of a region."""
 
 _TYPE_OF_WORD: dict[ChannelType, re.Pattern] = {
-    "EOG": re.compile(r"eog|ocul|^(l|r|left|right)?eyes?$|^aug(e|en)$|^auhor"),
+    "EOG": re.compile(r"eog|ocul|canthus|^[hv]eo[lru]?$|^(l|r|left|right)?eyes?$|^aug(e|en)$|^auhor"),
     "EMG": re.compile(
         r"emg|chin|legs?|arms?$|^arm|hand|foot|feet|tib|^[lr]at$|plm|bein|gamba|pierna|jambe|kinn|^mento|masse|massa|^mass$|subm|mentalis|"
         r"temporalis|frontalis|^ext|extens|flexor|scalen|^scm$|should|delto|biceps|gastroc|intercost|diaphr|musc"
@@ -47,7 +48,7 @@ _TYPE_OF_WORD: dict[ChannelType, re.Pattern] = {
         r"flow|fluss|flujo|^air|air$|nas[ao]|^p?nas$|atmung|schnarch|ronfl|ronqu|russa|^oral|^mouth|breath|resp|effor|thor|torac|chest|^rib|rips?$|abd|addom|belt|sum$|"
         r"therm|termis|cannul|cpap|^[bei]pap$|ptaf|^nc?pt$|mask|leak|tidal|volum|^vol$|pres|pleth|^plet|plesm|ppg|puls|"
         r"rate$|pulser|^d?hr$|^rr$|^pr$|heart|spo$|sao$|^sa$|sat$|^sato?$|satur|^ox|oxi|oxy|masimo|nonin|sentec|tosca|"
-        r"co$|^etc$|capno|snor|sound|^mic$|microph|audio|phono|^b?pos$|posit|posiz|^body|^temp$|temper|rectal|light|lux|"
+        r"(?<![lr])co$|^etc$|capno|snor|sound|^mic$|microph|audio|phono|^b?pos$|posit|posiz|^body|^temp$|temper|rectal|light|lux|"
         r"mark|event|status|^stat$|trig|^off$|imped|^imp$|quality|batter|^acc|accel|gyro|activ|actig|movem|spare|unused|"
         r"apn|hypop|arous|stage|hypno|gaze|pupil|track|artif|calib|^gnd$|ground|vibrat|prong|^thx$|^chst$|beat|^bpm$|esoph|^pes$|gastr|video|clock|gsr|^eda$|dummy|empty"
     ),
@@ -69,7 +70,7 @@ _JOINED = re.compile(_ANY)
 _JOINED_WHOLE = re.compile(f"({'|'.join(sorted(_ELECTRODES, key=len, reverse=True))})({_ANY})+")
 """Names of electrodes without anything between them: 'fza2'."""
 _NUMBERED_CODES = [_[0] for code in _CODES if (_ := re.findall(r"^([a-z])(\d+)$", code))]
-_NUMBERED = re.compile(r"^(?:eeg[ _])?([abcefopt])(\d+)(?:[-:/_ ]\w+)?$")
+_NUMBERED = re.compile(r"^(?:(?:eeg|pol)[ _])?([abcefopt])(\d+)'?(?:[-:/_ ]\w+)?$")
 _LAST_PLACE = {area: max(int(n) for a, n in _NUMBERED_CODES if a == area) for area, _ in _NUMBERED_CODES}
 """Area in small letters -> the highest number that an electrode has there."""
 
@@ -180,10 +181,14 @@ def check_eeg_before_eog(channels: Sequence[str]) -> None:
 
 
 def _tokens(label: str) -> list[str]:
-    """The parts of a label in small letters: 'FZA2' is fz and a2, 'H.R.' is hr, 'E-1' is e1."""
-    text = re.sub(r"\b([a-z])\.(?=[a-z]\b)", r"\1", label.lower())
+    """The parts of a label in small letters without accents: 'FZA2' is fz and a2, 'H.R.' is hr, 'E-1' is e1.
+
+    Words of any script count, lest a muscle in Chinese be EEG for the C3 beside it.
+    """
+    text = "".join(c for c in unicodedata.normalize("NFKD", label.lower()) if not unicodedata.combining(c))
+    text = re.sub(r"\b([a-z])\.(?=[a-z]\b)", r"\1", re.sub(r"^psg[_ ]", "", text))
     text = re.sub(r"\be[-_ ]([12])\b(?!\d)", r"e\1", text)
-    tokens = re.findall(r"[a-z]+\d*|\d{2,}", text.replace("_", " "))
+    tokens = re.findall(r"[^\W\d]+\d*|\d{2,}", text.replace("_", " "))
     return [
         part for token in tokens for part in (_JOINED.findall(token) if _JOINED_WHOLE.fullmatch(token) else [token])
     ]
@@ -206,10 +211,14 @@ def _is_reference(token: str) -> bool:
 
 
 def _are_electrodes(tokens: Sequence[str]) -> bool:
-    """References in letters count after an electrode only; a number after one tells copies apart ('ROC-01')."""
+    """References in letters count after an electrode only; a number after one tells copies apart ('ROC-01').
+
+    Of an eye its side may stand beside it ('E1 (L)-M2').
+    """
     first = next(i for i, token in enumerate(tokens) if token in _ELECTRODES)
+    sides = _EYE_SIDES if tokens[first] in _EYES else ()
     return all(token in _CODES for token in tokens[:first]) and all(
-        token in _CODES or _is_reference(token) or token.isdigit() for token in tokens[first:]
+        token in _CODES or token in sides or _is_reference(token) or token.isdigit() for token in tokens[first:]
     )
 
 
