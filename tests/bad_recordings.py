@@ -278,7 +278,8 @@ EDF = {
         raw(many(2, sample_bytes=3)[:-1], f"{BAD}.bdf"), "truncated", "the header says 95 data records"
     ),
     "EDF called BDF": Kind(lambda folder: edf(folder, f"{BAD}.bdf"), "ok", "use"),
-    "gzip called EDF": Kind(raw(b"\x1f\x8b\x08" + bytes(range(256)) * 9), "damaged", "number of signals"),
+    "gzip called EDF": Kind(raw(b"\x1f\x8b\x08" + bytes(range(256)) * 9), "damaged", "is it packed"),
+    "what a download left": Kind(raw(b"version https://git-lfs.github.com/spec/v1\n"), "damaged", "a pointer or page"),
 }
 
 SIZES = {

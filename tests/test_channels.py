@@ -107,7 +107,10 @@ def test_a_label_that_contradicts_itself_is_unknown(label):
             "EEG",
             "L_OCC|CENTRAL|R-CENT|FZA2|CZM2|FPZCZ|C3-AVG.1|C4-M|O2-x|M1:C3|EEG C3-A22|EEG sec|EEG C4-M|EEG_C3-A2|EEG 2",
         ),
-        ("EOG", "E-1|E-2-M1|EEG LOC-M2|EEG E1|LOC-x|E1 (LEOG)|EOGr512:M1|A1:EOG2|LOCA2|ROC-0|L EYE|HEO|VEOU|Left Outer Canthus"),
+        (
+            "EOG",
+            "E-1|E-2-M1|EEG LOC-M2|EEG E1|LOC-x|E1 (LEOG)|EOGr512:M1|A1:EOG2|LOCA2|ROC-0|L EYE|HEO|VEOU|L Canthus",
+        ),
         ("EMG", "RLEG|CHINEMG|EEG RLeg2|EEG Chin1-Ref|ChinL|LAT-E1|Chin_R-Cz|MASSETE|Feet-R|LTIB"),
         ("ECG", "EEG ECG|EEG EKG1|EKG_L-Cz|ECGII"),
         (

@@ -392,6 +392,17 @@ def test_a_channel_without_a_scale_is_nan_and_a_missing_clock_is_none(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("stated", "day"), [("02-MAR-2002", "2002-03-02"), ("02-Mar-2002", "2002-03-02"), ("02-MRZ-2002", "2024-02-29")]
+)
+def test_the_date_of_edf_plus_goes_before_the_old_field_where_it_can_be_read(tmp_path, stated, day):
+    path = write_edf(tmp_path / "a.edf", [signal("EEG", 100, seconds=60)])
+    header = bytearray(path.read_bytes())
+    header[88:168] = f"Startdate {stated} X X X".encode().ljust(80)
+    path.write_bytes(header)
+    assert read_recording(path).start_time.date().isoformat() == day
+
+
+@pytest.mark.parametrize(
     ("rows", "message"),
     [
         ([(0, 30, "Sleep stage Q")], "unknown stage labels: 'Sleep stage Q'"),

@@ -18,6 +18,8 @@ from anysleep.recordings.reasons import BadRecording, RecordingWarning
 from anysleep.recordings.recording import ANONYMOUS, Unread
 
 FIXED_BYTES = 256
+VERSIONS = (b"0", b"\xff")
+"""First byte of EDF and BDF."""
 STILL_WRITING = -1
 """The record count of a file that its recorder has not closed."""
 SIGNAL_FIELDS = {  # name -> bytes, in the order of the file
@@ -27,6 +29,8 @@ SIGNAL_FIELDS = {  # name -> bytes, in the order of the file
 ANNOTATION_LABELS = ("EDF Annotations", "BDF Annotations")
 TIMED_LIST = re.compile(rb"([+-]\d+(?:\.\d*)?)(?:\x15(\d+(?:\.\d*)?))?\x14(.*)", re.DOTALL)
 """Onset, duration where there is one, texts."""
+MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
+"""In English whatever the language of the system, which `strptime` would follow."""
 
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
@@ -78,7 +82,8 @@ def read_header(path: Path) -> Header:
         try:
             return _parse(fixed, file.read(FIXED_BYTES * _integer(fixed, 252, 4, "number of signals")))
         except (ValueError, IndexError) as error:
-            raise BadRecording("damaged", f"not a whole EDF or BDF file: {error}") from error
+            hint = "" if fixed[:1] in VERSIONS else "; is it packed, or a pointer or page that a download left instead?"
+            raise BadRecording("damaged", f"not a whole EDF or BDF file: {error}{hint}") from error
 
 
 def parse_annotations(records: Sequence[np.ndarray]) -> tuple[np.ndarray, list[Annotation], list[Unread]]:
@@ -177,9 +182,9 @@ def _start_time(recording_id: str, legacy: str) -> datetime | None:
 
 
 def _stated_date(recording_id: str) -> date | None:
-    stated = re.match(r"Startdate (\d\d-[A-Z]{3}-\d{4})\b", recording_id)
+    stated = re.match(r"Startdate (\d\d)-([A-Z]{3})-(\d{4})\b", recording_id, re.IGNORECASE)
     try:
-        return datetime.strptime(stated[1], "%d-%b-%Y").date() if stated else None
+        return date(int(stated[3]), MONTHS.index(stated[2].upper()) + 1, int(stated[1])) if stated else None
     except ValueError:
         return None
 
