@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from anysleep.recordings.lights import Lights, Pair, find_lights
 from anysleep.recordings.preprocessing import preprocess
 from anysleep.recordings.quality import COLUMNS, ChannelDoctor, verdict_of_night
 from anysleep.recordings.readers import channels_table, read_signals
-from anysleep.recordings.reasons import BadRecording, RecordingWarning, noted, without_names
+from anysleep.recordings.reasons import BadRecording, note, noted, without_names
 from anysleep.recordings.recording import Recording, annotation_table, first_of
 from anysleep.stages import EPOCH_S, UNSCORED, WAKE
 from anysleep.system.files import sha256_of
@@ -223,7 +222,7 @@ def noted_lights(night: Recording) -> Lights:
     except BadRecording as error:
         if marked != (None, None):
             raise
-        warnings.warn(f"{error}: they count as unknown", RecordingWarning, stacklevel=2)
+        note(f"{error}: they count as unknown")
         return find_lights(night.duration_s)
 
 
@@ -237,7 +236,7 @@ def lights_attributes(stored: Recording, labelled: Recording) -> dict[str, str |
             attributes |= {f"lights_{moment}_s": at_s, f"lights_{moment}_from": source}
         elif told_s != (None, None) and stored.lights_s == (None, None):
             where = "before" if moment == "off" else "after"
-            warnings.warn(f"lights {moment} lie {where} what is stored", RecordingWarning, stacklevel=2)
+            note(f"lights {moment} lie {where} what is stored")
     return attributes
 
 
@@ -266,14 +265,10 @@ def label(night: Recording, job: NightJob) -> tuple[Recording, Scoring | None]:
     if job.recipe.has_own_labels and job.label_file is None:
         scored = with_scoring(night, None, **labels.rules)
         if scored.hypnogram is None:
-            warnings.warn(
-                "no annotation of the file is a stage in the recipe's codes: the night is unscored",
-                RecordingWarning,
-                stacklevel=2,
-            )
+            note("no annotation of the file is a stage in the recipe's codes: the night is unscored")
         return scored, None
     if job.label_file is None:
-        warnings.warn(f"no label file {labels.file!r}: the night is unscored", RecordingWarning, stacklevel=2)
+        note(f"no label file {labels.file!r}: the night is unscored")
         return night, None
     scoring = read_labels(job.label_file, labels)
     return with_scoring(night, scoring, **labels.rules), scoring
@@ -291,8 +286,8 @@ def with_scorers(night: Recording, job: NightJob) -> Recording:
                 found[name] = other_hypnogram(night, file, labels)
             except (OSError, ValueError) as error:
                 notes.append(f"left out, because {without_names(error, file)}")
-        for note in notes:
-            warnings.warn(f"scorer {name}: {note}", RecordingWarning, stacklevel=2)
+        for text in notes:
+            note(f"scorer {name}: {text}")
     return replace(night, scorers=found)
 
 
@@ -302,7 +297,7 @@ def cut_to_sleep(night: Recording, minutes: float | None) -> Recording:
         return night
     asleep = [] if night.hypnogram is None else np.flatnonzero(~np.isin(night.hypnogram, (WAKE, UNSCORED))).tolist()
     if len(asleep) == 0:
-        warnings.warn("no epoch is scored as sleep, so nothing was cut around it", RecordingWarning, stacklevel=2)
+        note("no epoch is scored as sleep, so nothing was cut around it")
         return night
     around = int(minutes * 60 // EPOCH_S)
     return night.cut(max(asleep[0] - around, 0) * EPOCH_S, (asleep[-1] + 1 + around) * EPOCH_S)
@@ -314,9 +309,7 @@ def wanted_channels(night: Recording, recipe: Recipe) -> tuple[dict[str, str], d
         sources = recipe.channels.sources(night.channels)
         alone = [f"{name} ({source})" for name, source in sources.items() if _lacks_reference(name, source, night)]
         if alone:
-            warnings.warn(
-                f"as recorded, whatever their reference is: {', '.join(alone)}", RecordingWarning, stacklevel=2
-            )
+            note(f"as recorded, whatever their reference is: {', '.join(alone)}")
         return {name: sources[name] for name in recipe.channels.eeg}, {n: sources[n] for n in recipe.channels.eog}
     names = [stored_name(channel) for channel in night.channels]
     by_type: dict[str, dict[str, str]] = {"EEG": {}, "EOG": {}, "unknown": {}}
@@ -326,11 +319,7 @@ def wanted_channels(night: Recording, recipe: Recipe) -> tuple[dict[str, str], d
         of_type[name if names.count(name) == 1 else channel] = channel
     if by_type["unknown"]:
         unknown = first_of(list(by_type["unknown"]))
-        warnings.warn(
-            f"names that do not tell EEG or EOG: {unknown}; say what they are in a recipe",
-            RecordingWarning,
-            stacklevel=2,
-        )
+        note(f"names that do not tell EEG or EOG: {unknown}; say what they are in a recipe")
     return by_type["EEG"], by_type["EOG"]
 
 

@@ -93,6 +93,11 @@ class RecordingWarning(UserWarning):
     """What is not plain about the recording that is read. The message says it, without the names of other files."""
 
 
+def note(text: str) -> None:
+    """Say what is not plain about the recording that is read: a `RecordingWarning`."""
+    warnings.warn(text, RecordingWarning, stacklevel=3)
+
+
 @contextmanager
 def noted() -> Iterator[list[str]]:
     """Collect what `RecordingWarning` says within, each text once; every other warning goes where warnings go.

@@ -3,7 +3,6 @@
 There is one way to count: second 0 is the first sample. Voltages are in microvolts, whatever unit a file uses.
 """
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -16,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from anysleep.recordings.reasons import BadRecording, RecordingWarning
+from anysleep.recordings.reasons import BadRecording, note
 from anysleep.stages import EPOCH_S
 
 LONGEST_S = 7 * 24 * 3600.0
@@ -115,9 +114,7 @@ class Recording:
         rows = self.annotations[self.annotations.description.str.contains("arousal", case=False)]
         lasting = rows.duration_s > 0
         if not lasting.all():
-            warnings.warn(
-                f"{(~lasting).sum()} arousals have no duration and are left out", RecordingWarning, stacklevel=2
-            )
+            note(f"{(~lasting).sum()} arousals have no duration and are left out")
         rows = rows[lasting]
         return np.column_stack([rows.onset_s, rows.onset_s + rows.duration_s]).astype(float)
 

@@ -1,6 +1,5 @@
 """From timed stages to one stage for every epoch of 30 s."""
 
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
@@ -8,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from anysleep.recordings.labels.names import standard_stage
-from anysleep.recordings.reasons import BadRecording, RecordingWarning
+from anysleep.recordings.reasons import BadRecording, note
 from anysleep.recordings.recording import whole_epochs
 from anysleep.stages import EPOCH_S, N1, N2, N3, REM, UNSCORED, WAKE
 
@@ -75,12 +74,10 @@ def hypnogram_from_stages(stages: pd.DataFrame, duration_s: float, codes: Mappin
     hypnogram[(first < EPOCH_S / 2 - ROUNDING_S) | (first - second < ROUNDING_S)] = UNSCORED
     mixed = int(((covered_s > 0.1).sum(axis=1) > 1).sum())
     if mixed:
-        warnings.warn(
+        note(
             f"{mixed} of {len(hypnogram)} epochs of {EPOCH_S} s hold more than one stage, because the labels "
             "are shorter or do not lie on the recording's grid; each takes the stage that covers most of it, or none "
-            "at a tie",
-            RecordingWarning,
-            stacklevel=2,
+            "at a tie"
         )
     return hypnogram
 

@@ -1,7 +1,6 @@
 """The Montreal Archive of Sleep Studies: stages in `01-03-0001 Base.edf`, events in `01-03-0001 Annotations.edf`."""
 
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from anysleep.published import read_table
 from anysleep.recordings.labels.edf import read_edf_scoring
 from anysleep.recordings.labels.hypnogram import STANDARD_CODES
 from anysleep.recordings.labels.scoring import Scoring, seconds_between
-from anysleep.recordings.reasons import BadRecording, RecordingWarning
+from anysleep.recordings.reasons import BadRecording, note
 from anysleep.stages import EPOCH_S
 
 GROUP = "MicroArousal"
@@ -55,11 +54,7 @@ def _named(events: pd.DataFrame) -> pd.DataFrame:
     texts = [text if channel is None else f"arousal {channel}" for text, channel in pairs]
     elsewhere = np.array([channel is not None and not channel.startswith("EEG") for channel in channels], dtype=bool)
     if elsewhere.any():
-        warnings.warn(
-            f"{elsewhere.sum()} micro-arousals are not of an EEG channel and are left out",
-            RecordingWarning,
-            stacklevel=3,
-        )
+        note(f"{elsewhere.sum()} micro-arousals are not of an EEG channel and are left out")
     return events.assign(description=texts)[~elsewhere].reset_index(drop=True)
 
 

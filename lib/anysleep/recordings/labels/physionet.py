@@ -2,7 +2,6 @@
 
 import re
 import struct
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 from anysleep.recordings.labels.hypnogram import STANDARD_CODES
 from anysleep.recordings.labels.scoring import Scoring
 from anysleep.recordings.labels.text import bad_labels, read_bytes
-from anysleep.recordings.reasons import RecordingWarning
+from anysleep.recordings.reasons import note
 from anysleep.recordings.recording import annotation_table
 from anysleep.stages import EPOCH_S
 
@@ -110,9 +109,5 @@ def _events(brackets: Sequence[Note]) -> list[tuple[float, float, str]]:
             unmatched += 1
     endless = [(onset_s, np.nan, name) for name, onsets_s in opened.items() for onset_s in onsets_s]
     if unmatched or endless:
-        warnings.warn(
-            f"{len(endless)} events have no end and {unmatched} ends no event; those without an end have no duration",
-            RecordingWarning,
-            stacklevel=3,
-        )
+        note(f"{len(endless)} events have no end and {unmatched} ends no event; those without an end have no duration")
     return events + endless

@@ -1,7 +1,6 @@
 """Labels as a file holds them, and how they come onto the time base of a recording."""
 
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time
@@ -22,7 +21,7 @@ from anysleep.recordings.labels.hypnogram import (
     standard_codes,
 )
 from anysleep.recordings.labels.names import ALSO_EVENTS, TO_SAY, is_ambiguous, key, standard_stage
-from anysleep.recordings.reasons import BadRecording, RecordingWarning
+from anysleep.recordings.reasons import BadRecording, note
 from anysleep.recordings.recording import (
     ANNOTATION_COLUMNS,
     ANONYMOUS,
@@ -113,7 +112,7 @@ def scoring_of_annotations(annotations: pd.DataFrame, codes: Mapping[str, int] =
         standard &= ~_inside(annotations, annotations[is_stage & ~unscored])
         if (known := standard & standard_code.notna()).any():
             beside = quoted(annotations.description[known])
-            warnings.warn(f"beside the other stages these count as stages: {beside}", RecordingWarning, stacklevel=2)
+            note(f"beside the other stages these count as stages: {beside}")
     elif may_be_event[standard].all() or standard_code[standard].isin((WAKE, REM, UNSCORED)).all():
         standard &= False
     else:
@@ -137,7 +136,7 @@ def without_unread(night: Recording, scoring: Scoring | None) -> tuple[Recording
     """Both as if there were nothing that cannot be read, which is said. BadRecording where a stage may be among it."""
     unread = night.unread + (scoring.unread if scoring else ())
     if unread:
-        warnings.warn(f"{said_unread(unread)}: left out", RecordingWarning, stacklevel=3)
+        note(f"{said_unread(unread)}: left out")
     texts = [one.texts for one in (scoring or night).unread]
     named = annotation_table([(0, 0, text) for read in texts for text in read or ()])
     is_stage = standard_codes(named).notna() | plain(named).str.startswith("sleep stage")
@@ -259,7 +258,7 @@ def _with_unknown(stages: pd.DataFrame, codes: Mapping[str, int], *, is_list: bo
         why = "a line that is no label would shift all that follow"
     else:
         labels = quoted(unknown.description)
-        warnings.warn(f"{len(unknown)} labels count as unscored: {labels}", RecordingWarning, stacklevel=3)
+        note(f"{len(unknown)} labels count as unscored: {labels}")
         return {**codes, **dict.fromkeys(unknown.description, UNSCORED)}
     raise BadRecording(
         "label_code",
@@ -273,9 +272,7 @@ def _say_meanings(labels: pd.Series) -> None:
     taken = {label: standard_stage(label) for label in labels.unique() if key(label) in TO_SAY}
     if taken:
         texts = [f"{label!r} as {STAGES[stage]}" for label, stage in taken.items()]
-        warnings.warn(
-            f"taken by name: {', '.join(texts)}; if not so, say it in `codes`", RecordingWarning, stacklevel=3
-        )
+        note(f"taken by name: {', '.join(texts)}; if not so, say it in `codes`")
 
 
 def _refuse_epoch_numbers(stages: pd.DataFrame) -> None:
@@ -353,7 +350,7 @@ def _fit(
     too_long, too_short = end_s - night.duration_s >= longest_rest_s, epoch_s and night.duration_s - end_s >= epoch_s
     if length == "trim_end":
         if too_long or too_short:
-            warnings.warn(f"{lengths}; both end where the shorter one ends (trim_end)", RecordingWarning, stacklevel=3)
+            note(f"{lengths}; both end where the shorter one ends (trim_end)")
         return night.cut(0, end_s) if too_short else night
     if too_long or too_short:
         raise BadRecording("label_length", f"{lengths}; state the rule (length: trim_end or lights, or offset_s)")

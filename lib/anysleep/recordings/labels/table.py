@@ -5,7 +5,6 @@ A recipe tells the columns by name, or by number where there is no header. Delim
 
 import csv
 import re
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -18,7 +17,7 @@ import pandas as pd
 from anysleep.recordings.labels.hypnogram import STANDARD_CODES, quoted
 from anysleep.recordings.labels.scoring import DAY_S, NO_CLOCK, Scoring, scoring_of_annotations, scoring_of_list
 from anysleep.recordings.labels.text import bad_labels, read_lines, seconds
-from anysleep.recordings.reasons import BadRecording, RecordingWarning
+from anysleep.recordings.reasons import BadRecording, note
 from anysleep.recordings.recording import annotation_table
 from anysleep.recordings.tables import table_rows
 from anysleep.stages import EPOCH_S
@@ -158,7 +157,7 @@ def _rows(lines: Sequence[str], first: int, delimiter: str) -> Iterator[Row]:
 
 def _say_what_was_found(path: Path, n_before: int, delimiter: str) -> None:
     between = {"": "one column", " ": "blanks between the columns"}.get(delimiter) or f"{DELIMITERS[delimiter]} between"
-    warnings.warn(f"{path.name}: rows from line {n_before + 1} on, {between}", RecordingWarning, stacklevel=3)
+    note(f"{path.name}: rows from line {n_before + 1} on, {between}")
 
 
 def _cells(path: Path, rows: list[Row], place: int, role: Role) -> list[str]:

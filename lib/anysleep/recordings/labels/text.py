@@ -3,14 +3,13 @@
 import codecs
 import math
 import re
-import warnings
 from contextlib import suppress
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml.ElementTree import fromstring
 
-from anysleep.recordings.reasons import BadRecording, RecordingWarning
+from anysleep.recordings.reasons import BadRecording, note
 
 CONTROL_CHARACTERS = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 LARGEST_BYTES = 2**27
@@ -36,7 +35,7 @@ def _decoded(path: Path, raw: bytes) -> str:
         with suppress(UnicodeDecodeError):
             return raw.decode("utf-8-sig")
         encoding = "Latin-1"
-    warnings.warn(f"{path.name} is not in UTF-8; it is read as {encoding}", RecordingWarning, stacklevel=4)
+    note(f"{path.name} is not in UTF-8; it is read as {encoding}")
     try:
         return raw.decode(encoding)
     except UnicodeDecodeError:

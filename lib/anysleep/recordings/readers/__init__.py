@@ -25,7 +25,7 @@ from anysleep.recordings.readers.hdf5 import read_hdf5
 from anysleep.recordings.readers.mne_formats import read_brainvision, read_eeglab, read_fif
 from anysleep.recordings.readers.parts import join_parts
 from anysleep.recordings.readers.physionet import read_wfdb
-from anysleep.recordings.reasons import BadRecording, RecordingWarning, reason_of, without_names
+from anysleep.recordings.reasons import BadRecording, note, reason_of, without_names
 from anysleep.recordings.recording import FASTEST_HZ, LONGEST_S, Recording, Signals
 from anysleep.recordings.tables import read_table
 from anysleep.system.files import explaining_damage
@@ -118,9 +118,7 @@ def read_recording(
             if labels == "strict":
                 raise
             why = without_names(error, path, scoring_path)
-            warnings.warn(
-                f"the labels cannot be used, so the recording counts as unscored: {why}", RecordingWarning, stacklevel=2
-            )
+            note(f"the labels cannot be used, so the recording counts as unscored: {why}")
             return replace(night, hypnogram=None)
     except ValueError as error:
         raise BadRecording(reason_of(error), f"{path}: {error}") from error

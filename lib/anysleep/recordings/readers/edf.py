@@ -3,7 +3,6 @@
 The data records come in runs without a pause, and pauses between them.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -13,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from anysleep.recordings.readers.edf_header import STILL_WRITING, Header, SignalHeader, parse_annotations, read_header
-from anysleep.recordings.reasons import BadRecording, RecordingWarning
+from anysleep.recordings.reasons import BadRecording, note
 from anysleep.recordings.recording import (
     FASTEST_HZ,
     LONGEST_S,
@@ -124,9 +123,7 @@ def _signals(header: Header) -> list[tuple[int, SignalHeader]]:
             rate_hz = signal.samples / header.record_s
             raise BadRecording("time_base", f"the header gives channel {signal.label!r} {rate_hz:g} Hz")
         if signal.samples == 0:
-            warnings.warn(
-                f"the header gives channel {signal.label!r} no samples: it is left out", RecordingWarning, stacklevel=4
-            )
+            note(f"the header gives channel {signal.label!r} no samples: it is left out")
     return [(i, signal) for i, signal in signals if signal.samples]
 
 
@@ -137,9 +134,7 @@ def _n_records(path: Path, header: Header, record_bytes: int) -> int:
     n_records = header.n_records
     whole, rest = divmod(path.stat().st_size - header.n_bytes, record_bytes)
     if n_records == STILL_WRITING:
-        warnings.warn(
-            f"the header leaves the number of data records open; the file holds {whole}", RecordingWarning, stacklevel=4
-        )
+        note(f"the header leaves the number of data records open; the file holds {whole}")
         n_records, rest = whole, 0
     if n_records != whole:
         raise BadRecording(
@@ -148,7 +143,7 @@ def _n_records(path: Path, header: Header, record_bytes: int) -> int:
             f"{rest} bytes more",
         )
     if rest:
-        warnings.warn(f"{rest} bytes behind the last data record are left out", RecordingWarning, stacklevel=4)
+        note(f"{rest} bytes behind the last data record are left out")
     return n_records
 
 
@@ -157,11 +152,7 @@ def _samples(data: _Data, index: int) -> np.ndarray:
     signal = data.header.signals[index]
     physical, digital = (high - low for low, high in (signal.physical_range, signal.digital_range))
     if physical == 0 or digital <= 0 or not np.isfinite(physical):
-        warnings.warn(
-            f"the header gives channel {signal.label!r} an empty range: its samples are NaN",
-            RecordingWarning,
-            stacklevel=3,
-        )
+        note(f"the header gives channel {signal.label!r} an empty range: its samples are NaN")
         samples = np.full(data.n_records * signal.samples, np.nan, dtype=np.float32)
     else:
         gain = physical / digital
@@ -242,7 +233,7 @@ def _check_drift(onsets_s: np.ndarray, firsts: np.ndarray, record_s: float) -> N
         )
         if drift_s[worst] > DRIFT_REFUSED_S:
             raise BadRecording("time_base", f"{message}; export the recording again with its true rate")
-        warnings.warn(f"{message}; annotations follow the latter", RecordingWarning, stacklevel=4)
+        note(f"{message}; annotations follow the latter")
 
 
 def _off_ties(onset_s: float, rates_hz: Sequence[float]) -> float:

@@ -6,7 +6,6 @@ al. 1992 (doi 10.1016/0013-4694(92)90009-7), Kemp and Olivan 2003 (doi 10.1016/s
 """
 
 import re
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anysleep.recordings.reasons import BadRecording, RecordingWarning
+from anysleep.recordings.reasons import BadRecording, note
 from anysleep.recordings.recording import ANONYMOUS, Unread
 
 FIXED_BYTES = 256
@@ -172,12 +171,10 @@ def _start_time(recording_id: str, legacy: str) -> datetime | None:
     """
     day, clock = _stated_date(recording_id) or _date(legacy[:8]), _time(legacy[8:])
     if clock is None or (day is None and clock == time(0)):  # zeros all over are no clock
-        warnings.warn("the header holds no start time that can be read", RecordingWarning, stacklevel=5)
+        note("the header holds no start time that can be read")
         return None
     if day is None:
-        warnings.warn(
-            "the header holds no date that can be read: its time of day counts", RecordingWarning, stacklevel=5
-        )
+        note("the header holds no date that can be read: its time of day counts")
     return datetime.combine(day or ANONYMOUS, clock)
 
 
@@ -231,9 +228,7 @@ def _number(text: str, name: str) -> float:
     if DECIMAL_COMMA.fullmatch(text):
         if THOUSANDS.fullmatch(text):
             raise ValueError(f"its {name} is {text}, and that comma may be decimal or not; write it with a point")
-        warnings.warn(
-            "the commas in the numbers of the header are read as decimal points", RecordingWarning, stacklevel=9
-        )
+        note("the commas in the numbers of the header are read as decimal points")
         text = text.replace(",", ".")
     try:
         return float(text)

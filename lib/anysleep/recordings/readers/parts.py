@@ -1,6 +1,5 @@
 """A night in several files: its parts on one time base, with the time between them as gaps."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, time
@@ -13,7 +12,7 @@ import pandas as pd
 
 from anysleep.recordings.labels.scoring import DAY_S, NO_CLOCK, TOLERANCE_S, is_anonymous
 from anysleep.recordings.readers.edf import PAUSE_S, on_samples
-from anysleep.recordings.reasons import BadRecording, RecordingWarning
+from anysleep.recordings.reasons import BadRecording, note
 from anysleep.recordings.recording import Recording, Signals, first_of
 
 LONGEST_PAUSE_S = 12 * 3600.0
@@ -147,11 +146,7 @@ def _onsets_s(parts: Mapping[Path, Recording]) -> dict[Path, float]:
 def _follows(pause_s: float, start: datetime) -> bool:
     """Whether there is no pause, as far as the clock tells; one of whole seconds does not tell their fraction."""
     if -TOLERANCE_S < pause_s < -PAUSE_S and not start.microsecond:
-        warnings.warn(
-            f"a part begins {-pause_s:g} s before another ends, by a clock of whole seconds: taken as no pause",
-            RecordingWarning,
-            stacklevel=5,
-        )
+        note(f"a part begins {-pause_s:g} s before another ends, by a clock of whole seconds: taken as no pause")
         return True
     return abs(pause_s) <= PAUSE_S
 
@@ -181,9 +176,5 @@ def _by_time_of_day(starts: Sequence[datetime], durations_s: Sequence[float]) ->
     orders = [[(time_s - first_s) % DAY_S for time_s in times_s] for first_s in sorted(times_s)]
     shortest = min(orders, key=lambda onsets_s: max(np.add(onsets_s, durations_s)))
     if shortest != orders[0]:
-        warnings.warn(
-            "the dates of the parts are anonymous: by the time of day, the night goes over midnight",
-            RecordingWarning,
-            stacklevel=5,
-        )
+        note("the dates of the parts are anonymous: by the time of day, the night goes over midnight")
     return shortest
