@@ -16,12 +16,16 @@ from anysleep.datasets.splits import (
     split_by_person,
     split_k_folds,
     split_table,
-    split_usleep,
     unknown_names,
     write_split,
 )
 
 TEST_ONLY = ("dodh", "dodo", "isruc-sg1", "isruc-sg2", "isruc-sg3", "mass-c1", "mass-c3", "svuh")
+
+
+def split_usleep(recordings, seed, test_only=(), group_by="subject"):
+    """U-Sleep's rule: 15 % test, at most 100 persons; 10 % validate, at most 50."""
+    return split_by_person(recordings, 0.10, 0.15, seed, test_only=test_only, group_by=group_by)
 
 
 def table(**n_nights):

@@ -23,31 +23,3 @@ from anysleep.evaluation.metrics import (
     welch_as_published,
 )
 from anysleep.recordings.labels.consensus import consensus_hypnogram
-
-__all__ = [
-    "STATISTICS",
-    "TRIPLETS",
-    "bootstrap_ratios",
-    "bootstrap_scores",
-    "change_per_decade",
-    "confusion_matrix",
-    "consensus_hypnogram",
-    "count_triplets",
-    "detect_arousals",
-    "expected_calibration_error",
-    "fit_temperature",
-    "match_arousals",
-    "night_statistics",
-    "paired_bootstrap",
-    "paired_bootstrap_of_means",
-    "reference_band",
-    "reliability",
-    "review_curve",
-    "score_arousals",
-    "sleep_periods",
-    "sleep_statistics",
-    "stage_metrics",
-    "stage_transitions",
-    "statistics_report",
-    "welch_as_published",
-]

@@ -34,7 +34,8 @@ def sleep_periods(hypnogram: np.ndarray, start_s: float = 0.0) -> pd.DataFrame:
         return pd.DataFrame(columns=list(COLUMNS))
     rows, cycle, begin, end = [], 0, int(asleep[0]), int(asleep[-1]) + 1
     for start, stop in [*_rem_periods(hypnogram), (end, end)]:
-        has_nrem = start - begin >= SHORTEST_NREM and _holds_nrem(hypnogram[begin:start])
+        stages = hypnogram[begin:start]
+        has_nrem = len(stages) >= SHORTEST_NREM and ((stages >= N1) & (stages <= N3)).any()
         if has_nrem:
             cycle += 1
             rows.append((cycle, "NREM", begin * EPOCH_S, (start - begin) * EPOCH_S))
@@ -58,7 +59,3 @@ def _rem_periods(hypnogram: np.ndarray) -> list[tuple[int, int]]:
     groups = np.split(rem, np.flatnonzero(np.diff(rem) > SHORTEST_NREM) + 1) if len(rem) else []
     spans = [(int(group[0]), int(group[-1]) + 1) for group in groups]
     return [span for i, span in enumerate(spans) if i == 0 or span[1] - span[0] >= SHORTEST_REM]
-
-
-def _holds_nrem(stages: np.ndarray) -> bool:
-    return bool(((stages >= N1) & (stages <= N3)).any())

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from anysleep.stages import STAGES
+
 AASM = "AASM manual, parameters to be reported"
 YASA = "yasa, doi 10.7554/eLife.70092"
 CYCLES = "Feinberg & Floyd 1979, doi 10.1111/j.1469-8986.1979.tb02991.x, as in Blume & Cajochen 2021"
@@ -80,17 +82,11 @@ STATISTICS = {
         "arousals", "count", "those that begin in sleep, where arousals were scored or detected", AASM
     ),
     "arousal_index": Statistic("arousal index", "1/h", "n_arousals in an hour of TST", AASM),
-    "arousal_index_N1": Statistic(
-        "arousal index in N1", "1/h", "arousals that begin in N1, in an hour of N1", CONVENTION
-    ),
-    "arousal_index_N2": Statistic(
-        "arousal index in N2", "1/h", "arousals that begin in N2, in an hour of N2", CONVENTION
-    ),
-    "arousal_index_N3": Statistic(
-        "arousal index in N3", "1/h", "arousals that begin in N3, in an hour of N3", CONVENTION
-    ),
-    "arousal_index_REM": Statistic(
-        "arousal index in REM", "1/h", "arousals that begin in REM, in an hour of REM", CONVENTION
-    ),
+    **{
+        f"arousal_index_{stage}": Statistic(
+            f"arousal index in {stage}", "1/h", f"arousals that begin in {stage}, in an hour of {stage}", CONVENTION
+        )
+        for stage in STAGES[1:]
+    },
 }
 """Name -> title, unit, meaning and source, in the order of a report."""

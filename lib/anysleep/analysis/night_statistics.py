@@ -78,7 +78,7 @@ def _onsets(stages: np.ndarray) -> dict[str, float]:
         "SOL_N2": _minutes_to(stages == N2),
         "SOL_90s": _minutes_to(in_a_row),
         "Lat_REM_onset": _minutes_to(stages == REM) - onset,
-        "WASO_to_lights_on": _minutes(stages[asleep.argmax() :] == WAKE) if asleep.any() else np.nan,
+        "WASO_to_lights_on": np.sum(stages[asleep.argmax() :] == WAKE) * EPOCH_S / 60 if asleep.any() else np.nan,
     }
 
 
@@ -120,10 +120,6 @@ def _arousals(hypnogram: np.ndarray, in_bed: slice, arousals_s: ArrayLike) -> di
 
 def _is_sleep(stages: np.ndarray) -> np.ndarray:
     return (stages >= N1) & (stages <= REM)
-
-
-def _minutes(epochs: np.ndarray) -> float:
-    return np.count_nonzero(epochs) * EPOCH_S / 60
 
 
 def _minutes_to(found: np.ndarray) -> float:

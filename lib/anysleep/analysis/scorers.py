@@ -97,7 +97,8 @@ def agreement_table(nights: NightScorers, networks: Mapping[str, Staged] | None 
 
 def lanes(scorers: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The scorers of a night, and below them, of three or more, their consensus: what `plot_scorer_lanes` draws."""
-    return {**scorers, **_consensus(scorers)}
+    consensus = {CONSENSUS: consensus_hypnogram(list(scorers.values()))} if len(scorers) > 2 else {}
+    return {**scorers, **consensus}
 
 
 def _among(scorers: Mapping[str, np.ndarray]) -> dict[tuple[str, str], np.ndarray]:
@@ -114,10 +115,6 @@ def _with_networks(
         for network, of_network in staged.items()
         for name, stages in lanes(scorers).items()
     }
-
-
-def _consensus(scorers: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {CONSENSUS: consensus_hypnogram(list(scorers.values()))} if len(scorers) > 2 else {}
 
 
 def _with_others(scorers: Mapping[T, np.ndarray]) -> dict[T, np.ndarray]:

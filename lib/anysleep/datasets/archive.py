@@ -78,20 +78,19 @@ class NightWriter:
 
     def add_hypnogram(self, hypnogram: np.ndarray) -> None:
         """int8 (E,). ValueError where it has not the night's number of epochs."""
-        if len(hypnogram) != self._n_epochs:
-            raise ValueError(f"{self._recording}: {len(hypnogram)} labels for {self._n_epochs} epochs of signal")
-        self._group["hypnogram"] = hypnogram.astype(np.int8)
+        self._add_stages("hypnogram", hypnogram)
         for stage in range(N_STAGES):
             self._group[f"class_to_index/{stage}"] = np.flatnonzero(hypnogram == stage)
 
     def add_scorer(self, name: str, hypnogram: np.ndarray) -> None:
         """int8 (E,) of one more scorer. ValueError where it is not of the night's epochs, or the name is none."""
         _check_name(name)
-        if len(hypnogram) != self._n_epochs:
-            raise ValueError(
-                f"{self._recording}, {name}: {len(hypnogram)} labels for {self._n_epochs} epochs of signal"
-            )
-        self._group[f"scorers/{name}"] = hypnogram.astype(np.int8)
+        self._add_stages(f"scorers/{name}", hypnogram)
+
+    def _add_stages(self, name: str, stages: np.ndarray) -> None:
+        if len(stages) != self._n_epochs:
+            raise ValueError(f"{self._recording}, {name}: {len(stages)} labels for {self._n_epochs} epochs of signal")
+        self._group[name] = stages.astype(np.int8)
 
     def add_spans(self, name: Literal["arousals", "gaps"], spans_s: np.ndarray) -> None:
         """float64 (n, 2): onset and end in s."""

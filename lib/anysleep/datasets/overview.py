@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from anysleep.datasets.archive import Archive
+from anysleep.datasets.preparation import quality_table
 from anysleep.recordings.recording import ANONYMOUS, Recording, annotation_table
 from anysleep.stages import N_STAGES, STAGES, UNSCORED
 
@@ -82,12 +83,7 @@ def channel_verdicts(archive: Archive, nights: pd.DataFrame) -> pd.DataFrame:
 
     Recordings that were not examined have no row.
     """
-    tables = []
-    for dataset, recording in zip(nights.dataset, nights.recording, strict=True):
-        table = archive.quality(dataset, recording)
-        if table is not None:
-            tables.append(table.assign(dataset=dataset, recording=recording)[list(VERDICT_COLUMNS)])
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(VERDICT_COLUMNS))
+    return quality_table(archive, nights).reindex(columns=list(VERDICT_COLUMNS))
 
 
 def count_ages(nights: pd.DataFrame) -> pd.DataFrame:

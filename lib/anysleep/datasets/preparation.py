@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -157,10 +157,10 @@ def first_readable(recipe: Recipe, path: Path) -> Recording | None:
     return None
 
 
-def quality_table(archive: Archive) -> pd.DataFrame:
-    """The montage doctor's rows for every channel of every night, with data set and recording."""
-    tables = []
-    for dataset, recording in archive.recordings()[["dataset", "recording"]].itertuples(index=False):
+def quality_table(archive: Archive, nights: pd.DataFrame | None = None) -> pd.DataFrame:
+    """The montage doctor's rows for every channel of these nights, by default all, with data set and recording."""
+    nights, tables = archive.recordings() if nights is None else nights, []
+    for dataset, recording in nights[["dataset", "recording"]].itertuples(index=False):
         night = archive.quality(dataset, recording)
         if night is not None:
             night.insert(0, "dataset", dataset)
@@ -317,10 +317,8 @@ def _refuse_duplicates(outcomes: list[Outcome]) -> list[Outcome]:
     ids = pd.Series([(o.dataset, o.recording) if o.recording else i for i, o in enumerate(outcomes)])
     twice = ids.duplicated(keep=False)
     reason = "several files would become the same recording; of parts of one night the recipe says `parts: true`"
-    return [
-        Outcome(o.file, o.dataset, o.recording, o.subject, "duplicate", reason, more_files=o.more_files) if again else o
-        for o, again in zip(outcomes, twice, strict=True)
-    ]
+    refused = {"code": "duplicate", "reason": reason, "facts": None, "night": None, "reused": False}
+    return [replace(one, **refused) if again else one for one, again in zip(outcomes, twice, strict=True)]
 
 
 def _dataset_files(recipe: Recipe, outcomes: Sequence[Outcome]) -> DatasetFiles:

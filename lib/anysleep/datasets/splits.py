@@ -37,8 +37,6 @@ def split_by_person(
     test_share: float,
     seed: int,
     *,
-    max_valid: int | None = MAX_VALID,
-    max_test: int | None = MAX_TEST,
     test_only: Collection[str] = (),
     group_by: GroupBy = "subject",
 ) -> Split:
@@ -51,11 +49,9 @@ def split_by_person(
     recordings
         Columns dataset, recording, subject; one row a recording.
     valid_share, test_share
-        Shares of all persons of a data set, rounded up.
+        Shares of all persons of a data set, rounded up; 0.10 and 0.15 in U-Sleep (Perslev et al. 2021).
     seed
         The same seed draws the same persons.
-    max_valid, max_test
-        At most so many persons of a data set; None for no limit.
     test_only
         Data sets that test as a whole.
     group_by
@@ -78,21 +74,11 @@ def split_by_person(
         if dataset in test_only:
             n_valid, n_test = 0, len(persons)
         else:
-            n_valid = _n_drawn(valid_share, len(persons), max_valid)
-            n_test = _n_drawn(test_share, len(persons), max_test)
+            n_valid = min(_n_drawn(valid_share, len(persons)), MAX_VALID)
+            n_test = min(_n_drawn(test_share, len(persons)), MAX_TEST)
             _check_rest(dataset, len(persons), n_valid, n_test)
         part_of |= _dealt(dataset, persons, n_valid, n_test)
     return _split_of(people, part_of)
-
-
-def split_usleep(
-    recordings: pd.DataFrame, seed: int, test_only: Collection[str] = (), group_by: GroupBy = "subject"
-) -> Split:
-    """`split_by_person` by the rule of U-Sleep: 15 % test, at most 100 persons; 10 % validate, at most 50.
-
-    Reference: Perslev et al. 2021, U-Sleep: resilient high-frequency sleep staging, npj Digital Medicine 4, 72.
-    """
-    return split_by_person(recordings, 0.10, 0.15, seed, test_only=test_only, group_by=group_by)
 
 
 def split_k_folds(
@@ -261,11 +247,10 @@ def _shuffled(people: pd.DataFrame, seed: int) -> Iterator[tuple[str, np.ndarray
         yield dataset, np.random.default_rng(seed).permutation(sorted(persons.unique()))
 
 
-def _n_drawn(share: float, n_persons: int, most: int | None = None) -> int:
+def _n_drawn(share: float, n_persons: int) -> int:
     if not 0 <= share < 1:
         raise ValueError(f"a share of persons is {share}; it must be at least 0 and below 1")
-    n_drawn = ceil(round(share * n_persons, 9))  # a rounding error such as 0.07 * 100 > 7 is nobody
-    return n_drawn if most is None else min(n_drawn, most)
+    return ceil(round(share * n_persons, 9))  # a rounding error such as 0.07 * 100 > 7 is nobody
 
 
 def _check_rest(dataset: str, n_persons: int, n_valid: int, n_test: int) -> None:

@@ -5,16 +5,3 @@ from anysleep.exports.formats import FORMATS, Format, export_night
 from anysleep.exports.mne_annotations import to_mne_annotations
 from anysleep.exports.scored_night import ScoredNight, without_date
 from anysleep.exports.table import hypnogram_table
-
-__all__ = [
-    "FORMATS",
-    "Format",
-    "Review",
-    "ScoredNight",
-    "corrected_night",
-    "export_night",
-    "hypnogram_table",
-    "read_corrections",
-    "to_mne_annotations",
-    "without_date",
-]

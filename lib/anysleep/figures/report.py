@@ -53,11 +53,11 @@ class NightReport:
     """Statistic -> the published values of this age, of those that have any."""
 
 
-def least_certain(report: NightReport, n_epochs: int = 5) -> pd.DataFrame:
-    """The epochs whose stage had the lowest probability, the least first: time, stage, probability, next_stage."""
+def least_certain(report: NightReport) -> pd.DataFrame:
+    """The five epochs whose stage had the lowest probability, the least first: time, stage, probability, next_stage."""
     scored = np.flatnonzero(report.hypnogram < len(STAGES))
     chosen = report.hypnodensity[scored, report.hypnogram[scored]]
-    order = np.argsort(chosen, kind="stable")[:n_epochs]
+    order = np.argsort(chosen, kind="stable")[:5]
     rows = []
     for epoch, probability in zip(scored[order], chosen[order], strict=True):
         others = np.where(np.arange(len(STAGES)) == report.hypnogram[epoch], -1, report.hypnodensity[epoch])
@@ -183,7 +183,8 @@ def _closing(report: NightReport, sheet: _Sheet, below_in: float) -> None:
     for i, name in enumerate(report.references):
         at_in = below_in + (7 + 2 * i) * LINE_IN
         sheet.write(at_in, 0, _as_sentence(report, name))
-        _draw_band(_value_of(report, name), report.references[name], sheet.axes(at_in + LINE_IN, 0, 3, 0.9 * LINE_IN))
+        value = float(report.statistics.set_index("statistic").value[name])
+        _draw_band(value, report.references[name], sheet.axes(at_in + LINE_IN, 0, 3, 0.9 * LINE_IN))
 
 
 def _draw_band(value: float, reference: Reference, ax: Axes) -> None:
@@ -193,10 +194,6 @@ def _draw_band(value: float, reference: Reference, ax: Axes) -> None:
     ax.plot([reference.value], [0], color="0.4", marker="|", markersize=9)
     ax.plot([value], [0], color="#0072B2", marker="x", markersize=6, markeredgewidth=1.5, linestyle="none")
     ax.margins(0.05, 0.5)
-
-
-def _value_of(report: NightReport, name: str) -> float:
-    return float(report.statistics.set_index("statistic").value[name])
 
 
 def _as_sentence(report: NightReport, name: str) -> str:

@@ -16,6 +16,7 @@ from anysleep.stages import EPOCH_S, STAGE_COLOURS, STAGES
 
 OURS, BASELINE, CONTROL = "#0072B2", "#666666", "#D55E00"
 NAME_OF = {"rmse": "error in years (RMSE)", "mf1": "MF1 of the two classes"}
+BASELINES = {"rmse": "baseline: mean age of the others", "mf1": "baseline: a fair coin"}
 
 
 def plot_triplet_counts(counts: dict[int, np.ndarray], n_hours: float, ax: Axes) -> Axes:
@@ -69,7 +70,7 @@ def plot_trait_scores(summary: pd.DataFrame, ax: Axes) -> Axes:
     else:
         ax.vlines(x, rows.low, rows.high, linewidth=8, **interval)
     ax.errorbar(x, rows["mean"], rows.sd, color=OURS, marker="o", capsize=3, label="forests, mean ± sd of repetitions")
-    ax.axhline(rows.baseline.iloc[0], color=BASELINE, linestyle="--", label=_baseline_name(rows.measure.iloc[0]))
+    ax.axhline(rows.baseline.iloc[0], color=BASELINE, linestyle="--", label=BASELINES[rows.measure.iloc[0]])
     if rows.control.notna().any():
         ax.plot(x, rows.control, "x", color=CONTROL, markeredgewidth=2, zorder=4, label="control: persons shuffled")
     tested = rows[rows.p.notna()]
@@ -133,10 +134,6 @@ def plot_scorers(scorers: pd.DataFrame, ax: Axes) -> Axes:
 def triplet_name(triplet: str) -> str:
     """'212' is 'N2 N1 N2'."""
     return " ".join(STAGES[int(code)] for code in triplet)
-
-
-def _baseline_name(measure: str) -> str:
-    return "baseline: " + ("mean age of the others" if measure == "rmse" else "a fair coin")
 
 
 CHANGING = ("TST", "WASO", "SOL", "SFI", "n_short_awakenings", "%N1")

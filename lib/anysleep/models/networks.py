@@ -154,17 +154,25 @@ class USleep(SleepNetwork):
             raise ValueError(f"U-Sleep takes exactly 2 channels (one EEG, one EOG); the input has {x.shape[-1]}")
 
 
-class AnySleep(SleepNetwork):
-    """AnySleep: a shared encoder per channel; attention merges the channels at every depth; one decoder."""
+class _WithAttention(SleepNetwork):
+    """What the three AnySleep networks share."""
 
-    name = "anysleep"
-    unet_channels = 1
     hyperparameter_names = ("filters", "attention_hidden")
 
     def __init__(self, *, attention_hidden: int = 40, **shared):
         super().__init__(**shared)
         self.attention_hidden = attention_hidden
-        self.skip_connections = nn.ModuleList(SkipAttention(n, attention_hidden) for n in self.filters)
+
+
+class AnySleep(_WithAttention):
+    """AnySleep: a shared encoder per channel; attention merges the channels at every depth; one decoder."""
+
+    name = "anysleep"
+    unet_channels = 1
+
+    def __init__(self, **hyperparameters):
+        super().__init__(**hyperparameters)
+        self.skip_connections = nn.ModuleList(SkipAttention(n, self.attention_hidden) for n in self.filters)
 
     def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, C) -> features (B, F, T) and attention (depth + 1, B, C), the connector's last."""
@@ -177,19 +185,15 @@ class AnySleep(SleepNetwork):
         return self.decode(merged), torch.stack(weights)
 
 
-class AnySleepEarlyFusion(SleepNetwork):
+class AnySleepEarlyFusion(_WithAttention):
     """AnySleep, early fusion: attention mixes the raw channels into four virtual ones, which the U-Net sees."""
 
     name = "anysleep_early_fusion"
     unet_channels = 4
-    hyperparameter_names = ("filters", "attention_hidden")
 
-    def __init__(self, *, attention_hidden: int = 40, **shared):
-        super().__init__(**shared)
-        self.attention_hidden = attention_hidden
-        self.channel_attention = FusionAttention(
-            1, attention_hidden, n_virtual=self.unet_channels, sampling_rate_hz=self.sampling_rate_hz
-        )
+    def __init__(self, **hyperparameters):
+        super().__init__(**hyperparameters)
+        self.channel_attention = FusionAttention(1, self.attention_hidden, self.unet_channels, self.sampling_rate_hz)
 
     def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, C) -> features (B, F, T) and attention (virtual channel, B, C)."""
@@ -198,19 +202,15 @@ class AnySleepEarlyFusion(SleepNetwork):
         return self.decode(self.encode(virtual.squeeze(2))), weights
 
 
-class AnySleepLateFusion(SleepNetwork):
+class AnySleepLateFusion(_WithAttention):
     """AnySleep, late fusion: every channel goes through the whole U-Net; attention merges what comes out."""
 
     name = "anysleep_late_fusion"
     unet_channels = 1
-    hyperparameter_names = ("filters", "attention_hidden")
 
-    def __init__(self, *, attention_hidden: int = 40, **shared):
-        super().__init__(**shared)
-        self.attention_hidden = attention_hidden
-        self.channel_attention = FusionAttention(
-            self.filters[0], attention_hidden, n_virtual=1, sampling_rate_hz=self.sampling_rate_hz
-        )
+    def __init__(self, **hyperparameters):
+        super().__init__(**hyperparameters)
+        self.channel_attention = FusionAttention(self.filters[0], self.attention_hidden, 1, self.sampling_rate_hz)
 
     def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, C) -> features (B, F, T) and attention (1, B, C)."""

@@ -5,18 +5,16 @@ follow from that: `04_evaluate/all/intervals`, `04_evaluate/drawn/channel_study`
 """
 
 import glob
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from anysleep.datasets.splits import count_split
 from anysleep.system.files import is_written, project_path, short_path
-from anysleep.system.limits import read_yaml
+from anysleep.system.limits import read_facts
 
 Tables = Mapping[str, pd.DataFrame]
 """Name -> rows of all runs together; a table that no run has is missing."""
@@ -124,7 +122,8 @@ def find_runs(patterns: Sequence[str], leave_out: Path) -> tuple[list[FinishedRu
         for folder in folders:
             if folder == leave_out or any(run.folder == folder for run in runs):
                 continue
-            run = _open_run(folder) if _finished(folder) else None
+            finished = all(is_written(folder / name) for name in ("result.json", "params.yaml"))
+            run = _open_run(folder) if finished else None
             reason = _why_not(run) if run else "not finished: no result.json, or no params.yaml"
             if reason:
                 unusable[short_path(folder)] = reason
@@ -156,7 +155,8 @@ def read_tables(runs: Sequence[FinishedRun]) -> dict[str, pd.DataFrame]:
             pairs = [(run.inputs[role], name) for role, names in run.learned_from.items() for name in names]
             collected.setdefault(LEARNED_FROM, []).append(pd.DataFrame(pairs, columns=["trained", "dataset"]))
         if run.notebook == "03_train":
-            collected.setdefault(SPLIT, []).append(_count_split(run))
+            split = count_split(read_facts(run.folder / "split.yaml"))
+            collected.setdefault(SPLIT, []).append(split.assign(trained=run.run_id, run=run.name))
     return {name: pd.concat(tables, ignore_index=True) for name, tables in collected.items()}
 
 
@@ -209,13 +209,9 @@ def _checkpoints_of(run: FinishedRun) -> dict[str, str]:
     return {path: run.inputs[role] for path, role in zip(paths, roles, strict=False) if path and role in run.inputs}
 
 
-def _finished(folder: Path) -> bool:
-    return is_written(folder / "result.json") and is_written(folder / "params.yaml")
-
-
 def _open_run(folder: Path) -> FinishedRun:
-    result, params = _parsed(folder / "result.json"), _parsed(folder / "params.yaml")
-    provenance = _parsed(folder / "provenance.json") if (folder / "provenance.json").is_file() else {}
+    result, params = read_facts(folder / "result.json"), read_facts(folder / "params.yaml")
+    provenance = read_facts(folder / "provenance.json") if (folder / "provenance.json").is_file() else {}
     if result.get("run_id") != params.get("run_id"):
         raise ValueError(
             f"{folder / 'result.json'} is of run {result.get('run_id')}, but params.yaml beside it of "
@@ -231,17 +227,6 @@ def _open_run(folder: Path) -> FinishedRun:
         finished=provenance.get("finished", ""),
         not_measured=result.get("scores", {}).get("not_measured", ""),
     )
-
-
-def _parsed(path: Path) -> dict[str, Any]:
-    """A JSON or YAML file that holds names and values."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8")) if path.suffix == ".json" else read_yaml(path)
-    except (ValueError, yaml.YAMLError) as error:
-        raise ValueError(f"{path} is damaged ({type(error).__name__}); run the notebook again") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} is damaged (no names and values); run the notebook again")
-    return content
 
 
 def _why_not(run: FinishedRun) -> str:
@@ -289,7 +274,8 @@ def _with_origin(run: FinishedRun, tables: dict[str, pd.DataFrame]) -> dict[str,
         tables = {name: table.assign(datasets=datasets) for name, table in tables.items()}
     settings = {}
     if run.notebook == "07_traits":
-        settings = {"n_folds": run.params.get("n_folds", 0), "channels": _channels_of_predictions(run)}
+        named = _params_of_predictions(run).get("channels", [])  # none where 05 took all, or that is unknown
+        settings = {"n_folds": run.params.get("n_folds", 0), "channels": "&".join(sorted(named))}
     return {name: table.assign(run=run.name, **settings) for name, table in tables.items()}
 
 
@@ -319,16 +305,11 @@ def _with_checkpoints(run: FinishedRun, tables: dict[str, pd.DataFrame]) -> dict
     return known
 
 
-def _channels_of_predictions(run: FinishedRun) -> str:
-    """The channels that 05 was told to use, sorted and joined by &; empty where it took all, or that is unknown."""
-    return "&".join(sorted(_params_of_predictions(run).get("channels", [])))
-
-
 def _params_of_predictions(run: FinishedRun) -> dict[str, Any]:
     """The parameters of the 05 whose predictions a run has read; empty where it read none, or they are not there."""
     predictions = run.params.get("predictions")
     path = project_path(predictions) / "params.yaml" if predictions else None
-    return _parsed(path) if path and path.is_file() else {}
+    return read_facts(path) if path and path.is_file() else {}
 
 
 def _nothing_measured(run: FinishedRun) -> pd.DataFrame:
@@ -340,8 +321,3 @@ def _nothing_measured(run: FinishedRun) -> pd.DataFrame:
     kind = run.notebook + settings.get(run.notebook, "")
     datasets = "+".join(run.params.get("datasets") or [])
     return pd.DataFrame({"kind": [kind], "datasets": [datasets], "run": [run.name], "reason": [run.not_measured]})
-
-
-def _count_split(run: FinishedRun) -> pd.DataFrame:
-    """Recordings of each part and data set of a training's split."""
-    return count_split(_parsed(run.folder / "split.yaml")).assign(trained=run.run_id, run=run.name)

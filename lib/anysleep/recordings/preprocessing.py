@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,15 +15,12 @@ CLIP_IQR = 20.0
 ROUNDING_S = 1e-6
 """Durations are known to a microsecond, as in `whole_epochs`."""
 
-Order = Literal["scale_then_clip", "clip_then_scale"]
-
 
 def preprocess(
     signals: ArrayLike | Sequence[ArrayLike],
     rate_hz: float | Sequence[float],
     target_hz: float = 128,
     *,
-    order: Order = "scale_then_clip",
     names: Sequence[str] | None = None,
     gaps_s: ArrayLike = (),
 ) -> np.ndarray:
@@ -39,9 +35,6 @@ def preprocess(
         (C, T), or C one-dimensional arrays where channels have rates of their own; `names` them in error messages.
     rate_hz, target_hz
         Rate of all channels, or one a channel, which may be fractional (199.998); and rate of the result.
-    order
-        `scale_then_clip`, or `clip_then_scale`: clip at +-20 ranges around zero first, as the published example
-        script does; that flattens a channel with a large offset.
     gaps_s
         Pauses of the recorder (n, 2), start and end in s, as in `Recording.gaps_s`: their samples, which may be NaN,
         count for neither median nor range, and the result is 0 there.
@@ -58,11 +51,9 @@ def preprocess(
         raise ValueError("signals hold no channel")
     if not n_channels == len(rates) == len(names):
         raise ValueError(f"{n_channels} channels, {len(rates)} rates, {len(names)} names: one of each a channel")
-    if order not in ("scale_then_clip", "clip_then_scale"):
-        raise ValueError(f"order is {order!r}; choose 'scale_then_clip' or 'clip_then_scale'")
     gaps_s = np.asarray(gaps_s, dtype=float).reshape(-1, 2)
     rows = [
-        _preprocess_channel(signal, rate, target_hz, order, name, gaps_s)
+        _preprocess_channel(signal, rate, target_hz, name, gaps_s)
         for signal, rate, name in zip(signals, rates, names, strict=True)  # one channel in memory at a time
     ]
     lengths = [len(row) for row in rows]
@@ -73,7 +64,7 @@ def preprocess(
 
 
 def _preprocess_channel(
-    signal: ArrayLike, rate_hz: float, target_hz: float, order: Order, name: str, gaps_s: np.ndarray
+    signal: ArrayLike, rate_hz: float, target_hz: float, name: str, gaps_s: np.ndarray
 ) -> np.ndarray:
     signal = np.asarray(signal, dtype=np.float64)
     gap = samples_in(gaps_s, rate_hz, signal.size)
@@ -81,7 +72,7 @@ def _preprocess_channel(
     if gap.any():
         signal = np.where(gap, np.median(signal[~gap]), signal)  # a level that does not ring when resampled
     resampled = resample(signal, rate_hz, target_hz)
-    return _scale(resampled, order, name, samples_in(gaps_s, target_hz, resampled.size))
+    return _scale(resampled, name, samples_in(gaps_s, target_hz, resampled.size))
 
 
 def resample(signal: np.ndarray, rate_hz: float, target_hz: float) -> np.ndarray:
@@ -119,25 +110,15 @@ def _check_samples(signal: np.ndarray, name: str) -> None:
         raise ValueError(f"{name} is constant at {signal[0]:g}: nothing was recorded; leave the channel out")
 
 
-def _scale(signal: np.ndarray, order: Order, name: str, gap: np.ndarray) -> np.ndarray:
+def _scale(signal: np.ndarray, name: str, gap: np.ndarray) -> np.ndarray:
     """(T,) float64 -> float32, in interquartile ranges around the median; 0 where `gap` is True."""
-    recorded = signal[~gap] if gap.any() else signal
-    if order == "clip_then_scale":
-        limit = CLIP_IQR * _median_and_iqr(recorded, name)[1]
-        signal, recorded = np.clip(signal, -limit, limit), np.clip(recorded, -limit, limit)
-    median, iqr = _median_and_iqr(recorded, name)
-    scaled = (signal - median) / iqr
-    if order == "scale_then_clip":
-        np.clip(scaled, -CLIP_IQR, CLIP_IQR, out=scaled)
-    scaled[gap] = 0
-    return scaled.astype(np.float32)
-
-
-def _median_and_iqr(signal: np.ndarray, name: str) -> tuple[float, float]:
-    first, median, third = np.percentile(signal, [25, 50, 75])
+    first, median, third = np.percentile(signal[~gap] if gap.any() else signal, [25, 50, 75])
     if third == first:
         raise ValueError(
             f"{name} is flat at {median:g} for at least half of the recording (its interquartile range is 0), so it "
             "cannot be scaled; leave the channel out"
         )
-    return median, third - first
+    scaled = (signal - median) / (third - first)
+    np.clip(scaled, -CLIP_IQR, CLIP_IQR, out=scaled)
+    scaled[gap] = 0
+    return scaled.astype(np.float32)

@@ -25,7 +25,7 @@ UNIT_SLIPS = (
 )
 """Factor that a wrong unit in the header leaves behind, in words, and the slip."""
 MAX_OFFSET = CLIP_IQR
-"""Interquartile ranges from zero to the median: beyond it `clip_then_scale` cuts the whole signal away."""
+"""Interquartile ranges from zero to the median: beyond it who clips before scaling cuts the whole signal away."""
 MAX_CLIPPED = 0.01
 """Share of samples: large waves and eye movements lose their tips."""
 MAX_FLAT = 0.05
@@ -87,7 +87,9 @@ class ChannelDoctor:
         if duplicate_of and not faults:
             how = ", upside down" if inverted else ""
             doubts.append(f"the same signal as {duplicate_of}{how}: it adds nothing, so leave one of the two out")
-        notes = [] if faults else list(_notes(unit, measures))
+        notes = []
+        if not faults and unit == "" and _plausible_without_unit(measures.amplitude):
+            notes.append("the file gives no unit; as a voltage its amplitude is plausible (staging does not mind)")
         row = {"channel": channel, **vars(name), "rate_hz": float(rate_hz), "unit": unit, **vars(measures)}
         row |= {"duplicate_of": duplicate_of, "reason": "; ".join(faults or [*doubts, *notes])}
         row["verdict"] = "drop" if faults else "look" if doubts else "use"
@@ -207,12 +209,6 @@ def _header_doubts(channel_type: str, unit: str, rate_hz: float, m: Measures) ->
         yield f"{m.duration_s:.3g} s is shorter than one epoch of {EPOCH_S} s: nothing can be staged"
 
 
-def _notes(unit: str, m: Measures) -> Iterator[str]:
-    """What is good to know and keeps nobody from using the channel."""
-    if unit == "" and _plausible_without_unit(m.amplitude):
-        yield "the file gives no unit; as a voltage its amplitude is plausible (staging does not mind)"
-
-
 def _plausible_without_unit(amplitude: float) -> bool:
     """Whether it is that of EEG or EOG in µV, mV or V."""
     return any(TYPICAL_UV[0] <= amplitude * microvolts <= TYPICAL_UV[1] for microvolts in (1, 1e3, 1e6))
@@ -233,7 +229,7 @@ def _signal_doubts(m: Measures) -> Iterator[str]:
     if abs(m.offset) > MAX_OFFSET * m.iqr:
         yield (
             f"an offset of {_number(m.offset)} is {_number(abs(m.offset) / m.iqr)} times the interquartile range: "
-            "keep the order `scale_then_clip`, which removes it"
+            "staging removes it, other programs may not"
         )
     if m.clipped_share > MAX_CLIPPED:
         yield f"{100 * m.clipped_share:.0f} % of the samples are cut off: widen the range of amplifier or export"

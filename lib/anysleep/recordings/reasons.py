@@ -52,7 +52,8 @@ def without_names(error: BaseException | str, *files: Path | None, longest: int 
     Names and paths could tell who the patient is. What goes are paths, names with a suffix, folders with a slash, and
     the stem alone; but one that is an ordinary word only in quotes, and one below five characters not at all.
     """
-    text = error if isinstance(error, str) else _message(error)
+    # Some errors say nothing, as a MemoryError, and those of the system say the path once more.
+    text = str(getattr(error, "strerror", None) or error) or REASONS[reason_of(error)]
     for file in filter(None, files):
         text = re.sub(rf"(?<![^\W_])(?:{_names_of(file)})(?![^\W_])", "...", text.replace(f"{file}: ", ""))
     return shorten(CONTROL.sub(" ", text), longest, placeholder=" ...")
@@ -69,11 +70,6 @@ def _names_of(file: Path) -> str:
     elif len(file.stem) > 4:
         names.append(rf"(?<=['\"]){stem}(?=['\"])")
     return "|".join(names)
-
-
-def _message(error: BaseException) -> str:
-    """What an error says; some say nothing, as a MemoryError, and those of the system say the path once more."""
-    return getattr(error, "strerror", None) or str(error) or REASONS[reason_of(error)]
 
 
 class BadRecording(ValueError):

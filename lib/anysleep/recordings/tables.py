@@ -62,7 +62,7 @@ def rename_columns(table: pd.DataFrame, names: Mapping[str, str], file: str) -> 
 
     ValueError where two columns have one name.
     """
-    found = {ours: [column for column in table if _spelt(column) == _spelt(name)] for ours, name in names.items()}
+    found = {ours: [column for column in table if spelt(column) == spelt(name)] for ours, name in names.items()}
     for ours, columns in found.items():
         if len(columns) > 1:
             raise ValueError(f"{file} has {len(columns)} columns {names[ours]}: {', '.join(columns)}; leave one")
@@ -82,12 +82,12 @@ def refuse_near_misses(columns: Collection[str], absent: Collection[str], file: 
 
 def near_columns(name: str, columns: Collection[str]) -> list[str]:
     """Columns that may be meant by `name`: nearly spelt so, or with it as a word ('Age (years)')."""
-    spelt = {column: _spelt(column) for column in columns}
-    close = get_close_matches(_spelt(name), spelt.values(), n=3, cutoff=0.76)
+    spelt = {column: spelt(column) for column in columns}
+    close = get_close_matches(spelt(name), spelt.values(), n=3, cutoff=0.76)
     return [
         column
         for column, text in spelt.items()
-        if text in close or sorted(text) == sorted(_spelt(name)) or _spelt(name) in re.split(r"[^a-z]+", column.lower())
+        if text in close or sorted(text) == sorted(spelt(name)) or spelt(name) in re.split(r"[^a-z]+", column.lower())
     ]
 
 
@@ -125,7 +125,8 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _spelt(name: str) -> str:
+def spelt(name: object) -> str:
+    """A column's name without blanks, in small letters."""
     return "".join(str(name).lower().split())
 
 

@@ -79,8 +79,7 @@ def plan_montages(
     else:
         pools = [_pool(night.eeg, night.eog, channels) for night in nights.itertuples()]
         pools = _without_eeg_or_eog(nights, pools) if usleep and mode != "pairs" else pools
-        split = {"pairs": _ordered_pairs if usleep else _singles_and_pairs}.get(mode, lambda pool: [pool])
-        montages = [Counter(split(pool) if pool else []) for pool in pools]
+        montages = [Counter(_split(pool, mode, usleep) if pool else []) for pool in pools]
     rows = [row for i, night in enumerate(nights.itertuples()) for row in _rows(night, montages[i])]
     if not rows:
         raise ValueError(_why_none(nights, channels, usleep))
@@ -128,12 +127,10 @@ def _without_eeg_or_eog(nights: pd.DataFrame, pools: Iterable[Montage]) -> list[
     return [pool if set(pool) & set(eeg) and set(pool) & set(eog) else () for pool, eeg, eog in typed]
 
 
-def _singles_and_pairs(pool: Montage) -> list[Montage]:
-    return [*combinations(pool, 1), *combinations(pool, 2)]
-
-
-def _ordered_pairs(pool: Montage) -> list[Montage]:
-    return list(product(pool, repeat=2))
+def _split(pool: Montage, mode: Mode, usleep: bool) -> list[Montage]:
+    if mode != "pairs":
+        return [pool]
+    return list(product(pool, repeat=2)) if usleep else [*combinations(pool, 1), *combinations(pool, 2)]
 
 
 def _points(n_eeg: Sequence[int], n_eog: Sequence[int], usleep: bool) -> list[tuple[int, int]]:

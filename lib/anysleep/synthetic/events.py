@@ -213,17 +213,9 @@ def blink(n: int, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
     return np.exp(-0.5 * ((phase - 0.42) / 0.14) ** 2) - 0.15 * np.exp(-0.5 * ((phase - 0.85) / 0.12) ** 2)
 
 
-SHAPES = {
-    "slow_wave": slow_wave,
-    "k_complex": k_complex,
-    "vertex_wave": vertex_wave,
-    "spindle": spindle,
-    "sawtooth": sawtooth,
-    "rapid_eye_movement": rapid_eye_movement,
-    "saccade": saccade,
-    "slow_eye_movement": slow_eye_movement,
-    "blink": blink,
-}
+_WAVES = slow_wave, k_complex, vertex_wave, spindle, sawtooth
+_EYES = rapid_eye_movement, saccade, slow_eye_movement, blink
+SHAPES = {shape.__name__: shape for shape in (*_WAVES, *_EYES)}
 
 
 def add_events(

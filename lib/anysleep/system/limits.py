@@ -1,5 +1,6 @@
 """What others wrote, a YAML file or a pattern, read within limits: it may keep or crash a process on purpose."""
 
+import json
 import re
 import signal
 import threading
@@ -7,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -50,6 +52,17 @@ def read_yaml(path: Path) -> object:
     """What a YAML file says. Errors as of `parse_yaml`; UnicodeDecodeError where it is not UTF-8."""
     with path.open("rb") as file:
         return parse_yaml(file.read(MOST_BYTES + 1).decode("utf-8"))
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """The names and values in a .json or .yaml file of a run. ValueError where it is damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8")) if path.suffix == ".json" else read_yaml(path)
+    except (ValueError, yaml.YAMLError) as error:
+        raise ValueError(f"{path} is damaged ({type(error).__name__}); run the notebook again") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is damaged (no names and values); run the notebook again")
+    return content
 
 
 def _refuse_what_grows(text: str) -> None:

@@ -23,7 +23,7 @@ from anysleep.stages import N_STAGES
 from anysleep.system.jobs import n_cores
 from anysleep.training.settings import Loss, Schedule
 from anysleep.training.setup import confusion_of_batch, inverse_sqrt_weights, make_optimizer, stage_loss, training_mode
-from anysleep.training.state import State, load_state, save_state
+from anysleep.training.state import State, load_state, no_confusion, save_state
 
 SAVE_EVERY_S = 600
 """Seconds of training that a crash may cost at most; every validation saves, too."""
@@ -188,7 +188,7 @@ class Training:
                 for dataset, of_dataset in zip(self.datasets, by_dataset, strict=True)
             }
         )
-        state.forget_steps()
+        state.losses, state.train_confusion = [], no_confusion()
         state.keep_if_best(float(scores.mf1), self.network)
         state.finished = state.step == self.n_steps or 0 < self.patience <= state.validations_without_gain
         self._save()

@@ -49,11 +49,6 @@ class State:
         """
         return pd.DataFrame(self.history)
 
-    def forget_steps(self) -> None:
-        """Begin anew to collect losses and stages of the steps."""
-        self.losses.clear()
-        self.train_confusion = no_confusion()
-
     def keep_if_best(self, mf1: float, network: SleepNetwork) -> None:
         """Keep a copy of the weights if no validation had a better MF1."""
         if mf1 > self.best_mf1:

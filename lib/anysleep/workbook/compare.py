@@ -1,14 +1,11 @@
 """Two runs side by side: `anysleep compare A B` says in which parameters, inputs, code and scores they differ."""
 
-import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
-
 from anysleep.system.files import is_written, short_path
-from anysleep.system.limits import read_yaml
+from anysleep.system.limits import read_facts
 
 Row = tuple[str, str, str, str]
 """Part, name, and what either run says."""
@@ -50,10 +47,10 @@ def main(arguments: list[str]) -> int:
 
 def _facts_of(folder: Path) -> dict[tuple[str, str], str]:
     """Part and name -> value, as text."""
-    if not all(is_written(folder / name) for name in ("params.yaml", "provenance.json", "result.json")):
-        raise ValueError(f"{folder} is no finished run: params.yaml, provenance.json or result.json is missing")
-    params = _read(folder / "params.yaml", read_yaml)
-    made, result = (_read(folder / name, _read_json) for name in ("provenance.json", "result.json"))
+    names = ("params.yaml", "provenance.json", "result.json")
+    if not all(is_written(folder / name) for name in names):
+        raise ValueError(f"{folder} is no finished run: {', '.join(names[:2])} or {names[2]} is missing")
+    params, made, result = (read_facts(folder / name) for name in names)
     parts = {
         "run": {"notebook": result.get("notebook", NOTHING)},
         "parameters": {name: value for name, value in params.items() if name not in ("run_id", "run_dir")},
@@ -64,17 +61,6 @@ def _facts_of(folder: Path) -> dict[tuple[str, str], str]:
         "scores": result.get("scores", {}),
     }
     return {(part, name): _said(value) for part, facts in parts.items() for name, value in _flat(facts).items()}
-
-
-def _read_json(path: Path) -> object:
-    return json.loads(path.read_text("utf-8"))
-
-
-def _read(path: Path, read: Callable[[Path], object]) -> dict[str, object]:
-    try:
-        return dict(read(path))
-    except (ValueError, TypeError, yaml.YAMLError) as error:
-        raise ValueError(f"{path} is damaged ({type(error).__name__}); run the notebook again") from None
 
 
 def _flat(facts: Mapping[str, object], above: str = "") -> dict[str, object]:

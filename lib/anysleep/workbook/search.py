@@ -29,11 +29,11 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import Field, FiniteFloat
 
 from anysleep.settings import ParameterError, ProjectPath, Seed, Strict, merge_parameters
-from anysleep.system.files import atomic_write, project_path, read_if_whole, short_path
+from anysleep.system.files import atomic_write, read_if_whole, short_path
 from anysleep.workbook import runner
-from anysleep.workbook.arguments import read_words
+from anysleep.workbook.arguments import checked_parameters, read_words
 from anysleep.workbook.notebooks import NOTEBOOKS
-from anysleep.workbook.parameters import Parameters, notebook_defaults
+from anysleep.workbook.parameters import Parameters
 
 N_SHOWN = 5
 """Trials in the list of the best."""
@@ -79,9 +79,7 @@ class Search(Strict):
 
     def parameters(self, values: Mapping[str, object], folder: Path) -> Parameters:
         """The checked parameters of such a trial."""
-        defaults = notebook_defaults(project_path("notebooks") / f"{self.notebook}.ipynb")
-        given = merge_parameters(self.files, self.overrides(values, folder), defaults)
-        return NOTEBOOKS[self.notebook](**(defaults | given))
+        return checked_parameters(self.notebook, self.files, self.overrides(values, folder))[0]
 
 
 def run_search(search: Search) -> pd.DataFrame:
@@ -238,7 +236,8 @@ def _run_trial(search: Search, study: optuna.Study, trial: FrozenTrial) -> None:
     """Run the notebook, unless its folder holds the result already, and tell the study."""
     folder = _folder(search, trial.number)
     try:
-        if not _holds_result(folder, trial.user_attrs["run_id"]):
+        before = read_if_whole(folder / "result.json", lambda path: json.loads(path.read_text(encoding="utf-8")))
+        if before is None or before["run_id"] != trial.user_attrs["run_id"]:
             runner.execute(search.notebook, search.files, search.overrides(trial.params, folder))
         score = _read_score(search, folder)
         study.set_user_attr("score", search.score)
@@ -260,11 +259,6 @@ def _folder(search: Search, number: int) -> Path:
 def _lock(folder: Path) -> filelock.FileLock:
     folder.mkdir(parents=True, exist_ok=True)
     return filelock.FileLock(folder / ".search.lock")
-
-
-def _holds_result(folder: Path, run_id: str) -> bool:
-    result = read_if_whole(folder / "result.json", lambda path: json.loads(path.read_text(encoding="utf-8")))
-    return result is not None and result["run_id"] == run_id
 
 
 def _read_score(search: Search, folder: Path) -> float:

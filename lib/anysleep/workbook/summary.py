@@ -12,7 +12,8 @@ def summarise(folder: Path) -> str:
     lines = [f"Made in {folder}:", ""]
     for path in filter(is_written, sorted(folder.glob("*/result.json"))):
         result = json.loads(path.read_text())
-        scores = ", ".join(f"{name} {_short(value)}" for name, value in result["scores"].items())
+        said = {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in result["scores"].items()}
+        scores = ", ".join(f"{name} {value}" for name, value in said.items())
         lines.append(f"  {path.parent.name:<16} {scores}")
         shown = [name for name in result["outputs"] if not name.endswith(".svg")]
         lines += [f"  {'':<16}   {path.parent / name}" for name in shown]
@@ -20,10 +21,6 @@ def summarise(folder: Path) -> str:
         return f"No finished run in {folder}."
     lines += ["", "Every folder also holds notebook.ipynb (executed), params.yaml and provenance.json."]
     return "\n".join(lines)
-
-
-def _short(value: float | int | str) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def main(arguments: list[str]) -> int:

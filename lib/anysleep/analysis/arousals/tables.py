@@ -125,18 +125,9 @@ def count_table(
             fn = np.full_like(fn, fn[0]) if matching == AS_PUBLISHED else fn
             counted = {"true_positives": tp, "false_positives": fp, "false_negatives": fn}
             tables.append(pd.DataFrame(named | {"matching": matching, "n_expert": len(those)} | counted))
-    columns = [
-        "network",
-        *NIGHT,
-        "subject",
-        "predictions_per_epoch",
-        "matching",
-        "iou_above",
-        "n_expert",
-        "n_predicted",
-    ]
-    table = pd.concat(tables, ignore_index=True)
-    return table[[*columns, "true_positives", "false_positives", "false_negatives"]]
+    columns = ["network", *NIGHT, "subject", "predictions_per_epoch", "matching", "iou_above"]
+    counts = ["n_expert", "n_predicted", "true_positives", "false_positives", "false_negatives"]
+    return pd.concat(tables, ignore_index=True)[[*columns, *counts]]
 
 
 def arousal_score_table(counts: pd.DataFrame, group_by: str, n_bootstrap: int, seed: int) -> pd.DataFrame:
@@ -260,8 +251,7 @@ def index_table(archive: Archive, predictions: Predictions, counts: pd.DataFrame
         predicted_per_h = one_a_resolution.n_predicted / (predicted_h or np.nan)
         hours = {"expert_sleep_h": expert_h, "predicted_sleep_h": predicted_h}
         rows.append(one_a_resolution.assign(**hours, expert_per_h=expert_per_h, predicted_per_h=predicted_per_h))
-    of_both = [f"{who}{what}" for who in ("expert", "predicted") for what in ("", "_sleep_h", "_per_h")]
-    columns = [f"n_{name}" if name in ("expert", "predicted") else name for name in of_both]
+    columns = ["n_expert", "expert_sleep_h", "expert_per_h", "n_predicted", "predicted_sleep_h", "predicted_per_h"]
     return pd.concat(rows, ignore_index=True)[["network", *NIGHT, "subject", "predictions_per_epoch", *columns]]
 
 

@@ -3,5 +3,3 @@ trait from the counts (`forests`), again and again (`repetitions`), and that bec
 """
 
 from anysleep.analysis.traits.transitions import TRIPLETS, count_triplets
-
-__all__ = ["TRIPLETS", "count_triplets"]

@@ -48,19 +48,3 @@ _FILES: dict[str, Callable[[Path], list[Path]]] = {"dod_scorers": scorer_files, 
 def label_files(reader: str, path: Path) -> list[Path]:
     """Every file that a reader of `LABEL_READERS` takes in when it is given `path`."""
     return _FILES[reader](path) if reader in _FILES else [path]
-
-
-__all__ = [
-    "LABEL_READERS",
-    "STANDARD_CODES",
-    "LengthRule",
-    "Scoring",
-    "StartRule",
-    "UnknownRule",
-    "arousals_scored",
-    "hypnogram_from_stages",
-    "label_files",
-    "scoring_of_annotations",
-    "scoring_of_list",
-    "with_scoring",
-]

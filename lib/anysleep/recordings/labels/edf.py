@@ -32,13 +32,8 @@ def read_edf_scoring(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoc
     return replace(scoring, unread=night.unread, **clock)
 
 
-def sleep_edf_scorings(path: Path) -> list[Path]:
-    """The scorings beside `a-PSG.edf`: `a-Hypnogram.edf`, or as Sleep-EDF names them, with the scorer's letter last."""
-    return sorted(scorings_among(path.parent.iterdir(), [path])) if path.stem.lower().endswith(PSG) else []
-
-
 def scorings_among(files: Iterable[Path], recordings: Iterable[Path]) -> set[Path]:
-    """Those of the files that are a scoring beside one of the recordings, see `sleep_edf_scorings`."""
+    """Those of the files that are a scoring beside one of the recordings, see `sleep_edf_scoring_beside`."""
     scored = {(path.parent, _night(path.stem[: -len(PSG)])) for path in recordings if path.stem.lower().endswith(PSG)}
     named = {file: file.name[: -len(SCORING)] for file in files if file.name.lower().endswith(SCORING)}
     return {
@@ -55,8 +50,11 @@ def _night(stem: str) -> str:
 
 
 def sleep_edf_scoring_beside(path: Path) -> Path | None:
-    """The one of `sleep_edf_scorings`, None where there is none. BadRecording where there are several."""
-    found = sleep_edf_scorings(path)
+    """The scoring beside `a-PSG.edf`: `a-Hypnogram.edf`, or as Sleep-EDF names it, with the scorer's letter last.
+
+    None where there is none; BadRecording where there are several.
+    """
+    found = sorted(scorings_among(path.parent.iterdir(), [path])) if path.stem.lower().endswith(PSG) else []
     if len(found) > 1:
         message = f"several scorings lie beside it ({len(found)} files); say which with hypnogram_path"
         raise BadRecording("label_file", message)

@@ -19,7 +19,7 @@ from anysleep.recordings.labels.scoring import DAY_S, NO_CLOCK, Scoring, scoring
 from anysleep.recordings.labels.text import bad_labels, read_lines, seconds
 from anysleep.recordings.reasons import BadRecording, note
 from anysleep.recordings.recording import annotation_table
-from anysleep.recordings.tables import table_rows
+from anysleep.recordings.tables import spelt, table_rows
 from anysleep.stages import EPOCH_S
 
 Role = Literal["stage", "event", "clock", "onset_s", "epoch", "duration_s", "end_s"]
@@ -73,7 +73,10 @@ def read_scoring_table(
     lines, number = _lines(path), None
     if columns:
         number, columns, delimiter = _header(path, lines, columns, skip_to)
-        _say_what_was_found(path, number, delimiter)
+        between = {"": "one column", " ": "blanks between the columns"}.get(
+            delimiter
+        ) or f"{DELIMITERS[delimiter]} between"
+        note(f"{path.name}: rows from line {number + 1} on, {between}")
     else:
         number, columns, delimiter = _own_header(path, lines, codes)
     rows = [row for row in _rows(lines[number:], number + 1, delimiter) if columns.keys() == {"stage"} or any(row[1])]
@@ -106,9 +109,9 @@ def _header(path: Path, lines: list[str], columns: Columns, skip_to: str) -> tup
         return first, {role: int(place) - 1 for role, place in columns.items()}, delimiter
     for i in skipped:
         delimiter = _delimiter(lines[i])
-        header = [_spelt(cell) for cell in _split(lines[i], delimiter)]
-        if all(header.count(_spelt(name)) == 1 for name in names.values()):
-            places = {role: header.index(_spelt(name)) for role, name in names.items()}
+        header = [spelt(cell) for cell in _split(lines[i], delimiter)]
+        if all(header.count(spelt(name)) == 1 for name in names.values()):
+            places = {role: header.index(spelt(name)) for role, name in names.items()}
             return i + 1, places | {role: int(n) - 1 for role, n in columns.items() if role not in names}, delimiter
     where = "the line of `skip_to`" if skip_to else "any line"
     raise bad_labels(path, f"the columns {', '.join(map(repr, names.values()))} do not stand, each once, in {where}")
@@ -118,7 +121,7 @@ def _own_header(path: Path, lines: list[str], codes: Mapping[str, int]) -> tuple
     """The same where nobody tells the columns; line 1 is a header only where it names stages, and no code."""
     delimiter = _delimiter(lines[0])
     cells = _split(lines[0], delimiter)
-    header = [_spelt(cell) for cell in cells]
+    header = [spelt(cell) for cell in cells]
     named = [i for i, name in enumerate(header) if name in STAGE_COLUMNS]
     if not named or {label.strip().lower() for label in codes} & {cell.lower() for cell in cells}:
         return 0, {"stage": 0}, delimiter
@@ -147,17 +150,8 @@ def _clean(cell: str) -> str:
     return cell.strip(' "')
 
 
-def _spelt(name: str) -> str:
-    return "".join(name.lower().split())
-
-
 def _rows(lines: Sequence[str], first: int, delimiter: str) -> Iterator[Row]:
     return ((number, _split(line, delimiter)) for number, line in enumerate(lines, start=first))
-
-
-def _say_what_was_found(path: Path, n_before: int, delimiter: str) -> None:
-    between = {"": "one column", " ": "blanks between the columns"}.get(delimiter) or f"{DELIMITERS[delimiter]} between"
-    note(f"{path.name}: rows from line {n_before + 1} on, {between}")
 
 
 def _cells(path: Path, rows: list[Row], place: int, role: Role) -> list[str]:

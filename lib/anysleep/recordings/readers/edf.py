@@ -94,16 +94,13 @@ def read_edf(path: Path) -> Recording:
     if not abs(first_s) < LONGEST_S:
         raise BadRecording("time_base", f"the first data record begins {first_s:g} s after the start of the file")
     runs = _find_runs(onsets_s - first_s, data.n_records, header)
-    duration_s = float(runs.ends_s[-1])
-    if duration_s > LONGEST_S:
-        raise BadRecording("too_long", f"the data records span {duration_s / 3600:.0f} h")
     data = replace(data, runs=runs)
     return Recording(
         channels=tuple(signal.label for _, signal in signals),
         signals=Signals([partial(_samples, data, i) for i, _ in signals]),
         rates_hz=tuple(signal.samples / header.record_s for _, signal in signals),
         units=tuple(known_unit(signal.unit) for _, signal in signals),
-        duration_s=duration_s,
+        duration_s=float(runs.ends_s[-1]),
         annotations=annotation_table([(onset - first_s, duration, text) for onset, duration, text in annotations]),
         start_time=header.start_time and header.start_time + timedelta(seconds=first_s),
         unread=tuple(unread),

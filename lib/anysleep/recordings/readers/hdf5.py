@@ -201,8 +201,6 @@ def _n_samples(file: h5py.File, channel: StoredChannel) -> int:
 def _check_time_base(channels: Sequence[StoredChannel], rates_hz: list[float], lengths_s: list[float]) -> None:
     """Every channel may be one sample short of the longest."""
     longest = int(np.argmax(lengths_s))
-    if lengths_s[longest] > LONGEST_S:
-        raise BadRecording("too_long", f"{channels[longest].name} lasts {lengths_s[longest] / 3600:.0f} h")
     for channel, rate_hz, length_s in zip(channels, rates_hz, lengths_s, strict=True):
         if lengths_s[longest] - length_s > 1.000001 / min(rate_hz, rates_hz[longest]):
             raise BadRecording(
