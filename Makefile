@@ -1,15 +1,15 @@
-# make demo · test · test-browser · quick · soak · lab · app · book · bench · effects · rehearse: each sets up .venv first if it is missing or older than requirements.txt.
+# make demo · test · test-browser · quick · soak · lab · app · book · bench · effects · rehearse · chaos: each sets up .venv first if it is missing or older than requirements.txt.
 # Windows has no make: docs/clusters.md lists the same commands.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 READY := .venv/ready
 
-.PHONY: demo test test-browser quick soak lab app book bench effects rehearse clean
+.PHONY: demo test test-browser quick soak lab app book bench effects rehearse chaos clean
 
 demo: $(READY)
 	@$(BIN)/anysleep fetch nap outputs/demo || true
-	$(BIN)/snakemake --cores 2 --config profile=demo --quiet rules --rerun-incomplete --nolock
+	$(BIN)/snakemake --cores 2 --config profile=demo --quiet rules
 	@$(BIN)/anysleep show outputs/demo
 
 test: $(READY)
@@ -56,11 +56,15 @@ bench: $(READY)
 
 effects: $(READY)
 	missed=; for judge in effects physiology networks; do $(BIN)/python tests/bench/$$judge.py || missed=1; done; \
-	$(BIN)/snakemake --cores 2 --config profile=effects --quiet rules --rerun-incomplete --nolock && \
+	$(BIN)/snakemake --cores 2 --config profile=effects --quiet rules && \
 	$(BIN)/python tests/bench/planted.py && test -z "$$missed"
 
 rehearse: $(READY)
 	$(BIN)/python tests/rehearsal.py
+
+# Thirty SIGKILLs of whatever is at work, each followed by the same command: nothing may be lost or left behind.
+chaos: $(READY)
+	$(BIN)/python tests/chaos.py
 
 clean:
 	rm -rf .venv outputs/demo outputs/rehearsal outputs/book

@@ -18,7 +18,9 @@ import shutil
 import sys
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from snakemake.cli import parse_config
+from snakemake.dag import DAG
 
 from anysleep.system.files import is_written, project_path, short_path
 from anysleep.workbook.notebooks import NOTEBOOKS
@@ -29,6 +31,13 @@ from anysleep.settings import ParameterError
 def is_of_notebook(file):
     """Whether a parameter file is of a notebook; data sets and searches have files in params/, too."""
     return file.stem.split(".")[0] in NOTEBOOKS
+
+
+async def take_any_date(dag, job, outputs):
+    """Instead of a check of snakemake, which deletes what a run has made where an input is dated later: a clock was wrong."""
+
+
+DAG.check_output_mtime = take_any_date
 
 
 def profile_named(given):
@@ -43,6 +52,7 @@ def profile_named(given):
     return means[0]
 
 
+os.environ["ANYSLEEP_PARENT"] = str(os.getpid())  # a run ends with this process, also if this dies before it looks
 PROFILE = profile_named(config.get("profile", "demo"))
 OUT = f"outputs/{PROFILE}"
 LIBRARY = sorted(str(path) for path in Path("lib/anysleep").rglob("*.py"))
@@ -76,6 +86,8 @@ RUNS = KNOWN.keys() - BY_HAND.get(PROFILE, set())
 MAY_LACK = PROFILE == "paper"
 """Whether a data set that is not on disk, or ages that nobody knows, are left out, which 08 says, instead of stopping
 the rest."""
+LOCK = FileLock(f"{OUT}/.snakemake.lock")
+"""Keeps a second snakemake out of this profile. Unlike snakemake's own it ends with the process, however that ends."""
 ALONE = ("02_inspect", "06_arousals", "08_figures")
 """Notebooks that leave the other core to others."""
 
@@ -201,6 +213,14 @@ def runs_of(wildcards):
 wildcard_constraints:
     notebook=r"0\d_[a-z]+|stage_one_night",
     variant=r"(\.\w+)*",
+
+
+onstart:
+    Path(OUT).mkdir(parents=True, exist_ok=True)
+    try:
+        LOCK.acquire(timeout=0)
+    except Timeout:
+        sys.exit(f"another snakemake is at work in {OUT}; wait for it, or stop it")
 
 
 rule all:

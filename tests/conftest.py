@@ -75,6 +75,16 @@ def shared() -> Path:
 
 
 @pytest.fixture
+def megabyte():
+    """No file may be larger, as if the disk were full then."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture
 def project(root, tmp_path):
     """A workbook with the notebooks and the library of this one, and no profile yet."""
     (tmp_path / "params").mkdir()

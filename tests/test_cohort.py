@@ -16,6 +16,7 @@ from test_recordings import signal, stage, write_discontinuous, write_edf
 from anysleep.datasets import preparation as cohort
 from anysleep.datasets.archive import Archive
 from anysleep.datasets.preparation import NightsLost, prepare_archive, quality_table, write_key
+from anysleep.system.files import DiskFull
 
 LAB = recipe(participants=None)
 
@@ -241,6 +242,36 @@ def test_a_process_that_dies_costs_one_row(folder, n_jobs, pause_s):
         outcomes[outcome.file.stem[:3]] = outcome.code
         time.sleep(pause_s)  # the pool may break while nobody waits for it
     assert outcomes == {"p01": "ok", "p02": "crashed", "p03": "ok", "p04": "ok", "p05": "ok"}
+
+
+def _die_once(job, *rest):
+    if "p02" in job.file.stem and not (mark := job.file.with_suffix(".died")).exists():
+        mark.touch()
+        os.kill(os.getpid(), signals.SIGKILL)
+    return cohort.Outcome(job.file, job.recipe.dataset, job.file.stem)
+
+
+def test_a_process_that_is_killed_once_costs_nothing(folder):
+    """As where memory was short while several were at work."""
+    outcomes = cohort._outcomes(_die_once, cohort.plan_nights(LAB, folder, 64), 2)
+    assert sorted((outcome.file.stem[:3], outcome.code) for outcome in outcomes) == [
+        (f"p0{i}", "ok") for i in (1, 2, 3)
+    ]
+
+
+def test_a_full_disk_ends_the_preparation_and_is_no_fault_of_a_night(folder, tmp_path, monkeypatch):
+    """As rows of a table the nights would be lost to whoever goes on with the archive."""
+
+    def full(job, source, night_file):
+        raise DiskFull("disk full")
+
+    prepare(folder, tmp_path / "run")
+    before = (tmp_path / "run/archive.h5").read_bytes()
+    write_night(folder / "p04-night1.edf")
+    monkeypatch.setattr(cohort, "prepare_night", full)
+    with pytest.raises(DiskFull):
+        prepare(folder, tmp_path / "run")
+    assert (tmp_path / "run/archive.h5").read_bytes() == before
 
 
 SLEEPER = """

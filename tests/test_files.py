@@ -3,11 +3,16 @@
 import json
 import os
 import re
+import subprocess
+import sys
 
+import edfio
+import h5py
 import numpy as np
 import pytest
+import torch
 
-from anysleep.system.files import NpzWriter, atomic_write, read_if_whole
+from anysleep.system.files import DiskFull, NpzWriter, atomic_write, clear_left_over, read_if_whole
 
 
 @pytest.fixture
@@ -40,14 +45,53 @@ def test_content_is_on_the_disk_before_its_name_and_then_the_name(disk, tmp_path
     ]
 
 
-def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
+def edf(path):
+    signals = [edfio.EdfSignal(np.zeros(2_000_000), 100, label="C3", physical_range=(-1, 1))]
+    edfio.Edf(signals).write(path)
 
-    monkeypatch.setattr("zipfile.ZipFile.close", full)
-    with pytest.raises(OSError, match="No space left"), NpzWriter(tmp_path / "night.npz") as npz:
-        npz.add("stages", np.arange(3))
+
+def hdf5(path):
+    with h5py.File(path, "w") as file:
+        file["C3"] = np.zeros(300_000)
+
+
+WRITERS = {
+    "text": lambda path: path.write_text("x" * 2_000_000),
+    "npz": lambda path: np.savez(path, stages=np.zeros(300_000)),
+    "pth": lambda path: torch.save(torch.zeros(300_000), path),
+    "h5": hdf5,
+    "edf": edf,
+}
+"""Format -> writes 2 MB of it. Of a full disk every library says something else."""
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_full_disk_is_said_in_a_sentence_and_leaves_what_was_there(name, tmp_path, megabyte):
+    path = tmp_path / f"night.{name}"
+    path.write_text("before")
+    with pytest.raises(DiskFull) as full, atomic_write(path) as temporary:
+        WRITERS[name](temporary)
+    said = rf"disk full: no room for night.{name} in {tmp_path}, where \d+\.\d\d GB are free; make room, or .*"
+    assert re.fullmatch(said, str(full.value))
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["before"]
+
+
+def test_another_fault_is_not_taken_for_a_full_disk(tmp_path):
+    with pytest.raises(RuntimeError, match="its own fault"), atomic_write(tmp_path / "night.npz") as temporary:
+        temporary.write_text("half")
+        raise RuntimeError("its own fault")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_process_has_half_written_goes_and_nothing_else(tmp_path):
+    (tmp_path / "store").mkdir()
+    with subprocess.Popen([sys.executable, "-c", ""]) as killed:
+        killed.wait()
+    kept = [".lock", ".12", ".archive_nights", "7.csv", f".{os.getppid()}.at_work.csv"]
+    for name in (*kept, f".{killed.pid}.table.csv", f"store/.{killed.pid}.night.npz", f".{os.getpid()}.mine.csv"):
+        (tmp_path / name).touch()
+    clear_left_over(tmp_path)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == sorted([*kept, "store"])
 
 
 def test_half_a_file_is_said_and_read_as_none(tmp_path, capsys):

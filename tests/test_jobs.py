@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from anysleep.system.jobs import JobLost, run_jobs, run_shares
+from anysleep.system.jobs import PARENT, JobLost, run_jobs, run_shares
 
 ENDS = {
     "raise": (KeyError, "no such key"),
@@ -100,7 +100,7 @@ def test_given_up_no_process_is_left():
     assert not [child for child in multiprocessing.active_children() if child.name.startswith("pebble")]
 
 
-PARENT = """
+WITH_WORKERS = """
 import os, time
 from anysleep.system.jobs import run_jobs
 def work(job):
@@ -113,7 +113,7 @@ for _ in run_jobs(work, range(2), 2):
 
 @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_no_process_outlives_its_parent(by, root):
-    code = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler){PARENT}"
+    code = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler){WITH_WORKERS}"
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=root, text=True, start_new_session=True, **pipes)
     workers = [psutil.Process(int(parent.stdout.readline())) for _ in range(2)]
@@ -141,3 +141,23 @@ except KeyboardInterrupt:
 def test_ctrl_c_in_the_middle_of_a_fork_is_not_lost(root):
     ended = subprocess.run([sys.executable, "-c", IN_A_FORK], cwd=root, capture_output=True, text=True, timeout=60)
     assert (ended.stdout, ended.stderr, ended.returncode) == ("stopped\n", "", 0)
+
+
+AT_WORK = "import time; from anysleep.system.jobs import end_with_parent; end_with_parent(); time.sleep(100)"
+BEGUN = {
+    "a process": (["-c", AT_WORK], 1),
+    "a worker": (["-c", f"from anysleep.system import jobs; jobs._begin(1, None); {AT_WORK}"], 1),
+    "a run": (["-m", "anysleep", "run", "02_inspect", "--end-with-parent"], 128 + signal.SIGTERM),
+    "a training": (["-m", "anysleep.training", "nowhere"], -signal.SIGTERM),
+}
+"""What begins when its parent has died already -> its exit status."""
+
+
+@pytest.mark.parametrize("who", BEGUN)
+def test_who_begins_when_its_parent_has_died_ends_at_once(who, root):
+    """Somebody else is the parent then, for ever."""
+    words, status = BEGUN[who]
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        dead.wait()
+    env = os.environ | {PARENT: str(dead.pid)}
+    assert subprocess.run([sys.executable, *words], cwd=root, env=env, capture_output=True).returncode == status

@@ -5,6 +5,7 @@ import re
 import time
 
 import pytest
+from filelock import FileLock, Timeout
 from test_snakefile import COHORT, add_profile, said, snakemake
 
 from anysleep.synthetic import write_cohort
@@ -89,13 +90,18 @@ def test_a_forced_run_prepares_new_nights_only_and_drops_none_unasked(project):
 
 
 def test_the_same_command_goes_on_after_kill_9_and_makes_what_was_lost_later(project):
-    """A dry run in between says what would be made, and changes nothing."""
+    """A dry run in between says what would be made, and changes nothing. An input of tomorrow's date is no reason to
+    do it again, or to delete it."""
     add_profile(project, "my lab", **{"01_prepare": COHORT})
+    tomorrow = time.time() + 86_400
+    os.utime(project / "params/my lab/01_prepare.yaml", (tomorrow, tomorrow))
     command, folder = ("--config", "profile=my lab"), project / "outputs/my lab/01_prepare"
     killed = snakemake(project, *command)
     while not (folder / "params.yaml").exists():
         assert killed.poll() is None, killed.stdout.read()
         time.sleep(0.05)
+    with pytest.raises(Timeout):
+        FileLock(folder.parent / ".snakemake.lock").acquire(timeout=0)
     os.kill(killed.pid, 9)
     killed.wait()
     status, text = said(snakemake(project, *command))
@@ -110,3 +116,13 @@ def test_the_same_command_goes_on_after_kill_9_and_makes_what_was_lost_later(pro
         assert status == 0 and (folder / lost).is_file(), text
     status, text = said(snakemake(project, *command))
     assert status == 0 and "Nothing to be done" in text
+
+
+def test_a_second_snakemake_is_refused_while_the_first_is_at_work(finished):
+    """A dry run may look at any time. That a killed one keeps nobody out is tested above."""
+    (finished / "params/mine/03_train.yaml").write_text("archive: outputs/mine/01_prepare/archive.h5\nseed: 7\n")
+    with FileLock(finished / "outputs/mine/.snakemake.lock"):
+        status, text = said(snakemake(finished, "--config", "profile=mine"))
+        assert status == 1 and "another snakemake is at work in outputs/mine; wait for it" in text
+        assert "Traceback" not in text and (finished / "outputs/mine/03_train/result.json").exists()
+        assert said(snakemake(finished, "--dry-run", "--config", "profile=mine"))[0] == 0

@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -28,12 +29,13 @@ def inspect(folder, **changes):
     return Inspect(run_dir=str(folder), **(given | changes))
 
 
+START = "import os; from anysleep.workbook import run as runs; from anysleep.workbook.notebooks import Inspect; "
+START += "runs.WAIT_S = 0; runs.start_run(Inspect(**{}))"
+
+
 def in_another_process(folder, then="") -> subprocess.CompletedProcess:
     """Start the run there, too, without waiting, and do what is said."""
-    given = inspect(folder).plain()
-    code = "import os\nfrom anysleep.workbook import run as runs\nfrom anysleep.workbook.notebooks import Inspect\n"
-    code += "runs.WAIT_S = 0; "
-    code += f"runs.start_run(Inspect(**{given!r})); {then}"
+    code = f"{START.format(inspect(folder).plain())}; {then}"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
 
@@ -48,6 +50,18 @@ def test_a_folder_is_one_run_s_until_it_has_finished(tmp_path):
 def test_a_run_that_was_killed_leaves_no_lock(tmp_path):
     assert in_another_process(tmp_path, "os.kill(os.getpid(), 9)").returncode == -signal.SIGKILL
     assert in_another_process(tmp_path).returncode == 0
+
+
+def test_a_kernel_ends_with_its_runner_whoever_takes_it_over(tmp_path):
+    """By itself it would see only that init took it over, not systemd of a user, or a container's own."""
+    code = "import os, subprocess, sys; os.environ['JPY_PARENT_PID'] = str(os.getpid()); "
+    kernel = f"{START.format(inspect(tmp_path).plain())}; os.write(1, b'begun'); import time; time.sleep(1000)"
+    code += f"subprocess.run([sys.executable, '-c', {kernel!r}])"
+    runner = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert runner.stdout.read(5) == b"begun"
+    runner.kill()
+    assert runner.stdout.read() == b""  # ends when the kernel, which holds the other end, has ended
+    runner.wait()
 
 
 def test_the_runner_touches_nothing_of_a_run_at_work(tmp_path, root, monkeypatch, capsys):
@@ -308,6 +322,18 @@ def test_a_failing_notebook_ends_in_three_lines_and_keeps_its_traceback(root, tm
     assert said[-3] == "01_prepare stopped." and said[-2].startswith("NothingUsable: none of 1 recordings can be used")
     assert "notebook.ipynb" in said[-1] and "Traceback" not in "".join(said)
     assert "NothingUsable" in (tmp_path / "run {1}/notebook.ipynb").read_text()
+
+
+def test_a_full_disk_is_said_in_a_line_and_leaves_no_half_notebook(root, tmp_path, capsys, megabyte):
+    (tmp_path / "a.h5").touch()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/notebook.ipynb").write_text("before")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    assert main(["run", "02_inspect", f"archive={tmp_path / 'a.h5'}", f"run_dir={tmp_path / 'run'}"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("02_inspect: disk full: no room for notebook.ipynb in ") and len(said.splitlines()) == 1
+    assert (tmp_path / "run/notebook.ipynb").read_text() == "before"
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {".lock", ".runner.lock", "notebook.ipynb"}
 
 
 def test_ctrl_c_ends_in_a_sentence(root, tmp_path):

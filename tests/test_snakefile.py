@@ -66,8 +66,7 @@ def test_snakemake_and_the_parameters_agree_on_paths(root):
     ],
 )
 def test_the_graph_of_a_profile_is_whole(root, profile, n_jobs):
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--rerun-incomplete", "--nolock"]
-    command += ["--cores", "2", "--config"]
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--cores", "2", "--config"]
     done = subprocess.run([*command, *profile], cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     if profile == ["profile=demo"] and (root / "outputs/demo/real_nap.edf").is_file():

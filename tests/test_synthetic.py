@@ -429,6 +429,8 @@ def test_a_folder_with_anything_real_in_it_is_never_touched(tmp_path):
 
 def test_nights_of_an_earlier_cohort_do_not_stay(tmp_path):
     write_cohort(tmp_path, n_persons=3, hours=0.02, seed=0)
+    for half in (".1.syn002-night1.edf", ".1.participants.tsv"):  # of a process that was killed
+        (tmp_path / half).touch()
     table = write_cohort(tmp_path, n_persons=1, hours=0.02, seed=1)
     assert sorted(file.stem for file in tmp_path.glob("*.edf")) == sorted(table.recording)
 

@@ -13,6 +13,7 @@ from anysleep.datasets.archive import DatasetFiles, NightWriter, assemble_archiv
 from anysleep.models import load_checkpoint, save_checkpoint
 from anysleep.staging.nights import Night
 from anysleep.staging.sources import ArchivedNight, RecordedFile, jobs_of_archive
+from anysleep.system.files import clear_left_over
 from anysleep.workbook.predictions import write_predictions
 from anysleep.workbook.run import Run
 
@@ -59,6 +60,7 @@ def checkpoint(checkpoints):
 def predict(folder, checkpoint, archive, channels=(), resolutions=RESOLUTIONS, n_devices=1):
     """As the notebook does."""
     jobs = jobs_of_archive(load_checkpoint(checkpoint), archive, channels)
+    clear_left_over(folder)
     run = Run(None, folder, "id")
     settings = {"write_logits": True, "device": "cpu", "n_devices": n_devices}
     tables = write_predictions(run, checkpoint, jobs, resolutions, **settings)

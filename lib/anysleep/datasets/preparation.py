@@ -26,7 +26,7 @@ from anysleep.recordings.readers import read_recording
 from anysleep.recordings.reasons import BadRecording, reason_of, without_names
 from anysleep.recordings.recording import Recording
 from anysleep.recordings.tables import without_formulas
-from anysleep.system.files import atomic_write, read_if_whole
+from anysleep.system.files import DiskFull, atomic_write, read_if_whole
 from anysleep.system.jobs import DAY_S, JobLost, n_cores, run_jobs, share_of
 from anysleep.system.progress import progress
 
@@ -297,19 +297,30 @@ def _prepare_or_reuse(job: NightJob, nights_dir: Path, archive: Path) -> Outcome
                 facts = NightFacts(**prepared["facts"])
                 return Outcome(job.file, dataset, recording, job.subject, facts=facts, night=night, reused=True, **more)
         facts = prepare_night(job, source, night_file)
+    except DiskFull:  # so would every night that would come
+        raise
     except Exception as error:  # one file must not stop the others, whatever a library lets through
         reason = without_names(error, *job.files, job.label_file)
         return Outcome(job.file, job.recipe.dataset, recording, job.subject, reason_of(error), reason, **more)
     return Outcome(job.file, dataset, recording, job.subject, facts=facts, night=(night_file, recording), **more)
 
 
-def _outcomes(work: Callable[[NightJob], Outcome], jobs: Sequence[NightJob], n_jobs: int) -> Iterator[Outcome]:
-    """The outcomes as they come; a file whose process dies costs its own row."""
+def _outcomes(
+    work: Callable[[NightJob], Outcome], jobs: Sequence[NightJob], n_jobs: int, *, again: bool = True
+) -> Iterator[Outcome]:
+    """The outcomes as they come. A file whose process dies is tried again, alone, since memory may have been short for
+    many; where that dies, too, it costs its own row."""
+    lost = []
     for job, future in run_jobs(work, jobs, n_jobs, limit_s=DAY_S):  # one job is in another process, too
         try:
             yield future.result()
         except JobLost as error:
+            if again:
+                lost.append(job)
+                continue
             yield Outcome(job.file, job.recipe.dataset, code="crashed", reason=str(error), more_files=job.more_files)
+    if lost:
+        yield from _outcomes(work, lost, 1, again=False)
 
 
 def _refuse_duplicates(outcomes: list[Outcome]) -> list[Outcome]:

@@ -16,6 +16,7 @@ import os
 import signal
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -27,6 +28,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from anysleep.datasets.archive import Archive
 from anysleep.stages import N_STAGES, STAGES
+from anysleep.system.jobs import end_with_parent
 
 ChannelLists = Mapping[str, tuple[list[str], list[str]]]
 """EEG and EOG channel names by data set."""
@@ -205,15 +207,16 @@ def loader(batches: WindowBatches, sampler: Iterable[tuple[int, int]], n_workers
         batch_size=None,
         num_workers=n_workers,
         multiprocessing_context="spawn",
-        worker_init_fn=_end_at_once,
+        worker_init_fn=partial(_end_at_once, os.getpid()),
         persistent_workers=True,
         prefetch_factor=2,
         pin_memory=pin,
     )
 
 
-def _end_at_once(_worker: int) -> None:
+def _end_at_once(parent: int, _worker: int) -> None:
     """Have a worker that is told to end skip Python's clearing up, in which a thread still sending would abort it."""
+    end_with_parent(parent=parent)
     atexit.register(os._exit, 0)
     for name in (signal.SIGTERM, signal.SIGINT):  # meant for the training, which has a state to save and ends it then
         signal.signal(name, signal.SIG_IGN)

@@ -25,6 +25,7 @@ from anysleep.staging.nights import Night, Stagings, named_montages, read_night,
 from anysleep.staging.predictions import UNKNOWN
 from anysleep.staging.store import StagedNights
 from anysleep.staging.votes import Vote, mean_log_probabilities, softmax, vote_stages
+from anysleep.system.files import DiskFull
 from anysleep.system.jobs import prefetch, share_of
 from anysleep.system.progress import progress
 
@@ -161,6 +162,8 @@ def _each_staged(
         try:
             found = zip(staged, reading.result(), strict=True)
             return use(night, [one.stage(of_network) for one, of_network in found])
+        except DiskFull:  # so would every night that would come
+            raise
         except (OSError, ValueError, KeyError, MemoryError, RuntimeError) as error:  # torch: RuntimeError
             check_device(next(networks[0].parameters()).device)
             error.__traceback__ = None  # it holds what was read

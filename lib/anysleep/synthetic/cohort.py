@@ -82,7 +82,8 @@ def write_cohort(
 
 def _clear(folder: Path) -> None:
     """Remove an earlier cohort. ValueError where the folder holds anything but synthetic nights."""
-    nights = [file for file in folder.iterdir() if re.fullmatch(r"syn\d{3,}-night\d+\.edf", file.name)]
+    of_ours = r"(\.\d+\.)?syn\d{3,}-night\d+\.edf|\.\d+\.participants\.tsv"  # also half ones, of a killed process
+    nights = [file for file in folder.iterdir() if re.fullmatch(of_ours, file.name)]
     participants = folder / "participants.tsv"
     foreign = sorted({file.name for file in folder.iterdir()} - {file.name for file in [*nights, participants]})
     if is_written(participants):

@@ -1,7 +1,9 @@
 """Files that appear whole or not at all, and paths that mean the same from every working folder."""
 
+import errno
 import hashlib
 import os
+import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -10,8 +12,17 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import psutil
 
 T = TypeVar("T")
+
+
+FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+"""What the system says where a disk, a file or a user's share is full."""
+
+
+class DiskFull(OSError):
+    """There is no room for a file; no fault of what is written."""
 
 
 @contextmanager
@@ -19,6 +30,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """A temporary name beside `path` to write to; it becomes `path` when the block ends without an error.
 
     Content and name are on the disk before the block is left, so a power failure leaves the old file or the new one.
+    DiskFull where there is no room, whatever a library raises over it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,8 +41,38 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         os.replace(temporary, path)
         _sync_folder(path.parent)
+    except (OSError, RuntimeError) as error:  # of torch: RuntimeError
+        if not _is_full(error, temporary):
+            raise
+        temporary.unlink(missing_ok=True)
+        free_gb = shutil.disk_usage(path.parent).free / 1e9
+        raise DiskFull(
+            f"disk full: no room for {path.name} in {short_path(path.parent)}, where {free_gb:.2f} GB are free; "
+            "make room, or choose a folder on another disk"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _is_full(error: Exception, temporary: Path) -> bool:
+    """Whether an error came of a full disk; of many libraries only another try to write tells that."""
+    if getattr(error, "errno", None) in FULL:
+        return True
+    try:
+        with temporary.open("ab", buffering=0) as file:
+            file.write(bytes(2**20))
+            os.fsync(file.fileno())
+    except OSError as found:
+        return found.errno in FULL
+    return False
+
+
+def clear_left_over(folder: Path) -> None:
+    """Delete what `atomic_write` has half written in a folder or below, of processes that were killed."""
+    for path in folder.rglob(".[0-9]*.*"):
+        number = path.name.split(".")[1]
+        if number.isdecimal() and (int(number) == os.getpid() or not psutil.pid_exists(int(number))):
+            path.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -28,6 +28,8 @@ DAY_S = 86400.0
 """No job of the workbook takes longer."""
 M_TRIM_THRESHOLD, M_MMAP_MAX, LARGEST_INT = -1, -4, 2**31 - 1
 """Settings in malloc.h of the GNU C library."""
+PARENT = "ANYSLEEP_PARENT"
+"""Environment variable: the process that a started one shall end with, which may have died before that one can look."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -81,7 +83,9 @@ def run_shares(
                         pools.pop(i).join()
                     with _no_interrupt():
                         if i not in pools:
-                            pools[i] = ProcessPool(1, initializer=_begin, initargs=(n_threads,), context=context)
+                            pools[i] = ProcessPool(
+                                1, initializer=_begin, initargs=(os.getpid(), n_threads), context=context
+                            )
                         running[pools[i].schedule(function, (job,), timeout=limit_s or DAY_S)] = i, job
             yield from ended
             done = wait(running, return_when=FIRST_COMPLETED).done
@@ -116,10 +120,10 @@ def _no_interrupt() -> Iterator[None]:
         signal.raise_signal(signal.SIGINT)
 
 
-def _begin(n_threads: int | None) -> None:
+def _begin(parent: int, n_threads: int | None) -> None:
     """What a process does first. It ignores Ctrl-C already: its parent ends it."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's handler would wait for what a library computes
-    end_with_parent()
+    end_with_parent(parent=parent)
     if n_threads:
         os.environ.update(dict.fromkeys(THREADS, str(n_threads)))
         if "torch" in sys.modules:
@@ -158,15 +162,22 @@ def n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def end_with_parent(end: Callable[[], object] = lambda: os._exit(1)) -> None:
-    """Let this process end when the one that started it was killed and cannot end it any more."""
-    parent = os.getppid()
+def end_with_parent(end: Callable[[], object] = lambda: os._exit(1), parent: int = 0) -> None:
+    """Let this process end when the one that started it was killed and cannot end it any more.
+
+    `parent` is its number, else that in `PARENT`, else whoever is the parent now.
+    """
+    known = parent or int(os.environ.pop(PARENT, 0))
+    if not known or os.name == "nt":  # where the python of a .venv is a process between
+        known = os.getppid()
 
     def watch() -> None:
-        while os.getppid() == parent:
+        while os.getppid() == known:
             time.sleep(1)
         end()
 
+    if os.getppid() != known:
+        end()
     threading.Thread(target=watch, daemon=True).start()
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm.auto import tqdm
 
+from anysleep.system.jobs import PARENT
 from anysleep.training.state import State, load_state
 
 STOPPED = 128 + signal.SIGTERM
@@ -37,7 +38,7 @@ def follow(folder: Path, on_validation: Callable[[pd.DataFrame], None] = lambda 
             stderr=subprocess.STDOUT,
             text=True,
             encoding="utf-8",
-            env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+            env=os.environ | {"PYTHONIOENCODING": "utf-8", PARENT: str(os.getpid())},
             start_new_session=True,  # an interrupted notebook interrupts its group; this is asked to stop below
         ) as process,
         tqdm(unit="step", disable=not in_jupyter) as bar,

@@ -34,7 +34,7 @@ from anysleep.datasets.sampling import stageable_nights
 from anysleep.datasets.splits import read_split, select_part
 from anysleep.staging.devices import choose_device
 from anysleep.system.files import atomic_write
-from anysleep.system.jobs import keep_freed_memory
+from anysleep.system.jobs import end_with_parent, keep_freed_memory
 from anysleep.system.limits import read_yaml
 from anysleep.training.follow import MEETING, SAID_STOPPED, STATE, STOPPED
 from anysleep.training.loop import Training, TrainingStopped
@@ -201,7 +201,8 @@ def _notice_sigterm(decides: bool) -> Callable[[], bool]:
 
 
 def _end_with_parent() -> None:
-    """Have the system send SIGTERM when the process that started this one is gone, however it went (Linux only)."""
+    """SIGTERM when the process that started this one is gone; on Linux by the system, so also once this is torchrun."""
+    end_with_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 

@@ -70,8 +70,6 @@ def write_predictions(
     wanted = Wanted(sha256, distinct, write_logits, leave_one_out, precision, aligned)
     tasks = [(wanted.file(run.store, job), job) for job in share_of(jobs, run.shard)]
     run.store.mkdir(parents=True, exist_ok=True)
-    if not run.shard:
-        _remove_half_written(run.folder)
     failed = _stage_missing(checkpoint, wanted, tasks, devices) if tasks else {}
     run.end_shard()
     return _publish(run, wanted, [file for file, _ in tasks], failed, network.name, lights, exports)
@@ -250,10 +248,3 @@ def _check_room(folder: Path, n_bytes: int) -> None:
     if n_bytes > free:
         raise ValueError(f"{sizes}: choose fewer resolutions, no logits, or a run_dir on another disk")
     print(sizes)
-
-
-def _remove_half_written(folder: Path) -> None:
-    """Wipe away what a run that was killed has left half-written."""
-    for pattern in ("store/.*.npz", "r*/.*.npz", "r*/logits/.*.npz", "hypnograms/.*"):
-        for half_written in folder.glob(pattern):
-            half_written.unlink()

@@ -21,7 +21,8 @@ import yaml
 from filelock import FileLock, Timeout
 
 from anysleep.settings import ExportFormat
-from anysleep.system.files import atomic_write, files_named, read_if_whole, sha256_of, short_path
+from anysleep.system.files import atomic_write, clear_left_over, files_named, read_if_whole, sha256_of, short_path
+from anysleep.system.jobs import end_with_parent
 from anysleep.system.limits import read_yaml
 from anysleep.workbook import provenance
 from anysleep.workbook.arguments import missing_file
@@ -216,12 +217,16 @@ def start_run(params: Parameters) -> Run:
     The folder is this process's alone until the run is finished; shards of one `run_dir` work beside each other, not
     beside the whole run. ValueError where another run is at work.
     """
+    if "JPY_PARENT_PID" in os.environ:  # a kernel sees by itself only that init took it over, not a user's systemd
+        end_with_parent()
     folder = params.folder
     folder.mkdir(parents=True, exist_ok=True)
     lock = lock_folder(folder)
     others = [params.run_dir] if folder != params.run_dir else (folder / "shards").glob("*")
     for other in others:
         lock_folder(other).release()
+    if folder == params.run_dir:  # shards, perhaps on other machines, write into one store
+        clear_left_over(folder)
     content = {"run_id": params.run_id} | params.plain()
     if changed := _differences(folder / "params.yaml", content):
         print(f"replaces the results of another run in {short_path(folder)}; different: {changed}")

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from anysleep.recordings.reasons import NothingToMeasure
-from anysleep.system.files import project_path, short_path
+from anysleep.system.files import atomic_write, project_path, short_path
 from anysleep.system.jobs import end_with_parent
 from anysleep.workbook.arguments import checked_parameters, read_words, refuse_missing_inputs
 from anysleep.workbook.notebooks import NOTEBOOKS, Train
@@ -78,6 +78,7 @@ def _execute(params: Parameters, given: dict[str, object], may_lack_inputs: bool
     import papermill  # heavy, and not needed inside notebooks
     from nbclient.exceptions import DeadKernelError
 
+    papermill.iorw.LocalHandler.write = _write_notebook
     notebook, folder = params.notebook, params.folder
     executed = f"The cell and what called what: {short_path(folder)}/notebook.ipynb"
     try:
@@ -103,6 +104,12 @@ def _execute(params: Parameters, given: dict[str, object], may_lack_inputs: bool
     if not (folder / "result.json").is_file():
         raise RuntimeError(f"{notebook} ended without {short_path(folder)}/result.json\n{executed}")
     return folder
+
+
+def _write_notebook(_handler: object, notebook: str, path: str) -> None:
+    """Papermill's own leaves half a notebook when it is killed, or the disk is full."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(notebook, encoding="utf-8")
 
 
 def _not_measured(params: Parameters, reason: str) -> Path:

@@ -18,6 +18,7 @@ from threading import RLock, Timer
 from types import SimpleNamespace
 
 from anysleep.recordings.reasons import BadRecording, reason_of
+from anysleep.system.jobs import PARENT, end_with_parent
 
 PATIENCE_S, BYTES_PER_S = 120.0, 1e6
 """Seconds that any file may take, and how many bytes one more second is for: ten times what a busy disk needs."""
@@ -97,6 +98,7 @@ class Guard:
         code += "from anysleep.recordings.readers.guarded import serve; serve(answers)"
         one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # each reserves memory
         environment = os.environ | one_thread | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        environment |= {PARENT: str(os.getpid())}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         self._child = subprocess.Popen([sys.executable, "-c", code], env=environment, **pipes)
         try:
@@ -110,6 +112,7 @@ def serve(descriptor: int) -> None:
     """Answer requests from stdin until it ends, through this open file."""
     import anysleep.recordings.readers  # noqa: F401 - all libraries, before time counts
 
+    end_with_parent()
     answers = os.fdopen(descriptor, "wb")
     _send(answers, _pickled("ready"))
     while True:

@@ -1,0 +1,144 @@
+"""The workbook's graph on a tiny cohort, killed again and again, ends as if it never had been: `make chaos`.
+
+`python tests/chaos.py [kills] [seed]` kills, at seeded moments, snakemake, a runner, a kernel, a worker or a training,
+and calls the documented command again at once. In the end every table is that of an undisturbed run, and nothing is
+left: no process, no half a file, nothing in the temporary folder or in shared memory.
+"""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import yaml
+from toy_runs import ROOT, given_to
+
+ROLES = {"snakemake": "-m snakemake", "runner": "-m anysleep run", "training": "-m anysleep.training"}
+ENDS_WITHIN_S = 15
+"""How long what belonged to the killed one may live: a training saves its state, on a busy machine."""
+LATEST_S = 25
+"""How long after the start the blow may come."""
+
+
+def lay_out(folder: Path) -> Path:
+    """A workbook with this one's notebooks and library, and the tiny cohort as the profile chaos."""
+    (folder / "params/chaos").mkdir(parents=True)
+    for name in ("Snakefile", "profiles", "lib", "notebooks", "params/datasets"):
+        (folder / name).symlink_to(ROOT / name)
+    for notebook, given in given_to(Path("outputs/chaos")).items():
+        more = {"n_jobs": 2} if "n_jobs" in given else {}
+        (folder / f"params/chaos/{notebook}.yaml").write_text(yaml.safe_dump(given | more))
+    return folder
+
+
+def start(folder: Path) -> subprocess.Popen:
+    """README's command in that workbook, with a temporary folder of its own."""
+    (folder / "tmp").mkdir(exist_ok=True)
+    env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "lib"), "TMPDIR": str(folder / "tmp")}
+    env |= {"JUPYTER_RUNTIME_DIR": str(folder / "runtime")}
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--config", "profile=chaos"]
+    with (folder / "said.txt").open("a") as said:
+        return subprocess.Popen(command, cwd=folder, env=env, stdout=said, stderr=said, start_new_session=True)
+
+
+def everyone(folder: Path) -> dict[psutil.Process, str]:
+    """Every process that belongs to the workbook, however it lost its parent -> what it is."""
+    found = {}
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("TMPDIR") == str(folder / "tmp") and process.status() != psutil.STATUS_ZOMBIE:
+                found[process] = role_of(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def role_of(process: psutil.Process) -> str:
+    """One of ROLES, kernel, or worker: whatever else Python does, started by one of these."""
+    words = " ".join(process.cmdline())
+    for role, sign in ROLES.items():
+        if sign in words:
+            return role
+    if "ipykernel_launcher" in words:  # so is a fork of it
+        return "kernel" if "anysleep run" in " ".join(process.parent().cmdline()) else "worker"
+    return "worker" if "spawn_main" in words or "guarded" in words else "other"
+
+
+def strike(folder: Path, role: str, after_s: float, running: subprocess.Popen) -> str:
+    """Kill one of this role, so long after the start or once there is one; returns where, empty if all was done."""
+    begin = time.monotonic()
+    while running.poll() is None:
+        there = [process for process, is_a in everyone(folder).items() if is_a == role]
+        if there and time.monotonic() - begin >= after_s:
+            where = (sorted(path.parent.name for path in folder.glob("outputs/chaos/*/params.yaml")) or [""])[-1]
+            there[-1].kill()
+            return f"{role} in {where or 'the beginning'}"
+        time.sleep(0.05)
+    return ""
+
+
+def tables(folder: Path) -> dict[str, bytes]:
+    """Every table and every result of the runs."""
+    runs = folder / "outputs/chaos"
+    files = sorted(path for path in runs.rglob("*") if path.suffix in (".csv", ".npz") and "store" not in path.parts)
+    return {str(path.relative_to(runs)): path.read_bytes() for path in files}
+
+
+def left(folder: Path, shared_before: set[str]) -> list[str]:
+    """What should not be there any more."""
+    caches = "torchinductor_*"
+    files = [path for path in folder.glob("tmp/*") if not path.match(caches)]
+    files += [path for path in folder.rglob("*") if path.name.startswith(".") and path.name[1:2].isdigit()]
+    processes = [f"{process.pid} {is_a}" for process, is_a in everyone(folder).items()]
+    return [*map(str, files), *processes, *sorted(set(os.listdir("/dev/shm")) - shared_before)]
+
+
+def round_of(folder: Path, n_kills: int, rng: random.Random) -> int:
+    """Run the graph to its end; returns how many were killed on the way, at most `n_kills`."""
+    lay_out(folder)
+    n_killed = 0
+    running = start(folder)
+    while n_killed < n_kills:
+        role = rng.choice([*ROLES, "kernel", "worker"])
+        where = strike(folder, role, rng.uniform(0, LATEST_S), running)
+        if not where:
+            break
+        n_killed += 1
+        if role != "snakemake":
+            running.wait()
+        bereft = list(everyone(folder))
+        running = start(folder)
+        _, alive = psutil.wait_procs(bereft, timeout=ENDS_WITHIN_S)
+        assert not alive, f"{where}, and {ENDS_WITHIN_S} s later there were {alive}"
+        print(f"  killed: {where}", flush=True)
+    if running.wait():
+        running = start(folder)
+    assert running.wait() == 0, (folder / "said.txt").read_text()
+    return n_killed
+
+
+def main(n_kills: int = 30, seed: int = 0) -> None:
+    """Kill so many, in as many rounds as that takes, and compare each round with an undisturbed one."""
+    rng, shared = random.Random(seed), set(os.listdir("/dev/shm"))
+    with tempfile.TemporaryDirectory() as below:
+        round_of(Path(below, "peace"), 0, rng)
+        expected, n_killed, n_rounds = tables(Path(below, "peace")), 0, 0
+        while n_killed < n_kills:
+            n_rounds += 1
+            folder = Path(below, f"round{n_rounds}")
+            n_killed += round_of(folder, n_kills - n_killed, rng)
+            found = tables(folder)
+            differ = [name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name)]
+            assert not differ, f"round {n_rounds}: {differ}"
+            assert not left(folder, shared), left(folder, shared)
+            print(f"round {n_rounds}: {n_killed} of {n_kills} killed, {len(found)} files as undisturbed", flush=True)
+            shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
