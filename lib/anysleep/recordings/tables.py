@@ -82,12 +82,12 @@ def refuse_near_misses(columns: Collection[str], absent: Collection[str], file: 
 
 def near_columns(name: str, columns: Collection[str]) -> list[str]:
     """Columns that may be meant by `name`: nearly spelt so, or with it as a word ('Age (years)')."""
-    spelt = {column: spelt(column) for column in columns}
-    close = get_close_matches(spelt(name), spelt.values(), n=3, cutoff=0.76)
+    texts, wanted = {column: spelt(column) for column in columns}, spelt(name)
+    close = get_close_matches(wanted, texts.values(), n=3, cutoff=0.76)
     return [
         column
-        for column, text in spelt.items()
-        if text in close or sorted(text) == sorted(spelt(name)) or spelt(name) in re.split(r"[^a-z]+", column.lower())
+        for column, text in texts.items()
+        if text in close or sorted(text) == sorted(wanted) or wanted in re.split(r"[^a-z]+", column.lower())
     ]
 
 
