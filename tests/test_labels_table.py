@@ -101,10 +101,8 @@ HAVE_AROUSALS = ("RemLogic", "Noxturnal", "Polyman")
 def labels_of(program):
     """As the page says it; of two ways, the first."""
     text = PAGE.read_text(encoding="utf-8")
-    (codes,) = re.findall(r"^  (codes: \{SLEEP.*)$", text, re.MULTILINE)
     ((columns, more),) = re.findall(rf"^\| {program} \| `(.+?)`[^|]*\|(.*)\|$", text, re.MULTILINE)
-    more = codes if "as above" in more else more.strip(" `")
-    return Labels(reader="table", file="x", columns=yaml.safe_load(columns), **(yaml.safe_load(more) or {}))
+    return Labels(reader="table", file="x", columns=yaml.safe_load(columns), **(yaml.safe_load(more.strip(" `")) or {}))
 
 
 def scored(path, labels, begun=BEGUN, n_epochs=9, **rule):
@@ -158,6 +156,23 @@ def test_a_clock_of_twelve_hours_needs_am_and_pm(tmp_path):
         scored(write(tmp_path / "night.csv", rows), columns(clock="Clock", stage="Stage"))
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("11:59:00 p. m.", "12:00:00 a. m."),
+        ("11:59:00PM", "12:00:00AM"),
+        ("PM 11:59:00", "AM 12:00:00"),
+        ("2024/2/1 下午 11:59:00", "2024/2/2 上午 12:00:00"),
+        ("午後11:59:00", "午前12:00:00"),
+        ("오후 11:59:00", "오전 12:00:00"),
+    ],
+)
+def test_the_half_of_the_day_stands_where_any_system_puts_it(tmp_path, before, after):
+    rows = f"Clock\tStage\n{before}\tN1\n{before.replace('9:00', '9:30')}\tN2\n{after}\tREM\n"
+    night = scored(write(tmp_path / "night.txt", rows), columns(clock="Clock", stage="Stage"), n_epochs=6)
+    assert night.hypnogram.tolist() == [9, 9, 9, 1, 2, 4]
+
+
 def test_a_scoring_that_begins_at_midnight_has_a_clock(tmp_path):
     path = write(tmp_path / "night.csv", "Clock,Stage\n00:00:00,N2\n00:00:30,N2\n")
     night = scored(path, columns(clock="Clock", stage="Stage"), n_epochs=7)
@@ -169,6 +184,7 @@ def test_a_scoring_that_begins_at_midnight_has_a_clock(tmp_path):
     [
         ("Clock,Stage\nsoon,W\n", {"clock": "Clock"}, "line 2: 'soon' is no time of day such as 23:05:00"),
         ("Clock,Stage\n25:00:00,W\n", {"clock": "Clock"}, "line 2: .* is no time of day"),
+        ("Clock,Stage\n+00:00:30.0,W\n", {"clock": "Clock"}, "line 2: .* is no time of day"),
         ("Clock,Stage\n13:00:00 PM,W\n", {"clock": "Clock"}, "line 2: .* is no time of day"),
         ("Clock,Stage\n,W\n", {"clock": "Clock"}, "line 2 has no clock, which is column 1"),
         ("N,Stage\n1.5,W\n", {"epoch": "N"}, "line 2: '1.5' is no number of an epoch"),

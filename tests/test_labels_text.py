@@ -31,6 +31,12 @@ def test_a_text_file_holds_one_label_a_line(tmp_path, text, codes):
     assert hypnogram_of(scoring, 150, codes=codes) == [0, 1, 3, 4, 9]
 
 
+@pytest.mark.parametrize(("text", "column"), [("W\t60\nN2\t600\n", 1), ("start,stage\n0,W\n60,N2\n", 2)])
+def test_columns_that_could_tell_times_and_are_not_read_are_said(tmp_path, text, column):
+    with pytest.warns(RecordingWarning, match=f"of 2 columns only column {column} is read, an epoch a line"):
+        assert hypnogram_of(read("text", write(tmp_path / "night.txt", text)), 60) == [0, 2]
+
+
 @pytest.mark.parametrize(("name", "stage", "said"), [("SP", 4, "'SP' as REM"), ("deep", 3, "'deep' as N3")])
 def test_a_name_of_some_languages_only_is_said_with_the_stage_that_it_is_taken_for(tmp_path, name, stage, said):
     scoring = read("text", write(tmp_path / "night.txt", f"W\nN1\n{name}\n{name}"))

@@ -46,6 +46,12 @@ def test_standard_names_are_known_beside_any_codes(labels, codes, unknown):
         (3, "S3|S4|NREM4|SWS|slow-wave sleep|deep|Deep sleep|Tiefschlaf|sommeil lent profond|Stage 4 sleep|4"),
         (4, "PS|SP|MOR|REM sleep|paradoxical sleep|sommeil paradoxal|stade REM|REM sleep|5"),
         (9, "?|MT|movement|Movement time|Unscored|Movement|6|Unknown|Stage unscored"),
+        (0, "SLEEP-S0|sleep-wake|STAGE - W"),
+        (1, "SLEEP-S1|sleep_N1|NonREM1"),
+        (2, "SLEEP-S2|sleep-n2|Non-REM 2"),
+        (3, "SLEEP-S4|sleep-n3|NonREM3"),
+        (4, "SLEEP-REM|Sleep_Stage_R"),
+        (9, "SLEEP-UNSCORED|SLEEP-MT|NotScored|STAGE - NO STAGE|STAGE - MVT|Bewegung|Artefakt|ART|UNS"),
     ],
 )
 def test_the_words_of_the_field_are_known(stage, labels):
@@ -77,10 +83,10 @@ def test_the_codes_of_a_recipe_win_over_standard_names():
 
 
 def test_a_few_labels_that_nobody_knows_are_unscored_where_that_is_the_rule():
-    labels = [*NIGHT, "??", "artefact"]
-    with pytest.raises(BadRecording, match=r"unknown stage labels: '\?\?', 'artefact'"):
+    labels = [*NIGHT, "??", "cough"]
+    with pytest.raises(BadRecording, match=r"unknown stage labels: '\?\?', 'cough'"):
         staged(labels, unknown="refuse")
-    with pytest.warns(UserWarning, match=r"2 labels count as unscored: '\?\?', 'artefact'"):
+    with pytest.warns(UserWarning, match=r"2 labels count as unscored: '\?\?', 'cough'"):
         assert staged(labels)[-3:] == [4, 9, 9]
 
 
@@ -167,6 +173,11 @@ def test_a_word_that_is_also_an_event_is_a_stage_only_where_it_lasts_outside_the
             stages = [(onset_s, lasts_s, text) for onset_s, _, text in rows]
             night = with_scoring(own(*stages, spindle, duration_s=120.0), None)
             assert night.hypnogram.tolist() == [0, 2, 2, 4] and not recwarn.list
+
+
+def test_an_artefact_in_time_that_nobody_scored_is_an_event(recwarn):
+    rows = [*named(["W", "?", "N2"]), (35, 10, "Artefact"), (40, 15, "movement")]
+    assert with_scoring(own(*rows, duration_s=90.0), None).hypnogram.tolist() == [0, 9, 2] and not recwarn.list
 
 
 def test_a_name_of_several_stages_beside_the_others_is_refused():

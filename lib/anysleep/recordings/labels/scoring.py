@@ -110,6 +110,7 @@ def scoring_of_annotations(annotations: pd.DataFrame, codes: Mapping[str, int] =
     if is_stage.any():
         unscored = code.fillna(standard_code) == UNSCORED
         standard &= ~_inside(annotations, annotations[is_stage & ~unscored])
+        standard &= ~may_be_event | (standard_code != UNSCORED)  # time without a stage is unscored anyway
         if (known := standard & standard_code.notna()).any():
             beside = quoted(annotations.description[known])
             note(f"beside the other stages these count as stages: {beside}")

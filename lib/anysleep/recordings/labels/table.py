@@ -34,8 +34,12 @@ DELIMITERS = {"\t": "tabs", ";": "semicolons", ",": "commas"}
 STAGE_COLUMNS = ("stage", "stages", "sleepstage", "sleep_stage", "label", "labels", "hypnogram", "description")
 ONSET_COLUMNS, DURATION_COLUMNS = ("onset_s", "onset"), ("duration_s", "duration")
 """Names, in any case and without blanks, that need no recipe."""
-CLOCK = re.compile(r"(?<!\d)(\d{1,2})[:.](\d\d)[:.](\d\d)(?:[.,](\d+))?\s*(?:([ap])\.?m\.?)?$", re.IGNORECASE)
-"""Time of day at the end of a cell, after a date or not: 23:05:00.250, 23.05.00, 11:05:00 PM."""
+CLOCK = re.compile(r"(?<![\d+])(\d{1,2})[:.](\d\d)[:.](\d\d)(?:[.,](\d+))?$")
+"""Time of day at the end of a cell, after a date or not: 23:05:00.250, 23.05.00; not +00:05:00 since the start."""
+HALVES = re.compile(r"(?<![a-z])[ap]\.?\s?m\b\.?|[上下]午|午[前後]|오[전후]", re.IGNORECASE)
+AFTERNOON = ("p", "下午", "午後", "오후")
+"""Which half of the day, before or behind the clock: 11:05:00 PM, 11:05:00 p. m., and as Chinese, Japanese and Korean
+systems put it."""
 TOLERANCE_S = 0.5
 
 Row = tuple[int, list[str]]
@@ -118,19 +122,27 @@ def _header(path: Path, lines: list[str], columns: Columns, skip_to: str) -> tup
 
 
 def _own_header(path: Path, lines: list[str], codes: Mapping[str, int]) -> tuple[int, dict[Role, int], str]:
-    """The same where nobody tells the columns; line 1 is a header only where it names stages, and no code."""
+    """The same where nobody tells the columns; line 1 is a header only where it names stages, and no code.
+
+    Without onsets each stage is an epoch, whatever other columns say, and that is said.
+    """
     delimiter = _delimiter(lines[0])
     cells = _split(lines[0], delimiter)
     header = [spelt(cell) for cell in cells]
     named = [i for i, name in enumerate(header) if name in STAGE_COLUMNS]
-    if not named or {label.strip().lower() for label in codes} & {cell.lower() for cell in cells}:
-        return 0, {"stage": 0}, delimiter
+    if {label.strip().lower() for label in codes} & {cell.lower() for cell in cells}:
+        named = []
     if len(named) > 1:
         several = quoted(cells[i] for i in named)
         raise bad_labels(path, f"{len(named)} columns could hold the stages ({several}); leave one")
+    stage = named[0] if named else 0
     times = {"onset_s": ONSET_COLUMNS, "duration_s": DURATION_COLUMNS}
     found = {role: header.index(name) for role, names in times.items() for name in names if name in header}
-    return 1, {"stage": named[0], **(found if "onset_s" in found else {})}, delimiter
+    if named and "onset_s" in found:
+        return 1, {"stage": stage, **found}, delimiter
+    if len(cells) > 1:
+        note(f"{path.name}: of {len(cells)} columns only column {stage + 1} is read, an epoch a line")
+    return len(named), {"stage": stage}, delimiter
 
 
 def _delimiter(line: str) -> str:
@@ -224,12 +236,13 @@ def _numbers(path: Path, texts: list[str], numbers: list[int], parse, what: str)
 
 def _clock_s(text: str) -> float:
     """Seconds since midnight."""
-    found = CLOCK.search(text.strip())
+    half = HALVES.search(text)
+    found = CLOCK.search(HALVES.sub(" ", text).strip())
     if not found:
         raise ValueError(text)
     hour, minute, second = (int(found[i]) for i in (1, 2, 3))
-    if found[5]:
-        hour = hour % 12 + 12 * (found[5].lower() == "p") if 1 <= hour <= 12 else 24
+    if half:
+        hour = hour % 12 + 12 * half[0].lower().startswith(AFTERNOON) if 1 <= hour <= 12 else 24
     if hour > 23 or minute > 59 or second > 59:
         raise ValueError(text)
     return hour * 3600 + minute * 60 + second + float(f"0.{found[4] or 0}")

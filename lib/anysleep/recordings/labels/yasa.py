@@ -12,9 +12,6 @@ from anysleep.recordings.labels.scoring import Scoring, scoring_of_list
 from anysleep.recordings.labels.text import bad_labels, read_lines
 from anysleep.stages import EPOCH_S
 
-UNSCORED_LABELS = {"ART": "?", "UNS": "?"}
-"""Artefact and unscored, by names that are nobody else's."""
-
 
 def read_yasa(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: float = EPOCH_S) -> Scoring:
     """The stages. BadRecording where it is no whole file of this form.
@@ -37,4 +34,4 @@ def read_yasa(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: fl
 def _label(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is no label")
-    return UNSCORED_LABELS.get(value, value)
+    return value
