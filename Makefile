@@ -1,11 +1,11 @@
-# make demo · test · test-browser · quick · soak · lab · app · book · bench · effects · rehearse · chaos: each sets up .venv first if it is missing or older than requirements.txt.
+# make demo · test · test-browser · test-slurm · quick · soak · lab · app · book · bench · effects · rehearse · chaos: each sets up .venv first if it is missing or older than requirements.txt.
 # Windows has no make: docs/clusters.md lists the same commands.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 READY := .venv/ready
 
-.PHONY: demo test test-browser quick soak lab app book bench effects rehearse chaos clean
+.PHONY: demo test test-browser test-slurm quick soak lab app book bench effects rehearse chaos clean
 
 demo: $(READY)
 	@$(BIN)/anysleep fetch nap outputs/demo || true
@@ -22,6 +22,11 @@ test-browser: $(READY)
 	$(BIN)/pip install --quiet --requirement tests/browser/requirements.txt
 	test -n "$(CHROMIUM)" || $(BIN)/playwright install chromium
 	CHROMIUM=$(CHROMIUM) $(BIN)/pytest -p no:randomly -rP tests/browser
+
+# The graph in shards on a Slurm of this machine: Debian, root, apt-get install slurm-wlm munge.
+test-slurm: $(READY)
+	$(BIN)/pip install --quiet --requirement profiles/slurm/requirements.txt
+	unshare --mount --pid --fork --kill-child --mount-proc $(BIN)/pytest -p no:randomly -rP tests/slurm
 
 # A minute of it, which touches every part.
 quick: $(READY)

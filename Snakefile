@@ -9,6 +9,8 @@ graph has every variant of `KNOWN` whose files the profile has; what a run reads
 
 The profile paper evaluates the released weights on the published split, data/usleep_split.yaml or `split=<file>`; with
 `--config profile=paper weights=trained` it trains its own first.
+
+`shards=16` divides every run of 01, 04, 05 and 07 into sixteen jobs, for many machines with one disk: docs/clusters.md.
 """
 
 import json
@@ -74,6 +76,7 @@ KNOWN = {
     "stage_one_night": ["", *([".real_nap"] if Path(OUT, "real_nap.edf").is_file() else [])],
 }
 """Notebook -> variants that belong to the graph where the profile has their files."""
+HOUR = 60  # minutes, in which snakemake counts `runtime`
 WEIGHTS = config.get("weights", "released")
 if WEIGHTS not in ("released", "trained"):
     sys.exit(f"weights is {WEIGHTS!r}; choose released or trained")
@@ -90,6 +93,11 @@ LOCK = FileLock(f"{OUT}/.snakemake.lock")
 """Keeps a second snakemake out of this profile. Unlike snakemake's own it ends with the process, however that ends."""
 ALONE = ("02_inspect", "06_arousals", "08_figures")
 """Notebooks that leave the other core to others."""
+SHARDS = config.get("shards", 1)
+if type(SHARDS) is not int or not 1 <= SHARDS <= 1000:
+    sys.exit(f"shards is {SHARDS!r}; choose a whole number from 1 to 1000")
+SHARED = ("01_prepare", "04_evaluate", "05_predict", "07_traits")
+"""Notebooks whose work shards can do."""
 
 
 def files(notebook, variant=""):
@@ -175,7 +183,9 @@ def sources(notebook, variant=""):
 
 
 def earlier(notebook, variant=""):
-    """What a run reads of this profile: the results of other runs, and weights."""
+    """What a run reads of this profile: the results of other runs, weights, and recipes."""
+    if notebook == "01_prepare":
+        return list(SETTINGS[notebook, variant]["datasets"])
     if notebook == "08_figures":
         return results(RUNS - {"08_figures", "02_inspect", "stage_one_night"})
     given = SETTINGS[notebook, variant]
@@ -188,10 +198,17 @@ def earlier(notebook, variant=""):
     return [result for result in results_of if result != f"{OUT}/{notebook}{variant}/result.json"] + others
 
 
-def run(notebook, variant=""):
+def shards(notebook, variant=""):
+    """The results of a run's shards. Whoever writes a synthetic cohort prepares it, too."""
+    is_shared = SHARDS > 1 and notebook in SHARED and not SETTINGS[notebook, variant].get("synthetic_dir")
+    folder = f"{OUT}/{notebook}{variant}/shards"
+    return [f"{folder}/{i}-of-{SHARDS}/result.json" for i in range(1, SHARDS + 1)] if is_shared else []
+
+
+def run(notebook, variant="", *changes):
     """The command that validates the parameters and runs the notebook into its folder."""
     replace_shell = "" if os.name == "nt" else "exec "  # so that a signal reaches the run itself
-    words = [sys.executable, "-m", "anysleep", "run", notebook, *files(notebook, variant), "--end-with-parent"]
+    words = [sys.executable, "-m", "anysleep", "run", notebook, *files(notebook, variant), *changes, "--end-with-parent"]
     words += ["--may-lack-inputs", *present(notebook, variant)] if MAY_LACK else []
     return replace_shell + shlex.join(words)
 
@@ -204,10 +221,25 @@ def weights(wildcards):
     return f"{OUT}/03_train{NETWORKS[network]}{SEEDS[int(number) - 1]}/result.json"
 
 
-def runs_of(wildcards):
+def needed(wildcards):
     """Sources and earlier results of the run that these wildcards name."""
-    do_again_if_lost(wildcards.notebook, wildcards.variant)
     return [*sources(wildcards.notebook, wildcards.variant), *earlier(wildcards.notebook, wildcards.variant)]
+
+
+def runs_of(wildcards):
+    """The same and the run's shards, for the run itself."""
+    do_again_if_lost(wildcards.notebook, wildcards.variant)
+    return [*needed(wildcards), *shards(wildcards.notebook, wildcards.variant)]
+
+
+def memory(mb):
+    """Memory that a job asks an executor for: more with every attempt."""
+    return lambda wildcards, attempt: mb * attempt
+
+
+def gpus(wildcards):
+    """GPUs that a job asks an executor for."""
+    return int(wildcards.notebook in ("04_evaluate", "05_predict"))
 
 
 wildcard_constraints:
@@ -232,12 +264,16 @@ rule prepare:
     input:
         sources("01_prepare"),
         lambda wildcards: do_again_if_lost("01_prepare", ""),
-        list(SETTINGS.get(("01_prepare", ""), {"datasets": []})["datasets"]),  # the recipes
+        lambda wildcards: earlier("01_prepare"),
+        lambda wildcards: shards("01_prepare"),
     output:
         f"{OUT}/01_prepare/result.json",
     log:
         f"{OUT}/01_prepare/notebook.ipynb",
     threads: 2
+    resources:
+        mem_mb=memory(4000),
+        runtime=24 * HOUR,
     params:
         command=run("01_prepare"),
     shell:
@@ -255,6 +291,8 @@ rule train:
         f"{OUT}/03_train{{variant}}/notebook.ipynb",
     threads: 2
     resources:
+        mem_mb=memory(32000),
+        runtime=24 * HOUR,
         gpu=1,
     params:
         command=lambda wildcards: run("03_train", wildcards.variant),
@@ -262,7 +300,26 @@ rule train:
         "{params.command}"
 
 
+rule shard:
+    input:
+        needed,
+    output:  # the whole run has read it, and nobody else asks for it
+        temp(f"{OUT}/{{notebook}}{{variant}}/shards/{{part}}-of-{{whole}}/result.json"),
+    log:
+        f"{OUT}/{{notebook}}{{variant}}/shards/{{part}}-of-{{whole}}/notebook.ipynb",
+    threads: 2
+    resources:
+        mem_mb=memory(8000),
+        runtime=4 * HOUR,
+        gpu=gpus,
+    params:
+        command=lambda wildcards: run(wildcards.notebook, wildcards.variant, f"shard={wildcards.part}/{wildcards.whole}"),
+    shell:
+        "{params.command}"
+
+
 rule weights:
+    localrule: True
     input:
         weights,
     output:
@@ -277,6 +334,7 @@ rule weights:
 
 
 rule split:
+    localrule: True
     input:
         str(config.get("split", "data/usleep_split.yaml")) if WEIGHTS == "released" else f"{OUT}/03_train/result.json",
     output:
@@ -294,10 +352,28 @@ rule notebook:
     log:
         f"{OUT}/{{notebook}}{{variant}}/notebook.ipynb",
     threads: lambda wildcards: 1 if wildcards.notebook in ALONE else 2
+    resources:
+        mem_mb=memory(8000),
+        runtime=24 * HOUR,
+        gpu=gpus,
     params:
         command=lambda wildcards: run(wildcards.notebook, wildcards.variant),
     shell:
         "{params.command}"
+
+
+rule figures:
+    """Every figure of the finished runs, for `--report`."""
+    localrule: True
+    input:
+        results(RUNS),
+    output:
+        report(directory(f"{OUT}/figures"), patterns=["{run}/{figure}.png"], category="{run}"),
+    run:
+        for file in [file for result in input for file in Path(result).parent.glob("figures/*.png")]:
+            copy = Path(output[0], file.parts[-3], file.name)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, copy)
 
 
 ruleorder: prepare > train > notebook

@@ -23,7 +23,7 @@ def test_every_package_is_pinned_exactly(root):
     assert pins(root) == sorted(set(pins(root)), key=pins(root).index)
 
 
-@pytest.mark.parametrize("aside", ["docs", "tests/browser"])
+@pytest.mark.parametrize("aside", ["docs", "tests/browser", "profiles/slurm"])
 def test_what_is_installed_beside_changes_no_pinned_package(root, aside):
     beside = pins(root / aside)
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.]+", pin) for pin in beside)

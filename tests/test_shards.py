@@ -21,6 +21,7 @@ from anysleep.synthetic import write_cohort
 from anysleep.system.files import project_path
 from anysleep.system.jobs import share_of
 from anysleep.workbook import run as runs
+from anysleep.workbook.arguments import checked_parameters
 from anysleep.workbook.notebooks import Predict
 
 archive, checkpoints, checkpoint = toy_predictions.archive, toy_predictions.checkpoints, toy_predictions.checkpoint
@@ -41,6 +42,11 @@ def test_what_is_no_shard_is_refused():
     for wrong in ("0/4", "5/4", "3", "a/b", "1/2/3", "-1/4", "1/0"):
         with pytest.raises(ParameterError, match="no part of the work"):
             Work(shard=wrong)
+
+
+def test_shards_do_not_write_a_synthetic_cohort_which_each_would_do():
+    with pytest.raises(ParameterError, match="every shard would write the synthetic cohort anew"):
+        checked_parameters("01_prepare", [project_path("params/demo/01_prepare.yaml")], {"shard": "1/2"})
 
 
 def given(folder, archive, checkpoint, shard=""):

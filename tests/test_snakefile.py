@@ -9,7 +9,11 @@ import sys
 import pytest
 import yaml
 
+from anysleep.datasets.preparation import prepare_archive
+from anysleep.datasets.recipes import read_recipe
 from anysleep.settings import merge_parameters
+from anysleep.synthetic import write_cohort
+from anysleep.system.files import project_path
 from anysleep.workbook.notebooks import NOTEBOOKS
 
 COHORT = {
@@ -61,6 +65,7 @@ def test_snakemake_and_the_parameters_agree_on_paths(root):
         (["profile=demo"], {"prepare": 1, "train": 1, "notebook": 11}),
         (["profile=effects"], {"prepare": 1, "train": 2, "notebook": 7}),
         (["profile=mine"], {"prepare": 1, "weights": 1, "notebook": 2}),
+        (["profile=mine", "shards=16"], {"prepare": 1, "weights": 1, "notebook": 2, "shard": 32}),
         (["profile=paper", "split=README.md"], {"prepare": 1, "weights": 12, "split": 1, "notebook": 42}),
         (["profile=paper", "weights=trained"], {"prepare": 1, "train": 12, "weights": 12, "split": 1, "notebook": 42}),
     ],
@@ -142,3 +147,42 @@ def test_a_data_set_whose_folder_is_empty_is_left_out(project):
     status, text = said(snakemake(project, "--dry-run", "--printshellcmds", "--config", "profile=paper"))
     assert status == 0 and "not on disk, and left out: dodh, dodo" in text
     assert "data/there" in text and "data/empty" not in text, text
+
+
+NIGHTS = {"datasets": {"params/datasets/synthetic.yaml": "nights"}, "synthetic_dir": ""}
+
+
+def test_shards_come_after_what_they_read_and_before_the_run(project):
+    made_of = {"archive": "outputs/my lab/01_prepare/archive.h5", "checkpoint": "w.pth"}
+    add_profile(project, "my lab", **{"01_prepare": NIGHTS, "05_predict": made_of})
+    status, text = said(snakemake(project, "--dry-run", "--printshellcmds", "--config", "profile=my lab", "shards=2"))
+    assert status == 0, text
+    jobs = re.findall(r"input: (.*)\n +output: (.*)\n(?: .*\n)+.*? (\S+) --end-with-parent", text)
+    reads = {output.removeprefix("outputs/my lab/"): (given.split(", "), word) for given, output, word in jobs}
+    for notebook in ("01_prepare", "05_predict"):
+        shards = [f"{notebook}/shards/{i}-of-2/result.json" for i in (1, 2)]
+        assert [reads[shard][1] for shard in shards] == ["shard=1/2", "shard=2/2"]
+        assert {f"outputs/my lab/{shard}" for shard in shards} <= set(reads[f"{notebook}/result.json"][0])
+        for output in [*shards, f"{notebook}/result.json"]:
+            prepared = "outputs/my lab/01_prepare/result.json" in reads[output][0]
+            assert prepared == (notebook == "05_predict"), output
+
+
+@pytest.mark.parametrize("shards", ["0", "many"])
+def test_what_is_no_number_of_shards_is_refused_in_a_sentence(project, shards):
+    add_profile(project, "good", **{"01_prepare": COHORT})
+    status, text = said(snakemake(project, "--config", "profile=good", f"shards={shards}"))
+    assert status == 1 and "choose a whole number from 1 to 1000" in text and "Traceback" not in text
+
+
+def test_a_graph_in_shards_makes_the_archive_that_one_run_makes(project):
+    write_cohort(project / "nights", n_persons=2, hours=0.1)
+    add_profile(project, "mine", **{"01_prepare": NIGHTS})
+    status, text = said(snakemake(project, "--config", "profile=mine", "shards=2"))
+    assert status == 0 and re.search(r"^shard +2$", text, re.MULTILINE), text
+    recipe = read_recipe(project_path("params/datasets/synthetic.yaml"))
+    prepare_archive([(recipe, project / "nights")], project / "archive.h5", sampling_rate_hz=64)
+    made = project / "outputs/mine/01_prepare/archive.h5"
+    assert made.read_bytes() == (project / "archive.h5").read_bytes()
+    status, text = said(snakemake(project, "--dry-run", "--config", "profile=mine", "shards=2"))
+    assert status == 0 and "Nothing to be done" in text, text

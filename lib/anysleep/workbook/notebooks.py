@@ -1,8 +1,8 @@
 """The parameters of every notebook, one class each: what is allowed, and what it means."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from anysleep.settings import (
     ArchivePath,
@@ -72,6 +72,15 @@ class Prepare(Parameters):
     )
     shard: Shard
     seed: Seed = Field(description="Seed of the synthetic cohort.")
+
+    @model_validator(mode="after")
+    def _shards_find_their_nights(self) -> Self:
+        if self.shard and self.synthetic_dir:
+            raise ValueError(
+                f"shard is {self.shard!r}, and every shard would write the synthetic cohort anew; prepare it without "
+                "shard, or, once it is written, leave synthetic_dir empty"
+            )
+        return self
 
 
 class Inspect(Parameters):
