@@ -336,6 +336,30 @@ def test_a_full_disk_is_said_in_a_line_and_leaves_no_half_notebook(root, tmp_pat
     assert {path.name for path in (tmp_path / "run").iterdir()} == {".lock", ".runner.lock", "notebook.ipynb"}
 
 
+@pytest.mark.parametrize("module", ["h5py", "ipykernel_launcher"])
+def test_a_kernel_that_is_killed_is_told_and_no_success(root, tmp_path, module):
+    """As where memory is short, and as where another program was faster with its ports."""
+    (tmp_path / f"{module}.py").write_text("import os\nos.kill(os.getpid(), 9)\n")
+    (tmp_path / "a.h5").touch()
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(root / "lib")])}
+    words = ["run", "02_inspect", f"archive={tmp_path / 'a.h5'}", f"run_dir={tmp_path / 'run'}"]
+    command = [sys.executable, "-m", "anysleep", *words]
+    done = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True)
+    *_, stopped, why, where = done.stderr.splitlines()  # jupyter_client, too, says that it died
+    assert done.returncode == 1 and stopped == "02_inspect stopped." and "notebook.ipynb" in where
+    assert why == "the kernel died; was there enough memory?"
+
+
+def test_a_notebook_that_ends_early_without_an_error_is_no_success(root, tmp_path, capsys, monkeypatch):
+    """Papermill returns then, and the result of an earlier run may still be there."""
+    (tmp_path / "a.h5").touch()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/result.json").write_text("{}")
+    monkeypatch.setattr("papermill.execute_notebook", lambda *words, **options: None)
+    assert main(["run", "02_inspect", f"archive={tmp_path / 'a.h5'}", f"run_dir={tmp_path / 'run'}"]) == 1
+    assert "02_inspect ended without" in capsys.readouterr().err
+
+
 def test_ctrl_c_ends_in_a_sentence(root, tmp_path):
     words = [
         f"datasets={{params/datasets/synthetic.yaml: {tmp_path / 'cohort'}}}",

@@ -76,9 +76,9 @@ def _execute(params: Parameters, given: dict[str, object], may_lack_inputs: bool
     # jsonschema would build a parser of international web addresses, for 2 s; no notebook's format needs it.
     sys.modules.setdefault("rfc3987_syntax", None)
     import papermill  # heavy, and not needed inside notebooks
-    from nbclient.exceptions import DeadKernelError
 
     papermill.iorw.LocalHandler.write = _write_notebook
+    (params.folder / "result.json").unlink(missing_ok=True)  # papermill may end early and say nothing
     notebook, folder = params.notebook, params.folder
     executed = f"The cell and what called what: {short_path(folder)}/notebook.ipynb"
     try:
@@ -99,7 +99,7 @@ def _execute(params: Parameters, given: dict[str, object], may_lack_inputs: bool
         if may_lack_inputs and error.ename == NothingToMeasure.__name__:
             return _not_measured(params, error.evalue)
         raise RuntimeError(f"{_story(error.ename, error.evalue, error.traceback)}\n{executed}") from None
-    except DeadKernelError:
+    except RuntimeError:  # of nbclient: the kernel died, perhaps before it could answer
         raise RuntimeError(f"the kernel died; was there enough memory?\n{executed}") from None
     if not (folder / "result.json").is_file():
         raise RuntimeError(f"{notebook} ended without {short_path(folder)}/result.json\n{executed}")
