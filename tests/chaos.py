@@ -24,6 +24,9 @@ ENDS_WITHIN_S = 15
 LATEST_S = 25
 """How long after the start the blow may come."""
 
+OTHERS = ("torchinductor_*", "snakemake*", "tmp*.json")
+"""A cache of torch; an empty folder of a killed snakemake; the address of a kernel whose runner was killed."""
+
 
 def lay_out(folder: Path) -> Path:
     """A workbook with this one's notebooks and library, and the tiny cohort as the profile chaos."""
@@ -91,8 +94,7 @@ def tables(folder: Path) -> dict[str, bytes]:
 
 def left(folder: Path, shared_before: set[str]) -> list[str]:
     """What should not be there any more."""
-    caches = "torchinductor_*"
-    files = [path for path in folder.glob("tmp/*") if not path.match(caches)]
+    files = [path for path in folder.glob("tmp/*") if not any(map(path.match, OTHERS))]
     files += [path for path in folder.rglob("*") if path.name.startswith(".") and path.name[1:2].isdigit()]
     processes = [f"{process.pid} {is_a}" for process, is_a in everyone(folder).items()]
     return [*map(str, files), *processes, *sorted(set(os.listdir("/dev/shm")) - shared_before)]

@@ -38,8 +38,10 @@ def test_01_writes_an_archive_of_every_recording(tiny):
     table = read(tiny, "01_prepare", "recordings")
     assert (table.status == "ok").all() and (table.n_epochs == 120).all() and (table.n_scored == 120).all()
     people = pd.read_csv(tiny / "cohort" / "participants.tsv", sep="\t").set_index("subject")
+    result = json.loads((tiny / "01_prepare" / "result.json").read_text())
     with Archive(tiny / "01_prepare" / "archive.h5") as archive:
         nights = archive.recordings()
+        assert result["inputs_sha256"]["archive"] == archive.fingerprint()  # else nobody sees that it has changed
     assert set(nights.recording) == set(table.recording)
     assert (nights.age.to_numpy() == people.age[nights.subject].to_numpy()).all()
     assert set(nights.channels) == {("F3-M2", "F4-M1", "C3-M2", "C4-M1", "O1-M2", "O2-M1", "E1-M2", "E2-M2")}

@@ -239,7 +239,8 @@ def test_a_run_folder_says_how_it_was_made(tmp_path):
     )
     assert 0 <= provenance["seconds"] < 60 and 50 < provenance["peak_memory_mb"]["process"] < 1e6
     assert platform.node() not in (run.folder / "provenance.json").read_text()
-    assert json.loads((run.folder / "result.json").read_text())["scores"] == {"score": 1.0}
+    result = json.loads((run.folder / "result.json").read_text())
+    assert result["scores"] == {"score": 1.0} and result["inputs_sha256"] == provenance["inputs_sha256"]
     start_run(run.params)
     assert not (run.folder / "result.json").exists()  # an unfinished run does not look finished
 

@@ -202,6 +202,7 @@ class Run:
             "peak_memory_mb": provenance.peak_memory_mb(),
         }
         result = {"notebook": self.params.notebook, "run_id": self.run_id, "scores": scores, "outputs": self.outputs}
+        result["inputs_sha256"] = self.inputs  # by which snakemake sees that a run before this one gave something else
         for name, content in (("provenance.json", made), ("result.json", result)):
             with atomic_write(self.folder / name) as temporary:
                 temporary.write_text(json.dumps(content, indent=2) + "\n")
