@@ -75,12 +75,11 @@ def shared() -> Path:
 
 
 @pytest.fixture
-def megabyte():
-    """No file may be larger, as if the disk were full then."""
+def largest_file():
+    """`largest_file(n_bytes)`: no file may be larger from here on, as if the disk were full then."""
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
-    yield
+    yield lambda n_bytes: resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 

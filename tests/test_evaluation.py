@@ -31,6 +31,7 @@ from anysleep.evaluation.metrics import confusion_matrix, metrics_of_confusion
 from anysleep.staging.montages import plan_montages
 from anysleep.staging.nights import Night
 from anysleep.staging.votes import mean_log_probabilities, vote_stages
+from anysleep.system.files import DiskFull
 
 archive, nights = toy_evaluation.archive, toy_evaluation.nights
 
@@ -272,6 +273,14 @@ def test_a_night_that_cannot_be_staged_is_a_row_with_the_reason(archive, nights,
         assert len(found.counts) == len(plan) - 1
         with pytest.raises(ValueError, match=r"no night could be staged; of the first: .*NaN"):
             evaluate([network()], opened, plan[(plan.dataset == bad.dataset) & (plan.recording == bad.recording)])
+
+
+def test_a_full_disk_is_no_fault_of_the_nights(archive, nights, tmp_path, largest_file):
+    """As failed rows they would be missing in the scores."""
+    largest_file(100)
+    with pytest.raises(DiskFull, match=r"disk full: no room for .*npz in "):
+        evaluate([network()], archive, plan_montages(nights, "all"), store=tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_was_staged_once_is_not_staged_again(archive, nights, tmp_path, monkeypatch):

@@ -2,7 +2,6 @@
 
 import os
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -324,11 +323,11 @@ def test_a_failing_notebook_ends_in_three_lines_and_keeps_its_traceback(root, tm
     assert "NothingUsable" in (tmp_path / "run {1}/notebook.ipynb").read_text()
 
 
-def test_a_full_disk_is_said_in_a_line_and_leaves_no_half_notebook(root, tmp_path, capsys, megabyte):
+def test_a_full_disk_is_said_in_a_line_and_leaves_no_half_notebook(root, tmp_path, capsys, largest_file):
     (tmp_path / "a.h5").touch()
     (tmp_path / "run").mkdir()
     (tmp_path / "run/notebook.ipynb").write_text("before")
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    largest_file(10_000)
     assert main(["run", "02_inspect", f"archive={tmp_path / 'a.h5'}", f"run_dir={tmp_path / 'run'}"]) == 2
     said = capsys.readouterr().err
     assert said.startswith("02_inspect: disk full: no room for notebook.ipynb in ") and len(said.splitlines()) == 1

@@ -219,7 +219,7 @@ def start_run(params: Parameters) -> Run:
     beside the whole run. ValueError where another run is at work.
     """
     if "JPY_PARENT_PID" in os.environ:  # a kernel sees by itself only that init took it over, not a user's systemd
-        end_with_parent()
+        end_with_parent(parent=os.getppid())
     folder = params.folder
     folder.mkdir(parents=True, exist_ok=True)
     lock = lock_folder(folder)
