@@ -213,6 +213,8 @@ def test_an_age_in_words_does_not_change_the_ages_of_others(folder):
         ("/data/miller.edf", "no row for 'miller'", "no row for '...'"),
         ("/data/1234567.edf", "record 1234567 is empty", "record ... is empty"),
         ("/data/a.edf", "a.eeg: a night cannot be of a.edf", "...: a night cannot be of ..."),
+        ("/data/a.edf", "", ""),
+        ("/data/a.edf", MemoryError(), "the machine ran out of memory"),
     ],
 )
 def test_a_message_does_not_tell_whose_file_it_is(file, message, said):

@@ -52,8 +52,9 @@ def without_names(error: BaseException | str, *files: Path | None, longest: int 
     Names and paths could tell who the patient is. What goes are paths, names with a suffix, folders with a slash, and
     the stem alone; but one that is an ordinary word only in quotes, and one below five characters not at all.
     """
-    # Some errors say nothing, as a MemoryError, and those of the system say the path once more.
-    text = str(getattr(error, "strerror", None) or error) or REASONS[reason_of(error)]
+    text = str(getattr(error, "strerror", None) or error)  # an error of the system says the path once more
+    if not text and isinstance(error, BaseException):  # some say nothing, as a MemoryError
+        text = REASONS[reason_of(error)]
     for file in filter(None, files):
         text = re.sub(rf"(?<![^\W_])(?:{_names_of(file)})(?![^\W_])", "...", text.replace(f"{file}: ", ""))
     return shorten(CONTROL.sub(" ", text), longest, placeholder=" ...")
