@@ -9,6 +9,8 @@ from anysleep.system.limits import read_facts
 
 Row = tuple[str, str, str, str]
 """Part, name, and what either run says."""
+RECORDS = ("params.yaml", "provenance.json", "result.json")
+"""What every finished run has, beside its executed notebook."""
 NOTHING = "-"
 WIDEST = 36
 
@@ -23,6 +25,14 @@ def differences(a: Path, b: Path) -> list[Row]:
     pairs = [(name, ours.get(name, NOTHING), theirs.get(name, NOTHING)) for name in names]
     order = {part: i for i, part in enumerate(dict.fromkeys(part for part, _ in names))}
     return sorted(((*name, x, y) for name, x, y in pairs if x != y), key=lambda row: order[row[0]])
+
+
+def read_run(folder: Path) -> tuple[dict[str, object], dict[str, object], dict[str, object]]:
+    """Parameters, provenance and result of a finished run. ValueError where the folder holds none, or half of one."""
+    if not all(is_written(folder / name) for name in RECORDS):
+        raise ValueError(f"{folder} is no finished run: {', '.join(RECORDS[:2])} or {RECORDS[2]} is missing")
+    params, made, result = (read_facts(folder / name) for name in RECORDS)
+    return params, made, result
 
 
 def as_text(rows: list[Row], a: Path, b: Path) -> str:
@@ -47,10 +57,7 @@ def main(arguments: list[str]) -> int:
 
 def _facts_of(folder: Path) -> dict[tuple[str, str], str]:
     """Part and name -> value, as text."""
-    names = ("params.yaml", "provenance.json", "result.json")
-    if not all(is_written(folder / name) for name in names):
-        raise ValueError(f"{folder} is no finished run: {', '.join(names[:2])} or {names[2]} is missing")
-    params, made, result = (read_facts(folder / name) for name in names)
+    params, made, result = read_run(folder)
     parts = {
         "run": {"notebook": result.get("notebook", NOTHING)},
         "parameters": {name: value for name, value in params.items() if name not in ("run_id", "run_dir")},

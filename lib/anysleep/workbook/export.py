@@ -1,4 +1,7 @@
-"""Hypnograms of nights that were staged before, in other formats: `anysleep export <run folder> [<format> ...]`."""
+"""Hypnograms of nights that were staged before, in other formats: `anysleep export <run folder> [<format> ...]`.
+
+`anysleep export <run folder> ro-crate` describes any run for other programs, see `write_crate`.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -126,9 +129,16 @@ def _start_time(table: pd.DataFrame) -> datetime | None:
 def main(arguments: list[str]) -> int:
     """The command line: run folder, formats, by default all. Returns the exit status. Errors as of `export_run`."""
     if not arguments:
-        print(f"usage: anysleep export <run folder> [<format> ...]\nformats: {', '.join(FORMATS)}")
+        print(
+            f"usage: anysleep export <run folder> [<format> ...]\nformats: {', '.join(FORMATS)}; of any run: ro-crate"
+        )
         return 2
     folder, *formats = arguments
+    if formats == ["ro-crate"]:
+        from anysleep.workbook.crate import write_crate
+
+        print(f"described in {write_crate(Path(folder))}")
+        return 0
     files = export_run(Path(folder), formats or tuple(FORMATS))
     print(f"{len(files)} files written, the last is {files[-1]}" if files else "nothing to write: there is the CSV")
     return 0
