@@ -1,11 +1,12 @@
 # make demo · test · test-browser · test-slurm · quick · soak · lab · app · book · bench · effects · rehearse · chaos: each sets up .venv first if it is missing or older than requirements.txt.
+# make lock · audit · sbom: after requirements.txt has changed, and before a release.
 # Windows has no make: docs/clusters.md lists the same commands.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 READY := .venv/ready
 
-.PHONY: demo test test-browser test-slurm quick soak lab app book bench effects rehearse chaos clean
+.PHONY: demo test test-browser test-slurm quick soak lab app book bench effects rehearse chaos lock audit sbom clean
 
 demo: $(READY)
 	@$(BIN)/anysleep fetch nap outputs/demo || true
@@ -74,9 +75,35 @@ chaos: $(READY)
 clean:
 	rm -rf .venv outputs/demo outputs/rehearsal outputs/book
 
-$(READY): requirements.txt pyproject.toml
+# Every version of requirements.txt, what other systems need beside, and the hash of every file; uv makes it. Torch is not
+# in it: its builds have one version and many hashes, and CUDA comes with some of them.
+lock:
+	uv pip compile requirements.txt --quiet --universal --python-version 3.11.5 --generate-hashes --no-annotate \
+	--custom-compile-command "make lock" --output-file requirements.all
+	sed -E '/^(torch|triton|cuda-[a-z]*|nvidia-[a-z0-9-]*)==/,/[^\]$$/d' requirements.all > requirements.lock
+	rm requirements.all
+
+# Known weaknesses of the pinned packages, and their list in CycloneDX; what cannot be asked is an error, not a good answer.
+audit: .venv/audit
+	.venv/audit/bin/pip-audit --strict --requirement requirements.txt --disable-pip --no-deps
+
+sbom: .venv/audit
+	.venv/audit/bin/cyclonedx-py requirements requirements.txt --output-file outputs/sbom.json
+
+.venv/audit: $(READY)
+	$(PYTHON) -m venv .venv/audit
+	.venv/audit/bin/pip install --quiet pip-audit==2.10.1 cyclonedx-bom==7.5.0
+
+# uv where it is there and can, else pip. Without a GPU torch comes without CUDA: from where pip looks anyway, from torch's own
+# index, or whatever build the version has, which on macOS and Windows is the right one.
+TORCH := $(shell sed -n 's/^\(torch==[0-9.]*\).*/\1/p' requirements.txt)
+PIP_TORCH := $(BIN)/pip install --quiet --no-compile --no-deps $(TORCH)+cpu
+LOCKED := --quiet --no-deps --require-hashes --requirement requirements.lock
+$(READY): requirements.txt requirements.lock pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info[:2] != (3, 11) and f'Python 3.11 is needed, $(PYTHON) is {sys.version}')"
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --requirement requirements.txt
+	{ command -v uv && uv pip install --python $(BIN)/python $(LOCKED); } || $(BIN)/pip install --no-compile $(LOCKED)
+	command -v nvidia-smi || $(PIP_TORCH) 2>/dev/null || $(PIP_TORCH) --index-url https://download.pytorch.org/whl/cpu || true
+	$(BIN)/pip install --quiet $(TORCH)
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $(READY)

@@ -37,6 +37,38 @@ def test_what_is_installed_is_what_is_pinned(root):
         assert importlib.metadata.version(name).split("+")[0] == version, pin
 
 
+def test_the_lock_has_the_same_versions_and_a_hash_of_every_file_but_no_torch(root):
+    lines = (root / "requirements.lock").read_text().splitlines()
+    named = [line for line in lines if line[0] not in "# "]
+    locked = dict(re.match(r"(\S+)==(\S+)(?: ;.*)? \\$", line).groups() for line in named)
+    assert all(re.fullmatch(r" {4}--hash=sha256:[0-9a-f]{64}( \\)?", line) for line in lines if line[0] == " ")
+    wanted = dict(pin.split("==") for pin in pins(root) if not pin.startswith("torch=="))
+    wanted = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in wanted.items()}
+    assert wanted.items() <= locked.items(), "run make lock"
+    assert set(locked) - set(wanted) == {"appnope", "colorama", "pyreadline3", "pywinpty"}  # for macOS and Windows
+
+
+def test_one_python_everywhere(root):
+    said = [
+        re.search(r"^FROM python:([\d.]+)", (root / "Dockerfile").read_text(), re.MULTILINE)[1],
+        re.search(r"^From: python:([\d.]+)", (root / "apptainer.def").read_text(), re.MULTILINE)[1],
+        re.search(r"python=([\d.]+)", (root / "environment.yml").read_text())[1],
+        ".".join(re.search(r"!= \((\d+), (\d+)\)", (root / "Makefile").read_text()).groups()),
+    ]
+    assert set(said) == {"3.11"}
+
+
+def test_both_images_are_made_by_the_same_steps_of_files_that_are_there(root):
+    docker = (root / "Dockerfile").read_text()
+    packages, set_up, _ = re.findall(r"^RUN (.*)", docker, re.MULTILINE)
+    assert {packages, set_up} <= {line.strip() for line in (root / "apptainer.def").read_text().splitlines()}
+    assert set_up.startswith("make .venv/ready ") and 'CMD ["make", "demo"]' in docker
+    (needed,) = re.findall(r"^\$\(READY\): (.*)", (root / "Makefile").read_text(), re.MULTILINE)
+    left_out = (root / ".dockerignore").read_text().splitlines()
+    for name in [*needed.split(), "Makefile", "Snakefile", "lib", "notebooks", "params", "profiles"]:
+        assert (root / name).exists() and name not in left_out
+
+
 def test_conda_installs_the_same_list(root):
     environment = yaml.safe_load((root / "environment.yml").read_text())
     assert environment["dependencies"] == ["python=3.11", "pip", {"pip": ["-r requirements.txt"]}]
