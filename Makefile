@@ -78,7 +78,7 @@ clean:
 # Every version of requirements.txt, what other systems need beside, and the hash of every file; uv makes it. Torch is not
 # in it: its builds have one version and many hashes, and CUDA comes with some of them.
 lock:
-	uv pip compile requirements.txt --quiet --universal --python-version 3.11.5 --generate-hashes --no-annotate \
+	uv pip compile requirements.txt --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command "make lock" --output-file requirements.all
 	sed -E '/^(torch|triton|cuda-[a-z]*|nvidia-[a-z0-9-]*)==/,/[^\]$$/d' requirements.all > requirements.lock
 	rm requirements.all
