@@ -78,10 +78,10 @@ def strike(folder: Path, role: str, after_s: float, running: subprocess.Popen) -
     while running.poll() is None:
         there = [process for process, is_a in everyone(folder).items() if is_a == role]
         if there and time.monotonic() - begin >= after_s:
-            where = (sorted(path.parent.name for path in folder.glob("outputs/chaos/*/params.yaml")) or [""])[-1]
+            begun = sorted(folder.glob("outputs/chaos/*/params.yaml"), key=lambda path: path.stat().st_mtime)
             there[-1].kill()
-            return f"{role} in {where or 'the beginning'}"
-        time.sleep(0.05)
+            return f"{role}, {begun[-1].parent.name if begun else 'no run'} begun last"
+        time.sleep(0.2)
     return ""
 
 
@@ -118,8 +118,6 @@ def round_of(folder: Path, n_kills: int, rng: random.Random) -> int:
         _, alive = psutil.wait_procs(bereft, timeout=ENDS_WITHIN_S)
         assert not alive, f"{where}, and {ENDS_WITHIN_S} s later there were {alive}"
         print(f"  killed: {where}", flush=True)
-    if running.wait():
-        running = start(folder)
     assert running.wait() == 0, (folder / "said.txt").read_text()
     return n_killed
 
