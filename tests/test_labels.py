@@ -38,6 +38,14 @@ def test_trim_end_stops_where_the_shorter_one_does(tmp_path):
             assert hypnogram_of(text_scoring(tmp_path, [0, 2, 4]), duration_s, length="trim_end") == expected
 
 
+@pytest.mark.parametrize("length", ["equal", "trim_end"])
+@pytest.mark.parametrize("epoch_s", [1, 5, 20])
+def test_a_list_that_fits_with_epochs_of_another_length_is_not_cut_but_refused(tmp_path, length, epoch_s):
+    with pytest.raises(BadRecording, match=f"with epoch_s: {epoch_s} they would be as long as these") as error:
+        hypnogram_of(text_scoring(tmp_path, [0, 2] * 90), 180 * epoch_s + 0.4, length=length)
+    assert error.value.code == "label_length"
+
+
 def test_labels_may_begin_at_an_offset(tmp_path):
     assert hypnogram_of(text_scoring(tmp_path, [0, 2, 4]), 150, offset_s=60) == [9, 9, 0, 2, 4]
     with pytest.raises(BadRecording, match="before the first sample"):

@@ -82,6 +82,12 @@ def test_the_codes_of_a_recipe_win_over_standard_names():
     assert staged(["W", "R", "r", "REM"], {"w": 9, "R": 0}) == [9, 0, 0, 4]
 
 
+def test_a_number_is_the_same_however_a_program_writes_it():
+    assert staged(["0.0", "1.", "2.000000000000000000e+00", "3", " 5.0 "], {**ISRUC, "3.0": 9}) == [0, 1, 2, 9, 4]
+    with pytest.raises(BadRecording, match=r"unknown stage labels: '2\.5'"):
+        staged(["0.0", "2.5"], ISRUC, "refuse")
+
+
 def test_a_few_labels_that_nobody_knows_are_unscored_where_that_is_the_rule():
     labels = [*NIGHT, "??", "cough"]
     with pytest.raises(BadRecording, match=r"unknown stage labels: '\?\?', 'cough'"):

@@ -329,8 +329,9 @@ def test_a_cut_takes_events_outside_away_and_cuts_those_across(tmp_path):
     assert night.arousals.tolist() == [[0, 3], [100, 105], [398, 400]]
 
 
-def test_lights_are_found(tmp_path):
-    notes = [edfio.EdfAnnotation(12.5, None, "Lights off"), edfio.EdfAnnotation(3000, None, "LIGHTS ON")]
+@pytest.mark.parametrize("off", ["Lights off", "LightsOff", "lights_out", "Lights off@@EEG F4-A1"])
+def test_lights_are_found(tmp_path, off):
+    notes = [edfio.EdfAnnotation(12.5, None, off), edfio.EdfAnnotation(3000, None, "LIGHTS ON")]
     assert read_recording(write_edf(tmp_path / "a.edf", [signal("EEG", 10)], notes)).lights_s == (12.5, 3000)
 
 

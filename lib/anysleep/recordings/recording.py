@@ -122,8 +122,8 @@ class Recording:
     def lights_s(self) -> tuple[float | None, float | None]:
         """When the lights went off and on, in s, from annotations such as 'Lights off'; None where none says it."""
         text = self.annotations.description.str.lower().str.replace(r"[\s_-]+", " ", regex=True)
-        off = self.annotations.onset_s[text.str.contains(r"\blights? (?:off|out)\b")]
-        on = self.annotations.onset_s[text.str.contains(r"\blights? on\b")]
+        off = self.annotations.onset_s[text.str.contains(r"\blights? ?(?:off|out)\b")]
+        on = self.annotations.onset_s[text.str.contains(r"\blights? ?on\b")]
         return (float(off.min()) if len(off) else None), (float(on.max()) if len(on) else None)
 
     def pick(self, channels: Sequence[str]) -> "Recording":

@@ -1,5 +1,6 @@
 """From timed stages to one stage for every epoch of 30 s."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
@@ -26,6 +27,8 @@ STANDARD_CODES = {
 }
 """The standard texts of EDF+ and of Sleep-EDF."""
 
+WHOLE_NUMBER = re.compile(r"^([+-]?\d+)\.0*(?:e\+?0+)?$")
+"""How pandas (2.0) and numpy (2.000000000000000000e+00) write one that means a stage."""
 LONGEST_QUOTED = 8
 
 STAGE_CODES = (WAKE, N1, N2, N3, REM, UNSCORED)
@@ -97,7 +100,8 @@ def codes_of(stages: pd.DataFrame, codes: Mapping[str, int]) -> pd.Series:
 
 def known_codes(stages: pd.DataFrame, codes: Mapping[str, int]) -> pd.Series:
     """The stage of every row by `codes`, in any case; NaN where the label is not there."""
-    return plain(stages).map({label.strip().lower(): stage for label, stage in codes.items()}).astype(float)
+    stage_of = {WHOLE_NUMBER.sub(r"\1", label.strip().lower()): stage for label, stage in codes.items()}
+    return plain(stages).replace(WHOLE_NUMBER, r"\1", regex=True).map(stage_of).astype(float)
 
 
 def standard_codes(stages: pd.DataFrame) -> pd.Series:

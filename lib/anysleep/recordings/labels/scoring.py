@@ -38,6 +38,9 @@ TOLERANCE_S = 1.0
 DAY_S = 24 * 3600.0
 NO_CLOCK = datetime.combine(ANONYMOUS, time(0))
 """What programs write that were told no clock: 01.01.85 00.00.00."""
+USUAL_EPOCHS_S = (1, 2, 5, 10, 15, 20, 30, 60)
+MANY_LABELS = 100
+"""Of so many it is no chance that another length of epochs fits."""
 WITH_SIGNAL = "if they begin with the first sample, say `start: with_signal`"
 
 LengthRule = Literal["equal", "trim_end", "lights"]
@@ -333,6 +336,12 @@ def _lasting_s(stages: pd.DataFrame, duration_s: float) -> pd.Series:
     return stages.duration_s.where(stages.duration_s > 0, until_next_s.fillna(until_end_s))
 
 
+def _other_epoch_s(n_labels: int, duration_s: float) -> int | None:
+    """The length of epochs that makes a long list as long as the signals; None where none does."""
+    fitting = (s for s in USUAL_EPOCHS_S if n_labels >= MANY_LABELS and abs(n_labels * s - duration_s) < s)
+    return next(fitting, None)
+
+
 def _fit(
     night: Recording, stages: pd.DataFrame, code: pd.Series, epoch_s: float | None, length: LengthRule
 ) -> Recording:
@@ -349,6 +358,8 @@ def _fit(
         raise BadRecording("label_time", f"no scored stage lies inside the recording: {lengths}")
     longest_rest_s = epoch_s or EPOCH_S  # the last label may stand for a last partial epoch
     too_long, too_short = end_s - night.duration_s >= longest_rest_s, epoch_s and night.duration_s - end_s >= epoch_s
+    if (too_long or too_short) and epoch_s and (other_s := _other_epoch_s(len(stages), night.duration_s)):
+        raise BadRecording("label_length", f"{lengths}; with epoch_s: {other_s} they would be as long as these")
     if length == "trim_end":
         if too_long or too_short:
             note(f"{lengths}; both end where the shorter one ends (trim_end)")
