@@ -53,10 +53,10 @@ def test_resolutions_stand_below_each_other_over_the_same_minutes():
     logits = {r: np.eye(5, dtype=np.float32)[np.repeat([0] * 6 + [2] * 14, r)] for r in (1, 4, 8)}
     staging = Staging(logits, None, 0.0)
     first = around_first_n2(staging)
-    figure = plot_resolutions(staging, "a", predictions_per_epoch=4, first_epoch=first)
-    assert first == 3 and [ax.get_xlim() for ax in figure.axes] == [(1.5, 4.5)] * 3
+    figure = plot_resolutions(staging, "a", predictions_per_epoch=4, minute=first)
+    assert first == 2 and [ax.get_xlim() for ax in figure.axes] == [(2, 5)] * 3
     assert [ax.get_title("left").split()[-2] for ax in figure.axes] == ["30", "7.5", "3.75"]
-    assert len(plot_resolutions(staging, "a", predictions_per_epoch=8, first_epoch=0).axes) == 2
+    assert len(plot_resolutions(staging, "a", predictions_per_epoch=8, minute=0).axes) == 2
 
 
 @pytest.mark.parametrize(

@@ -104,25 +104,26 @@ def plot_staging(
     return figure
 
 
-N_CLOSE = 6
-"""Epochs of a close-up of resolutions."""
+CLOSE_MIN = 3
+"""Minutes of a close-up of resolutions."""
 
 
 def around_first_n2(staging: "Staging") -> int:
-    """The first epoch of `plot_resolutions` that has the first N2 in its middle."""
+    """The minute from which on `plot_resolutions` has the first N2 in its middle."""
     coarsest = min(staging.logits)
     deeper = np.isin(staging.hypnogram(coarsest), (N2, N3))
-    return max(int(np.argmax(deeper)) // coarsest - N_CLOSE // 2, 0)
+    return max(int(np.argmax(deeper)) * EPOCH_S // (60 * coarsest) - CLOSE_MIN // 2, 0)
 
 
-def plot_resolutions(staging: "Staging", title: str, predictions_per_epoch: int, first_epoch: int) -> Figure:
-    """Six epochs as hypnodensity: at the coarsest resolution, at this one and at the finest, an axes each."""
+def plot_resolutions(staging: "Staging", title: str, predictions_per_epoch: int, minute: int) -> Figure:
+    """Three minutes as hypnodensity: at the coarsest resolution, at this one and at the finest, an axes each."""
     resolutions = sorted({min(staging.logits), predictions_per_epoch, max(staging.logits)})
     size = (10, 1 + 1.6 * len(resolutions))
     figure, axes = plt.subplots(len(resolutions), 1, figsize=size, sharex=True, squeeze=False, layout="constrained")
     for ax, r in zip(axes[:, 0], resolutions, strict=True):
-        hypnodensity = staging.hypnodensity(r)[first_epoch * r :][: N_CLOSE * r]
-        minutes = (first_epoch + np.arange(len(hypnodensity) + 1) / r) * EPOCH_S / 60
+        per_minute = r * 60 // EPOCH_S
+        hypnodensity = staging.hypnodensity(r)[minute * per_minute :][: CLOSE_MIN * per_minute]
+        minutes = minute + np.arange(len(hypnodensity) + 1) / per_minute
         plot_hypnodensity(hypnodensity, minutes, ax)
         ax.set_title(f"{title}: a prediction every {EPOCH_S / r:.3g} s", loc="left", fontsize="medium")
         if r != resolutions[0]:

@@ -57,7 +57,8 @@ class Browser {
     const choice = make("select", { title: "Hypnodensity: predictions in 30 s", ariaLabel: "Hypnodensity: predictions in 30 s", onchange: () => this.set({ resolution: Number(choice.value) }) });
     choice.append(...resolutions.map((r) => make("option", { value: r, textContent: `${r} in 30 s`, selected: r === this.model.get("resolution") })));
     const name = make("input", { value: this.model.get("reviewer"), ariaLabel: "Who reviews", title: "Who reviews", onchange: () => this.set({ reviewer: name.value }) });
-    const parts = [...BUTTONS.map(button), this.filter, ...(resolutions.length ? [choice] : []), ...(this.reviews ? [this.follow, ...REVIEW_BUTTONS.map(button), name] : [])];
+    const useful = { "Disagreement": lanes.length > 1, "Least certain": resolutions.length > 0 };
+    const parts = [...BUTTONS.filter(([title]) => useful[title] ?? true).map(button), this.filter, ...(resolutions.length ? [choice] : []), ...(this.reviews ? [this.follow, ...REVIEW_BUTTONS.map(button), name] : [])];
     const keys = Object.entries(HELP).flatMap(([key, does]) => [make("kbd", { textContent: key }), ` ${does}  `]);
     this.root = make("div", { className: "night-browser", tabIndex: 0, ariaLabel: "Night browser" },
       make("div", { className: "controls" }, ...parts), this.canvas, this.status, make("details", {}, make("summary", { textContent: "Keys" }), ...keys));
