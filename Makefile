@@ -18,7 +18,7 @@ test: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/pytest -p no:randomly --numprocesses 2 --dist worksteal
 
-# The night browser in JupyterLab, and the page, in Chromium; where there is no Chromium, Playwright fetches one.
+# Every notebook and the night browser in JupyterLab, and the page, in Chromium; where there is no Chromium, Playwright fetches one.
 test-browser: $(READY)
 	$(BIN)/pip install --quiet --requirement tests/browser/requirements.txt
 	test -n "$(CHROMIUM)" || $(BIN)/playwright install chromium

@@ -32,7 +32,8 @@ class Chooser(ipywidgets.VBox):
     def __init__(self, draw: partial, **choices: Sequence):
         self._draw = draw
         self.controls = {name: _control(name, values, draw.keywords[name]) for name, values in choices.items()}
-        self.picture = ipywidgets.Image(format="png", layout=ipywidgets.Layout(max_width="100%"))
+        as_drawn = ipywidgets.Layout(max_width="100%", align_self="flex-start")
+        self.picture = ipywidgets.Image(format="png", layout=as_drawn)
         super().__init__([*self.controls.values(), self.picture])
         for control in self.controls.values():
             control.observe(self._redraw, "value")
@@ -45,7 +46,8 @@ class Chooser(ipywidgets.VBox):
 
 def _control(name: str, values: Sequence, value: object) -> ipywidgets.Widget:
     look = {"style": {"description_width": "11em"}, "layout": ipywidgets.Layout(width="40em", max_width="98%")}
-    look |= {"description": name.replace("_", " "), "value": value}
+    title = (name.removesuffix("_s") + " (s)" * name.endswith("_s")).replace("_", " ").replace("iou", "IoU")
+    look |= {"description": title, "value": value}
     if isinstance(values, range):
         return ipywidgets.IntSlider(min=values[0], max=values[-1], step=values.step, continuous_update=False, **look)
     if isinstance(values[0], str):
