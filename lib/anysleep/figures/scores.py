@@ -33,6 +33,8 @@ def plot_confusion(confusion: np.ndarray, ax: Axes) -> Axes:
 COLOURS = ("#D55E00", "#0072B2", "#CC79A7", "0.3")
 """Of Okabe and Ito's palette; lines differ in their markers too."""
 MARKERS = ("o", "s", "^", "D")
+ABOVE = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2, "alignment": "left"}
+"""Of a legend whose lines may lie anywhere."""
 SCORES = {"accuracy": "accuracy", "mf1": "MF1", "kappa": "Cohen's kappa"}
 """Columns of a review curve, and what the legend calls them."""
 LARGEST_MARKER = 160
@@ -62,7 +64,7 @@ def plot_reliability(tables: Mapping[str, pd.DataFrame], ax: Axes) -> Axes:
         ax.scatter(table.confidence, table.accuracy, s=area, color=colour, marker=marker, alpha=0.6, linewidths=0)
     ax.set(xlim=(0, 1.03), ylim=(0, 1.03), xlabel="confidence (marker area: epochs)", ylabel="accuracy")
     ax.set_box_aspect(1)
-    ax.legend(title="expected calibration error", loc="upper left", frameon=False)
+    ax.legend(title="expected calibration error", frameon=False, **ABOVE)
     return ax
 
 
@@ -80,7 +82,7 @@ def plot_review(table: pd.DataFrame, ax: Axes) -> Axes:
     ax.xaxis.set_major_formatter(PercentFormatter(xmax=1))
     ax.set(xlim=(0, 1), ylim=(None, 1.01), xlabel="least certain epochs reviewed", ylabel="score")
     ax.set_box_aspect(1)
-    ax.legend(loc="lower right", frameon=False)
+    ax.legend(ncols=2, frameon=False, **ABOVE)
     return ax
 
 
@@ -105,6 +107,7 @@ def plot_history(history: pd.DataFrame, figure: Figure) -> Figure:
     """
     top, bottom = figure.subplots(2, 1, sharex=True)
     top.plot(history.step, history.train_loss, color="0.4", marker="o", markersize=4)
+    top.axhline(0, color="none")  # so that the margin above is of the whole height
     top.set(ylabel="training loss", ylim=(0, None))
     by_dataset = history.filter(regex=f"^{BY_DATASET}")
     for i, (name, mf1) in enumerate(by_dataset.items() if by_dataset.shape[1] > 1 else ()):
