@@ -27,9 +27,17 @@ def test_annotations_go_before_participants_and_these_before_a_parameter():
 def test_one_line_says_when_and_from_whom():
     lights = find_lights(HOURS_8, "22:50:00", annotations=(900.0, None))
     assert lights.line("22:50:00") == (
-        "lights off at 23:05:00 (900 s) (from annotations), on at 06:50:00 (28800 s) (from recording)"
+        "lights off at 23:05:00 (900 s) (from annotations), "
+        "on at 06:50:00 (28800 s) (not known, where the recording ends stands in)"
     )
-    assert lights.line() == "lights off at 900 s (from annotations), on at 28800 s (from recording)"
+    told = find_lights(HOURS_8, parameter=("", "25000"))
+    assert (
+        told.line()
+        == "lights off at 0 s (not known, where the recording begins stands in), on at 25000 s (from parameter)"
+    )
+    assert find_lights(HOURS_8, "22:50:00").line("22:50:00") == (
+        "lights not known: the whole recording counts as time in bed"
+    )
     assert lights.lights_from == "annotations, recording" and lights.noted_s == (900, None)
     assert Lights(0, 1, "parameter", "parameter").lights_from == "parameter"
 

@@ -1,5 +1,6 @@
 """The montage doctor finds exactly the fault that is there, and says what to do about it."""
 
+import re
 import time
 import tracemalloc
 from datetime import date
@@ -21,6 +22,7 @@ from anysleep.recordings.quality import (
 )
 from anysleep.recordings.reasons import BadRecording
 from anysleep.recordings.recording import NO_GAPS, Recording
+from anysleep.staging.sources import pick_channels
 from anysleep.synthetic import draw_persons, simulate_night
 from anysleep.synthetic.cohort import signal_type
 
@@ -324,6 +326,20 @@ def write_edf(path, channels):
     ]
     edfio.Edf(signals, recording=edfio.Recording(startdate=date(1985, 1, 1))).write(path)
     return path
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "names", "why"),
+    [
+        (10.0, ("C3-M2", "O1-M2"), "C3-M2, O1-M2: 10 Hz is too slow for spindles"),
+        (128.0, ("C3-M2", "C3-M2"), ": C3-M2: 2 channels have this name: which is meant is not clear. To"),
+        (128.0, ("chin", "ECG"), ": no EEG or EOG that can be used. To use some"),
+    ],
+)
+def test_why_no_channel_is_used_is_said_in_the_doctor_s_own_words(rate_hz, names, why):
+    noise = np.random.default_rng(0).standard_normal((2, int(300 * rate_hz))).astype(np.float32) * 20
+    with pytest.raises(ValueError, match=re.escape(why)):
+        pick_channels(Recording(names, list(noise), (rate_hz,) * 2, ("uV",) * 2, 300.0), ())
 
 
 def test_the_command_prints_a_line_a_channel_with_advice(tmp_path, capsys):

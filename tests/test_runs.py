@@ -255,6 +255,12 @@ def test_recordings_are_files_folders_or_patterns(tmp_path):
         ("02_inspect", "archive=gone.h5", "archive: no file gone.h5; 01_prepare makes it"),
         ("04_evaluate", "checkpoint=gone.pth", "anysleep fetch, see README"),
         ("stage_one_night", "recording=gone.edf", "recording: no file gone.edf"),
+        (
+            "stage_one_night",
+            "recording=params",
+            "params is a folder; name one file of it; many nights: anysleep run 05",
+        ),
+        ("02_inspect", "archive=params", "archive: params is a folder; name one file of it"),
         ("06_arousals", "predictions=gone", "predictions: gone holds none; 05_predict makes them"),
     ],
 )

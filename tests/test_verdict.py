@@ -28,6 +28,7 @@ STRANGE = {
     ("look", "15 min of sleep without N2"): stages((WAKE, 300), (N1, 2), (N3, 28)),
     ("look", "70% of the sleep is N3"): stages((WAKE, 50), (N2, 60), (N3, 140)),
     ("look", "REM 5 min after the first sleep"): stages((WAKE, 50), (N1, 10), (REM, 20), (N2, 200)),
+    ("look", "2 min are too short to be judged as a night"): stages((WAKE, 2), (N2, 2)),
     ("look", "the stage changes 120 times an hour"): np.tile([N2, WAKE], 120),
 }
 
@@ -55,14 +56,19 @@ def test_channels_distance_and_doubt_count_and_the_worst_speaks():
     assert night_verdict(USUAL, 0.9, quality, None) == ("look", "E1: mains hum")
     assert night_verdict(USUAL, 0.4, None, None)[1] == "the network is unsure: 0.40 for the stage chosen, in the mean"
     distances = pd.Series({"C3": 0.8, "E1": 1.4})
-    both = "E1: mains hum; E1: 1.40 times as far as what the network was trained on"
+    both = "E1: mains hum; E1: 1.40 times as far from the training's channels as is usual"
     assert night_verdict(USUAL, 0.9, quality, distances) == ("look", both)
     assert night_verdict(USUAL, 0.9, quality.assign(verdict="drop"), distances) == (
         "do not trust",
         "C3: ; E1: mains hum",
     )
-    for far in (7.0, np.inf, np.nan):
-        assert night_verdict(USUAL, 0.9, quality, distances.replace(1.4, far))[0] == "do not trust"
+    for far, said in {
+        7.0: "7.00 times",
+        np.inf: "never trained on this type",
+        np.nan: "nothing in it can be compared",
+    }.items():
+        verdict, reason = night_verdict(USUAL, 0.9, None, distances.replace(1.4, far))
+        assert verdict == "do not trust" and said in reason and "inf" not in reason
     assert worst_of([]) == ("use", "")
 
 

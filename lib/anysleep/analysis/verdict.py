@@ -37,6 +37,8 @@ MOST_CHANGES_PER_H = 60
 LEAST_CONFIDENCE = 0.5
 FAR = 2.0
 """Times the distance within which 99 % of the training's channels lie; from there on stages mean nothing."""
+SHORTEST_MIN = 10
+"""Of stages: of less, neither hypnogram nor statistics are those of a night."""
 
 
 def night_verdict(
@@ -97,6 +99,8 @@ def findings_of_hypnogram(hypnogram: np.ndarray) -> Iterator[Finding]:
     if not len(scored):
         yield "do not trust", "no epoch has a stage"
         return
+    if (minutes := len(scored) * EPOCH_S / 60) < SHORTEST_MIN:
+        yield "look", f"{minutes:g} min are too short to be judged as a night"
     counts = np.bincount(scored, minlength=N_STAGES)
     if len(scored) >= ENOUGH_H * EPOCHS_PER_H and counts.max() > ONE_STAGE * len(scored):
         yield "do not trust", f"{STAGES[counts.argmax()]} in {counts.max() / len(scored):.0%} of the night"
@@ -139,4 +143,12 @@ def _of_distances(distances: pd.Series | None) -> Iterator[Finding]:
     for channel, distance in (pd.Series(dtype=float) if distances is None else distances).items():
         if not distance <= 1:  # NaN is far, too
             verdict = "look" if distance <= FAR else "do not trust"
-            yield verdict, f"{channel}: {distance:.2f} times as far as what the network was trained on"
+            yield verdict, f"{channel}: {_how_far(distance)}"
+
+
+def _how_far(distance: float) -> str:
+    if np.isnan(distance):
+        return "nothing in it can be compared with the training's channels"
+    if np.isinf(distance):
+        return "the network was never trained on this type of channel"
+    return f"{distance:.2f} times as far from the training's channels as is usual"

@@ -59,8 +59,14 @@ class Lights(NamedTuple):
 
     def line(self, clock_time: str | None = None) -> str:
         """In words, with the time of day where that of the first sample is known."""
+        if self.lights_from == "recording":
+            return "lights not known: the whole recording counts as time in bed"
         off, on = (_in_words(at_s, clock_time) for at_s in (self.off_s, self.on_s))
-        return f"lights off {off} (from {self.off_from}), on {on} (from {self.on_from})"
+        told_off, told_on = (
+            "not known, where the recording {} stands in" if source == "recording" else f"from {source}"
+            for source in (self.off_from, self.on_from)
+        )
+        return f"lights off {off} ({told_off.format('begins')}), on {on} ({told_on.format('ends')})"
 
 
 def find_lights(

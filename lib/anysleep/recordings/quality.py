@@ -146,6 +146,13 @@ def usable_channels(table: pd.DataFrame) -> list[str]:
     return [channel for kind in STANDARD_TYPES for channel in _usable(table, kind).channel]
 
 
+def reasons_against(table: pd.DataFrame) -> str:
+    """Why each channel that may be EEG or EOG is not simply to use; '' where there is none. Each reason once."""
+    doubtful = table[table.type.isin([*STANDARD_TYPES, "unknown"]) & (table.verdict != "use")]
+    by_reason = doubtful.groupby("reason", sort=False).channel
+    return "; ".join(f"{', '.join(dict.fromkeys(channels))}: {reason}" for reason, channels in by_reason)
+
+
 def verdict_of_night(table: pd.DataFrame) -> tuple[str, str]:
     """'use', 'look' or 'drop' for the whole night, and why."""
     eeg, eog = (_usable(table, kind) for kind in STANDARD_TYPES)

@@ -12,7 +12,7 @@ from anysleep.models import SleepNetwork
 from anysleep.recordings.channels import check_eeg_before_eog
 from anysleep.recordings.labels.edf import scorings_among, sleep_edf_scoring_beside
 from anysleep.recordings.preprocessing import preprocess
-from anysleep.recordings.quality import examine, usable_channels, verdict_of_night
+from anysleep.recordings.quality import examine, reasons_against, usable_channels, verdict_of_night
 from anysleep.recordings.readers import READERS, read_recording, read_signals
 from anysleep.recordings.recording import Recording
 from anysleep.staging.montages import find_channels
@@ -183,7 +183,8 @@ def pick_channels(night: Recording, channels: Sequence[str]) -> Recording:
     quality = examine(night)
     usable = usable_channels(quality[quality.verdict == "use"])
     if not usable:
-        raise ValueError(f"the montage doctor finds no channel to use ({verdict_of_night(quality)[1]}); name some")
+        why = reasons_against(quality) or verdict_of_night(quality)[1]
+        raise ValueError(f"the montage doctor finds no channel to use: {why}. To use some all the same, name them")
     return night.pick(usable)
 
 

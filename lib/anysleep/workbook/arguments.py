@@ -69,6 +69,9 @@ def refuse_missing_inputs(params: Parameters) -> None:
 
 def missing_file(role: str, path: Path) -> str:
     """What to say of an input that is not there."""
+    if path.is_dir():
+        all_nights = f"; many nights: anysleep run 05_predict archive= recordings={shlex.quote(short_path(path))}"
+        return f"{role}: {short_path(path)} is a folder; name one file of it{all_nights * (role == 'recording')}"
     released = f"get it by anysleep fetch {shlex.join([path.stem, short_path(path.parent)])}"
     trained = "03_train makes it, or take a released one: anysleep fetch, see README.md"
     hints = {
