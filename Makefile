@@ -16,6 +16,7 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/mypy
 	$(BIN)/pytest -p no:randomly --numprocesses 2 --dist worksteal
 
 # Every notebook and the night browser in JupyterLab, and the page, in Chromium; where there is no Chromium, Playwright fetches one.

@@ -7,6 +7,7 @@ out: the flag says where to look, not what to believe.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -155,7 +156,7 @@ def _doubts(table: pd.DataFrame, i: int) -> Iterator[str]:
         yield f"the doctor says {row.doctor}"
 
 
-def _reason(row: tuple, matters: bool, doubts: str) -> str:
+def _reason(row: Any, matters: bool, doubts: str) -> str:
     changes = f"{row.changed_share:.0%} of the epochs change without it"
     if row.flag:
         return f"{changes}, {doubts}: look at its trace, and leave it out if it is bad"

@@ -53,4 +53,5 @@ def _rows(name: str, kind: Literal["band", "change_per_decade"]) -> list[dict[st
 
 
 def _reference(row: dict[str, str]) -> Reference:
-    return Reference(*(float(row[column]) for column in ("value", "low", "high")), row["population"], row["source"])
+    value, low, high = (float(row[column]) for column in ("value", "low", "high"))
+    return Reference(value, low, high, row["population"], row["source"])

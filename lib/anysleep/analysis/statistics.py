@@ -50,7 +50,7 @@ def sleep_statistics(hypnogram: np.ndarray, predictions_per_epoch: int = 1) -> p
     period = hypnogram[sleep_period(lasting)]
     if len(period):
         statistics["WASO"] = np.count_nonzero(period == WAKE) * EPOCH_S / 60 / predictions_per_epoch
-        statistics["SME"] = 100 * np.mean((period != WAKE) & (period != UNSCORED))
+        statistics["SME"] = 100 * float(np.mean((period != WAKE) & (period != UNSCORED)))
     else:
         statistics |= {"WASO": np.nan, "SME": np.nan}
     statistics["n_short_awakenings"] = _short_awakenings(hypnogram, predictions_per_epoch)

@@ -24,7 +24,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import h5py
 import numpy as np
@@ -102,7 +102,7 @@ class NightWriter:
         self._group.attrs.update(attributes)
 
 
-def read_prepared(path: str | Path, inside: str) -> dict[str, object] | None:
+def read_prepared(path: str | Path, inside: str) -> dict[str, Any] | None:
     """What `prepare_night` noted of a night; None where file or night is missing or does not say it.
 
     OSError where the file is not HDF5.
@@ -328,7 +328,7 @@ class Archive:
         return {name: _stages(stages) for name, stages in night["scorers"].items()} if "scorers" in night else {}
 
     @_naming_the_file
-    def prepared(self, dataset: str, recording: str) -> dict[str, object] | None:
+    def prepared(self, dataset: str, recording: str) -> dict[str, Any] | None:
         """What `prepare_night` noted of the night; None where the archive does not say it."""
         return _prepared(self._group(dataset, recording))
 
@@ -350,9 +350,8 @@ class Archive:
         noted: dict[str, Pair] = {}
         for i, moment in enumerate(("off", "on")):
             if (source := _text(attrs.get(f"lights_{moment}_from"))) in SOURCES:
-                pair = list(noted.get(source, (None, None)))
-                pair[i] = float(attrs[f"lights_{moment}_s"])
-                noted[source] = tuple(pair)
+                before, at_s = noted.get(source, (None, None)), float(attrs[f"lights_{moment}_s"])
+                noted[source] = (before[0], at_s) if i else (at_s, before[1])
         return noted
 
     @_naming_the_file
@@ -409,7 +408,7 @@ class Archive:
         return self._file[path]
 
 
-def _prepared(night: h5py.Group) -> dict[str, object] | None:
+def _prepared(night: h5py.Group) -> dict[str, Any] | None:
     return json.loads(night.attrs["prepared"]) if "prepared" in night.attrs else None
 
 
@@ -423,5 +422,5 @@ def _check_name(name: str) -> None:
         raise ValueError(f"{name!r} cannot be a name in an archive: it is empty, or holds / # & or no text")
 
 
-def _text(value: object) -> object:
+def _text(value: Any) -> Any:
     return value.decode() if isinstance(value, bytes) else value

@@ -1,6 +1,7 @@
 """What is in an archive: one night to look at, and as tables stages, channels that are missing or doubtful, ages."""
 
 from datetime import datetime, time
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -51,7 +52,7 @@ def count_stages(archive: Archive, nights: pd.DataFrame) -> pd.DataFrame:
     Columns dataset, recording, subject, n_epochs, the stages, unscored.
     """
     scored = nights[nights.has_hypnogram]
-    hypnograms = [archive.hypnogram(*key) for key in zip(scored.dataset, scored.recording, strict=True)]
+    hypnograms: list[Any] = [archive.hypnogram(*key) for key in zip(scored.dataset, scored.recording, strict=True)]
     counts = [np.bincount(hypnogram[hypnogram != UNSCORED], minlength=N_STAGES) for hypnogram in hypnograms]
     table = scored[["dataset", "recording", "subject", "n_epochs"]].copy()
     table[list(STAGES)] = np.reshape(counts, (-1, N_STAGES)).astype(int)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import filelock
 import pandas as pd
@@ -257,8 +258,8 @@ def plan_nights(recipe: Recipe, path: Path, sampling_rate_hz: int) -> list[Night
             names = names_of(recipe, below)
             subject = fill_in(recipe.subject, names, "subject") if recipe.subject else None
             label_file = _label_file(file, recipe, names, folder)
-            others = {n: find_beside(like.file, names, folder) for n, like in recipe.labels_of_scorers.items()}
-            scorers = {name: file for name, file in others.items() if file}
+            beside = {n: find_beside(like.file, names, folder) for n, like in recipe.labels_of_scorers.items()}
+            scorers = {name: found for name, found in beside.items() if found}
             person = {} if people is None else _person(people, recipe, names, subject)
             subject = person.pop("subject", subject)
             plans.append(NightJob(file, recipe, names, subject, label_file, sampling_rate_hz, person, more, scorers))
@@ -275,7 +276,7 @@ def _label_file(file: Path, recipe: Recipe, names: dict[str, str], folder: Folde
     return find_beside(recipe.labels.file, names, folder) if recipe.labels else None
 
 
-def _person(people: pd.DataFrame, recipe: Recipe, names: dict[str, str], subject: str | None) -> dict[str, object]:
+def _person(people: pd.DataFrame, recipe: Recipe, names: dict[str, str], subject: str | None) -> dict[str, Any]:
     key = subject if recipe.participants.key == "subject" else fill_in(recipe.recording, names, "recording")
     rows = people[people.key == key]
     if len(rows) != 1:
@@ -335,9 +336,9 @@ def _refuse_duplicates(outcomes: list[Outcome]) -> list[Outcome]:
 def _dataset_files(recipe: Recipe, outcomes: Sequence[Outcome]) -> DatasetFiles:
     """The nights of a data set, with its channels in the recipe's order, or as they come where it names none."""
     nights = [outcome for outcome in outcomes if outcome.facts is not None]
-    eeg = dict.fromkeys(name for night in nights for name in night.facts.eeg_channels)
-    eog = dict.fromkeys(name for night in nights for name in night.facts.eog_channels)
+    eeg = list(dict.fromkeys(name for night in nights for name in night.facts.eeg_channels))
+    eog = list(dict.fromkeys(name for night in nights for name in night.facts.eog_channels))
     if recipe.channels != "by_name":
-        eeg, eog = recipe.channels.eeg, recipe.channels.eog
+        eeg, eog = list(recipe.channels.eeg), list(recipe.channels.eog)
     paths = [night.night for night in nights]
-    return DatasetFiles(recipe.dataset, list(eeg), list(eog), paths, recipe.split == "test_only")
+    return DatasetFiles(recipe.dataset, eeg, eog, paths, recipe.split == "test_only")

@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -92,7 +92,7 @@ class WindowBatches(Dataset):
             self.eeg_eog = {dataset: opened.channels(dataset) for dataset in nights.dataset.unique()}
             self.nights = self._drawable(nights)
             self._keys = list(zip(self.nights.dataset, self.nights.recording, strict=True))
-            self.hypnograms = [opened.hypnogram(*key) for key in self._keys]
+            self.hypnograms: list[Any] = [opened.hypnogram(*key) for key in self._keys]
         longest = max(sum(map(len, self.eeg_eog[dataset])) for dataset in self.nights.dataset.unique())
         self.max_channels = max_channels or longest
         self.sources = self._sources(redraw)
@@ -244,12 +244,12 @@ def _present(lists: tuple[list[str], list[str]], available: Sequence[str]) -> li
 
 def _leave_out(nights: pd.DataFrame, wrong: Sequence[bool], reason: str) -> pd.DataFrame:
     """The nights that are not wrong; warns of those that are. ValueError where none is left."""
-    wrong = np.asarray(wrong, dtype=bool)
-    if not wrong.any():
+    is_wrong = np.asarray(wrong, dtype=bool)
+    if not is_wrong.any():
         return nights
-    names = (nights.dataset + "/" + nights.recording)[wrong]
+    names = (nights.dataset + "/" + nights.recording)[is_wrong]
     listed = ", ".join(names.head(5)) + (" ..." if len(names) > 5 else "")
-    if wrong.all():
+    if is_wrong.all():
         raise ValueError(f"no night is left: all are {reason}: {listed}")
     warnings.warn(f"{len(names)} of {len(nights)} nights are left out, {reason}: {listed}", stacklevel=4)
-    return nights[~wrong]
+    return nights[~is_wrong]

@@ -272,7 +272,7 @@ def learned_from(model: SleepNetwork) -> list[str]:
 
 def _trainings(model: SleepNetwork) -> Iterator[dict[str, Any]]:
     """What the network says of its training, and of those before, back to the first weights."""
-    provenance = model.provenance
+    provenance: Any = model.provenance
     while provenance:
         yield provenance
         provenance = provenance.get("fine_tuned_from")

@@ -48,11 +48,11 @@ class Change:
     @property
     def epoch(self) -> int:
         """Of an arousal, where it begins."""
-        return self.place if self.is_stage else int(self.place[0] // EPOCH_S) + 1
+        return self.place if isinstance(self.place, int) else int(self.place[0] // EPOCH_S) + 1
 
     def row(self) -> list[object]:
         """The cells, as in `COLUMNS`."""
-        span_s = ("", "") if self.is_stage else self.place
+        span_s = ("", "") if isinstance(self.place, int) else self.place
         return [self.epoch, self.before, self.after, self.scorer, f"{self.seconds_spent:.1f}", self.time, *span_s]
 
 

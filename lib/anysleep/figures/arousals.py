@@ -1,6 +1,7 @@
 """Arousals: the rule, the events of expert and network side by side, their scores."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,7 +19,7 @@ from anysleep.stages import EPOCH_S, STAGE_COLOURS, STAGES, UNSCORED
 
 EXPERT_COLOUR, PREDICTED_COLOUR = "#0072B2", "#D55E00"
 """Blue and vermilion of Okabe and Ito's palette."""
-MEASURE_STYLES = {
+MEASURE_STYLES: dict[str, dict[str, Any]] = {
     "f1": {"color": "black", "marker": "o", "label": "F1"},
     "precision": {"color": "#D55E00", "marker": "s", "label": "precision"},
     "recall": {"color": "#0072B2", "marker": "^", "label": "recall"},

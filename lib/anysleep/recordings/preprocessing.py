@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -45,7 +46,7 @@ def preprocess(
         A channel holds NaN or infinite samples or does not vary, durations differ, or a rate is not positive.
     """
     n_channels = len(signals)
-    rates = [rate_hz] * n_channels if np.ndim(rate_hz) == 0 else list(rate_hz)
+    rates: list[Any] = [rate_hz] * n_channels if np.ndim(rate_hz) == 0 else list(rate_hz)
     names = [f"channel {i}" for i in range(n_channels)] if names is None else list(names)
     if not n_channels:
         raise ValueError("signals hold no channel")

@@ -112,7 +112,7 @@ def noted() -> Iterator[list[str]]:
                 notes.append(str(message))
 
         warnings.simplefilter("always", RecordingWarning)
-        warnings.showwarning = note_or_show
+        warnings.showwarning = note_or_show  # type: ignore[assignment]
         yield notes
 
 

@@ -42,7 +42,7 @@ class Signals(Sequence[np.ndarray]):
     def __len__(self) -> int:
         return len(self._loaders)
 
-    def __getitem__(self, index: int | slice) -> "np.ndarray | Signals":
+    def __getitem__(self, index: int | slice) -> "np.ndarray | Signals":  # type: ignore[override]
         return Signals(self._loaders[index]) if isinstance(index, slice) else self._loaders[index]()
 
     def __iter__(self) -> Iterator[np.ndarray]:

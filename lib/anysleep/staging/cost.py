@@ -2,7 +2,7 @@
 
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -94,7 +94,7 @@ class TensorMemory(TorchDispatchMode):
         self._known: set[int] = set()
 
     def __torch_dispatch__(
-        self, function: object, types: object, args: tuple = (), kwargs: dict | None = None
+        self, function: Callable, types: object, args: tuple = (), kwargs: dict | None = None
     ) -> object:
         """Do what was asked for, and look at what comes out."""
         given = {self._key(tensor) for tensor in tree_leaves((args, kwargs)) if isinstance(tensor, Tensor)}

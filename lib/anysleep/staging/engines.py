@@ -5,7 +5,7 @@ the other, so that a night with all its channels needs the memory of one.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
 
 import numpy as np
@@ -210,7 +210,7 @@ class LateFusionEngine(FusionEngine):
         return mix.sequence, mix.weights()
 
 
-ENGINES = {
+ENGINES: dict[str, Callable[..., Engine]] = {
     "usleep": USleepEngine,
     "anysleep": AnySleepEngine,
     "anysleep_early_fusion": EarlyFusionEngine,

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from itertools import combinations, product
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -170,7 +170,7 @@ def _draw(rng: np.random.Generator, names: Sequence[str], n: int) -> Montage:
     return tuple(names[i] for i in sorted(rng.choice(len(names), n, replace=False)))
 
 
-def _rows(night: tuple, montages: Counter[Montage]) -> list[dict[str, object]]:
+def _rows(night: Any, montages: Counter[Montage]) -> list[dict[str, object]]:
     who = {"dataset": night.dataset, "recording": night.recording, "subject": night.subject}
     return [
         who

@@ -54,15 +54,17 @@ class RunningMix:
     sequences of one filter at once, each with its own scores.
     """
 
+    sequence: PaddedSequence
+    """The mean so far; there is none before the first `add`."""
+
     def __init__(self) -> None:
-        self.sequence: PaddedSequence | None = None
         self.scores: list[Tensor] = []
 
     def add(self, sequence: PaddedSequence, scores: Tensor) -> None:
         """One more sequence, with its scores (V,)."""
         self.scores.append(scores)
         weight = torch.stack(self.scores).softmax(dim=0)[-1].to(sequence.padded.dtype)  # among those so far
-        if self.sequence is None:
+        if len(self.scores) == 1:
             self.sequence = PaddedSequence(sequence.n, max(sequence.filters, len(weight)), sequence.padded)
             self.sequence.padded.copy_(sequence.padded)
         else:

@@ -109,5 +109,7 @@ class Predictions:
     def logits(self, dataset: str, recording: str, predictions_per_epoch: int) -> np.ndarray | None:
         """float32 (P, 5), the mean over montages; None where 05 was not asked to write them."""
         opened = self._logits.get(predictions_per_epoch)
-        keys = [key for key in (opened.files if opened else ()) if key.startswith(f"{dataset}#{recording}#")]
+        if opened is None:
+            return None
+        keys = [key for key in opened.files if key.startswith(f"{dataset}#{recording}#")]
         return np.mean([opened[key] for key in keys], axis=0) if keys else None

@@ -156,7 +156,7 @@ def recordings_among(paths: Sequence[Path]) -> list[Path]:
         if path.is_dir():
             files = [file for file in path.rglob("*") if file.name.lower().endswith(tuple(READERS))]
             files = [file for file in files if not any(part[0] == "." for part in file.relative_to(path).parts)]
-            files = set(files) - scorings_among(files, files)
+            files = sorted(set(files) - scorings_among(files, files))
         if not files:
             raise ValueError(f"recordings: no recording is found by {short_path(path)}")
         found += sorted(files)
@@ -204,11 +204,13 @@ def _job_of_file(file: Path, number: int, channels: tuple[str, ...], *, keep: bo
         keep = keep or header.synthetic
         by_content = not keep
         stamp = f"{keep} {stamp_of(*header.files, sleep_edf_scoring_beside(file))}"
-        known = header.synthetic, header.n_epochs, (tuple(range(len(channels or header.channels))),), stamp
+        montage = tuple(range(len(channels or header.channels)))
+        known = {"synthetic": header.synthetic, "n_epochs": header.n_epochs, "montages": (montage,), "made_from": stamp}
     except (OSError, ValueError):  # what is wrong with it shows when it is staged
         by_content = False
-        known = False, 0, (), str(file)
-    return RecordedFile("files", file.stem if keep else f"file-{number}", file, channels, *known, by_content)
+        known = {"synthetic": False, "n_epochs": 0, "montages": (), "made_from": str(file)}
+    name = file.stem if keep else f"file-{number}"
+    return RecordedFile("files", name, file, channels, **known, name_by_content=by_content)
 
 
 def _chosen(archive: Archive, dataset: str, recording: str, channels: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -181,7 +181,7 @@ def default_montages(model: SleepNetwork, n_eeg: int, n_eog: int) -> list[Montag
     """Montages of a night whose EEG channels come first: all channels at once; for U-Sleep every EEG and EOG pair."""
     if model.name != "usleep":
         return [tuple(range(n_eeg + n_eog))]
-    pairs = [(eeg, n_eeg + eog) for eeg in range(n_eeg) for eog in range(n_eog)]
+    pairs: list[Montage] = [(eeg, n_eeg + eog) for eeg in range(n_eeg) for eog in range(n_eog)]
     if not pairs:
         raise ValueError(f"U-Sleep needs an EEG and an EOG channel; the night has {n_eeg} EEG and {n_eog} EOG")
     return pairs

@@ -24,7 +24,7 @@ PATTERN_S = 2.0
 """Of the processor, to match a pattern once; a usual one takes microseconds."""
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """YAML without code, parsed in C where possible; a name given twice is an error, not a value lost."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
@@ -37,7 +37,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
         return super().construct_mapping(node, deep)
 
 
-def parse_yaml(text: str) -> object:
+def parse_yaml(text: str) -> Any:
     """What a YAML text says. YAMLError where it is none or beyond the limits, ValueError for such as 2024-13-01."""
     if len(text) > MOST_BYTES:
         raise yaml.YAMLError(f"{len(text) / 1e6:.0f} MB of YAML; at most {MOST_BYTES / 1e6:.0f} MB are read")
@@ -48,7 +48,7 @@ def parse_yaml(text: str) -> object:
         raise yaml.YAMLError(str(error)) from error
 
 
-def read_yaml(path: Path) -> object:
+def read_yaml(path: Path) -> Any:
     """What a YAML file says. Errors as of `parse_yaml`; UnicodeDecodeError where it is not UTF-8."""
     with path.open("rb") as file:
         return parse_yaml(file.read(MOST_BYTES + 1).decode("utf-8"))

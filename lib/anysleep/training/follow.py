@@ -65,12 +65,14 @@ def follow(folder: Path, on_validation: Callable[[pd.DataFrame], None] = lambda 
     if process.returncode:
         said = [line.strip() for line in last_lines if line.strip()]
         raise RuntimeError(f"the training failed (exit status {process.returncode}): {' '.join(said[-1:])}")
-    return load_state(folder / STATE)
+    if (state := load_state(folder / STATE)) is None:
+        raise RuntimeError("the training has left half a state; run it again")
+    return state
 
 
 def forget(folder: Path) -> None:
     """Delete the state of a finished training, so that the next starts anew; one that was stopped still goes on."""
-    if (folder / STATE).is_file() and load_state(folder / STATE).finished:
+    if (state := load_state(folder / STATE)) and state.finished:
         (folder / STATE).unlink()
     for left in folder.glob(f"{MEETING}*"):
         shutil.rmtree(left, ignore_errors=True)

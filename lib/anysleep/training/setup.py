@@ -48,7 +48,8 @@ def choose_split(settings: TrainingSettings, archive: Archive, nights: pd.DataFr
     recipes = [read_recipe(path) for path in settings.recipes]
     test_only = {*archive.test_only(), *(recipe.dataset for recipe in recipes if recipe.split == "test_only")}
     held_out = test_only & set(nights.dataset)
-    return split_by_person(nights, *settings.shares, settings.seed, test_only=held_out, group_by=settings.group_by)
+    valid, test = settings.shares
+    return split_by_person(nights, valid, test, settings.seed, test_only=held_out, group_by=settings.group_by)
 
 
 def window_batches(settings: TrainingSettings, nights: pd.DataFrame) -> WindowBatches:

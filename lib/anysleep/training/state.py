@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import pandas as pd
 import torch
@@ -11,7 +12,7 @@ from anysleep.models import SleepNetwork
 from anysleep.stages import N_STAGES
 from anysleep.system.files import atomic_write, read_if_whole
 
-HasState = torch.nn.Module | torch.optim.Optimizer | torch.optim.lr_scheduler.LRScheduler
+HasState: TypeAlias = torch.nn.Module | torch.optim.Optimizer | torch.optim.lr_scheduler.LRScheduler
 
 
 def no_confusion() -> Tensor:

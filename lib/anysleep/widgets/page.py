@@ -180,7 +180,7 @@ def channel_rows(quality: pd.DataFrame) -> list[ipywidgets.HBox]:
 
 def downloads_of(staged: StagedNight) -> dict[str, dict[str, Make]]:
     """Heading -> title of a button -> what makes its files."""
-    downloads = {
+    downloads: dict[str, dict[str, Make]] = {
         "Report": {
             "PDF": partial(staged.printed, ".pdf"),
             "Web page": partial(staged.printed, ".html"),

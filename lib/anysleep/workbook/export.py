@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -98,13 +99,13 @@ def read_hypnogram(path: Path, scorer: str = "", lights_s: Seconds = (None, None
     )
 
 
-def _result(folder: Path) -> dict[str, object]:
+def _result(folder: Path) -> dict[str, Any]:
     """What the run says of itself; nothing where it has not ended."""
     result = folder / "result.json"
     return json.loads(result.read_text()) if result.is_file() else {}
 
 
-def _scores(folder: Path) -> dict[str, object]:
+def _scores(folder: Path) -> dict[str, Any]:
     """Such as its network."""
     return _result(folder).get("scores", {})
 

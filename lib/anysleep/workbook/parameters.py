@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field
 
@@ -28,7 +28,7 @@ class Parameters(Strict):
     run_dir: ProjectPath = Field(description="Folder for everything this run writes.")
 
     @classmethod
-    def from_notebook(cls, namespace: Mapping[str, object]) -> Self:
+    def from_notebook(cls, namespace: Mapping[str, Any]) -> Self:
         """The parameters of the running notebook: call as `from_notebook(globals())` after the parameters cell.
 
         Every name assigned in a parameters cell must be a parameter, so that a misspelt one stops the run. Of a cell
@@ -63,7 +63,7 @@ def notebook_defaults(path: str | Path) -> dict[str, object]:
     defaults = {}
     for node in ast.parse(source).body:
         try:
-            defaults[node.target.id] = ast.literal_eval(node.value)
+            defaults[node.target.id] = ast.literal_eval(node.value)  # type: ignore[attr-defined]
         except (AttributeError, ValueError) as error:
             raise ParameterError(
                 f"{path}, parameters cell: line {node.lineno} is not `name: type = literal`"

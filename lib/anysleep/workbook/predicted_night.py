@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -106,7 +107,7 @@ def content_of(model: SleepNetwork, wanted: Wanted, dataset: str, night: Night) 
     stagings = night.stage(model, resolutions=sorted({1, *wanted.resolutions}), **options)
     hypnogram = without_gaps(voted_hypnogram(stagings, 1), night.gaps_s, 1)
     hypnodensity = np.mean([staging.hypnodensity(1) for staging in stagings.values()], axis=0)
-    row = {"dataset": dataset, "recording": night.recording, "status": "ok", "reason": ""}
+    row: Row = {"dataset": dataset, "recording": night.recording, "status": "ok", "reason": ""}
     row |= dict(zip(("verdict", "verdict_reason"), judge_night(model, night, hypnogram, hypnodensity), strict=True))
     row |= {"n_channels": len({name for montage in stagings for name in montage})}
     row |= {"n_epochs": len(hypnogram)} | uncertainty(hypnodensity, hypnogram).to_dict()
@@ -127,13 +128,13 @@ def content_of(model: SleepNetwork, wanted: Wanted, dataset: str, night: Night) 
     return content
 
 
-def read_facts(file: Path) -> dict[str, object]:
+def read_facts(file: Path) -> dict[str, Any]:
     """What is known of a staged night: its row, clock time, lights by who noted them, and rows of attention."""
     with np.load(file) as night:
         return json.loads(night["facts"].item())
 
 
-def with_statistics(file: Path, lights: Pair) -> dict[str, object]:
+def with_statistics(file: Path, lights: Pair) -> dict[str, Any]:
     """The facts of a staged night whose row has its lights and statistics, which are not kept: `lights` may change.
 
     Lights that do not fit the night make its row that of a failure.
@@ -158,7 +159,7 @@ def arousals_of(night: Mapping[str, np.ndarray]) -> np.ndarray | None:
     return detect_arousals(stages, r) if r > 1 else None
 
 
-def lights_of(facts: Mapping[str, object], parameter: Pair) -> Lights:
+def lights_of(facts: Mapping[str, Any], parameter: Pair) -> Lights:
     """The lights of a staged night. ValueError where they do not fit it."""
     duration_s = facts["row"]["n_epochs"] * EPOCH_S
     return find_lights(duration_s, facts["clock_time"], **facts["lights"], parameter=parameter)

@@ -150,7 +150,7 @@ def _stage_missing(
         outcomes = stage_on_many(checkpoint, wanted, missing, devices[: len(missing)])
     else:
         outcomes = stage_nights(checkpoint, wanted, missing, devices[0])
-    with closing(outcomes):
+    with closing(outcomes):  # type: ignore[type-var]
         return {file: row for file, row in progress(outcomes, "staged", len(missing)) if row}
 
 

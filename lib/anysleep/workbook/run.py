@@ -39,7 +39,8 @@ if TYPE_CHECKING:  # they take a second, and the process that starts a notebook 
     from anysleep.figures.report import NightReport
     from anysleep.recordings.recording import Recording
     from anysleep.staging.predictions import Predictions
-    from anysleep.widgets import Chooser, NightBrowser
+    from anysleep.widgets.explorer import Chooser
+    from anysleep.widgets.night_browser import NightBrowser
 
 WAIT_S = 10
 """How long a run waits for its folder: one that was killed takes a moment to end."""
@@ -162,7 +163,7 @@ class Run:
         image = self.figure(name, draw())
         if "JPY_SESSION_NAME" not in os.environ:
             return image
-        from anysleep.widgets import Chooser
+        from anysleep.widgets.explorer import Chooser
 
         return Chooser(draw, **choices)
 
@@ -172,7 +173,7 @@ class Run:
         """The night browser in JupyterLab, with changes in `corrections_<name>.csv`; None where nobody looks."""
         if "JPY_SESSION_NAME" not in os.environ:
             return None
-        from anysleep.widgets import NightBrowser
+        from anysleep.widgets.night_browser import NightBrowser
 
         return NightBrowser(night, scored, quality, self.folder / f"corrections_{name}.csv")
 

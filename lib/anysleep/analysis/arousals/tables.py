@@ -81,10 +81,10 @@ def predictable(expert: pd.DataFrame, predictions: Predictions) -> pd.DataFrame:
     to the pause, decides for all, so that all are scored on the same events.
     """
     finest = predictions.resolutions[-1]
-    parts = [
-        rows[scored_seconds(predictions.hypnogram(*night, finest), finest, rows[SPAN].to_numpy(dtype=float)) > 0]
-        for night, rows in expert.groupby(NIGHT, sort=False)
-    ]
+    parts = []
+    for (dataset, recording), rows in expert.groupby(NIGHT, sort=False):
+        stages, spans_s = predictions.hypnogram(dataset, recording, finest), rows[SPAN].to_numpy(dtype=float)
+        parts.append(rows[scored_seconds(stages, finest, spans_s) > 0])
     return pd.concat(parts, ignore_index=True) if parts else expert
 
 
@@ -242,9 +242,9 @@ def index_table(archive: Archive, predictions: Predictions, counts: pd.DataFrame
     """
     coarsest = predictions.resolutions[0]
     rows = []
-    for night, points in counts.groupby(NIGHT, sort=False):
-        predicted_h = sleep_hours(predictions.hypnogram(*night, coarsest), coarsest)
-        labels = archive.hypnogram(*night)
+    for (dataset, recording), points in counts.groupby(NIGHT, sort=False):
+        predicted_h = sleep_hours(predictions.hypnogram(dataset, recording, coarsest), coarsest)
+        labels = archive.hypnogram(dataset, recording)
         expert_h = predicted_h if labels is None else sleep_hours(labels, 1)
         one_a_resolution = points.drop_duplicates("predictions_per_epoch")
         expert_per_h = one_a_resolution.n_expert / (expert_h or np.nan)
@@ -263,11 +263,11 @@ def predicted_index_table(predictions: Predictions, nights: pd.DataFrame, events
     """
     coarsest, rows = predictions.resolutions[0], []
     n_events = events.groupby([*NIGHT, "predictions_per_epoch"]).size()
-    for night in nights[NIGHT].itertuples(index=False, name=None):
-        hours = sleep_hours(predictions.hypnogram(*night, coarsest), coarsest)
+    for dataset, recording in nights[NIGHT].itertuples(index=False, name=None):
+        hours = sleep_hours(predictions.hypnogram(dataset, recording, coarsest), coarsest)
         for r in predictions.resolutions:
-            n = int(n_events.get((*night, r), 0))
-            rows.append((predictions.network, *night, r, n, hours, n / hours if hours else np.nan))
+            n = int(n_events.get((dataset, recording, r), 0))
+            rows.append((predictions.network, dataset, recording, r, n, hours, n / hours if hours else np.nan))
     columns = ["n_predicted", "predicted_sleep_h", "predicted_per_h"]
     return pd.DataFrame(rows, columns=["network", *NIGHT, "predictions_per_epoch", *columns])
 
@@ -312,12 +312,11 @@ def stage_share_table(
     true, persons = _by_key(expert, NIGHT), persons_of(nights, group_by)
     tables = []
     for r in predictions.resolutions:
-        seconds = np.array(
-            [
-                stage_seconds(predictions.hypnogram(*night, r), r, true.get(night, NO_EVENTS))
-                for night in nights[NIGHT].itertuples(index=False, name=None)
-            ]
-        )
+        of_nights = []
+        for dataset, recording in nights[NIGHT].itertuples(index=False, name=None):
+            spans_s = true.get((dataset, recording), NO_EVENTS)
+            of_nights.append(stage_seconds(predictions.hypnogram(dataset, recording, r), r, spans_s))
+        seconds = np.array(of_nights)
         shares = bootstrap_ratios(seconds, seconds.sum(axis=1), persons, n_bootstrap, seed)
         point = dict(zip(POINT, (predictions.network, r, EPOCH_S / r), strict=True))
         tables.append(shares.rename(columns={"estimate": "share"}).assign(**point, stage=STAGES))

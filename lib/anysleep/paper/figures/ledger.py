@@ -1,6 +1,7 @@
 """Rows of the ledger, one kind of number at a time."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -32,7 +33,7 @@ def _name(result: str, *parts: str) -> str:
     return ", ".join([result, *(part for part in parts if part and part not in result)]).replace("_", " ")
 
 
-def _what(row: dict[str, object]) -> str:
+def _what(row: dict[str, Any]) -> str:
     """What tells a row from the others of its kind."""
     parts = [] if pd.isna(row["dataset"]) or not row["dataset"] else [str(row["dataset"])]
     if pd.notna(row["n_eeg"]):

@@ -1,5 +1,7 @@
 """Networks beside each other: MF1 by data set, as a figure and as the rows of a page, and what staging costs."""
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
@@ -67,7 +69,7 @@ def format_mf1_table(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _text(row: tuple) -> str:
+def _text(row: Any) -> str:
     digits = 3 if row.dataset == "mean" else 2
     ours = "-" if pd.isna(row.ours) else f"{row.ours:.3f}{_plus_minus(row.sd_of_runs)}"
     interval = "" if pd.isna(row.low) else f" [{row.low:.3f}, {row.high:.3f}]"

@@ -275,7 +275,7 @@ def _say_meanings(labels: pd.Series) -> None:
     """A warning of the labels outside the codes that mean stages in some languages or programs only."""
     taken = {label: standard_stage(label) for label in labels.unique() if key(label) in TO_SAY}
     if taken:
-        texts = [f"{label!r} as {STAGES[stage]}" for label, stage in taken.items()]
+        texts = [f"{label!r} as {STAGES[stage]}" for label, stage in taken.items() if stage is not None]
         note(f"taken by name: {', '.join(texts)}; if not so, say it in `codes`")
 
 

@@ -136,7 +136,7 @@ def _own_header(path: Path, lines: list[str], codes: Mapping[str, int]) -> tuple
         several = quoted(cells[i] for i in named)
         raise bad_labels(path, f"{len(named)} columns could hold the stages ({several}); leave one")
     stage = named[0] if named else 0
-    times = {"onset_s": ONSET_COLUMNS, "duration_s": DURATION_COLUMNS}
+    times: dict[Role, tuple[str, ...]] = {"onset_s": ONSET_COLUMNS, "duration_s": DURATION_COLUMNS}
     found = {role: header.index(name) for role, names in times.items() for name in names if name in header}
     if named and "onset_s" in found:
         return 1, {"stage": stage, **found}, delimiter

@@ -238,6 +238,5 @@ def _off_ties(onset_s: float, rates_hz: Sequence[float]) -> float:
 
     How such a half is rounded would hang on its last binary digit, and so differ between the samples and `gaps_s`.
     """
-    rates_hz = np.asarray(rates_hz)
-    is_tie = np.abs(onset_s * rates_hz % 1 - 0.5) < rates_hz * TIE_S / 2
-    return onset_s + TIE_S if is_tie.any() else onset_s
+    is_tie = any(abs(onset_s * rate_hz % 1 - 0.5) < rate_hz * TIE_S / 2 for rate_hz in rates_hz)
+    return onset_s + TIE_S if is_tie else onset_s

@@ -155,8 +155,9 @@ def _signal(fields: dict[str, str]) -> SignalHeader:
     if label in ANNOTATION_LABELS:
         physical, digital = (0.0, 0.0), (0, 0)
     else:
-        physical = tuple(_number(fields[name], f"{name} of {label!r}") for name in ("physical_min", "physical_max"))
-        digital = tuple(_whole_number(fields[name], f"{name} of {label!r}") for name in ("digital_min", "digital_max"))
+        low, high = (_number(fields[name], f"{name} of {label!r}") for name in ("physical_min", "physical_max"))
+        first, last = (_whole_number(fields[name], f"{name} of {label!r}") for name in ("digital_min", "digital_max"))
+        physical, digital = (low, high), (first, last)
     samples = _whole_number(fields["samples"], f"samples of {label!r}")
     if samples < 0:
         raise ValueError(f"samples of {label!r} are {samples}")

@@ -16,6 +16,7 @@ from glob import escape
 from pathlib import Path
 from threading import RLock, Timer
 from types import SimpleNamespace
+from typing import Any, BinaryIO
 
 from anysleep.recordings.reasons import BadRecording, reason_of
 from anysleep.system.jobs import PARENT, end_with_parent
@@ -29,13 +30,15 @@ MEMORY_BYTES, MEMORY_PER_BYTE = 2**30, 16
 class Guard:
     """The process beside this one, started when it is first needed. Threads wait for each other."""
 
+    _child: Any  # subprocess.Popen, None where it does not run
+
     def __init__(self):
         self._forget()
         atexit.register(self.close)
         if hasattr(os, "register_at_fork"):  # a forked process has not its parent's, nor its parent's threads
             os.register_at_fork(after_in_child=self._forget)
 
-    def call(self, function: Callable, *args: object, file: Path, n_bytes: int | None = None) -> object:
+    def call(self, function: Callable, *args: object, file: Path, n_bytes: int | None = None) -> Any:
         """`function(*args)`, which reads `file`; both must be known by name in any process, and so what they return.
 
         `n_bytes` is how much of it is read, by default all, and its companions. BadRecording where that crashes the
@@ -45,10 +48,10 @@ class Guard:
         if n_bytes is None:
             n_bytes = sum(part.stat().st_size for part in file.parent.glob(f"{escape(file.stem)}.*"))
         patience_s = PATIENCE_S + n_bytes / BYTES_PER_S
-        args = [arg.absolute() if isinstance(arg, Path) else arg for arg in args]  # the process beside is elsewhere
+        there = [arg.absolute() if isinstance(arg, Path) else arg for arg in args]  # the process beside is elsewhere
         with self._lock:
             limits = patience_s, MEMORY_BYTES + MEMORY_PER_BYTE * n_bytes
-            said, answer = self._ask((*limits, function, args), patience_s)
+            said, answer = self._ask((*limits, function, there), patience_s)
         for category, text in said:
             warnings.warn(text, category, stacklevel=3)
         if isinstance(answer, BaseException):
@@ -63,14 +66,18 @@ class Guard:
             child.communicate()
 
     def _forget(self) -> None:
-        self._child: subprocess.Popen | None = None
-        self._lock = RLock()
+        self._child, self._lock = None, RLock()
 
     def _ask(self, request: tuple, patience_s: float) -> tuple[list, object]:
         if self._child is None or self._child.poll() is not None:
             self._start()
         child, late = self._child, []
-        timer = Timer(patience_s, lambda: (late.append(True), child.kill()))
+
+        def stop() -> None:
+            late.append(True)
+            child.kill()
+
+        timer = Timer(patience_s, stop)
         timer.start()
         try:
             pickle.dump(request, child.stdin)
@@ -99,7 +106,7 @@ class Guard:
         one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # each reserves memory
         environment = os.environ | one_thread | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         environment |= {PARENT: str(os.getpid())}
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         self._child = subprocess.Popen([sys.executable, "-c", code], env=environment, **pipes)
         try:
             pickle.load(self._child.stdout)  # it has imported everything: from here on, time counts
@@ -151,7 +158,7 @@ def _pickled(answer: object) -> list[bytes]:
     return pieces
 
 
-def _send(answers: object, pieces: list[bytes]) -> None:
+def _send(answers: BinaryIO, pieces: list[bytes]) -> None:
     answers.writelines(pieces)
     answers.flush()
 

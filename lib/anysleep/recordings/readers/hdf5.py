@@ -238,6 +238,7 @@ def _entries(file: h5py.File) -> list[tuple[str | None, dict]]:
         description = json.loads(file.attrs["description"])
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise BadRecording("damaged", f"the root attribute 'description' is missing or no JSON: {error}") from error
+    named: list[tuple[str | None, dict]]
     named = list(description.items()) if isinstance(description, dict) else [(None, entry) for entry in description]
     if not all(isinstance(entry, dict) and isinstance(entry.get("path"), str) for _, entry in named):
         raise BadRecording("damaged", "every channel in the root attribute 'description' needs a 'path' and an 'fs'")

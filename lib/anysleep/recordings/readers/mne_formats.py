@@ -300,6 +300,7 @@ def _pauses(segments: Sequence[_Marker], rate_hz: float) -> list[_Pause]:
     pauses = []
     for segment, following in pairwise(segments):
         recorded_s = (following.sample - segment.sample) / rate_hz
+        assert following.date and segment.date  # asked for above
         pause_s = (following.date - segment.date).total_seconds() - recorded_s
         if pause_s < -TOLERANCE_S:
             raise BadRecording(

@@ -120,7 +120,7 @@ def _other_patient(one: str, other: str) -> bool:
 def _onsets_s(parts: Mapping[Path, Recording]) -> dict[Path, float]:
     """When each part begins, in s from the earliest on, in this order; without a pause exactly where another ends."""
     clocks_s = _clocks_s(parts)
-    onsets_s, end_s, before = {}, 0.0, None
+    onsets_s, end_s, before = {}, 0.0, ""
     for file in sorted(parts, key=clocks_s.__getitem__):
         pause_s = clocks_s[file] - end_s if before else 0.0
         if _follows(pause_s, parts[file].start_time):
@@ -128,18 +128,18 @@ def _onsets_s(parts: Mapping[Path, Recording]) -> dict[Path, float]:
         elif pause_s < 0:
             raise BadRecording(
                 "time_base",
-                f"{file.name} begins at {parts[file].clock_time}, {-pause_s:g} s before {before.name} ends; leave one "
+                f"{file.name} begins at {parts[file].clock_time}, {-pause_s:g} s before {before} ends; leave one "
                 "out, or mend the start in its header",
             )
         elif pause_s > LONGEST_PAUSE_S:
             raise BadRecording(
                 "time_base",
-                f"between {before.name} and {file.name} lie {pause_s / 3600:.1f} h: two nights; name the files of one",
+                f"between {before} and {file.name} lie {pause_s / 3600:.1f} h: two nights; name the files of one",
             )
         else:
             placed_s = float(on_samples(np.array([clocks_s[file]]), parts[file].rates_hz)[0])
             onset_s = placed_s if placed_s > end_s + PAUSE_S else end_s
-        onsets_s[file], end_s, before = onset_s, onset_s + parts[file].duration_s, file
+        onsets_s[file], end_s, before = onset_s, onset_s + parts[file].duration_s, file.name
     return onsets_s
 
 
@@ -163,12 +163,12 @@ def _clocks_s(parts: Mapping[Path, Recording]) -> dict[Path, float]:
             f"{', '.join(unknown)} does not say when it begins, so its place in the night is not clear; write that "
             "into the header, or export the night as one file",
         )
-    starts = [night.start_time for night in parts.values()]
+    starts = [night.start_time for night in parts.values() if night.start_time]
     anonymous = [is_anonymous(start) for start in starts]
     if any(anonymous) and not (all(anonymous) and len({start.date() for start in starts}) > 1):
         return dict(zip(parts, _by_time_of_day(starts, [night.duration_s for night in parts.values()]), strict=True))
     earliest = min(starts)
-    return {file: (night.start_time - earliest).total_seconds() for file, night in parts.items()}
+    return {file: (start - earliest).total_seconds() for file, start in zip(parts, starts, strict=True)}
 
 
 def _by_time_of_day(starts: Sequence[datetime], durations_s: Sequence[float]) -> list[float]:
