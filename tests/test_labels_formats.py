@@ -63,7 +63,7 @@ ENTITIES = (
     [
         (nsrr(("Stages|Stages", "Wake|0", 0, 30))[:-9], "no whole XML file"),
         (nsrr(), "no PSGAnnotation/ScoredEvents"),
-        (nsrr(("Stages|Stages", "Wake|0", 0, 30), root="CMPStudyConfig"), "in <CMPStudyConfig>"),
+        (nsrr(("Stages|Stages", "Wake|0", 0, 30), root="CMPStudyConfig"), "in <CMPStudyConfig>.* export as text"),
         (nsrr(("Stages|Stages", "Wake|0", "", 30)), "its Start is ''"),
         (nsrr(("Stages|Stages", "Wake|0", 0, "long")), "its Duration is 'long'"),
         (ENTITIES, "no whole XML file.*Entit"),

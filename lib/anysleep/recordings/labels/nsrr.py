@@ -26,7 +26,9 @@ def read_nsrr(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: fl
     events = root.findall("ScoredEvents/ScoredEvent")
     if root.tag != "PSGAnnotation" or not events:
         raise bad_labels(
-            path, f"there are no PSGAnnotation/ScoredEvents in <{root.tag}>; is there a '...-nsrr.xml' of it?"
+            path,
+            f"there are no PSGAnnotation/ScoredEvents in <{root.tag}>; is there a '...-nsrr.xml' of it, or an export "
+            "as text for the reader 'table'?",
         )
     stages, others = [], []
     for number, event in enumerate(events, start=1):
