@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from anysleep.system.files import is_written, short_path
 from anysleep.system.limits import read_facts
@@ -27,7 +28,7 @@ def differences(a: Path, b: Path) -> list[Row]:
     return sorted(((*name, x, y) for name, x, y in pairs if x != y), key=lambda row: order[row[0]])
 
 
-def read_run(folder: Path) -> tuple[dict[str, object], dict[str, object], dict[str, object]]:
+def read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Parameters, provenance and result of a finished run. ValueError where the folder holds none, or half of one."""
     if not all(is_written(folder / name) for name in RECORDS):
         raise ValueError(f"{folder} is no finished run: {', '.join(RECORDS[:2])} or {RECORDS[2]} is missing")

@@ -4,12 +4,13 @@ import json
 import mimetypes
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from anysleep.system.files import atomic_write, sha256_of
 from anysleep.workbook.compare import RECORDS, read_run
 
-Entity = dict[str, object]
+Entity = dict[str, Any]
 METADATA = "ro-crate-metadata.json"
 SPECIFICATION = "https://w3id.org/ro/crate/1.1"
 CONTEXT = [f"{SPECIFICATION}/context", {"sha256": "https://schema.org/sha256"}]  # the hash is no term of version 1.1
@@ -43,7 +44,7 @@ def write_crate(folder: Path) -> Path:
     return path
 
 
-def _versions(made: Mapping[str, dict[str, object]]) -> dict[str, object]:
+def _versions(made: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     """The workbook first, by its commit where that is known, then the packages that decide numbers."""
     code = made.get("code", {})  # neither is known of runs before 2026-11
     changes = "+changes" if code.get("changed") else ""
@@ -51,7 +52,7 @@ def _versions(made: Mapping[str, dict[str, object]]) -> dict[str, object]:
     return {"anysleep": "not noted"} | made.get("packages", {}) | commit
 
 
-def _root(result: Mapping[str, object], finished: str, files: list[Entity]) -> Entity:
+def _root(result: Mapping[str, Any], finished: str, files: list[Entity]) -> Entity:
     return {
         "@id": "./",
         "@type": "Dataset",
@@ -78,14 +79,14 @@ def _action(finished: str, workbook: Entity, inputs: list[Entity], files: list[E
 
 def _file(folder: Path, name: str) -> Entity:
     path = folder / name
-    entity = {"@id": quote(name), "@type": "File", "name": name, "contentSize": str(path.stat().st_size)}
+    entity: Entity = {"@id": quote(name), "@type": "File", "name": name, "contentSize": str(path.stat().st_size)}
     media_type, _ = mimetypes.guess_type(name)
     return entity | {"sha256": sha256_of(path)} | ({"encodingFormat": media_type} if media_type else {})
 
 
 def _input(role: str, digest: str) -> Entity:
     about = "An input, by the hash that provenance.json has of it; of an archive, that of what it holds."
-    entity = {"@id": f"#input-{quote(role)}", "@type": "CreativeWork", "name": role}
+    entity: Entity = {"@id": f"#input-{quote(role)}", "@type": "CreativeWork", "name": role}
     return entity | {"identifier": digest, "description": about}
 
 
