@@ -31,7 +31,7 @@ def plot_arousal_scores(tables: Tables, published: pd.DataFrame) -> Figure:
     Bands are 95 % intervals by person (means over trained networks of one architecture: AnySleep where there is one).
     """
     if SCORES not in tables or SHARES not in tables:
-        return note_missing(SCORES if SCORES not in tables else SHARES, HEIGHT_IN)
+        return note_missing(SCORES if SCORES not in tables else SHARES)
     figure, axes = plt.subplots(2, 2, figsize=(PAGE_IN, HEIGHT_IN), layout="constrained")
     draw_shares(of_one_network(tables[SHARES]), published, axes[0, 0])
     for ax, measure in zip(axes.flat[1:], ("precision", "recall", "f1"), strict=True):
@@ -84,7 +84,7 @@ def draw_scores(scores: pd.DataFrame, published: pd.DataFrame, measure: str, ax:
 def plot_arousal_excerpt(tables: Tables) -> Figure:
     """One stretch of a night, of the first run by name that has probabilities, or, where none has, of the first."""
     if any(f"06_arousals/{name}" not in tables for name in EXCERPT):
-        return note_missing("06_arousals/excerpt_signals", HEIGHT_IN)
+        return note_missing("06_arousals/excerpt_signals")
     stages = tables["06_arousals/excerpt_stages"]
     sure = stages.dropna(subset=PROBABILITIES)
     run = (sure if len(sure) else stages).run.iloc[0]

@@ -19,7 +19,7 @@ from anysleep.paper.runs import Tables, average_trained
 DRAWN, DRAWN_COMPARISON, GAIN, COUNTS = (
     f"04_evaluate/drawn/{name}" for name in ("channel_study", "comparison", "eog_gain", "counts")
 )
-NUMBERS_IN, ROW_IN = 4.2, 0.17
+ROW_IN = 0.17
 
 
 def plot_channel_numbers(tables: Tables, published: pd.DataFrame) -> Figure:
@@ -30,7 +30,7 @@ def plot_channel_numbers(tables: Tables, published: pd.DataFrame) -> Figure:
     sets only: nights of others may be easier or harder.
     """
     if DRAWN not in tables:
-        return note_missing(DRAWN, NUMBERS_IN)
+        return note_missing(DRAWN)
     curve = average_trained(tables[DRAWN], ["network", "n_eeg", "n_eog"], ["mf1", "low", "high"])
     gain, names = one_eog(tables.get(GAIN)), list(tables[COUNTS].dataset.unique())
     written = [*rows_of_comparison(tables.get(DRAWN_COMPARISON)), *rows_of_gain(gain)]
@@ -162,7 +162,7 @@ def plot_channel_pairs(tables: Tables) -> Figure:
     EEG, so its matrix is ordered.
     """
     if PAIRS not in tables:
-        return note_missing(PAIRS, PANEL_IN)
+        return note_missing(PAIRS)
     pairs = average_trained(tables[PAIRS], ["network", "first", "second"], ["mf1"])
     comparison, networks = one_pair(tables.get(PAIRS_COMPARISON)), list(pairs.network.unique())
     n_nights = tables[PAIRS].groupby("network").n_recordings.max()
@@ -238,7 +238,7 @@ def plot_attention_depth(tables: Tables) -> Figure:
     them, those with the most frequent sites. After several runs of a network comes their mean.
     """
     if ATTENTION not in tables:
-        return note_missing(ATTENTION, ATTENTION_IN)
+        return note_missing(ATTENTION)
     panels = list(panels_of(with_sites(tables[ATTENTION])))
     width_in = min(PAGE_IN, 1.5 + 1.9 * len(panels))
     figure, axes = plt.subplots(

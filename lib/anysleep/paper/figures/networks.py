@@ -125,7 +125,7 @@ def plot_cost(tables: Tables) -> Figure:
     has no uncertainty.
     """
     if COST not in tables:
-        return note_missing(COST, COST_IN)
+        return note_missing(COST)
     cost = tables[COST].assign(billions=tables[COST].multiply_adds / 1e9)
     lengths = sorted(cost.hours.unique())
     length = " or ".join(f"{hours:g} h" if hours >= 1 else f"{60 * hours:.3g} min" for hours in lengths)

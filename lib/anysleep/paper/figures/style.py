@@ -47,9 +47,9 @@ def use_style() -> None:
     plt.rcParams.update(STYLE)
 
 
-def note_missing(table: str, height_in: float) -> Figure:
-    """A figure's place, with a sentence on the run that would fill it."""
-    figure, ax = plt.subplots(figsize=(PAGE_IN, height_in), layout="constrained")
+def note_missing(table: str) -> Figure:
+    """In a figure's place, a sentence on the run that would fill it."""
+    figure, ax = plt.subplots(figsize=(PAGE_IN, 0.7), layout="constrained")
     text = f"No finished run has the table {table.split('/')[-1]}.csv.\nIt is written by {MADE_BY[table]}."
     ax.text(0.5, 0.5, text, ha="center", va="center", color="0.3", transform=ax.transAxes)
     ax.set(xticks=[], yticks=[])

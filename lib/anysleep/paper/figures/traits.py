@@ -23,7 +23,7 @@ def plot_traits(tables: Tables, published: pd.DataFrame) -> Figure:
     Grey bars are the published sd. The published line is drawn only beside the same data sets.
     """
     if SUMMARY not in tables:
-        return note_missing(SUMMARY, HEIGHT_IN)
+        return note_missing(SUMMARY)
     summary = nearest_first(tables[SUMMARY])
     panels = summary[["trait", "datasets", "measure"]].drop_duplicates()
     panels = panels.sort_values("trait", key=lambda names: names.map(ORDER.index), kind="stable")
@@ -88,7 +88,7 @@ PANEL_IN = 1.7
 def plot_statistics(tables: Tables) -> Figure:
     """The change within a night from its coarsest resolution: median over nights, and the middle half of the nights."""
     if STATISTICS not in tables:
-        return note_missing(STATISTICS, 3 * PANEL_IN)
+        return note_missing(STATISTICS)
     once = one_run_each(tables[STATISTICS])
     figure, axes = plt.subplots(3, 3, figsize=(PAGE_IN, 3 * PANEL_IN + 0.5), sharex=True, layout="constrained")
     for ax, name in zip(axes.flat, (*CHANGING, "%N2", "%N3", "%REM"), strict=True):
