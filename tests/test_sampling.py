@@ -2,6 +2,11 @@
 
 import itertools
 import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
 
 import numpy as np
 import pandas as pd
@@ -324,6 +329,34 @@ def test_forked_workers_and_their_parent_read_the_same_file(archive):
     _ = batches[0, 0]  # the file is open when the workers are forked
     forked = DataLoader(batches, sampler=KEYS, batch_size=None, num_workers=2, multiprocessing_context="fork")
     assert_same_batches(forked, batches, KEYS)
+
+
+def test_an_archive_that_is_replaced_meanwhile_is_not_mixed_with_it(archive, tmp_path):
+    moving = tmp_path / "moving.h5"
+    shutil.copy(archive, moving)
+    batches = make_batches(moving)
+    shutil.copy(archive, tmp_path / "new.h5")
+    os.replace(tmp_path / "new.h5", moving)
+    with pytest.raises(RuntimeError, match=r"moving.h5 has been replaced or changed since the run began"):
+        _ = batches[0, 0]
+
+
+FAILING = """
+from pathlib import Path
+from test_sampling import KEYS, loader, make_batches
+batches = iter(loader(make_batches(Path({!r})), KEYS, 1, pin=False))
+next(batches)
+raise ValueError("the end")
+"""
+
+
+def test_a_training_that_fails_ends_though_its_workers_ignore_sigterm(archive, root):
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(root / "lib"), str(root / "tests")])}
+    command = [sys.executable, "-c", FAILING.format(str(archive))]
+    with tempfile.TemporaryDirectory(prefix="t") as folder:  # a killed worker leaves its socket there
+        env["TMPDIR"] = folder
+        ended = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 1 and ended.stderr.splitlines()[-1] == "ValueError: the end"
 
 
 def test_short_nights_are_left_out_with_one_warning(archive):

@@ -12,6 +12,7 @@ Every draw is keyed by (seed, training epoch, batch), so the same key gives the 
 
 import atexit
 import copy
+import multiprocessing
 import os
 import signal
 import warnings
@@ -89,6 +90,7 @@ class WindowBatches(Dataset):
         self._archive: Archive | None = None
         self._opened_by = 0  # process id
         with Archive(archive, trusted=True) as opened:  # `nights` are from it
+            self.archive_identity = opened.identity
             self.eeg_eog = {dataset: opened.channels(dataset) for dataset in nights.dataset.unique()}
             self.nights = self._drawable(nights)
             self._keys = list(zip(self.nights.dataset, self.nights.recording, strict=True))
@@ -183,7 +185,8 @@ class WindowBatches(Dataset):
     def _opened(self) -> Archive:
         """The archive; every process opens it itself, also a fork of one that has it open."""
         if self._archive is None or self._opened_by != os.getpid():
-            self._archive, self._opened_by = Archive(self.archive_path, trusted=True), os.getpid()
+            self._archive = Archive(self.archive_path, trusted=True, identity=self.archive_identity)
+            self._opened_by = os.getpid()
         return self._archive
 
     def __getstate__(self) -> dict[str, object]:
@@ -198,6 +201,7 @@ def loader(batches: WindowBatches, sampler: Iterable[tuple[int, int]], n_workers
     """
     if not n_workers:
         return DataLoader(batches, sampler=sampler, batch_size=None, pin_memory=pin)
+    atexit.register(_kill_workers)
     # Not 'fork': it copies this process without its threads (torch's, CUDA's, that of pinning), and a lock that one of
     # them held just then, in HDF5 or elsewhere, is never released. Not 'forkserver': if this process is killed, its
     # workers live on, since their parent is the server. 'spawn' has neither fault, and every system has it.
@@ -212,6 +216,14 @@ def loader(batches: WindowBatches, sampler: Iterable[tuple[int, int]], n_workers
         prefetch_factor=2,
         pin_memory=pin,
     )
+
+
+def _kill_workers() -> None:
+    """At the end of this process, before multiprocessing would wait for ever for workers that ignore its SIGTERM."""
+    if hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler would call that an error
+    for worker in multiprocessing.active_children():
+        worker.kill()
 
 
 def _end_at_once(parent: int, _worker: int) -> None:

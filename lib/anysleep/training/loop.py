@@ -96,7 +96,7 @@ class Training:
         self.model, self.optimizer = self.fabric.setup(network, optimizer)
         is_shared = self.fabric.world_size > 1
         self.talk = torch.distributed.new_group(backend="gloo") if is_shared else None  # beside the GPUs' own
-        self.archive = Archive(batches.archive_path, trusted=True)
+        self.archive = Archive(batches.archive_path, trusted=True, identity=batches.archive_identity)
         self.state_file, self.key = state_file, key
         self.state = State()
         if state_file and state_file.is_file():
