@@ -42,6 +42,13 @@ def test_one_line_says_when_and_from_whom():
     assert Lights(0, 1, "parameter", "parameter").lights_from == "parameter"
 
 
+def test_lights_that_were_typed_and_do_not_count_are_said():
+    typed = ("22:50", "")
+    lights = find_lights(HOURS_8, "22:40:00", annotations=(900.0, None), parameter=typed)
+    assert lights.unused(typed) == "lights_off=22:50 is not used: the annotations say when"
+    assert find_lights(HOURS_8, "22:40:00", parameter=typed).unused(typed) == ""
+
+
 @pytest.mark.parametrize(
     ("clock", "at_s"), [("23:59", 60), ("23:59:30.5", 90.5), ("00:03", 300), ("0:03", 300), ("07:57:59", 28799)]
 )

@@ -148,7 +148,44 @@ def test_what_a_folder_held_is_said_before_it_is_replaced(tmp_path, capsys):
     assert capsys.readouterr().out == ""
     runs.start_run(inspect(tmp_path, recording="other", start_s=30.0)).finish()
     assert "replaces the results of another run in" in (said := capsys.readouterr().out)
-    assert "different: recording, start_s" in said
+    assert "different: recording, start_s" in said and "run_dir keeps both" in said
+
+
+def test_what_a_replaced_run_wrote_goes_once_the_new_one_has_succeeded(tmp_path):
+    outside, reviewed = tmp_path / "mine.csv", tmp_path / "run/corrections_a.csv"
+    outside.touch()
+    first = runs.start_run(inspect(tmp_path / "run"))
+    for name in ("hypnogram_a.csv", "same.csv", "figures/a.png"):
+        first.path(name).write_text("first")
+    first.outputs.append("../mine.csv")  # nothing that a damaged result names elsewhere is deleted
+    (first.folder / "figures").mkdir(exist_ok=True)
+    first.finish()
+    reviewed.touch()
+    stopped = runs.start_run(inspect(tmp_path / "run", recording="b"))
+    assert (tmp_path / "run/hypnogram_a.csv").is_file() and not (tmp_path / "run/result.json").exists()
+    stopped.lock.release(force=True)
+    second = runs.start_run(inspect(tmp_path / "run", recording="b"))
+    second.path("same.csv").write_text("second")
+    second.finish()
+    left = {
+        path.relative_to(tmp_path / "run").as_posix() for path in (tmp_path / "run").rglob("[!.]*") if path.is_file()
+    }
+    assert left == {"corrections_a.csv", "params.yaml", "provenance.json", "result.json", "same.csv"}
+    assert outside.exists()
+
+
+def test_warnings_of_a_kernel_are_a_line_said_once():
+    code = """
+import warnings
+from anysleep.workbook.run import _say_once
+_say_once()
+for place in range(2):
+    warnings.warn("short", UserWarning, stacklevel=1); warnings.warn("short", UserWarning, stacklevel=2)
+warnings.warn("theirs", DeprecationWarning)
+"""
+    said = subprocess.run([sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, check=True)
+    assert said.stderr.splitlines()[0] == "note: short" and said.stderr.count("short") == 1
+    assert "DeprecationWarning: theirs" in said.stderr
 
 
 @pytest.mark.parametrize(
@@ -253,7 +290,7 @@ def test_recordings_are_files_folders_or_patterns(tmp_path):
     ("notebook", "word", "message"),
     [
         ("02_inspect", "archive=gone.h5", "archive: no file gone.h5; 01_prepare makes it"),
-        ("04_evaluate", "checkpoint=gone.pth", "anysleep fetch, see README"),
+        ("04_evaluate", "checkpoint=gone.pth", "anysleep fetch, see README.md), or checkpoint=bundled"),
         ("stage_one_night", "recording=gone.edf", "recording: no file gone.edf"),
         (
             "stage_one_night",
@@ -273,6 +310,24 @@ def test_a_missing_input_is_said_before_any_work(root, tmp_path, capsys, noteboo
     said = capsys.readouterr().err
     assert message in said and len(said.splitlines()) == 1
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("predictions_per_epoch=7", "predictions_per_epoch is 7; it must divide the 3840 samples of an epoch"),
+        ("lights_off=23h10", "'23h10' is neither a clock time such as 23:10 nor seconds"),
+    ],
+)
+def test_what_the_network_or_nobody_can_do_is_said_before_a_result_is_touched(tmp_path, capsys, word, message, more):
+    (tmp_path / "night.edf").touch()
+    (tmp_path / "result.json").write_text("{}")
+    given = ["checkpoint=bundled", f"recording={tmp_path / 'night.edf'}", f"run_dir={tmp_path}", word, *more]
+    assert main(["run", "stage_one_night", *given]) in (1, 2)
+    said = capsys.readouterr()
+    assert message in said.err and "valid" not in said.out
+    assert (tmp_path / "result.json").read_text() == "{}"
 
 
 def fields(notebook):

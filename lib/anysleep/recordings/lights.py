@@ -57,6 +57,12 @@ class Lights(NamedTuple):
         sources = str(row["lights_from"]).split(", ")
         return cls(float(row["lights_off_s"]), float(row["lights_on_s"]), sources[0], sources[-1])
 
+    def unused(self, parameter: Pair) -> str:
+        """Which lights of a parameter do not count, since others of `SOURCES` come first; empty where all do."""
+        given = zip(("lights_off", "lights_on"), parameter, (self.off_from, self.on_from), strict=True)
+        return "; ".join(f"{name}={when} is not used: the {source} say when" for name, when, source in given
+                         if when not in (None, "") and source != "parameter")  # fmt: skip
+
     def line(self, clock_time: str | None = None) -> str:
         """In words, with the time of day where that of the first sample is known."""
         if self.lights_from == "recording":
@@ -96,6 +102,13 @@ def find_lights(
             "lights", f"lights on ({on_s:g} s, {on_from}) are not after lights off ({off_s:g} s, {off_from})"
         )
     return Lights(off_s, on_s, off_from, on_from)
+
+
+def checked_when(when: str) -> str:
+    """ValueError where a text is neither a clock time, nor seconds, nor empty."""
+    if when and not CLOCK.fullmatch(when.strip()):
+        _number(when, "lights")
+    return when
 
 
 def epochs_in_bed(n_epochs: int, lights_s: Seconds) -> slice:

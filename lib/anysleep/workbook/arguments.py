@@ -67,13 +67,26 @@ def refuse_missing_inputs(params: Parameters) -> None:
         raise FileNotFoundError(f"predictions: {short_path(predictions)} holds none; 05_predict makes them")
 
 
+def refuse_impossible_resolutions(params: Parameters) -> None:
+    """ValueError where the network cannot predict so often; loaded only for numbers that are unusual."""
+    asked = getattr(params, "predictions_per_epoch", [])
+    unusual = [r for r in (asked if isinstance(asked, list) else [asked]) if 128 % r]
+    if unusual and hasattr(params, "checkpoint"):
+        from anysleep.models import load_checkpoint  # slow to import
+
+        model = load_checkpoint(params.checkpoint)
+        for r in unusual:
+            model.samples_per_prediction(r)
+
+
 def missing_file(role: str, path: Path) -> str:
     """What to say of an input that is not there."""
     if path.is_dir():
         all_nights = f"; many nights: anysleep run 05_predict archive= recordings={shlex.quote(short_path(path))}"
         return f"{role}: {short_path(path)} is a folder; name one file of it{all_nights * (role == 'recording')}"
-    released = f"get it by anysleep fetch {shlex.join([path.stem, short_path(path.parent)])}"
-    trained = "03_train makes it, or take a released one: anysleep fetch, see README.md"
+    folder = short_path(path.parent)
+    released = f"get it by anysleep fetch {shlex.join([path.stem, folder])}, or try checkpoint=bundled"
+    trained = "03_train makes it; or take a released one (anysleep fetch, see README.md), or checkpoint=bundled"
     hints = {
         "archive": "01_prepare makes it",
         "checkpoint": released if RELEASED_NAME.fullmatch(path.stem) else trained,

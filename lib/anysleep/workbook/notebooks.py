@@ -1,9 +1,11 @@
 """The parameters of every notebook, one class each: what is allowed, and what it means."""
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from anysleep.recordings.lights import checked_when
 from anysleep.settings import (
     ArchivePath,
     Count,
@@ -27,15 +29,26 @@ from anysleep.stages import FASTEST_RATE_HZ
 from anysleep.training.settings import TrainingSettings
 from anysleep.workbook.parameters import Parameters
 
-Checkpoint = Annotated[ProjectPath, Field(description="The checkpoint of 03_train, or a released one.")]
+BUNDLED = Path(__file__).parents[1] / "models/anysleep-synthetic.pth"
+"""As `anysleep.models.bundled_file()`, without a second of imports."""
+
+Checkpoint = Annotated[
+    ProjectPath,
+    BeforeValidator(lambda given: BUNDLED if given == "bundled" else given),
+    Field(description="Of 03_train, a released one, or bundled: the one shipped."),
+]
 AllowSynthetic = Annotated[
     bool, Field(description="Let a network that was trained on synthetic nights alone judge others.")
 ]
 NameByFile = Annotated[bool, Field(description="Call results after the file, whose name may tell who the patient is.")]
 LightsOff = Annotated[
-    str, Field(description="Where the recording does not say it: clock time (23:10) or seconds; empty for unknown.")
+    str,
+    AfterValidator(checked_when),
+    Field(description="Where the recording does not say it: clock time (23:10) or seconds; empty for unknown."),
 ]
-LightsOn = Annotated[str, Field(description="Likewise; without, the recording's ends stand in.")]
+LightsOn = Annotated[
+    str, AfterValidator(checked_when), Field(description="Likewise; without, the recording's ends stand in.")
+]
 SplitPart = Annotated[Literal["train", "valid", "test"], Field(description="Which recordings of the split.")]
 NBootstrap = Annotated[Times, Field(description="How often persons are drawn for an interval.", ge=1)]
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -44,6 +46,11 @@ if TYPE_CHECKING:  # they take a second, and the process that starts a notebook 
 
 WAIT_S = 10
 """How long a run waits for its folder: one that was killed takes a moment to end."""
+
+
+REPLACED = ".replaced.json"
+"""The result of the run that was in the folder before."""
+SHOW_WARNING = warnings.showwarning
 
 
 class ShardDone(Exception):
@@ -202,6 +209,7 @@ class Run:
             "seconds": round(time.monotonic() - self.began_s, 1),
             "peak_memory_mb": provenance.peak_memory_mb(),
         }
+        _remove_replaced(self.folder, self.outputs)
         result = {"notebook": self.params.notebook, "run_id": self.run_id, "scores": scores, "outputs": self.outputs}
         result["inputs_sha256"] = self.inputs  # by which snakemake sees that a run before this one gave something else
         for name, content in (("provenance.json", made), ("result.json", result)):
@@ -221,6 +229,7 @@ def start_run(params: Parameters) -> Run:
     """
     if "JPY_PARENT_PID" in os.environ:  # a kernel sees by itself only that init took it over, not a user's systemd
         end_with_parent(parent=os.getppid())
+        _say_once()
     folder = params.folder
     folder.mkdir(parents=True, exist_ok=True)
     lock = lock_folder(folder)
@@ -231,11 +240,40 @@ def start_run(params: Parameters) -> Run:
         clear_left_over(folder)
     content = {"run_id": params.run_id} | params.plain()
     if changed := _differences(folder / "params.yaml", content):
-        print(f"replaces the results of another run in {short_path(folder)}; different: {changed}")
-    (folder / "result.json").unlink(missing_ok=True)
+        print(f"replaces the results of another run in {short_path(folder)}; different: {changed}. run_dir keeps both")
+    set_aside_result(folder)
     with atomic_write(folder / "params.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
     return Run(params, folder, params.run_id, lock=lock)
+
+
+def set_aside_result(folder: Path) -> None:
+    """Take away the result of an earlier run. What it wrote goes when the new run has succeeded."""
+    if (folder / "result.json").is_file():
+        (folder / "result.json").replace(folder / REPLACED)
+
+
+def _remove_replaced(folder: Path, outputs: Sequence[str]) -> None:
+    """Delete what earlier runs wrote here and this one has not: it would look like this one's."""
+    replaced = read_if_whole(folder / REPLACED, lambda file: json.loads(file.read_text())["outputs"]) or []
+    for name in set(replaced) - set(outputs):
+        if (folder / name).resolve().is_relative_to(folder.resolve()):
+            (folder / name).unlink(missing_ok=True)
+    (folder / REPLACED).unlink(missing_ok=True)
+
+
+def _say_once() -> None:
+    """In this kernel, warnings for its user are a line each, and not repeated."""
+    said = set()
+
+    def show(message: Warning | str, category: type[Warning], *where: object) -> None:
+        if not issubclass(category, UserWarning):
+            SHOW_WARNING(message, category, *where)
+        elif str(message) not in said:
+            said.add(str(message))
+            print(f"note: {message}", file=sys.stderr)
+
+    warnings.showwarning = show
 
 
 def lock_folder(folder: Path, name: str = ".lock", wait_s: float | None = None) -> FileLock:

@@ -18,10 +18,15 @@ import psutil
 from anysleep.recordings.reasons import NothingToMeasure
 from anysleep.system.files import atomic_write, project_path, short_path
 from anysleep.system.jobs import end_with_parent
-from anysleep.workbook.arguments import checked_parameters, read_words, refuse_missing_inputs
+from anysleep.workbook.arguments import (
+    checked_parameters,
+    read_words,
+    refuse_impossible_resolutions,
+    refuse_missing_inputs,
+)
 from anysleep.workbook.notebooks import NOTEBOOKS, Train
 from anysleep.workbook.parameters import Parameters
-from anysleep.workbook.run import WAIT_S, ShardDone, lock_folder, start_run
+from anysleep.workbook.run import WAIT_S, ShardDone, lock_folder, set_aside_result, start_run
 
 LAST_WORDS_S = 60
 """Seconds that a run has to save its state after SIGTERM."""
@@ -62,6 +67,8 @@ def execute(
         if not may_lack_inputs:
             raise
         missing = str(error)
+    if not missing:
+        refuse_impossible_resolutions(params)
     params.folder.mkdir(parents=True, exist_ok=True)
     lock = lock_folder(params.folder, ".runner.lock", wait_s)
     try:
@@ -78,7 +85,7 @@ def _execute(params: Parameters, given: dict[str, object], may_lack_inputs: bool
     import papermill  # heavy, and not needed inside notebooks
 
     papermill.iorw.LocalHandler.write = _write_notebook
-    (params.folder / "result.json").unlink(missing_ok=True)  # papermill may end early and say nothing
+    set_aside_result(params.folder)  # papermill may end early and say nothing
     notebook, folder = params.notebook, params.folder
     executed = f"The cell and what called what: {short_path(folder)}/notebook.ipynb"
     try:
@@ -146,8 +153,9 @@ def main(arguments: list[str]) -> int:
 
 def _dry_run(params: Parameters) -> None:
     """Say what a run would do. FileNotFoundError where an input is missing, and what a training refuses."""
-    print(f"{params.notebook}: the parameters are valid; the run would write to {short_path(params.folder)}")
     refuse_missing_inputs(params)
+    refuse_impossible_resolutions(params)
+    print(f"{params.notebook}: the parameters are valid; the run would write to {short_path(params.folder)}")
     if isinstance(params, Train):
         from anysleep.training.estimate import dry_run  # slow to import
 
