@@ -30,7 +30,7 @@ from anysleep.training.settings import TrainingSettings
 from anysleep.workbook.parameters import Parameters
 
 BUNDLED = Path(__file__).parents[1] / "models/anysleep-synthetic.pth"
-"""As `anysleep.models.bundled_file()`, without a second of imports."""
+"""As `anysleep.models.checkpoints.bundled_file()`, without a second of imports."""
 
 Checkpoint = Annotated[
     ProjectPath,
