@@ -279,6 +279,7 @@ EDF = {
     ),
     "EDF called BDF": Kind(lambda folder: edf(folder, f"{BAD}.bdf"), "ok", "use"),
     "gzip called EDF": Kind(raw(b"\x1f\x8b\x08" + bytes(range(256)) * 9), "damaged", "is it packed"),
+    "a text file called EDF": Kind(raw(b"0 Wake\n" * 90), "damaged", "not an EDF or BDF file: it looks like text"),
     "what a download left": Kind(raw(b"version https://git-lfs.github.com/spec/v1\n"), "damaged", "a pointer or page"),
 }
 

@@ -208,7 +208,7 @@ def test_a_network_that_may_know_the_persons_is_named():
         warn_of_other_split(model, split | {"train": {"a": ["2", "1"], "b": []}})
     with pytest.warns(UserWarning, match="another split"):
         warn_of_other_split(model, split | {"valid": {"a": ["4"]}, "test": {"a": ["3"]}})
-    with pytest.warns(UserWarning, match="may know the persons"):
+    with pytest.warns(UserWarning, match="a split, and none is named: it may know the persons"):
         warn_of_other_split(model, None)  # every night, those of its training too
 
 

@@ -118,7 +118,8 @@ def test_hypnograms_are_exported_with_the_run_or_afterwards(checkpoint, peace, a
     assert {f"hypnograms/{name}" for name in with_the_run} <= set(run.outputs)
     (tmp_path / "run" / "result.json").write_text('{"scores": {"network": "anysleep"}}')
     assert main(["export", str(tmp_path / "run"), "yasa", "edf"]) == 0
-    assert "10 files written" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "10 files written" in said and said.count("\n  hypnograms/") == 10
     afterwards = written(tmp_path / "run" / "hypnograms")
     stages = known_or_standard(read_edf_scoring(tmp_path / "run" / "hypnograms" / "toy_n2.edf").stages, STANDARD_CODES)
     assert stages.tolist() == load(tmp_path / "run", "r1/predictions")["toy_n2"].tolist()

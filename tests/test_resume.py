@@ -160,7 +160,7 @@ def test_a_dry_run_says_what_would_be_trained(root, archive, tmp_path, capsys):
     words += [f"archive={archive}", f"run_dir={tmp_path / 'run'}", "unet={depth: 4, complexity: 1.0}", "--dry-run"]
     assert main(["run", "03_train", *words]) == 0
     said = capsys.readouterr().out
-    assert "6 labelled recordings of 1 data sets at 4 Hz" in said and "training epoch:" in said
+    assert "6 labelled recordings of 1 data set at 4 Hz" in said and "training epoch:" in said
     assert "5 training epochs" in said  # 30 steps in epochs of 7
     assert not (tmp_path / "run").exists()
     assert main(["run", "03_train", *words, "archive=nowhere.h5"]) == 2

@@ -165,10 +165,9 @@ def test_half_a_heading_of_a_power_failure_is_written_anew(path):
 def test_corrections_of_another_network_or_night_are_not_applied(review, path):
     review.set_stage([3], 2)
     review.remove_arousals(60, 62)
-    for change in ({"stages": np.array([4] * 10)}, {"arousals_s": np.empty((0, 2))}):
-        with pytest.raises(
-            ValueError, match=r"is corrected from .*, which it is not: .* another network or another night"
-        ):
+    for change, found in (({"stages": np.array([4] * 10)}, "REM"), ({"arousals_s": np.empty((0, 2))}, "none")):
+        message = rf"is corrected from .*, which it is not: it is {found}; .* another network or another night"
+        with pytest.raises(ValueError, match=message):
             corrected_night(replace(predicted(), **change), read_corrections(path))
 
 

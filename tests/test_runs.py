@@ -21,6 +21,7 @@ from anysleep.workbook import run as runs
 from anysleep.workbook import runner
 from anysleep.workbook.arguments import checked_parameters, read_words
 from anysleep.workbook.notebooks import Inspect, Predict, StageOneNight, Train
+from anysleep.workbook.parameters import notebook_defaults
 
 
 def inspect(folder, **changes):
@@ -266,6 +267,22 @@ def test_a_parameter_file_that_cannot_be_read_is_named(tmp_path, root, capsys, c
     assert "mine.yaml" in said and message in said and len(said.splitlines()) <= 3
 
 
+def test_help_says_every_parameter_and_a_misspelt_name_what_was_meant(root, capsys):
+    assert main(["run", "stage_one_night", "--help"]) == 0
+    said = capsys.readouterr().out
+    assert "  paper=A4\n      Of the report [A4, Letter]\n" in said and "  predictions_per_epoch=1\n" in said
+    for words, meant in {
+        ("run", "stage_night"): "no notebook 'stage_night'; did you mean 'stage_one_night'?",
+        ("qualty",): "no command 'qualty'; did you mean 'quality'?",
+        ("run", "stage_one_night", "exports=[edf+]"): "exports: 'edf+' is no format; did you mean 'edf'?",
+        ("run", "stage_one_night", "recording="): "recording is empty; name at least one",
+    }.items():
+        assert main(list(words)) == 2
+        assert meant in "".join(capsys.readouterr())
+    given = notebook_defaults(root / "notebooks/stage_one_night.ipynb") | {"exports": ["EDF", "Bids"]}
+    assert StageOneNight(**given).exports == ["edf", "bids"]
+
+
 def test_recordings_are_files_folders_or_patterns(tmp_path):
     for name in ("b.edf", "a.EDF", "deep/c.fif.gz", "notes.txt", "[1].edf"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -341,9 +358,9 @@ OWN, FOREIGN = Path(runner.__file__).parents[1] / "datasets" / "preparation.py",
 @pytest.mark.parametrize(
     ("name", "files", "story"),
     [
-        ("NothingUsable", ["cell", OWN], "NothingUsable: said"),
-        ("BadRecording", [OWN], "BadRecording: said"),
-        ("ValueError", ["cell", OWN], "ValueError: said"),
+        ("NothingUsable", ["cell", OWN], "said"),
+        ("BadRecording", [OWN], "said"),
+        ("ValueError", ["cell", OWN], "said"),
         ("ValueError", ["cell", OWN, FOREIGN], "unexpected ValueError in work (preparation.py, line 12): said"),
         ("KeyError", [OWN], "unexpected KeyError in work (preparation.py, line 12): said"),
         ("LinAlgError", ["cell", FOREIGN], "unexpected LinAlgError in a cell: said"),
@@ -359,7 +376,7 @@ def test_messages_of_the_workbook_stand_alone_and_no_others(name, files, story):
 @pytest.mark.parametrize(
     ("given", "story"),
     [
-        ({"n_epoch": 2}, "ParameterError: unknown parameter 'n_epoch'"),
+        ({"n_epoch": 2}, "unknown parameter 'n_epoch'"),
         (3, "unexpected AttributeError in merge_parameters (settings.py, line "),
     ],
 )
@@ -379,7 +396,7 @@ def test_a_failing_notebook_ends_in_three_lines_and_keeps_its_traceback(root, tm
     words = [f"datasets={{{recipe}: {tmp_path / 'nights'}}}", "synthetic_dir=", f"run_dir={tmp_path / 'run {1}'}"]
     assert main(["run", "01_prepare", *words]) == 1
     said = capsys.readouterr().err.splitlines()
-    assert said[-3] == "01_prepare stopped." and said[-2].startswith("NothingUsable: none of 1 recordings can be used")
+    assert said[-3] == "01_prepare stopped." and said[-2].startswith("none of 1 recordings can be used")
     assert "notebook.ipynb" in said[-1] and "Traceback" not in "".join(said)
     assert "NothingUsable" in (tmp_path / "run {1}/notebook.ipynb").read_text()
 

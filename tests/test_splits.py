@@ -240,7 +240,7 @@ def test_a_part_is_the_rows_it_names_with_all_their_columns(nights):
 
 def test_what_a_part_names_but_the_archive_lacks_is_said(nights):
     split = {"train": {"lab": ["p001n0", "gone"]}, "valid": {"lab": ["gone too"]}, "test": {}}
-    with pytest.warns(UserWarning, match="1 recordings of the split's part 'train' are not in this archive"):
+    with pytest.warns(UserWarning, match="not in this archive: 1 recording of the split's part 'train'"):
         assert len(select_part(nights, split, "train")) == 1
     with pytest.raises(ValueError, match="the split's part 'valid' names no recording of this archive"):
         select_part(nights, split, "valid")

@@ -3,6 +3,8 @@
 import sys
 from importlib import import_module
 
+from anysleep.system.words import did_you_mean
+
 COMMANDS = {
     "run": ("anysleep.workbook.runner", "run a notebook into its own folder"),
     "show": ("anysleep.workbook.summary", "say what the runs in a folder have found"),
@@ -26,6 +28,8 @@ def main(words: list[str] | None = None) -> int:
         print("usage: anysleep <command> ...")
         for command, (_, purpose) in COMMANDS.items():
             print(f"  {command:<9}{purpose}")
+        if name.strip("-") not in ("", "h", "help"):
+            print(f"there is no command {name!r}; {did_you_mean(name, COMMANDS)}")
         return 2
     called = arguments[0] if name == "run" and arguments else name
     try:

@@ -2,7 +2,6 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, get_args, get_origin
 
@@ -13,6 +12,7 @@ from pydantic.fields import FieldInfo
 from anysleep.stages import EPOCH_S, FASTEST_RATE_HZ
 from anysleep.system.files import project_path, short_path
 from anysleep.system.limits import read_yaml
+from anysleep.system.words import did_you_mean
 
 
 def _to_path(value: object) -> object:
@@ -62,6 +62,19 @@ ExportFormat = Literal[
     "csv", "edf", "bids", "yasa", "edfbrowser_xml", "edfbrowser_text", "luna_annot", "luna_eannot", "polyman", "nsrr",
     "parquet",
 ]  # fmt: skip
+
+
+def _lower(names: object) -> object:
+    if not isinstance(names, list):
+        return names
+    names = [name.lower() if isinstance(name, str) else name for name in names]
+    for name in set(map(str, names)) - set(get_args(ExportFormat)):
+        raise ValueError(f"{name!r} is no format; {did_you_mean(name, get_args(ExportFormat))}")
+    return names
+
+
+Exports = Annotated[list[ExportFormat], BeforeValidator(_lower)]
+"""Formats, in capitals or not."""
 
 
 def _check_shard(value: str) -> str:
@@ -152,11 +165,11 @@ def _explain(error: ValidationError, cls: type[Strict]) -> str:
     for problem in error.errors():
         name = ".".join(map(str, problem["loc"]))
         if problem["type"] == "extra_forbidden":
-            near = get_close_matches(name, cls.model_fields, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(cls.model_fields)}"
-            lines.append(f"unknown parameter {name!r}; {hint}")
+            lines.append(f"unknown parameter {name!r}; {did_you_mean(name, cls.model_fields)}")
         elif problem["type"] == "missing":
             lines.append(f"parameter {name!r} is missing: {cls.model_fields[name].description}")
+        elif problem["type"] == "too_short":
+            lines.append(f"{name} is empty; name at least one")
         elif problem["type"] == "value_error":  # from a part of a recipe, which names itself
             lines.append(f"{name}: {problem['msg'].removeprefix('Value error, ')}".removeprefix(": "))
         else:

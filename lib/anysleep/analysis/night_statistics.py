@@ -51,8 +51,9 @@ def night_statistics(
 
 
 def statistics_report(statistics: Mapping[str, float]) -> pd.DataFrame:
-    """A row a statistic: columns statistic, value, unit, meaning, source."""
-    rows = [(name, value, *STATISTICS[name]) for name, value in statistics.items()]
+    """A row a statistic of a night at 30 s, which can show no shorter awakenings: statistic, value, `Statistic`."""
+    shown = {name: value for name, value in statistics.items() if name != "n_short_awakenings"}
+    rows = [(name, value, *STATISTICS[name]) for name, value in shown.items()]
     return pd.DataFrame(rows, columns=["statistic", "value", *Statistic._fields])
 
 

@@ -21,6 +21,7 @@ from anysleep.recordings.reasons import NothingToMeasure
 from anysleep.settings import GroupBy
 from anysleep.system.files import atomic_write
 from anysleep.system.limits import read_yaml
+from anysleep.system.words import many
 
 PARTS = ("train", "valid", "test")
 
@@ -143,7 +144,7 @@ def select_part(recordings: pd.DataFrame, split: Split, part: str, group_by: Gro
         raise NothingToMeasure(f"the split's part {part!r} names no recording of this archive")
     absent = sum(len(ids) for ids in split[part].values()) - len(chosen)
     if absent:
-        warnings.warn(f"{absent} recordings of the split's part {part!r} are not in this archive", stacklevel=2)
+        warnings.warn(f"not in this archive: {many(absent, 'recording')} of the split's part {part!r}", stacklevel=2)
     return chosen
 
 

@@ -254,9 +254,9 @@ def warn_of_other_split(model: SleepNetwork, split: Split | None) -> None:
     """
     trained_with = {provenance["split"] for provenance in _trainings(model) if "split" in provenance}
     if trained_with - ({split_id(split)} if split else set()):
+        why = "another split than this one" if split else "a split, and none is named"
         warnings.warn(
-            "this network was trained with another split than this one: it may know the persons that it is scored on",
-            stacklevel=2,
+            f"this network was trained with {why}: it may know the persons that it is scored on", stacklevel=2
         )
 
 

@@ -15,6 +15,7 @@ from anysleep.exports.table import write_csv, write_parquet
 from anysleep.exports.yasa_json import write_yasa_json
 from anysleep.settings import ExportFormat
 from anysleep.system.files import atomic_write
+from anysleep.system.words import did_you_mean
 
 
 class Format(NamedTuple):
@@ -73,7 +74,7 @@ def export_night(folder: Path, night: ScoredNight, name: str, formats: Sequence[
     """
     unknown = [one for one in formats if one not in FORMATS]
     if unknown:
-        raise ValueError(f"no export format {', '.join(map(repr, unknown))}; there are {', '.join(FORMATS)}")
+        raise ValueError(f"no export format {unknown[0]!r}; {did_you_mean(unknown[0], FORMATS)}")
     wanted = [FORMATS[one] for one in dict.fromkeys(formats)]
     writers = {
         folder / f"{name}{suffix}": write

@@ -238,7 +238,7 @@ def plot_excerpt_spectrogram(table: pd.DataFrame, ax: Axes) -> Axes:
     lowest, highest = np.percentile(known, [5, 99]) if known.size else (None, None)
     style = {"shading": "nearest", "cmap": "viridis", "vmin": lowest, "vmax": highest, "rasterized": True}
     image = ax.pcolormesh(power.columns, power.index, power.to_numpy(), **style)
-    ax.figure.colorbar(image, ax=ax, label="power (dB)", pad=0.01)
+    ax.figure.colorbar(image, ax=ax, label="power of the\nscaled signal (dB)", pad=0.01)
     ax.set_ylabel("frequency (Hz)")
     return ax
 

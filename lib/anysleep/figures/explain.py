@@ -61,7 +61,7 @@ def plot_hypnodensity_idea() -> Figure:
     for ax, title in zip(axes, ("one epoch", "a few epochs and their stages", "ten minutes"), strict=True):
         ax.set_title(title, loc="left", fontsize="medium")
         ax.set_xlabel("minutes")
-    return figure
+    return _invented(figure)
 
 
 def plot_arousal_idea() -> Figure:
@@ -69,7 +69,7 @@ def plot_arousal_idea() -> Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.2), width_ratios=[1.5, 1], layout="constrained")
     plot_runs_to_event(left)
     plot_iou(10, (4, 12), right)
-    return figure
+    return _invented(figure)
 
 
 def plot_runs_to_event(ax: Axes) -> Axes:
@@ -118,7 +118,7 @@ def plot_triplet_idea() -> Figure:
     figure, (strip, night) = plt.subplots(2, 1, figsize=(9, 4.2), height_ratios=[3, 1.3], layout="constrained")
     _draw_strip(PREDICTIONS, strip)
     _draw_blocks(NIGHT, night)
-    return figure
+    return _invented(figure)
 
 
 def plot_ledger_idea() -> Figure:
@@ -142,6 +142,12 @@ def plot_ledger_rows(rows: Sequence[LedgerRow], unit: str) -> Figure:
     ax.set(yticks=range(len(rows)), yticklabels=[row[0] for row in rows], xlabel=unit)
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def _invented(figure: Figure) -> Figure:
+    """Say so: such a drawing lies among a user's results."""
+    figure.suptitle("an invented example, not your data", x=0.01, ha="left", fontsize="medium", style="italic")
     return figure
 
 

@@ -295,7 +295,7 @@ def _plot_spectrogram(
     style = {"aspect": "auto", "origin": "lower", "cmap": "viridis", "interpolation": "nearest"}
     image = ax.imshow(decibels, extent=extent, vmin=lowest, vmax=highest, **style)
     place = {"ax": ax, "pad": 0.01} if colour_axes is None else {"cax": colour_axes}
-    ax.figure.colorbar(image, label="power (dB)", **place)
+    ax.figure.colorbar(image, label="power of the\nscaled signal (dB)", **place)
     ax.set_ylabel("frequency (Hz)")
     return ax
 

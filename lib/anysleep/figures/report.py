@@ -207,7 +207,7 @@ def _capital(text: str) -> str:
 
 
 def _value(value: float) -> str:
-    return "none" if np.isnan(value) else f"{value:.1f}".removesuffix(".0")
+    return "-" if np.isnan(value) else f"{value:.1f}".removesuffix(".0")
 
 
 def _shortened(text: str, n_letters: int) -> str:

@@ -16,6 +16,7 @@ from anysleep.evaluation.evaluate import confusion_of_night
 from anysleep.models import SleepNetwork
 from anysleep.staging.devices import choose_device
 from anysleep.system.jobs import keep_freed_memory
+from anysleep.system.words import many
 from anysleep.training.settings import TrainingSettings
 from anysleep.training.setup import choose_split, first_network, labelled_nights, stage_loss, window_batches
 
@@ -105,8 +106,9 @@ def dry_run(settings: TrainingSettings) -> dict[str, str]:
         valid_s = (time.perf_counter() - began) * len(parts["valid"]) / settings.compute.n_devices
     n_epochs = math.ceil(settings.n_steps / settings.steps_per_training_epoch)
     hours = (epoch_s + valid_s) * n_epochs / 3600
+    n_datasets = nights.dataset.nunique()
     return {
-        "archive": f"{len(nights)} labelled recordings of {nights.dataset.nunique()} data sets at {rate_hz} Hz",
+        "archive": f"{many(len(nights), 'labelled recording')} of {many(n_datasets, 'data set')} at {rate_hz} Hz",
         "split": ", ".join(f"{len(split_part)} recordings {name}" for name, split_part in parts.items()),
         "batch": f"{tuple(x.shape)} = (windows, samples, channels), up to {batches.max_channels} channels",
         "reading": f"{read_s:.3f} s for that batch",

@@ -26,8 +26,10 @@ from anysleep.recordings.lights import Lights, Seconds
 from anysleep.settings import ExportFormat
 from anysleep.stages import EPOCH_S, STAGES, UNSCORED
 from anysleep.staging.predictions import Predictions
+from anysleep.system.words import many
 
 CODES = {stage: code for code, stage in enumerate(STAGES)} | {"unscored": UNSCORED}
+MOST_NAMED = 10
 
 
 def export_run(folder: Path, formats: Sequence[ExportFormat] = tuple(FORMATS)) -> list[Path]:
@@ -47,10 +49,11 @@ def export_run(folder: Path, formats: Sequence[ExportFormat] = tuple(FORMATS)) -
     scorer, lights = _scores(folder).get("network", ""), _lights(folder)
     nights = {path: read_hypnogram(path, scorer, lights.get(path.name, (None, None))) for path in tables}
     nights |= {path: replace(nights[path], arousals_s=s) for path, s in _finest_arousals(folder, nights).items()}
+    names = {path.stem.removeprefix("corrections_"): path for path in sorted(folder.glob("corrections_*.csv"))}
+    reviewed = {name: _reviewed(path, name, nights) for name, path in names.items()}  # before anything is written
     files = [file for path, night in nights.items() for file in export_night(path.parent, night, path.stem, wanted)]
-    for corrections in sorted(folder.glob("corrections_*.csv")):
-        name = corrections.stem.removeprefix("corrections_")
-        files += export_night(folder, _reviewed(corrections, name, nights), f"corrected_{name}", ["csv", *wanted])
+    for name, night in reviewed.items():
+        files += export_night(folder, night, f"corrected_{name}", ["csv", *wanted])
     return files
 
 
@@ -140,6 +143,10 @@ def main(arguments: list[str]) -> int:
 
         print(f"described in {write_crate(Path(folder))}")
         return 0
-    files = export_run(Path(folder), formats or tuple(FORMATS))
-    print(f"{len(files)} files written, the last is {files[-1]}" if files else "nothing to write: there is the CSV")
+    files = export_run(Path(folder), [one.lower() for one in formats] or tuple(FORMATS))
+    print(f"{many(len(files), 'file')} written in {folder}" if files else "nothing to write: there is the CSV")
+    for file in files[:MOST_NAMED]:
+        print(f"  {file.relative_to(folder)}")
+    if len(files) > MOST_NAMED:
+        print(f"  and {len(files) - MOST_NAMED} more")
     return 0

@@ -28,10 +28,12 @@ from anysleep.evaluation.evaluate import (
 )
 from anysleep.evaluation.score_tables import persons_of
 from anysleep.models import SleepNetwork, load_checkpoint
+from anysleep.models.checkpoints import saw_only_synthetic
 from anysleep.recordings.labels.consensus import consensus_hypnogram
 from anysleep.staging.devices import choose_device
 from anysleep.staging.montages import with_channel_types
 from anysleep.staging.predictions import Predictions
+from anysleep.system.words import many
 from anysleep.workbook.notebooks import Arousals, Evaluate, Traits
 from anysleep.workbook.run import Run
 
@@ -46,7 +48,8 @@ def load_networks(run: Run, params: Evaluate) -> dict[str, list[SleepNetwork]]:
     networks = {name: [loaded[path] for path in group] for name, group in names.items()}
     for name, group in networks.items():
         for network in group:
-            print(f"{name}: {network.name}, trained as {network.provenance or 'its file does not say'}")
+            data = ", ".join(learned_from(network)) or "data that its file does not name"
+            print(f"{name}: {network.name}, trained on {data}")
     return networks
 
 
@@ -66,8 +69,10 @@ def evaluation_nights(
     nights = part[part.has_hypnogram]
     for network in (network for group in networks.values() for network in group):
         check_synthetic_training(network, nights.synthetic.all(), params.allow_synthetic)
-        warn_of_other_split(network, split)
-    print(f"{len(nights)} recordings of {persons_of(nights, params.group_by).nunique()} persons to score")
+        if nights.synthetic.any() or not saw_only_synthetic(network):  # which knows no real person
+            warn_of_other_split(network, split)
+    n_persons = persons_of(nights, params.group_by).nunique()
+    print(f"{many(len(nights), 'recording')} of {many(n_persons, 'person')} to score")
     print(f"{len(part) - len(nights)} without hypnogram left out")
     return recordings, nights, split
 

@@ -10,7 +10,7 @@ from anysleep.settings import (
     ArchivePath,
     Count,
     Device,
-    ExportFormat,
+    Exports,
     GroupBy,
     OptionalPath,
     Positive,
@@ -207,7 +207,7 @@ class Predict(Parameters):
     lights_off: LightsOff
     lights_on: LightsOn
     write_logits: bool = Field(description="Also write the logits (74 MB a night at 3840).")
-    exports: list[ExportFormat] = Field(
+    exports: Exports = Field(
         description="More formats of the hypnograms, such as bids; CSV and EDF+ always are. See docs/exports.md."
     )
     leave_one_out: bool = Field(
@@ -333,7 +333,7 @@ class StageOneNight(Parameters):
     )
     lights_off: LightsOff
     lights_on: LightsOn
-    exports: list[ExportFormat] = Field(
+    exports: Exports = Field(
         description="More formats of the hypnogram, such as bids; CSV and EDF+ always are. See docs/exports.md."
     )
     person: str = Field(description="Whom the report names; empty for nobody.")

@@ -4,6 +4,7 @@
 """
 
 import builtins
+import json
 import logging
 import os
 import re
@@ -16,8 +17,10 @@ from pathlib import Path
 import psutil
 
 from anysleep.recordings.reasons import NothingToMeasure
+from anysleep.settings import comment_of
 from anysleep.system.files import atomic_write, project_path, short_path
 from anysleep.system.jobs import end_with_parent
+from anysleep.system.words import did_you_mean
 from anysleep.workbook.arguments import (
     checked_parameters,
     read_words,
@@ -25,7 +28,7 @@ from anysleep.workbook.arguments import (
     refuse_missing_inputs,
 )
 from anysleep.workbook.notebooks import NOTEBOOKS, Train
-from anysleep.workbook.parameters import Parameters
+from anysleep.workbook.parameters import Parameters, notebook_defaults
 from anysleep.workbook.run import WAIT_S, ShardDone, lock_folder, set_aside_result, start_run
 
 LAST_WORDS_S = 60
@@ -131,8 +134,13 @@ def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] not in NOTEBOOKS:
         print("usage: anysleep run <notebook> [<yaml> ...] [name=value ...] [--dry-run]")
         print(f"notebooks: {', '.join(NOTEBOOKS)}")
+        if arguments and arguments[0] not in ("-h", "--help"):
+            print(f"there is no notebook {arguments[0]!r}; {did_you_mean(arguments[0], NOTEBOOKS)}")
         return 2
     notebook, *words = arguments
+    if {"-h", "--help"} & set(words):
+        _help(notebook)
+        return 0
     flags = {word for word in words if word in ("--dry-run", END_WITH_PARENT, MAY_LACK_INPUTS)}
     signal.signal(signal.SIGTERM, forward_sigterm)
     if END_WITH_PARENT in flags:
@@ -149,6 +157,14 @@ def main(arguments: list[str]) -> int:
         raise KeyboardInterrupt(f"{notebook}: {STOPPED}") from None
     print(f"{notebook}: done, see {short_path(folder)}")
     return 0
+
+
+def _help(notebook: str) -> None:
+    """Print every parameter with the notebook's own value and what it means."""
+    print(f"usage: anysleep run {notebook} [<yaml> ...] [name=value ...] [--dry-run]")
+    for name, value in notebook_defaults(project_path("notebooks") / f"{notebook}.ipynb").items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        print(f"  {name}={text}\n      {comment_of(NOTEBOOKS[notebook].model_fields[name])}")
 
 
 def _dry_run(params: Parameters) -> None:
@@ -201,7 +217,7 @@ def _story(name: str, message: str, traceback: list[str]) -> str:
     said = textwrap.shorten(message, LONGEST_MESSAGE, placeholder=" ...")
     python_s = getattr(builtins, name, None)
     if (not own or own[-1]) and (python_s is None or issubclass(python_s, EXPLAINED)):
-        return f"{name}: {said}"
+        return said or name
     places = [
         (Path(file).name, line, function) for (file, line, function), ours in zip(frames, own, strict=True) if ours
     ]

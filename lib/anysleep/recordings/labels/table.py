@@ -80,7 +80,7 @@ def read_scoring_table(
         between = {"": "one column", " ": "blanks between the columns"}.get(
             delimiter
         ) or f"{DELIMITERS[delimiter]} between"
-        note(f"{path.name}: rows from line {number + 1} on, {between}")
+        note(f"scoring: rows from line {number + 1} on, {between}")
     else:
         number, columns, delimiter = _own_header(path, lines, codes)
     rows = [row for row in _rows(lines[number:], number + 1, delimiter) if columns.keys() == {"stage"} or any(row[1])]

@@ -19,6 +19,9 @@ from anysleep.recordings.recording import ANONYMOUS, Unread
 FIXED_BYTES = 256
 VERSIONS = (b"0", b"\xff")
 """First byte of EDF and BDF."""
+TEXT = re.compile(rb"[^\x00-\x08\x0e-\x1f]*\n[^\x00-\x08\x0e-\x1f]*")
+"""A header has no end of a line."""
+LOOKS_LIKE_TEXT = "it looks like text, perhaps a pointer or page that a download left instead"
 STILL_WRITING = -1
 """The record count of a file that its recorder has not closed."""
 SIGNAL_FIELDS = {  # name -> bytes, in the order of the file
@@ -81,7 +84,9 @@ def read_header(path: Path) -> Header:
         try:
             return _parse(fixed, file.read(FIXED_BYTES * _integer(fixed, 252, 4, "number of signals")))
         except (ValueError, IndexError) as error:
-            hint = "" if fixed[:1] in VERSIONS else "; is it packed, or a pointer or page that a download left instead?"
+            if TEXT.fullmatch(fixed):
+                raise BadRecording("damaged", f"not an EDF or BDF file: {LOOKS_LIKE_TEXT}") from error
+            hint = "" if fixed[:1] in VERSIONS else "; is it packed?"
             raise BadRecording("damaged", f"not a whole EDF or BDF file: {error}{hint}") from error
 
 
