@@ -125,7 +125,7 @@ def test_numbers_that_nobody_means_are_refused(root, notebook, name, value):
 
 
 def test_a_missing_parameter_is_explained():
-    with pytest.raises(ParameterError, match="'checkpoint' is missing: The checkpoint"):
+    with pytest.raises(ParameterError, match="'checkpoint' is missing: Of 03_train"):
         StageOneNight(**{name: value for name, value in GOOD.items() if name != "checkpoint"})
 
 
