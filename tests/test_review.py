@@ -3,15 +3,20 @@
 import csv
 import multiprocessing
 from dataclasses import replace
+from datetime import datetime
 
 import numpy as np
 import pytest
 from toy_labels import recording
 
 from anysleep.analysis.review import jump_targets
-from anysleep.datasets.recipes import Labels
+from anysleep.datasets.archive import Archive
+from anysleep.datasets.preparation import prepare_archive
+from anysleep.datasets.recipes import Labels, read_recipe
 from anysleep.exports import FORMATS, Review, ScoredNight, corrected_night, export_night, read_corrections
 from anysleep.recordings.labels import LABEL_READERS, with_scoring
+from anysleep.synthetic import draw_persons, simulate_night
+from anysleep.synthetic.cohort import write_edf
 from anysleep.workbook.export import export_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::anysleep.recordings.reasons.RecordingWarning", "ignore:Creating EDF")
@@ -231,6 +236,20 @@ def test_anysleep_export_writes_what_was_reviewed(tmp_path):
     files = {file.name for file in export_run(tmp_path, ["edf"])}
     assert files == {"hypnogram_n1.edf", "corrected_n1.csv", "corrected_n1.edf"}
     assert (tmp_path / "corrected_n1.csv").read_text().splitlines()[1:3] == ["0.0,30.0,N3", "30.0,30.0,Wake"]
+
+
+def test_03_learns_from_what_was_corrected(tmp_path, root):
+    night = simulate_night(draw_persons(1, 0)[0], hours=10 / 120, rate_hz=64)
+    write_edf(night, tmp_path / "n1.edf", datetime(2026, 1, 1, 23, 0))
+    Review(predicted(), tmp_path / "corrections_n1.csv", "AB").set_stage([1], 3)
+    export_night(tmp_path, predicted(), "hypnogram_n1", ["csv"])
+    export_run(tmp_path, ["csv"])
+    recipe = read_recipe(root / "params/datasets/corrected.yaml")
+    prepare_archive([(recipe, tmp_path)], tmp_path / "archive.h5", sampling_rate_hz=64)
+    with Archive(tmp_path / "archive.h5") as archive:
+        (row,) = archive.recordings().itertuples()
+        assert archive.hypnogram(row.dataset, row.recording).tolist() == [3, *STAGES[1:]]
+    assert night.hypnogram.tolist() != STAGES
 
 
 def test_jumps_lead_to_what_they_say():

@@ -50,11 +50,18 @@ class SyntheticNight:
 
 
 def simulate_night(
-    person: Person, night: int = 1, hours: float = 8.0, seed: int = 0, rate_hz: int = 128, variety: float = 0.0
+    person: Person,
+    night: int = 1,
+    hours: float = 8.0,
+    seed: int = 0,
+    rate_hz: int = 128,
+    variety: float = 0.0,
+    circumstances: Circumstances | None = None,
 ) -> SyntheticNight:
     """Simulate night number `night` (from 1) of one person. The same arguments give the same samples.
 
-    `variety` is how much persons and laboratories differ (`Circumstances`), 0 to 1; a nap is a quarter of `hours`.
+    `variety` is how much persons and laboratories differ, 0 to 1, or their `circumstances` are given; a nap is a
+    quarter of `hours`.
     ValueError if `hours` is shorter than an epoch, `rate_hz` below 64 or not whole, `night` below 1, `seed` negative or
     `variety` outside [0, 1].
     """
@@ -62,7 +69,7 @@ def simulate_night(
     rate_hz = int(rate_hz)
     if night < 1:
         raise ValueError(f"night is {night}; nights are numbered from 1.")
-    circumstances = draw_circumstances(person, seed, variety)
+    circumstances = circumstances or draw_circumstances(person, seed, variety)
     traits = under(draw_traits(person, seed, night), circumstances)
     rng = np.random.default_rng([person_rng(person, seed, night).integers(2**63), night])
     n_epochs = max(int(hours_tonight(circumstances, hours) * 3600 / EPOCH_S), 1)
