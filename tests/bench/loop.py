@@ -130,23 +130,25 @@ def split_file(way: str, n: int, nights: list[SyntheticNight]) -> Path:
     return file
 
 
-def score_table(ways: list[tuple[str, int]]) -> pd.DataFrame:
-    """A row for every way and number of nights: way, n_nights, minutes, mf1, low, high."""
-    scores = pd.read_csv(OUT / "04_evaluate/intervals.csv").query("score == 'mf1' and level == 'recording'")
-    scores = scores[scores.dataset == "corrected"].drop_duplicates("checkpoint").set_index("checkpoint")
-    rows = []
-    for (way, n), name in zip([(way, 0) for way in WAYS] + ways, [scores.index[0]] * len(WAYS) + [*scores.index[1:]]):
+def score_table(learned: list[tuple[str, int]]) -> pd.DataFrame:
+    """A row for every way and number of nights, 0 before any: way, n_nights, minutes, mf1, low, high."""
+    scores = pd.read_csv(OUT / "04_evaluate/intervals.csv").query("score == 'mf1' and level == 'all'")
+    scores = scores.set_index("checkpoint")[["estimate", "low", "high"]]
+    before, *after = (row._asdict() for row in scores.itertuples(index=False))  # in the order of 04's parameters
+    rows = [{"way": way, "n_nights": 0, "minutes": 0.0} | before for way in WAYS]
+    for (way, n), score in zip(learned, after, strict=True):
         share = 1.0 if way == "whole night" else CORRECTED_SHARE
         minutes = n * HOURS * 3600 / EPOCH_S * share * SECONDS_AN_EPOCH / 60
-        rows.append({"way": way, "n_nights": n, "minutes": round(minutes, 1), "mf1": scores.estimate[name],
-                     "low": scores.low[name], "high": scores.high[name]})  # fmt: skip
-    return pd.DataFrame(rows)
+        rows.append({"way": way, "n_nights": n, "minutes": minutes} | score)
+    return pd.DataFrame(rows).rename(columns={"estimate": "mf1"}).round(3)
 
 
 def draw(table: pd.DataFrame, file: Path) -> None:
     """MF1 against nights, and against minutes."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
-    for axis, column, label in zip(axes, ("n_nights", "minutes"), ("corrected nights", "minutes of review")):
+    for axis, column, label in zip(
+        axes, ("n_nights", "minutes"), ("corrected nights", "minutes of review"), strict=True
+    ):
         sns.lineplot(table, x=column, y="mf1", hue="way", style="way", markers=True, dashes=False, ax=axis,
                      palette="colorblind", legend=axis is axes[0])  # fmt: skip
         axis.set(xlabel=label, ylabel="MF1 on five other nights")
