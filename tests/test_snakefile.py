@@ -186,3 +186,17 @@ def test_a_graph_in_shards_makes_the_archive_that_one_run_makes(project):
     assert made.read_bytes() == (project / "archive.h5").read_bytes()
     status, text = said(snakemake(project, "--dry-run", "--config", "profile=mine", "shards=2"))
     assert status == 0 and "Nothing to be done" in text, text
+
+
+def test_the_figures_of_all_runs_are_one_page(project, root):
+    add_profile(project, "my lab", **{"02_inspect": {"archive": "theirs.h5"}})
+    run = project / "outputs/my lab/02_inspect"
+    (run / "figures").mkdir(parents=True)
+    (run / "figures/one_night.png").write_bytes((root / "docs/demo.png").read_bytes())
+    (run / "result.json").write_text("{}")
+    figures = ("figures", "--config", "profile=my lab")
+    status, text = said(snakemake(project, *figures))
+    assert status == 0 and re.search(r"^total +1$", text, re.MULTILINE), text
+    status, text = said(snakemake(project, "--report", "page.html", *figures))
+    page = (project / "page.html").read_text()
+    assert status == 0 and "data:image/png;charset=utf8;filename=one_night.png;base64" in page, text
