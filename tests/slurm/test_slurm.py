@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import node
@@ -95,6 +96,9 @@ def test_a_graph_that_is_disturbed_on_slurm_publishes_what_one_machine_does(queu
     mine = [process for process in trainings() if str(shared) in " ".join(process.info["cmdline"])]
     [process.send_signal(signal.SIGSTOP) for process in mine]  # it is in the midst when its time is up, on any machine
     node.slurm("scontrol", "update", f"JobId={number_of('rule_train', 'RUNNING')}", "TimeLimit=1")
+    node.wait_for(lambda: number_of("rule_train", "TIMEOUT"), "a training out of time")
+    with suppress(psutil.NoSuchProcess):
+        [process.send_signal(signal.SIGCONT) for process in mine]  # it now ends with its parent, where Slurm left it
 
     assert graph.wait() == 0, (shared / "snakemake.log").read_text()[-3000:]
     states = collections.Counter(job[1] for job in node.jobs())
