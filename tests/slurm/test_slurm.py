@@ -78,7 +78,7 @@ def queue(tmp_path_factory):
 
 def test_a_graph_that_is_disturbed_on_slurm_publishes_what_one_machine_does(queue, root, tmp_path):
     alone, shared = workbook(tmp_path / "a lab/alone", root), workbook(tmp_path / "a lab/shared", root)
-    undisturbed = started(alone, "--cores", "1", *PROFILE)
+    undisturbed = started(alone, "--cores", "2", *PROFILE)  # as many threads as jobs have there
     began = time.monotonic()
     graph = started(shared, *SLURM, *PROFILE, "shards=2")
 
