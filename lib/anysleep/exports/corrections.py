@@ -105,8 +105,8 @@ def _check_same(night: ScoredNight, changes: Sequence[Change]) -> None:
         stages = night.stages[(change.epoch - 1) * r : change.epoch * r]
         is_so = CODES[change.before] in stages if change.is_stage else (change.before == AROUSAL) == (place in spans_s)
         if not is_so:
-            found = {NAMES[stage] for stage in stages.tolist()} if change.is_stage else {AROUSAL, NOTHING}
-            found = " and ".join(sorted(found - {change.before}))
+            known = {NAMES[stage] for stage in stages.tolist()} if change.is_stage else {AROUSAL, NOTHING}
+            found = " and ".join(sorted(known - {change.before}))
             raise ValueError(
                 f"epoch {change.epoch} is corrected from {change.before}, which it is not: it is {found}; the "
                 "corrections are of another network or another night; move their file away"

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -143,7 +143,8 @@ def main(arguments: list[str]) -> int:
 
         print(f"described in {write_crate(Path(folder))}")
         return 0
-    files = export_run(Path(folder), [one.lower() for one in formats] or tuple(FORMATS))
+    asked = cast(list[ExportFormat], [one.lower() for one in formats])  # `export_run` refuses what is none
+    files = export_run(Path(folder), asked or tuple(FORMATS))
     print(f"{many(len(files), 'file')} written in {folder}" if files else "nothing to write: there is the CSV")
     for file in files[:MOST_NAMED]:
         print(f"  {file.relative_to(folder)}")
