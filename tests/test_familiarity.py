@@ -50,6 +50,11 @@ def test_distances_are_mahalanobis_and_one_in_a_hundred_is_beyond_the_usual():
     assert distances_from_seen(seen, new[:1], ["EOG"])[0] == np.inf
 
 
+def test_of_few_nights_nothing_is_said():
+    nights = [(np.random.default_rng(night).standard_normal((2, 4)), ["EEG", "EOG"]) for night in range(10)]
+    assert what_was_seen(nights[:9]) == {} and set(what_was_seen(nights)) == {"EEG", "EOG"}
+
+
 def test_noise_and_another_spectrum_are_far_from_what_was_seen(tmp_path):
     model, rng = network(), np.random.default_rng(2)
     model.seen = what_was_seen(

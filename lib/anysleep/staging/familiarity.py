@@ -17,6 +17,8 @@ MOST_STRETCHES = 12
 """An hour, spread over the night, describes it."""
 USUAL_QUANTILE = 0.99
 FOLDS = 5
+FEWEST_NIGHTS = 2 * FOLDS
+"""Of fewer nobody can say what is usual."""
 
 Seen = dict[str, dict[str, np.ndarray]]
 """Type of channel, EEG or EOG -> `mean` (F,), `precision` (F, F) of the descriptions, and their `usual` distance ()."""
@@ -43,9 +45,12 @@ def describe_channels(model: SleepNetwork, signals: np.ndarray) -> np.ndarray:
 
 
 def what_was_seen(described: Iterable[tuple[np.ndarray, Sequence[str]]]) -> Seen:
-    """Statistics of nights, each as descriptions (C, F) and the types of its channels."""
+    """Statistics of nights, each as descriptions (C, F) and the types of its channels; empty for few nights."""
     by_type: dict[str, list[tuple[int, np.ndarray]]] = {}
-    for night, (descriptions, types) in enumerate(described):
+    nights = list(described)
+    if len(nights) < FEWEST_NIGHTS:
+        return {}
+    for night, (descriptions, types) in enumerate(nights):
         for kind, description in zip(types, descriptions, strict=True):
             by_type.setdefault(kind, []).append((night, description))
     return {kind: _of_type(*map(np.array, zip(*rows, strict=True))) for kind, rows in by_type.items()}
