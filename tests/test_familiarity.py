@@ -50,9 +50,14 @@ def test_distances_are_mahalanobis_and_one_in_a_hundred_is_beyond_the_usual():
     assert distances_from_seen(seen, new[:1], ["EOG"])[0] == np.inf
 
 
-def test_of_few_nights_nothing_is_said():
-    nights = [(np.random.default_rng(night).standard_normal((2, 4)), ["EEG", "EOG"]) for night in range(10)]
-    assert what_was_seen(nights[:9]) == {} and set(what_was_seen(nights)) == {"EEG", "EOG"}
+@pytest.mark.parametrize("n_with_eog", [1, 2, 4, 9])
+def test_of_a_type_in_few_nights_every_channel_counts_as_usual(n_with_eog):
+    rng = np.random.default_rng(0)
+    nights = [(rng.standard_normal((2, 4)), ["EEG", "EOG" if n < n_with_eog else "EEG"]) for n in range(40)]
+    far = np.full((1, 4), 1e6)
+    seen = what_was_seen(nights)
+    assert distances_from_seen(seen, far, ["EOG"]) == 0 and distances_from_seen(seen, far, ["EEG"]) > 10
+    assert distances_from_seen(what_was_seen(nights[:9]), far, ["EEG"]) == 0
 
 
 def test_noise_and_another_spectrum_are_far_from_what_was_seen(tmp_path):

@@ -238,6 +238,18 @@ def test_anysleep_export_writes_what_was_reviewed(tmp_path):
     assert (tmp_path / "corrected_n1.csv").read_text().splitlines()[1:3] == ["0.0,30.0,N3", "30.0,30.0,Wake"]
 
 
+def test_a_night_that_another_run_staged_does_not_stop_the_export(tmp_path, capsys):
+    for name in ("a", "b"):
+        export_night(tmp_path, predicted(), f"hypnogram_{name}", ["csv"])
+        Review(predicted(), tmp_path / f"corrections_{name}.csv", "AB").set_stage([1], 3)
+    (tmp_path / "result.json").write_text('{"outputs": ["hypnogram_b.csv"]}')
+    assert {file.name for file in export_run(tmp_path, ["csv"])} == {"corrected_b.csv"}
+    assert capsys.readouterr().out.startswith("corrections_a.csv is left out: another run staged that night")
+    (tmp_path / "hypnogram_a.csv").unlink()
+    with pytest.raises(ValueError, match=r"corrections_a\.csv: there is no hypnogram_a\.csv beside it"):
+        export_run(tmp_path, ["csv"])
+
+
 def test_03_learns_from_what_was_corrected(tmp_path, root):
     night = simulate_night(draw_persons(1, 0)[0], hours=10 / 120, rate_hz=64)
     write_edf(night, tmp_path / "n1.edf", datetime(2026, 1, 1, 23, 0))

@@ -28,7 +28,7 @@ from anysleep.recordings.reasons import BadRecording, reason_of, without_names
 from anysleep.recordings.recording import Recording
 from anysleep.recordings.tables import without_formulas
 from anysleep.system.files import DiskFull, atomic_write, read_if_whole
-from anysleep.system.jobs import DAY_S, JobLost, n_cores, run_jobs, share_of
+from anysleep.system.jobs import DAY_S, JobLost, JobTooLong, n_cores, run_jobs, share_of
 from anysleep.system.progress import progress
 
 
@@ -316,7 +316,7 @@ def _outcomes(
         try:
             yield future.result()
         except JobLost as error:
-            if again:
+            if again and not isinstance(error, JobTooLong):
                 lost.append(job)
                 continue
             yield Outcome(job.file, job.recipe.dataset, code="crashed", reason=str(error), more_files=job.more_files)

@@ -18,7 +18,7 @@ MOST_STRETCHES = 12
 USUAL_QUANTILE = 0.99
 FOLDS = 5
 FEWEST_NIGHTS = 2 * FOLDS
-"""Of fewer nobody can say what is usual."""
+"""Of fewer with a type of channel nobody can say what is usual: of that type, every channel counts as usual."""
 
 Seen = dict[str, dict[str, np.ndarray]]
 """Type of channel, EEG or EOG -> `mean` (F,), `precision` (F, F) of the descriptions, and their `usual` distance ()."""
@@ -45,12 +45,9 @@ def describe_channels(model: SleepNetwork, signals: np.ndarray) -> np.ndarray:
 
 
 def what_was_seen(described: Iterable[tuple[np.ndarray, Sequence[str]]]) -> Seen:
-    """Statistics of nights, each as descriptions (C, F) and the types of its channels; empty for few nights."""
+    """Statistics of nights, each as descriptions (C, F) and the types of its channels."""
     by_type: dict[str, list[tuple[int, np.ndarray]]] = {}
-    nights = list(described)
-    if len(nights) < FEWEST_NIGHTS:
-        return {}
-    for night, (descriptions, types) in enumerate(nights):
+    for night, (descriptions, types) in enumerate(described):
         for kind, description in zip(types, descriptions, strict=True):
             by_type.setdefault(kind, []).append((night, description))
     return {kind: _of_type(*map(np.array, zip(*rows, strict=True))) for kind, rows in by_type.items()}
@@ -71,11 +68,14 @@ def distances_from_seen(
 
 def _of_type(nights: np.ndarray, descriptions: np.ndarray) -> dict[str, np.ndarray]:
     """Mean, precision, and the usual distance of nights (N,) that had no part in them."""
+    if len(np.unique(nights)) < FEWEST_NIGHTS:
+        n_features = descriptions.shape[1]
+        return {"mean": np.zeros(n_features), "precision": np.eye(n_features), "usual": np.array(np.inf)}
     left_out = []
     folds = nights % FOLDS
     for fold in np.unique(folds):
-        others = descriptions[folds != fold] if len(np.unique(folds)) > 1 else descriptions
-        left_out.append(_mahalanobis(descriptions[folds == fold], *_mean_and_precision(others)))
+        others = _mean_and_precision(descriptions[folds != fold])
+        left_out.append(_mahalanobis(descriptions[folds == fold], *others))
     mean, precision = _mean_and_precision(descriptions)
     return {"mean": mean, "precision": precision, "usual": np.quantile(np.concatenate(left_out), USUAL_QUANTILE)}
 

@@ -37,6 +37,10 @@ class JobLost(RuntimeError):
     """The process of a job died or took too long."""
 
 
+class JobTooLong(JobLost):
+    """It took too long."""
+
+
 def run_jobs(
     function: Callable[[Job], Result],
     jobs: Iterable[Job],
@@ -145,15 +149,15 @@ def _explained(future: "Future[Result]", limit_s: float) -> "Future[Result]":
     if error is None or error.__cause__:  # the function raised it
         return future
     if isinstance(error, TimeoutError):
-        reason = f"it had not ended after {limit_s:g} s"
+        error = JobTooLong(f"it had not ended after {limit_s:g} s")
     elif isinstance(error, ProcessExpired | BrokenProcessPool):
         code = getattr(error, "exitcode", 0)
         how = signal.Signals(-code).name if code < 0 else f"exit status {code}" if code else str(error)
-        reason = f"its process died ({how}): out of memory, or a fault in a library"
+        error = JobLost(f"its process died ({how}): out of memory, or a fault in a library")
     else:
         return future
     lost: Future[Result] = Future()
-    lost.set_exception(JobLost(reason))
+    lost.set_exception(error)
     return lost
 
 

@@ -50,6 +50,9 @@ def export_run(folder: Path, formats: Sequence[ExportFormat] = tuple(FORMATS)) -
     nights = {path: read_hypnogram(path, scorer, lights.get(path.name, (None, None))) for path in tables}
     nights |= {path: replace(nights[path], arousals_s=s) for path, s in _finest_arousals(folder, nights).items()}
     names = {path.stem.removeprefix("corrections_"): path for path in sorted(folder.glob("corrections_*.csv"))}
+    before = {path.stem for path in found} - {path.stem for path in tables}
+    for name in [name for name in names if before & {f"hypnogram_{name}", f"hypnogram_30s_{name}"}]:
+        print(f"{names.pop(name).name} is left out: another run staged that night; stage it again to export it")
     reviewed = {name: _reviewed(path, name, nights) for name, path in names.items()}  # before anything is written
     files = [file for path, night in nights.items() for file in export_night(path.parent, night, path.stem, wanted)]
     for name, night in reviewed.items():

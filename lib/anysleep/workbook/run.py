@@ -11,8 +11,8 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -48,8 +48,8 @@ WAIT_S = 10
 """How long a run waits for its folder: one that was killed takes a moment to end."""
 
 
-REPLACED = ".replaced.json"
-"""The result of the run that was in the folder before."""
+ASIDE = ".result.json"
+"""The result of the run before, until the next one begins."""
 SHOW_WARNING = warnings.showwarning
 
 
@@ -209,7 +209,6 @@ class Run:
             "seconds": round(time.monotonic() - self.began_s, 1),
             "peak_memory_mb": provenance.peak_memory_mb(),
         }
-        _remove_replaced(self.folder, self.outputs)
         result = {"notebook": self.params.notebook, "run_id": self.run_id, "scores": scores, "outputs": self.outputs}
         result["inputs_sha256"] = self.inputs  # by which snakemake sees that a run before this one gave something else
         for name, content in (("provenance.json", made), ("result.json", result)):
@@ -241,25 +240,24 @@ def start_run(params: Parameters) -> Run:
     content = {"run_id": params.run_id} | params.plain()
     if changed := _differences(folder / "params.yaml", content):
         print(f"replaces the results of another run in {short_path(folder)}; different: {changed}. run_dir keeps both")
-    set_aside_result(folder)
+    for name in ("result.json", ASIDE):
+        (folder / name).unlink(missing_ok=True)
     with atomic_write(folder / "params.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
     return Run(params, folder, params.run_id, lock=lock)
 
 
-def set_aside_result(folder: Path) -> None:
-    """Take away the result of an earlier run. What it wrote goes when the new run has succeeded."""
-    if (folder / "result.json").is_file():
-        (folder / "result.json").replace(folder / REPLACED)
-
-
-def _remove_replaced(folder: Path, outputs: Sequence[str]) -> None:
-    """Delete what earlier runs wrote here and this one has not: it would look like this one's."""
-    replaced = read_if_whole(folder / REPLACED, lambda file: json.loads(file.read_text())["outputs"]) or []
-    for name in set(replaced) - set(outputs):
-        if (folder / name).resolve().is_relative_to(folder.resolve()):
-            (folder / name).unlink(missing_ok=True)
-    (folder / REPLACED).unlink(missing_ok=True)
+@contextmanager
+def result_aside(folder: Path) -> Iterator[None]:
+    """While a kernel starts, an earlier result is out of the way; it is back where no run has begun."""
+    result = folder / "result.json"
+    if result.is_file():
+        result.replace(folder / ASIDE)
+    try:
+        yield
+    finally:
+        if (folder / ASIDE).is_file():
+            (folder / ASIDE).replace(result)
 
 
 def _say_once() -> None:

@@ -29,7 +29,7 @@ from anysleep.workbook.arguments import (
 )
 from anysleep.workbook.notebooks import NOTEBOOKS, Train
 from anysleep.workbook.parameters import Parameters, notebook_defaults
-from anysleep.workbook.run import WAIT_S, ShardDone, lock_folder, set_aside_result, start_run
+from anysleep.workbook.run import WAIT_S, ShardDone, lock_folder, result_aside, start_run
 
 LAST_WORDS_S = 60
 """Seconds that a run has to save its state after SIGTERM."""
@@ -76,7 +76,8 @@ def execute(
     lock = lock_folder(params.folder, ".runner.lock", wait_s)
     try:
         lock_folder(params.folder).release()  # for the kernel, which holds it from `start_run` on
-        return _not_measured(params, missing) if missing else _execute(params, given, may_lack_inputs)
+        with result_aside(params.folder):  # papermill may end early and say nothing
+            return _not_measured(params, missing) if missing else _execute(params, given, may_lack_inputs)
     finally:
         lock.release()
 
@@ -88,7 +89,6 @@ def _execute(params: Parameters, given: dict[str, object], may_lack_inputs: bool
     import papermill  # heavy, and not needed inside notebooks
 
     papermill.iorw.LocalHandler.write = _write_notebook
-    set_aside_result(params.folder)  # papermill may end early and say nothing
     notebook, folder = params.notebook, params.folder
     executed = f"The cell and what called what: {short_path(folder)}/notebook.ipynb"
     try:
@@ -109,8 +109,8 @@ def _execute(params: Parameters, given: dict[str, object], may_lack_inputs: bool
         if may_lack_inputs and error.ename == NothingToMeasure.__name__:
             return _not_measured(params, error.evalue)
         raise RuntimeError(f"{_story(error.ename, error.evalue, error.traceback)}\n{executed}") from None
-    except RuntimeError:  # of nbclient: the kernel died, perhaps before it could answer
-        raise RuntimeError(f"the kernel died; was there enough memory?\n{executed}") from None
+    except RuntimeError as error:  # of nbclient: the kernel died, perhaps before it could answer
+        raise RuntimeError(f"the kernel died ({error}); was there enough memory?\n{executed}") from None
     if not (folder / "result.json").is_file():
         raise RuntimeError(f"{notebook} ended without {short_path(folder)}/result.json\n{executed}")
     return folder
