@@ -179,7 +179,7 @@ TALS = b"+0\x14\x14\x00"
 EDF = {
     "an empty file": Kind(raw(b""), "damaged", "it is empty"),
     "a file of one byte": Kind(raw(b"0"), "damaged", "number of signals is no number"),
-    "a text file": Kind(raw(b"Dear diary,\n" * 200), "damaged", "number of signals is no number"),
+    "a text file": Kind(raw(b"Dear diary,\n" * 200), "damaged", "looks like text"),
     "only zeros": Kind(raw(bytes(5000)), "damaged", "number of signals is no number"),
     "half a header": Kind(cut(500), "damaged", "3 signals has 1024 bytes; it says 1024, and 500 are there"),
     "only a header": Kind(cut(1024), "truncated", "says .* data records, the file holds 0"),
@@ -196,7 +196,7 @@ EDF = {
     "records of negative length": Kind(header(record_s="-1"), "time_base", "data records of -1 s"),
     "records of nan s": Kind(header(record_s="nan"), "time_base", "data records of nan s"),
     "endless records": Kind(header(record_s="inf"), "time_base", "data records of inf s"),
-    "a night of years": Kind(raw(edf_bytes(["EEG C3-M2"], [64], 60, 99_999_999)), "too_long", "span 1666667 h"),
+    "a night of years": Kind(raw(edf_bytes(["EEG C3-M2"], [64], 60, 99_999_999)), "too_long", "it lasts 1666667 h"),
     "records of 1e-300 s": Kind(header(record_s="1e-300"), "time_base", "'EEG C3-M2' 1e\\+302 Hz"),
     "a number of signals in words": Kind(header(n_signals="two"), "damaged", "number of signals is no number"),
     "-1 signals": Kind(header(n_signals="-1"), "damaged", "number of signals is -1"),
@@ -262,7 +262,7 @@ EDF = {
             folder / f"{BAD}.edf", [*range(5), *range(10**6, 10**6 + 5)], annotations=[stage(0, 30, "widens records")]
         ),
         "too_long",
-        "span 278 h",
+        "it lasts 278 h",
     ),
     "a clock that runs away from the samples": Kind(
         lambda folder: write_discontinuous(
