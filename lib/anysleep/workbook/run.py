@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from filelock import FileLock, Timeout
@@ -264,16 +264,9 @@ def _say_once() -> None:
     """In this kernel, warnings for its user are a line each, and not repeated."""
     said = set()
 
-    def show(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         if not issubclass(category, UserWarning):
-            SHOW_WARNING(message, category, filename, lineno, file, line)
+            SHOW_WARNING(message, category, *where, **more)
         elif str(message) not in said:
             said.add(str(message))
             print(f"note: {message}", file=sys.stderr)
