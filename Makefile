@@ -1,4 +1,4 @@
-# make demo · test · test-browser · test-slurm · quick · soak · lab · app · book · bench · effects · rehearse · chaos: each sets up .venv first if it is missing or older than requirements.txt.
+# make install · demo · test · test-browser · test-slurm · quick · soak · lab · app · book · bench · effects · rehearse · chaos: each sets up .venv first if it is missing or older than requirements.txt.
 # make lock · audit · sbom: after requirements.txt has changed, and before a release.
 # Windows has no make: docs/clusters.md lists the same commands.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -6,7 +6,13 @@ BIN := .venv/bin
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 READY := .venv/ready
 
-.PHONY: demo test test-browser test-slurm quick soak lab app book bench effects rehearse chaos lock audit sbom clean
+.PHONY: help install demo test test-browser test-slurm quick soak lab app book bench effects rehearse chaos lock audit sbom clean
+
+help:
+	@sed -n '/^PYTHON/q; s/^# //p' Makefile
+
+# Three gigabytes, a few minutes; every other command does it first where it is missing.
+install: $(READY)
 
 demo: $(READY)
 	@$(BIN)/anysleep fetch nap outputs/demo || true
