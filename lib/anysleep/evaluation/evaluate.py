@@ -241,8 +241,8 @@ def check_synthetic_training(model: SleepNetwork, all_synthetic: bool, allowed: 
         return
     if not (allowed or "card" in model.provenance):
         raise ValueError(
-            f"{ONLY_SYNTHETIC}. Take a released one, the network that comes with the workbook (checkpoint=bundled), or "
-            "say allow_synthetic: true"
+            f"{ONLY_SYNTHETIC}. Take a released one, as params/mine does, the network that comes with the workbook "
+            "(checkpoint=bundled), or say allow_synthetic: true"
         )
     warnings.warn(synthetic_notice(model), stacklevel=2)
 
