@@ -92,7 +92,9 @@ def run_shares(
                             )
                         running[pools[i].schedule(function, (job,), timeout=limit_s or DAY_S)] = i, job
             yield from ended
-            done = wait(running, return_when=FIRST_COMPLETED).done
+            done: set[Future[Result]] = set()
+            while running and not done:  # a Ctrl-C that comes just before a wait is seen only after it
+                done = wait(running, timeout=1, return_when=FIRST_COMPLETED).done
             free = [running[future][0] for future in done]
             ended = [(running.pop(future)[1], _explained(future, limit_s or DAY_S)) for future in done]
     finally:
