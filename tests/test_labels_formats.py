@@ -63,7 +63,7 @@ ENTITIES = (
     [
         (nsrr(("Stages|Stages", "Wake|0", 0, 30))[:-9], "no whole XML file"),
         (nsrr(), "no PSGAnnotation/ScoredEvents"),
-        (nsrr(("Stages|Stages", "Wake|0", 0, 30), root="CMPStudyConfig"), "in <CMPStudyConfig>.* export as text"),
+        (nsrr(("Stages|Stages", "Wake|0", 0, 30), root="CMPStudyConfig"), "in <CMPStudyConfig>.*'profusion'"),
         (nsrr(("Stages|Stages", "Wake|0", "", 30)), "its Start is ''"),
         (nsrr(("Stages|Stages", "Wake|0", 0, "long")), "its Duration is 'long'"),
         (ENTITIES, "no whole XML file.*Entit"),
@@ -240,6 +240,7 @@ SCRAPS = st.sampled_from(
     [b"0", b"30", b",", b"\t", b"\n", b"onset", b"duration", b"stage", b"W", b"[", b"]", b"n/a", b"nan"]
 )
 XML = st.sampled_from([b"<PSGAnnotation>", b"<ScoredEvents>", b"<ScoredEvent>", b"</ScoredEvent>", b"<Start>", b"&a;"])
+XML |= st.sampled_from([b"<CMPStudyConfig>", b"<SleepStages>", b"<SleepStage>", b"</SleepStage>", b"</SleepStages>"])
 
 
 @pytest.mark.filterwarnings("ignore")

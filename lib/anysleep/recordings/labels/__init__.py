@@ -12,6 +12,7 @@ from anysleep.recordings.labels.ids import read_ids
 from anysleep.recordings.labels.mass import mass_files, read_mass
 from anysleep.recordings.labels.nsrr import read_nsrr
 from anysleep.recordings.labels.physionet import read_physionet
+from anysleep.recordings.labels.profusion import read_profusion
 from anysleep.recordings.labels.scoring import (
     LengthRule,
     Scoring,
@@ -22,12 +23,15 @@ from anysleep.recordings.labels.scoring import (
     scoring_of_list,
     with_scoring,
 )
+from anysleep.recordings.labels.sleepware import read_sleepware
 from anysleep.recordings.labels.table import read_scoring_table
 from anysleep.recordings.labels.yasa import read_yasa
 
 LABEL_READERS: dict[str, Callable[..., Scoring]] = {
     "edf": read_edf_scoring,
     "nsrr": read_nsrr,
+    "profusion": read_profusion,
+    "sleepware": read_sleepware,
     "text": read_scoring_table,
     "table": read_scoring_table,
     "bids": read_bids,

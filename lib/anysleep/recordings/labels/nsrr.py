@@ -4,12 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-import numpy as np
-
-from anysleep.recordings.labels.hypnogram import STANDARD_CODES, quoted
+from anysleep.recordings.labels.hypnogram import STANDARD_CODES
 from anysleep.recordings.labels.scoring import Scoring
-from anysleep.recordings.labels.text import bad_labels, read_xml, seconds
-from anysleep.recordings.reasons import BadRecording
+from anysleep.recordings.labels.text import bad_labels, onset_and_duration, read_xml
 from anysleep.recordings.recording import annotation_table
 from anysleep.stages import EPOCH_S
 
@@ -27,13 +24,14 @@ def read_nsrr(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: fl
     if root.tag != "PSGAnnotation" or not events:
         raise bad_labels(
             path,
-            f"there are no PSGAnnotation/ScoredEvents in <{root.tag}>; is there a '...-nsrr.xml' of it, or an export "
-            "as text for the reader 'table'?",
+            f"there are no PSGAnnotation/ScoredEvents in <{root.tag}>; the reader 'profusion' reads <CMPStudyConfig>, "
+            "'table' what a program exports as text",
         )
     stages, others = [], []
     for number, event in enumerate(events, start=1):
         kind, concept = _text(event, "EventType"), _text(event, "EventConcept")
-        timed = [_seconds(event, tag, f"{path.name}: ScoredEvent {number}") for tag in ("Start", "Duration")]
+        times = event.findtext("Start"), event.findtext("Duration")
+        timed = onset_and_duration(path, f"ScoredEvent {number}", *times)
         if kind.startswith("Stages"):
             stages.append((*timed, concept))
         else:
@@ -45,15 +43,6 @@ def _event_name(kind: str, concept: str) -> str:
     """How the scoring software called it; an arousal always has the word in its name."""
     name = concept.rpartition("|")[2]
     return f"arousal: {name}" if kind.startswith("Arousals") and "arousal" not in name.lower() else name
-
-
-def _seconds(event: Element, tag: str, where: str) -> float:
-    text = _text(event, tag)
-    try:
-        return seconds(text) if text or tag == "Start" else np.nan
-    except ValueError:
-        message = f"{where}: its {tag} is {quoted([text])}; expected seconds"
-        raise BadRecording("label_file", message) from None
 
 
 def _text(event: Element, tag: str) -> str:
