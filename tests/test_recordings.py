@@ -102,6 +102,9 @@ def test_annotations_and_arousals_are_kept(tmp_path):
     assert night.annotations.description.tolist() == ["Lights off", "EEG arousal"]
     assert night.arousals.tolist() == [[100, 107.25]]
     assert night.hypnogram is None
+    small = tmp_path / "small.edf"
+    small.write_bytes((tmp_path / "a.edf").read_bytes().replace(b"EDF Annotations", b"EDF annotations"))
+    assert read_recording(small).annotations.equals(night.annotations)
     momentary = write_edf(tmp_path / "b.edf", [signal("EEG Cz", 100)], [edfio.EdfAnnotation(5, None, "arousal")])
     with pytest.warns(UserWarning, match="1 arousals have no duration"):
         assert read_recording(momentary).arousals.shape == (0, 2)

@@ -28,7 +28,8 @@ SIGNAL_FIELDS = {  # name -> bytes, in the order of the file
     "label": 16, "transducer": 80, "unit": 8, "physical_min": 8, "physical_max": 8, "digital_min": 8,
     "digital_max": 8, "prefilter": 80, "samples": 8, "reserved": 32,
 }  # fmt: skip
-ANNOTATION_LABELS = ("EDF Annotations", "BDF Annotations")
+ANNOTATION_LABELS = ("edf annotations", "bdf annotations")
+"""In small letters: some programs write them so."""
 TIMED_LIST = re.compile(rb"([+-]\d+(?:\.\d*)?)(?:\x15(\d+(?:\.\d*)?))?\x14(.*)", re.DOTALL)
 """Onset, duration where there is one, texts."""
 MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
@@ -56,7 +57,7 @@ class SignalHeader:
     @property
     def holds_annotations(self) -> bool:
         """Whether these bytes are text."""
-        return self.label in ANNOTATION_LABELS
+        return self.label.lower() in ANNOTATION_LABELS
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def _parse(fixed: bytes, rest: bytes) -> Header:
 
 def _signal(fields: dict[str, str]) -> SignalHeader:
     label = fields["label"]
-    if label in ANNOTATION_LABELS:
+    if label.lower() in ANNOTATION_LABELS:
         physical, digital = (0.0, 0.0), (0, 0)
     else:
         low, high = (_number(fields[name], f"{name} of {label!r}") for name in ("physical_min", "physical_max"))
