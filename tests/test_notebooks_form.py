@@ -26,7 +26,7 @@ def test_notebooks_are_committed_clean_and_follow_the_skeleton(root, notebook):
     assert book.metadata.kernelspec.name == "python3"
     assert not any(cell.outputs or cell.execution_count for cell in code)
     assert all(part in prose for part in ("**Reads**", "**Writes**", "**Runtime**"))
-    sections = [title for title in re.findall(r"^## (.*)$", prose, re.MULTILINE) if title != "Exercise"]
+    sections = [title for title in re.findall(r"^## (.*)$", prose, re.MULTILINE) if title != "Exercises"]
     assert sections == ["Data", "Method", "Result", "Checks", "Outputs"]
     assert not re.findall(r"^\*\*.*", prose, re.MULTILINE), "bold text for a heading, which no table of contents has"
     tagged = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]  # a line a parameter, see below

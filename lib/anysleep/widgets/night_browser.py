@@ -16,7 +16,7 @@ from anysleep.figures import night_spectrogram
 from anysleep.recordings.channels import parse_channels
 from anysleep.recordings.recording import Recording
 from anysleep.recordings.traces import Trace
-from anysleep.stages import EPOCH_S, STAGE_COLOURS, STAGES
+from anysleep.stages import EPOCH_S, STAGE_COLOURS, STAGES, UNSCORED
 
 HERE = Path(__file__).parent
 PAGE_S = 30.0
@@ -87,8 +87,8 @@ class NightBrowser(anywidget.AnyWidget):
         self._lanes = self._fixed_lanes(scored)
         self.review = None
         if scored and corrections:
-            predicted = replace(scored[0], arousals_s=self._lanes["network"][1])
-            self.review = Review(predicted, corrections, reviewer)
+            finest = max(scored, key=lambda one: one.predictions_per_epoch)
+            self.review = Review(replace(scored[0], arousals_s=finest.arousals_s), corrections, reviewer)
         super().__init__(about=self._about(quality), first_page=self.page(0, PAGE_S, True), reviewer=reviewer)
         self._show_scores()
         self.resolution = max((r for r, one in self._scored.items() if one.hypnodensity is not None), default=0)
@@ -118,7 +118,7 @@ class NightBrowser(anywidget.AnyWidget):
         lanes = {}
         if self._night.hypnogram is not None:
             lanes["expert"] = (self._night.hypnogram, self._night.arousals)
-        if scored:
+        if scored and (scored[0].stages != UNSCORED).any():  # who scores an empty night sees nobody else's stages
             finest = max(scored, key=lambda one: one.predictions_per_epoch)
             lanes["network"] = (scored[0].stages, finest.arousals_s)
         return lanes

@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # they take a second, and the process that starts a notebook 
     from anysleep.figures.report import NightReport
     from anysleep.recordings.recording import Recording
     from anysleep.staging.predictions import Predictions
+    from anysleep.widgets.exercises import AnswerBoxes, Practice
     from anysleep.widgets.explorer import Chooser
     from anysleep.widgets.night_browser import NightBrowser
 
@@ -183,6 +184,22 @@ class Run:
         from anysleep.widgets.night_browser import NightBrowser
 
         return NightBrowser(night, scored, quality, self.folder / f"corrections_{name}.csv")
+
+    def practise(self, name: str, night: Recording) -> Practice | None:
+        """A night to score oneself, kept in `practice_<name>.csv`; None without an expert, or a browser."""
+        if "JPY_SESSION_NAME" not in os.environ or night.hypnogram is None:
+            return None
+        from anysleep.widgets.exercises import Practice
+
+        return Practice(night, self.folder / f"practice_{name}.csv")
+
+    def exercises(self) -> AnswerBoxes | None:
+        """Boxes for the answers to the exercises that can be checked, in JupyterLab; None where nobody looks."""
+        if "JPY_SESSION_NAME" not in os.environ:
+            return None
+        from anysleep.workbook.exercises import answer_boxes
+
+        return answer_boxes(self)
 
     def report(self, name: str, report: NightReport, paper: str) -> None:
         """Write the page of a night as `<name>.pdf`, on A4 or Letter, and `<name>.html`."""
