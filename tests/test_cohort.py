@@ -222,7 +222,10 @@ def test_a_run_that_was_killed_goes_on(folder, tmp_path, root, calls):
     prepare(folder, tmp_path / "killed")
     assert len(calls()) < 8, "nights that were whole are kept"
     assert content(target) == content(tmp_path / "whole" / "archive.h5")
-    assert sorted(p.name for p in target.parent.iterdir() if not p.name.endswith(".lock")) == ["archive.h5"]
+    assert sorted(p.name for p in target.parent.iterdir() if not p.name.endswith(".lock")) == [
+        ".archive.h5.index",
+        "archive.h5",
+    ]
 
 
 def _die_at_p02(job, *rest):

@@ -41,6 +41,10 @@ def toy_archive(folder):
     return write_archive(folder, NIGHTS[:3], {name: LISTS[name] for name in ("alone", "big")})
 
 
+def index_of(path):
+    return path.with_name(f".{path.name}.index")
+
+
 def without_end(content):
     """A heap of HDF5 whose free space, its last object, is 0 bytes long: the next object is the same again."""
     at = content.index(b"GCOL") + 16
@@ -172,6 +176,7 @@ def test_a_flat_channel_is_read_however_few_bytes_its_filters_leave(tmp_path):
 
 def test_an_archive_of_more_objects_than_any_has_is_refused_before_it_is_walked(tmp_path, monkeypatch):
     path = toy_archive(tmp_path)
+    index_of(path).unlink()  # else no night is opened
     n_objects = count_objects(path)
     asked = []
 

@@ -19,7 +19,7 @@ File attributes `format_version` and `sampling_rate_hz` are optional on reading,
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import wraps
@@ -30,18 +30,18 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from anysleep.datasets.archive_check import check_once, rate_of
+from anysleep.datasets.archive_check import REPLACED, ArchiveReplaced, check_nights, check_once, identity_of, rate_of
+from anysleep.datasets.archive_index import Row, plain, read_index, rows_of, stages_in, write_index
 from anysleep.recordings.lights import SOURCES, Pair
 from anysleep.recordings.readers.hdf5 import stored_here
 from anysleep.recordings.reasons import CONTROL, BadRecording
-from anysleep.stages import EPOCH_S, N_STAGES, UNSCORED
+from anysleep.stages import EPOCH_S, N_STAGES
 from anysleep.system.files import atomic_write, is_written
 
 T = TypeVar("T")
 
 FORMAT_VERSION = 1
 CHUNK_EPOCHS = 16
-PERSON_ATTRIBUTES = ("subject", "age", "sex", "group")
 
 
 class NightWriter:
@@ -116,13 +116,14 @@ def read_prepared(path: str | Path, inside: str) -> dict[str, Any] | None:
 def nights_held(path: Path) -> list[str]:
     """The nights of an archive as `<dataset>/<recording>`; none where there is no file, or an empty one.
 
-    ValueError where it is no HDF5, or damaged.
+    ValueError where it is no HDF5, or damaged; each was looked at.
     """
     if not is_written(path):
         return []
     try:
         with Archive(path) as archive:
-            return archive.nights()
+            archive.check(nights := archive.nights())
+            return nights
     except ValueError as error:
         raise ValueError(f"{path.name} is there already, but is no whole HDF5 file; move it away") from error
 
@@ -143,6 +144,8 @@ def assemble_archive(path: str | Path, datasets: Sequence["DatasetFiles"], sampl
             for source, inside in dataset.nights:
                 with h5py.File(source, "r") as night:
                     night.copy(inside, group)
+    with Archive(path, trusted=True) as archive:
+        archive.recordings()  # writes the index
     return Path(path)
 
 
@@ -157,16 +160,6 @@ class DatasetFiles:
     """HDF5 file, and path of the night inside it."""
     test_only: bool = False
     """Whether the data set is kept whole for testing."""
-
-
-class ArchiveReplaced(RuntimeError):
-    """The file is another one than when the run began."""
-
-
-def identity_of(path: Path) -> tuple[int, ...]:
-    """Tells a file from one that is put in its place, or from itself after a change."""
-    status = path.stat()
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def fingerprint_of(path: str | Path) -> str:
@@ -186,7 +179,7 @@ def _naming_the_file(method: Callable[..., T]) -> Callable[..., T]:
     def named(self: "Archive", *args: object, **options: object) -> T:
         try:
             return method(self, *args, **options)
-        except (NotInArchive, MemoryError):
+        except (NotInArchive, ArchiveReplaced, MemoryError):
             raise
         except Exception as error:
             if isinstance(error, ValueError) and self.path.name in str(error):
@@ -207,12 +200,14 @@ class Archive:
         one of this `identity`.
         """
         self.path = Path(path)
+        self._unseen: dict[str, Row] = {}
+        self._listed: list[Row] | None = None
         if not self.path.is_file():
             raise FileNotFoundError(f"{path}: no such archive")
         try:
             if not trusted:
                 checked = identity_of(self.path)
-                check_once(self.path, checked)
+                self._unseen = check_once(self.path, checked)
                 identity = identity or checked  # what was checked is to be what is opened
             self._file = h5py.File(self.path, "r")
         except (OSError, BadRecording) as error:
@@ -222,7 +217,7 @@ class Archive:
         self.identity = identity_of(self.path)  # asked after it was opened, so it is of no later file
         if identity not in (None, self.identity):
             self.close()
-            raise ArchiveReplaced(f"{self.path.name} has been replaced or changed since the run began; run it again")
+            raise ArchiveReplaced(f"{self.path.name} {REPLACED}")
         self.sampling_rate_hz = self._rate_hz()
         self.samples_per_epoch = self.sampling_rate_hz * EPOCH_S
 
@@ -244,7 +239,7 @@ class Archive:
     def channels(self, dataset: str) -> tuple[list[str], list[str]]:
         """EEG and EOG channel names of a data set, in order."""
         attributes = self._group(dataset).attrs
-        return [_text(n) for n in attributes["eeg_channels"]], [_text(n) for n in attributes["eog_channels"]]
+        return [plain(n) for n in attributes["eeg_channels"]], [plain(n) for n in attributes["eog_channels"]]
 
     @_naming_the_file
     def test_only(self) -> list[str]:
@@ -263,22 +258,8 @@ class Archive:
         Columns dataset, recording, subject, age, sex, group (missing where unknown), n_epochs, channels (tuple, in the
         data set's order), has_hypnogram, synthetic. ValueError where the lengths within a recording differ.
         """
-        rows = []
-        for dataset, nights in self._file.items():
-            for recording, night in nights.items():
-                eeg, eog = self.channels_of(dataset, recording)
-                n_epochs = self._n_epochs(night)
-                rows.append(
-                    {"dataset": dataset, "recording": recording}
-                    | {name: _text(night.attrs.get(name)) for name in PERSON_ATTRIBUTES}
-                    | {
-                        "n_epochs": n_epochs,
-                        "channels": (*eeg, *eog),
-                        "has_hypnogram": "hypnogram" in night,
-                        "synthetic": bool(night.attrs.get("synthetic", False)),
-                    }
-                )
-        return pd.DataFrame(rows)
+        rows = [row | {"channels": tuple(row["channels"])} for row in self._rows]
+        return pd.DataFrame(rows).drop(columns="sha256", errors="ignore")
 
     @_naming_the_file
     def fingerprint(self) -> str:
@@ -286,17 +267,28 @@ class Archive:
 
         So it takes seconds where hashing the file would take hours.
         """
-        digest = hashlib.sha256(f"{self.sampling_rate_hz}".encode())
-        for dataset, nights in self._file.items():
-            for recording, night in nights.items():
-                made = [str(_text(night.attrs.get(name, ""))) for name in ("source_sha256", "prepared")]
-                lengths = [f"{channel} {signal.shape[0]}" for channel, signal in night["PSG"].items()]
-                digest.update("\n".join([dataset, recording, *made, *lengths]).encode())
-                hypnogram = self.hypnogram(dataset, recording)
-                digest.update(b"unlabelled" if hypnogram is None else hypnogram.tobytes())
-                for name, stages in self.scorers(dataset, recording).items():
-                    digest.update(name.encode() + stages.tobytes())
-        return digest.hexdigest()
+        told = [self.sampling_rate_hz, *([row[n] for n in ("dataset", "recording", "sha256")] for row in self._rows)]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+    @property
+    def _rows(self) -> list[Row]:
+        """What the index says, which is made here where there is none."""
+        if not self._file:
+            raise ValueError("it has been closed")
+        rows = self._listed or read_index(self.path)
+        if rows is None:
+            rows = list(rows_of(self._file, self.samples_per_epoch))
+            write_index(self.path, rows)
+        self._listed = rows
+        return rows
+
+    @_naming_the_file
+    def check(self, nights: Iterable[str]) -> None:
+        """Look at these `<dataset>/<recording>`, as at each before it is first opened; of many at once it is faster."""
+        if rows := [row for night in nights if (row := self._unseen.get(night))]:
+            check_nights(self.path, self.identity, rows)
+            for row in rows:
+                self._unseen.pop(f"{row['dataset']}/{row['recording']}", None)
 
     def find(self, dataset: str = "", recording: str = "") -> pd.Series:
         """The row of one recording by its exact names; empty means the first. KeyError where there is none."""
@@ -319,13 +311,13 @@ class Archive:
     def hypnogram(self, dataset: str, recording: str) -> np.ndarray | None:
         """int8 (E,), stages 0-4 and 9 unscored; None where the recording has none."""
         night = self._group(dataset, recording)
-        return _stages(night["hypnogram"]) if "hypnogram" in night else None
+        return stages_in(night["hypnogram"]) if "hypnogram" in night else None
 
     @_naming_the_file
     def scorers(self, dataset: str, recording: str) -> dict[str, np.ndarray]:
         """int8 (E,), as `hypnogram`, of each who scored the night beside its labels, by name; mostly nobody."""
         night = self._group(dataset, recording)
-        return {name: _stages(stages) for name, stages in night["scorers"].items()} if "scorers" in night else {}
+        return {name: stages_in(stages) for name, stages in night["scorers"].items()} if "scorers" in night else {}
 
     @_naming_the_file
     def prepared(self, dataset: str, recording: str) -> dict[str, Any] | None:
@@ -334,7 +326,7 @@ class Archive:
 
     def clock_time(self, dataset: str, recording: str) -> str | None:
         """When the first sample was, as `23:05:00` or with a fraction; None where the archive does not say it."""
-        text = str(_text(self._group(dataset, recording).attrs.get("start_time", "")))
+        text = str(plain(self._group(dataset, recording).attrs.get("start_time", "")))
         return text if re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{6})?", text) else None
 
     @_naming_the_file
@@ -349,7 +341,7 @@ class Archive:
         attrs = self._group(dataset, recording).attrs
         noted: dict[str, Pair] = {}
         for i, moment in enumerate(("off", "on")):
-            if (source := _text(attrs.get(f"lights_{moment}_from"))) in SOURCES:
+            if (source := plain(attrs.get(f"lights_{moment}_from"))) in SOURCES:
                 before, at_s = noted.get(source, (None, None)), float(attrs[f"lights_{moment}_s"])
                 noted[source] = (before[0], at_s) if i else (at_s, before[1])
         return noted
@@ -390,19 +382,9 @@ class Archive:
             raise NotInArchive(f"{dataset}/{recording} has no channel {', '.join(missing)}; it has {', '.join(psg)}")
         return np.stack([stored_here(psg[name])[start:stop] for name in channels])
 
-    def _n_epochs(self, night: h5py.Group) -> int:
-        signals = {name: stored_here(signal) for name, signal in night["PSG"].items()}
-        lengths = {name: signal.shape[0] // self.samples_per_epoch for name, signal in signals.items()}
-        if "hypnogram" in night:
-            lengths["hypnogram"] = night["hypnogram"].shape[0]
-        for name in night.get("scorers", ()):
-            lengths[f"scorers/{name}"] = night[f"scorers/{name}"].shape[0]
-        if len(set(lengths.values())) > 1:
-            raise ValueError(f"{night.name}: lengths differ, in epochs {lengths}; align them before they are used")
-        return next(iter(lengths.values()), 0)
-
     def _group(self, *names: str) -> h5py.Group:
         path = "/".join(names)
+        self.check([path])
         if path not in self._file:
             raise NotInArchive(f"{self.path} has no {path}")
         return self._file[path]
@@ -412,15 +394,6 @@ def _prepared(night: h5py.Group) -> dict[str, Any] | None:
     return json.loads(night.attrs["prepared"]) if "prepared" in night.attrs else None
 
 
-def _stages(stored: h5py.Dataset) -> np.ndarray:
-    stages = stored_here(stored)[:]
-    return np.where((stages >= 0) & (stages < N_STAGES), stages, UNSCORED).astype(np.int8)
-
-
 def _check_name(name: str) -> None:
     if not name or name in (".", "..") or re.search("[/#&]", name) or CONTROL.search(name):
         raise ValueError(f"{name!r} cannot be a name in an archive: it is empty, or holds / # & or no text")
-
-
-def _text(value: Any) -> Any:
-    return value.decode() if isinstance(value, bytes) else value

@@ -180,7 +180,7 @@ def write_key(path: Path, key: pd.DataFrame) -> Path:
 def _prepare(
     datasets: Sequence[tuple[Recipe, Path]], path: Path, sampling_rate_hz: int, n_jobs: int, *, drop_missing: bool
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    for left_over in path.parent.glob(f".[0-9]*.{path.name}"):  # half an archive, of a run that was killed
+    for left_over in path.parent.glob(f".[0-9]*.{path.name}*"):  # half an archive, of a run that was killed
         left_over.unlink()
     held = nights_held(path)
     plans = _plan_all(datasets, sampling_rate_hz)

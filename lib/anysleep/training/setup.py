@@ -36,9 +36,14 @@ DESCRIBED_NIGHTS = 100
 
 
 def labelled_nights(settings: TrainingSettings, archive: Archive) -> pd.DataFrame:
-    """The rows of `Archive.recordings()` with a hypnogram, and their persons as far as archive or recipes know."""
+    """The rows of `Archive.recordings()` with a hypnogram, and their persons as far as archive or recipes know.
+
+    The nights are checked here, once for all processes that will read them.
+    """
     recordings = archive.recordings()
-    return identify(recordings[recordings.has_hypnogram], [read_recipe(path) for path in settings.recipes])
+    labelled = recordings[recordings.has_hypnogram]
+    archive.check(labelled.dataset + "/" + labelled.recording)
+    return identify(labelled, [read_recipe(path) for path in settings.recipes])
 
 
 def choose_split(settings: TrainingSettings, archive: Archive, nights: pd.DataFrame) -> Split:

@@ -61,9 +61,16 @@ def read_hdf5(path: Path) -> Recording:
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
     """The file, open for reading. BadRecording where it is damaged, or a link leads out of it or nowhere."""
+    with opened_unseen(path) as file:
+        check_links(file)
+        yield file
+
+
+@contextmanager
+def opened_unseen(path: Path) -> Iterator[h5py.File]:
+    """The file, open for reading, its links not looked at. BadRecording where it is damaged."""
     try:
         with h5py.File(path, "r") as file:
-            _check_links(file)
             yield file
     except OSError as error:
         if error.errno:  # the system's word; the library's own errors have no number
@@ -143,7 +150,20 @@ def time_of(seconds: object) -> datetime | None:
         ) from error
 
 
-def _links_in(group: h5py.Group) -> list[tuple[str, int]]:
+def check_links(group: h5py.Group, *, deep: bool = True) -> list[str]:
+    """Names of all links below a group, or just in it. BadRecording where one leads out of the file or nowhere."""
+    links = _links_in(group, deep=deep)
+    for name, kind in links:
+        path = f"{group.name.rstrip('/')}/{name}"
+        if kind == h5py.h5l.TYPE_EXTERNAL:
+            raise BadRecording("format", f"{path} is a link to another file; copy the data instead")
+        if kind == h5py.h5l.TYPE_SOFT and not _leads_somewhere(group, name):
+            target = group.get(name, getlink=True).path
+            raise BadRecording("format", f"{path[1:]!r} is a link to {target!r}, where there is nothing")
+    return [name for name, _ in links]
+
+
+def _links_in(group: h5py.Group, *, deep: bool = True) -> list[tuple[str, int]]:
     """Path and kind (`h5py.h5l.TYPE_...`) of every link below a group. BadRecording names the place that is damaged."""
     links: list[tuple[str, int]] = []
 
@@ -152,7 +172,7 @@ def _links_in(group: h5py.Group) -> list[tuple[str, int]]:
         return len(links) > MOST_OBJECTS or None  # anything but None ends the walk
 
     try:
-        group.id.links.visit(note, info=True)
+        (group.id.links.visit if deep else group.id.links.iterate)(note, info=True)
     except (KeyError, OSError, RuntimeError, ValueError) as error:
         raise BadRecording("damaged", f"{links[-1][0] if links else '/'} cannot be read: {error}") from error
     if len(links) > MOST_OBJECTS:
@@ -160,18 +180,9 @@ def _links_in(group: h5py.Group) -> list[tuple[str, int]]:
     return links
 
 
-def _check_links(file: h5py.File) -> None:
-    for name, kind in _links_in(file):
-        if kind == h5py.h5l.TYPE_EXTERNAL:
-            raise BadRecording("format", f"/{name} is a link to another file; copy the data instead")
-        if kind == h5py.h5l.TYPE_SOFT and not _leads_somewhere(file, name):
-            path = file.get(name, getlink=True).path
-            raise BadRecording("format", f"{name!r} is a link to {path!r}, where there is nothing")
-
-
-def _leads_somewhere(file: h5py.File, name: str) -> bool:
+def _leads_somewhere(group: h5py.Group, name: str) -> bool:
     try:
-        return file.get(name) is not None
+        return group.get(name) is not None
     except RuntimeError:  # a link that leads back to itself
         return False
 
