@@ -1,4 +1,4 @@
-"""An archive of many nights is opened and listed without opening any; each is held against the index when it is read."""
+"""An archive of many nights is opened and listed without opening any; each is held against the index when read."""
 
 import json
 import os
