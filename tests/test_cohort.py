@@ -93,6 +93,20 @@ def test_what_changed_is_done_again(folder, tmp_path, calls):
     assert len(calls()) == 3
 
 
+def test_a_recording_that_vanishes_between_listing_and_reading_is_a_row(folder, tmp_path, monkeypatch):
+    planned = cohort._plan_all
+
+    def plan_and_lose(*arguments):
+        plans = planned(*arguments)
+        (folder / "p02-night1.edf").unlink()
+        return plans
+
+    monkeypatch.setattr(cohort, "_plan_all", plan_and_lose)
+    table, _ = prepare(folder, tmp_path)
+    assert table.status.tolist() == ["ok", "failed", "ok"] and table.recording[1] == "p02-night1"
+    assert table.code[1] == "not_found" and "o such file" in table.reason[1] and "p02" not in table.reason[1]
+
+
 def _unreadable(folder, monkeypatch):
     hashed = cohort.source_sha256
 

@@ -117,6 +117,14 @@ def test_a_file_that_is_written_anew_or_gone_is_noticed(edf_files, checkpoint, t
     assert counted["stage"].total() == 3
 
 
+def test_a_file_that_vanishes_between_listing_and_reading_is_a_row(edf_files, checkpoint, tmp_path):
+    jobs = jobs_of_files(load_checkpoint(checkpoint), edf_files[1:], ["EEG Cz", "EOG"])
+    edf_files[1].unlink()
+    nights = write_predictions(Run(None, tmp_path / "run", "id"), checkpoint, jobs, [1], device="cpu")["nights"]
+    assert nights.status.tolist() == ["failed", "ok"] and nights.recording[0] == "file-1"
+    assert "o such file" in nights.reason[0] and "Ann" not in nights.reason[0]
+
+
 def test_what_is_written_does_not_tell_the_files_names(edf_files, checkpoint, tmp_path):
     predict_files(tmp_path / "run", checkpoint, edf_files).to_csv(tmp_path / "run" / "nights.csv")
     for name, content in written(tmp_path / "run").items():
