@@ -1,4 +1,4 @@
-"""`python tests/bench/load.py shape` and `short`: does work grow with the number of nights alone, and memory not at all?
+"""`python tests/bench/load.py shape` and `short`: does work grow with the number of nights alone, memory not at all?
 
 First an archive with the shape of the whole study, 19,909 nights of 21 data sets, of one epoch each: what every step
 that goes over all nights takes at a quarter, half and all of them. Then 300 recordings of 6 minutes through 01, 05 and
