@@ -212,7 +212,8 @@ def report(step: str, n_processes: int, folder: Path, work: Callable[[], object]
     """A row of the table; the first tenth of the nights, in which processes start, is left out."""
     with watched(lambda: len(list(folder.glob("[!.]*")))) as seen:
         work()
-    at_s, n_done, held = np.array([row for row in seen if N_SHORT / 10 < row[1] < N_SHORT]).T
+    last = max(range(len(seen)), key=lambda i: seen[i][1])  # afterwards 01 takes away what it has put together
+    at_s, n_done, held = np.array([row for row in seen[: last + 1] if row[1] > N_SHORT / 10]).T
     half = n_done < 0.55 * N_SHORT
     grown = held[~half].mean() - held[half].mean()
     middle_s = np.interp(0.55 * N_SHORT, n_done, at_s)

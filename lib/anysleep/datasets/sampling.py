@@ -89,7 +89,7 @@ class WindowBatches(Dataset):
         self._rows = slice(0, batch_size)
         self._archive: Archive | None = None
         self._opened_by = 0  # process id
-        with Archive(archive, trusted=True) as opened:  # `nights` are from it
+        with Archive(archive, trusted=True) as opened:  # `labelled_nights` has looked at its nights
             self.archive_identity = opened.identity
             self.eeg_eog = {dataset: opened.channels(dataset) for dataset in nights.dataset.unique()}
             self.nights = self._drawable(nights)

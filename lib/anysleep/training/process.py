@@ -110,7 +110,7 @@ def set_up(settings: TrainingSettings, run_id: str, folder: Path, fabric: Fabric
     """The training that settings and the folder's split ask for, at the saved state where there is one."""
     split_file = folder / "split.yaml"
     split = read_split(split_file)
-    with Archive(settings.archive, trusted=True) as archive:  # 03 has opened it before it started this process
+    with Archive(settings.archive, trusted=True) as archive:  # 03 has looked at its nights
         nights, rate_hz = archive.recordings(), archive.sampling_rate_hz
         key = training_key(settings, run_id, archive, split_file)
         parts = {part: select_part(nights, split, part, "recording") for part in ("train", "valid")}
