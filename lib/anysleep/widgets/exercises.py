@@ -52,10 +52,10 @@ class Practice(ipywidgets.VBox):
         self.browser = NightBrowser(replace(night, hypnogram=None), [empty], corrections=corrections)
         self.agreement = ipywidgets.HTML()
         super().__init__([self.browser, self.agreement])
-        self.browser.observe(self._compare, "stages")
-        self._compare()
+        self.browser.observe(self._show_agreement, "stages")
+        self._show_agreement()
 
-    def _compare(self, _: object = None) -> None:
+    def _show_agreement(self, _: object = None) -> None:
         confusion = confusion_matrix(self._expert, self.browser.corrected.stages)
         said = agreement_line(confusion)
         table = pd.DataFrame(confusion, index=[f"expert {stage}" for stage in STAGES], columns=list(STAGES))
