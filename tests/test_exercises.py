@@ -1,6 +1,7 @@
 """Exercises: one text for notebook and sheet, answers worked out from the run, and a night to score oneself."""
 
 import runpy
+from inspect import isfunction
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -70,7 +71,7 @@ def test_who_scores_a_night_sees_nobody_elses_stages_and_how_far_they_agree(tmp_
     for epoch, stage in {1: 0, 2: 2, 3: 1, 4: 3}.items():
         practice.browser._answer(None, {"type": "stage", "epochs": [epoch], "stage": stage, "seconds_spent": 1.0}, [])
     assert practice.agreement.value.startswith("3 epochs scored: 67% as the expert, kappa 0.50.")
-    own = {name for name in vars(Practice) if not name.startswith("__")}
+    own = {name for name, value in vars(Practice).items() if isfunction(value)} - {"__init__"}
     assert not own & set(dir(ipywidgets.VBox)), "a method of the widgets is replaced, and fails only in the browser"
     again = Practice(night, tmp_path / "practice.csv")
     assert again.agreement.value == practice.agreement.value
