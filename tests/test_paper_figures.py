@@ -11,7 +11,6 @@ import pytest
 from matplotlib.colors import to_hex
 from published_study import Study
 
-from anysleep.figures.explain import plot_ledger_idea
 from anysleep.figures.looks import NETWORKS
 from anysleep.paper import figures as paper
 from anysleep.paper.figures.channels import format_p, panels_of
@@ -335,7 +334,7 @@ def test_networks_differ_in_colour_marker_and_line():
 
 
 def test_the_idea_shows_each_verdict():
-    labels = [label.get_text() for label in plot_ledger_idea().axes[0].get_yticklabels()]
+    labels = [label.get_text() for label in paper.plot_ledger_idea().axes[0].get_yticklabels()]
     assert {"within", "outside", "not measured"} <= set(labels)
 
 

@@ -1,5 +1,7 @@
 """Runs are found by their folders, their tables put together, and what is damaged or contradicts itself is refused."""
 
+import json
+
 import pandas as pd
 import pytest
 from published_study import Study, copied, tables_of, write_run
@@ -19,6 +21,30 @@ def test_the_mean_over_trained_networks_counts_each_once():
     table = pd.DataFrame({"x": [1, 1, 1, 2], "trained": ["a", "b", "a", "a"], "score": [0.2, 0.4, 0.9, 0.7]})
     means = average_trained(table, ["x"], ["score"])
     assert means.to_dict("list") == {"x": [1, 2], "score": [pytest.approx(0.3), 0.7], "n_trained": [2, 1]}
+
+
+@pytest.mark.parametrize("began_at", ["", "outputs/paper/weights/anysleep-run1.pth"])
+def test_what_was_fine_tuned_is_a_network_of_its_own(tmp_path, began_at):
+    training = write_run(tmp_path / "03_train.tuned", {"fine_tune": {"initial_checkpoint": began_at}}, {})
+    named = {"anysleep-run1.pth": "fresh", str(training / "checkpoint.pth"): "tuned"}
+    for i, (checkpoint, digest) in enumerate(named.items()):
+        nights = pd.DataFrame({"dataset": ["a"], "recording": ["1"], "network": ["anysleep"], "mf1": [0.7 + 0.2 * i]})
+        write_run(tmp_path / f"05_predict.{i}", {"checkpoint": checkpoint}, {"nights": nights}, {"checkpoint": digest})
+    runs, _ = find_runs([f"{tmp_path}/05*"], leave_out=tmp_path)
+    means = average_trained(read_tables(runs)["05_predict/nights"], ["network"], ["mf1"])
+    apart = {"anysleep": pytest.approx(0.7), "anysleep_fine_tuned": pytest.approx(0.9)}
+    assert dict(zip(means.network, means.mf1, strict=True)) == (apart if began_at else {"anysleep": pytest.approx(0.8)})
+
+
+def test_a_checkpoint_that_says_it_was_tuned_is_a_network_of_its_own(tmp_path):
+    counts = pd.DataFrame({"dataset": "a", "recording": "1", "network": "anysleep", "checkpoint": ["x", "y"]})
+    inputs = {"checkpoint_1": "fresh", "checkpoint_2": "tuned"}
+    folder = write_run(tmp_path / "04_evaluate", {"montages": "all"}, {"counts": counts}, inputs)
+    said = json.loads((folder / "provenance.json").read_text())
+    said["learned_from"] = {"checkpoint_1": ["abc"], "checkpoint_2": ["mine", "unknown"]}
+    (folder / "provenance.json").write_text(json.dumps(said))
+    table = read_tables(find_runs([str(folder)], leave_out=tmp_path)[0])["04_evaluate/all/counts"]
+    assert table.network.tolist() == ["anysleep", "anysleep_fine_tuned"]
 
 
 def test_runs_are_found_and_described(study):

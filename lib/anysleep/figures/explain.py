@@ -1,11 +1,9 @@
 """What a notebook explains before it computes: drawings of invented stages, events and numbers."""
 
-from collections.abc import Sequence
 from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -20,7 +18,6 @@ from anysleep.analysis.arousals.events import (
 )
 from anysleep.analysis.traits.transitions import block_borders, find_triplets
 from anysleep.figures.arousals import EXPERT_COLOUR, PREDICTED_COLOUR
-from anysleep.figures.looks import NETWORKS, PUBLISHED
 from anysleep.figures.night import DEEP_FIRST, plot_hypnodensity
 from anysleep.figures.traits import triplet_name
 from anysleep.stages import EPOCH_S, N2, N3, REM, STAGE_COLOURS, STAGES, WAKE
@@ -32,14 +29,6 @@ BAR = 0.6
 """Height of an event."""
 PREDICTIONS = np.array([0, 0, 1, 1, 2, 2, 1, 2, 2, 3, 2, 4, 4, 4])
 NIGHT = np.repeat([0, 1, 2, 3, 4, 2, 3, 2, 4, 0], [60, 10, 80, 110, 60, 150, 60, 90, 80, 50])
-LedgerRow = tuple[str, float, float, float | None, float | None, float | None]
-"""Name, published, tolerance, ours, low, high; the last three None or NaN where nobody measured it."""
-LEDGER_ROWS: tuple[LedgerRow, ...] = (
-    ("within", 0.800, 0.010, 0.806, 0.788, 0.822),
-    ("within, interval wide", 0.800, 0.010, 0.793, 0.745, 0.838),
-    ("outside", 0.800, 0.010, 0.822, 0.803, 0.839),
-    ("not measured", 0.800, 0.010, None, None, None),
-)
 
 
 def plot_hypnodensity_idea() -> Figure:
@@ -119,30 +108,6 @@ def plot_triplet_idea() -> Figure:
     _draw_strip(PREDICTIONS, strip)
     _draw_blocks(NIGHT, night)
     return _invented(figure)
-
-
-def plot_ledger_idea() -> Figure:
-    """Four invented rows: the verdict asks whether ours lies in the band; the interval says what other persons do."""
-    return plot_ledger_rows(LEDGER_ROWS, "MF1 (invented numbers)")
-
-
-def plot_ledger_rows(rows: Sequence[LedgerRow], unit: str) -> Figure:
-    """Published numbers with their tolerance, and ours beside them where there are, a row each."""
-    figure, ax = plt.subplots(figsize=(7, 1.3 + 0.22 * len(rows)), layout="constrained")
-    ax.use_sticky_edges = False  # a bar without width would cut the marker that lies on it
-    look = NETWORKS["anysleep"]
-    ours = [(y, row) for y, row in enumerate(rows) if pd.notna(row[3])]
-    for y, (_, published, tolerance, *_) in enumerate(rows):
-        first = y == 0
-        ax.barh(y, 2 * tolerance, left=published - tolerance, height=0.6, color="0.88", label="tolerance" * first)
-        ax.plot(published, y, "d", label="published" * first, **(PUBLISHED | {"linewidth": 0}))
-    for n, (y, (*_, value, low, high)) in enumerate(ours):
-        ax.hlines(y, low, high, color=look.colour, label="95 % interval of ours, by person" * (n == 0))
-        ax.plot(value, y, look.marker, color=look.colour, label="ours" * (n == 0), zorder=4)
-    ax.set(yticks=range(len(rows)), yticklabels=[row[0] for row in rows], xlabel=unit)
-    ax.set_ylim(len(rows) - 0.4, -0.6)
-    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    return figure
 
 
 def _invented(figure: Figure) -> Figure:

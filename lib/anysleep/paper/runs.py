@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from anysleep.datasets.splits import count_split
+from anysleep.staging.predictions import UNKNOWN
 from anysleep.system.files import is_written, project_path, short_path
 from anysleep.system.limits import read_facts
 
@@ -140,6 +141,9 @@ def read_tables(runs: Sequence[FinishedRun]) -> dict[str, pd.DataFrame]:
     """The tables of all runs together, each row with its `run` (folder), `trained` (what tells trained networks
     apart) and, where known, its `network`; those of 06 with `datasets`, sorted and joined by +.
 
+    What was fine-tuned is a network of its own, such as anysleep_fine_tuned: its mean with networks that were trained
+    from random weights would be of neither.
+
     ValueError names the file where one is damaged or belongs to another run.
     """
     collected: dict[str, list[pd.DataFrame]] = {}
@@ -181,6 +185,7 @@ def describe_runs(runs: Sequence[FinishedRun], tables: Tables) -> pd.DataFrame:
 def average_trained(table: pd.DataFrame, by: Sequence[str], values: Sequence[str]) -> pd.DataFrame:
     """Means of `values` over trained networks, each counted once, with their number `n_trained`; a row for each `by`.
 
+    Fine-tuned ones have a `network` of their own (see `read_tables`), so `by` keeps them apart from fresh ones.
     The mean of the networks' bounds `low` and `high` stands for the interval of their mean: all score the same persons.
     """
     once = table.drop_duplicates([*by, "trained"])
@@ -272,11 +277,33 @@ def _with_origin(run: FinishedRun, tables: dict[str, pd.DataFrame]) -> dict[str,
     if run.notebook == "06_arousals":
         datasets = "+".join(sorted(set(tables["06_arousals/counts"].get("dataset", []))))
         tables = {name: table.assign(datasets=datasets) for name, table in tables.items()}
+    tables = _with_tuned(tables, _fine_tuned(run))
     settings = {}
     if run.notebook == "07_traits":
         named = _params_of_predictions(run).get("channels", [])  # none where 05 took all, or that is unknown
         settings = {"n_folds": run.params.get("n_folds", 0), "channels": "&".join(sorted(named))}
     return {name: table.assign(run=run.name, **settings) for name, table in tables.items()}
+
+
+def _fine_tuned(run: FinishedRun) -> set[str]:
+    """SHA-256 of the checkpoints that say so, or whose training, in the same folder, began at another checkpoint."""
+    tuned = {run.inputs[role] for role, names in run.learned_from.items() if UNKNOWN in names}
+    for checkpoint, digest in _checkpoints_of(run).items():
+        path = project_path(checkpoint).with_name("params.yaml")
+        training = read_facts(path) if path.is_file() else {}
+        if training.get("fine_tune", {}).get("initial_checkpoint"):
+            tuned.add(digest)
+    return tuned
+
+
+def _with_tuned(tables: dict[str, pd.DataFrame], tuned: set[str]) -> dict[str, pd.DataFrame]:
+    """The tables with a name of its own for each network of which these checkpoints are."""
+    return {
+        name: table.assign(network=table.network.mask(table.trained.isin(tuned), table.network + "_fine_tuned"))
+        if tuned and "network" in table and "trained" in table
+        else table
+        for name, table in tables.items()
+    }
 
 
 def _with_checkpoints(run: FinishedRun, tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:

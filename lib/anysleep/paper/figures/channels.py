@@ -95,7 +95,7 @@ def draw_curves(curve: pd.DataFrame, published: pd.DataFrame, ax: Axes) -> Axes:
 def draw_stars(gain: pd.DataFrame, curve: pd.DataFrame, ax: Axes) -> Axes:
     """Above the points with EOG: * p < .05, ** < .01, *** < .001 of the published test."""
     high = curve[curve.n_eog == 1].set_index(["network", "n_eeg"]).high
-    for row in gain.itertuples():
+    for row in gain[gain.network.isin(curve.network)].itertuples():
         stars = "*" * sum(row.welch_p < limit for limit in (0.05, 0.01, 0.001))
         ax.annotate(
             stars, (row.n_eeg, high[row.network, row.n_eeg]), xytext=(0, 1), textcoords="offset points", ha="center",
