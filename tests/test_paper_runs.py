@@ -1,7 +1,5 @@
 """Runs are found by their folders, their tables put together, and what is damaged or contradicts itself is refused."""
 
-import json
-
 import pandas as pd
 import pytest
 from published_study import Study, copied, tables_of, write_run
@@ -34,17 +32,6 @@ def test_what_was_fine_tuned_is_a_network_of_its_own(tmp_path, began_at):
     means = average_trained(read_tables(runs)["05_predict/nights"], ["network"], ["mf1"])
     apart = {"anysleep": pytest.approx(0.7), "anysleep_fine_tuned": pytest.approx(0.9)}
     assert dict(zip(means.network, means.mf1, strict=True)) == (apart if began_at else {"anysleep": pytest.approx(0.8)})
-
-
-def test_a_checkpoint_that_says_it_was_tuned_is_a_network_of_its_own(tmp_path):
-    counts = pd.DataFrame({"dataset": "a", "recording": "1", "network": "anysleep", "checkpoint": ["x", "y"]})
-    inputs = {"checkpoint_1": "fresh", "checkpoint_2": "tuned"}
-    folder = write_run(tmp_path / "04_evaluate", {"montages": "all"}, {"counts": counts}, inputs)
-    said = json.loads((folder / "provenance.json").read_text())
-    said["learned_from"] = {"checkpoint_1": ["abc"], "checkpoint_2": ["mine", "unknown"]}
-    (folder / "provenance.json").write_text(json.dumps(said))
-    table = read_tables(find_runs([str(folder)], leave_out=tmp_path)[0])["04_evaluate/all/counts"]
-    assert table.network.tolist() == ["anysleep", "anysleep_fine_tuned"]
 
 
 def test_runs_are_found_and_described(study):

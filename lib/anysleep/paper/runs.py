@@ -13,7 +13,6 @@ from typing import Any
 import pandas as pd
 
 from anysleep.datasets.splits import count_split
-from anysleep.staging.predictions import UNKNOWN
 from anysleep.system.files import is_written, project_path, short_path
 from anysleep.system.limits import read_facts
 
@@ -286,8 +285,8 @@ def _with_origin(run: FinishedRun, tables: dict[str, pd.DataFrame]) -> dict[str,
 
 
 def _fine_tuned(run: FinishedRun) -> set[str]:
-    """SHA-256 of the checkpoints that say so, or whose training, in the same folder, began at another checkpoint."""
-    tuned = {run.inputs[role] for role, names in run.learned_from.items() if UNKNOWN in names}
+    """SHA-256 of the checkpoints whose training, in the same folder, began at another checkpoint."""
+    tuned = set()
     for checkpoint, digest in _checkpoints_of(run).items():
         path = project_path(checkpoint).with_name("params.yaml")
         training = read_facts(path) if path.is_file() else {}
