@@ -239,8 +239,8 @@ def test_a_full_disk_is_said_in_a_line_and_leaves_no_half_notebook(root, tmp_pat
     (tmp_path / "a.h5").touch()
     (tmp_path / "run").mkdir()
     (tmp_path / "run/notebook.ipynb").write_text("before")
-    largest_file(10_000)
-    assert main(["run", "02_inspect", f"archive={tmp_path / 'a.h5'}", f"run_dir={tmp_path / 'run'}"]) == 2
+    with largest_file(10_000):
+        assert main(["run", "02_inspect", f"archive={tmp_path / 'a.h5'}", f"run_dir={tmp_path / 'run'}"]) == 2
     said = capsys.readouterr().err
     assert said.startswith("02_inspect: disk full: no room for notebook.ipynb in ") and len(said.splitlines()) == 1
     assert (tmp_path / "run/notebook.ipynb").read_text() == "before"

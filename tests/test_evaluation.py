@@ -277,8 +277,7 @@ def test_a_night_that_cannot_be_staged_is_a_row_with_the_reason(archive, nights,
 
 def test_a_full_disk_is_no_fault_of_the_nights(archive, nights, tmp_path, largest_file):
     """As failed rows they would be missing in the scores."""
-    largest_file(100)
-    with pytest.raises(DiskFull, match=r"disk full: no room for .*npz in "):
+    with largest_file(100), pytest.raises(DiskFull, match=r"disk full: no room for .*npz in "):
         evaluate([network()], archive, plan_montages(nights, "all"), store=tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -69,8 +69,7 @@ WRITERS = {
 def test_a_full_disk_is_said_in_a_sentence_and_leaves_what_was_there(name, tmp_path, largest_file):
     path = tmp_path / f"night.{name}"
     path.write_text("before")
-    largest_file(1_000_000)
-    with pytest.raises(DiskFull) as full, atomic_write(path) as temporary:
+    with largest_file(1_000_000), pytest.raises(DiskFull) as full, atomic_write(path) as temporary:
         WRITERS[name](temporary)
     said = rf"disk full: no room for night.{name} in {tmp_path}, where \d+\.\d\d GB are free; make room, or .*"
     assert re.fullmatch(said, str(full.value))
