@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 import yaml
-from toy_runs import ROOT, given_to
+from helpers.toy_runs import ROOT, given_to
 
 ROLES = {"snakemake": "-m snakemake", "runner": "-m anysleep run", "training": "-m anysleep.training"}
 ENDS_WITHIN_S = 15

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
-from toy_runs import run_all
+from helpers.toy_runs import run_all
 
 torch.set_num_threads(1)  # the toys of the tests are small, and two waiting threads on a busy machine are slow
 os.environ["OMP_NUM_THREADS"] = "1"  # the same in what tests start

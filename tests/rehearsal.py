@@ -18,8 +18,8 @@ from pathlib import Path
 import pandas as pd
 import torch
 import yaml
-from dataset_nights import NIGHTS, Night, isruc_table, longer
-from parity import seeded_weights
+from helpers.dataset_nights import NIGHTS, Night, isruc_table, longer
+from helpers.parity import seeded_weights
 
 from anysleep.models.networks import build_model
 from anysleep.published import read_table

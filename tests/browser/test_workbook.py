@@ -2,10 +2,10 @@
 
 import nbformat
 import pytest
+from helpers.toy_runs import given_to
 from lab import ROOT, chromium, go_to, lab, open_notebook, run_all
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
-from toy_runs import given_to
 
 from anysleep.workbook.notebooks import NOTEBOOKS
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import node
 import psutil
 import pytest
-import toy_runs
 import yaml
+from helpers import toy_runs
 
 from anysleep.settings import merge_parameters
 from anysleep.synthetic import write_cohort

@@ -1,0 +1,1 @@
+"""What several tests share: files, recordings, networks and runs that are small."""
