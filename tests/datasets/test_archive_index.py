@@ -68,6 +68,16 @@ def test_what_is_listed_is_the_same_with_and_without_an_index(tmp_path):
         assert len(json.loads(index_of(path).read_text())["nights"]) == len(listed)
 
 
+def test_what_takes_the_archives_place_meanwhile_gets_no_index_of_the_one_before(tmp_path):
+    path, new = many_nights(tmp_path / "old", 3), many_nights(tmp_path / "new", 4)
+    index_of(path).unlink()
+    with Archive(path) as archive:
+        os.replace(new, path)
+        assert len(archive.recordings()) == 3
+    with Archive(path) as archive:
+        assert len(archive.recordings()) == 4
+
+
 def test_an_index_of_another_state_of_the_archive_is_not_believed(tmp_path):
     path = toy_archive(tmp_path)
     with Archive(path) as archive:

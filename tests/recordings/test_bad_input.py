@@ -95,7 +95,7 @@ def check(kind, folder, archive, good_alone):
         assert_readable(row.reason)
         assert not any(name in text for text in row for name in (str(folder), BAD)), "names tell who the patient is"
     assert in_archive(archive, f"lab/{good}") == good_alone(used)
-    assert files_below(archive.parent) == [".archive.h5.lock", "archive.h5"]
+    assert files_below(archive.parent) == [".archive.h5.index", ".archive.h5.lock", "archive.h5"]
 
 
 def says(row, expected):
@@ -157,7 +157,7 @@ def test_a_mistake_that_concerns_every_file_is_said_and_leaves_the_archive_alone
     with pytest.raises(ValueError, match=says):
         prepare_archive([(laboratory(**changes), folder)], archive, sampling_rate_hz=64)
     assert archive.read_bytes() == before
-    assert files_below(archive.parent) == [".archive.h5.lock", "archive.h5"]
+    assert files_below(archive.parent) == [".archive.h5.index", ".archive.h5.lock", "archive.h5"]
 
 
 @pytest.mark.parametrize("target", ["nowhere", f"recordings/{GOOD}.edf"])

@@ -71,7 +71,8 @@ def _process_of(file):
 def test_it_ends_with_the_process_that_started_it(tmp_path):
     (tmp_path / "x").touch()
     code = (
-        "import sys, bad_readers; from pathlib import Path; from anysleep.recordings.readers.guarded import GUARD;"
+        "import sys; from pathlib import Path; from helpers import bad_readers;"
+        "from anysleep.recordings.readers.guarded import GUARD;"
         "print(GUARD.call(bad_readers.process, None, file=Path(sys.argv[1])), flush=True); sys.stdin.read()"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

@@ -35,7 +35,7 @@ def stop_two_workers(stop, folder: Path, checkpoint: Path, archive: Path) -> Non
     children = psutil.Process(process.pid).children()
     started = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
     stop(process, started)
-    process.join(60)
+    process.join(600)  # one worker may have all other nights to stage
     _, alive = psutil.wait_procs(started, timeout=10)
     assert len(started) == 2 and not alive and process.exitcode
     assert n_before + 4 <= len(done(folder)) and not (folder / "nights.csv").exists()

@@ -278,7 +278,7 @@ class Archive:
         rows = self._listed or read_index(self.path)
         if rows is None:
             rows = list(rows_of(self._file, self.samples_per_epoch))
-            write_index(self.path, rows)
+            write_index(self.path, rows, *self.identity[2:])
         self._listed = rows
         return rows
 

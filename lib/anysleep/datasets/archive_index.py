@@ -34,10 +34,13 @@ def read_index(path: Path) -> list[Row] | None:
     return None
 
 
-def write_index(path: Path, rows: list[Row]) -> None:
-    """Keep the rows for the next who asks, where the folder can be written to."""
+def write_index(path: Path, rows: list[Row], n_bytes: int, changed_ns: int) -> None:
+    """Keep the rows for the next who asks, where the folder can be written to.
+
+    Size and time of the last change are those of the file that the rows are from, which another may have replaced.
+    """
     with suppress(OSError), atomic_write(_beside(path)) as temporary:
-        temporary.write_text(json.dumps({"of": _state(path), "nights": rows}), encoding="utf-8")
+        temporary.write_text(json.dumps({"of": [VERSION, n_bytes, changed_ns], "nights": rows}), encoding="utf-8")
 
 
 def rows_of(file: h5py.File, samples_per_epoch: int) -> Iterator[Row]:
