@@ -38,6 +38,18 @@ def assert_drawn_as(observed, probabilities, *wrong):
 
 
 @pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    """Three data sets, of one, six and three nights, whose samples say where they are from."""
+    return write_archive(tmp_path_factory.mktemp("toy"), NIGHTS, LISTS)
+
+
+@pytest.fixture(scope="module")
+def nights(archive):
+    with Archive(archive) as opened:
+        return opened.recordings()
+
+
+@pytest.fixture(scope="module")
 def epochs(archive):
     """12,000 windows of one epoch, so that every draw shows: data set, night, epoch and stage."""
     batches, rng = make_batches(archive, window_epochs=1), np.random.default_rng(3)
@@ -311,7 +323,7 @@ def test_short_nights_are_left_out_with_one_warning(archive):
     assert [str(w.message) for w in warned] == [
         "3 of 10 nights are left out, shorter than a window of 16 epochs: big/n4, mid/n7, mid/n9"
     ]
-    assert warned[0].filename == __file__
+    assert warned[0].filename == make_batches.__code__.co_filename
     rng = np.random.default_rng(3)
     drawn = {batches.nights.recording[batches.draw_window(rng, 1)[0]] for _ in range(500)}
     assert drawn == {"n0", "n1", "n2", "n3", "n5", "n6", "n8"}

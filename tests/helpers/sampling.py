@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from anysleep.datasets.archive import Archive, DatasetFiles, NightWriter, assemble_archive
 from anysleep.datasets.sampling import WindowBatches
@@ -39,18 +38,6 @@ def write_archive(folder, nights, lists):
         files[dataset].append((path, f"n{i}"))
     datasets = [DatasetFiles(name, *lists[name], found) for name, found in files.items()]
     return assemble_archive(folder / "toy.h5", datasets, 1)
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory):
-    """Three data sets, of one, six and three nights, whose samples say where they are from."""
-    return write_archive(tmp_path_factory.mktemp("toy"), NIGHTS, LISTS)
-
-
-@pytest.fixture(scope="module")
-def nights(archive):
-    with Archive(archive) as opened:
-        return opened.recordings()
 
 
 def make_batches(archive, nights=None, **changes):

@@ -49,7 +49,9 @@ def test_two_devices_however_stopped_write_what_one_writes(checkpoint, tmp_path,
     stop_two_workers(lambda process, _: process.terminate(), *run)
     stop_two_workers(lambda _, started: started[0].kill(), *run)
     said = capfd.readouterr().err
-    assert "RuntimeError: cpu: JobLost: its process died (SIGKILL)" in said
+    assert (
+        "RuntimeError: cpu: JobLost: its process died (" in said
+    )  # by which signal is known only where it was waited for
     assert len(done(tmp_path / "two")) >= 59  # only the night it was at is lost
     predict(*run)
     assert written(tmp_path / "two") == written(tmp_path / "one")
