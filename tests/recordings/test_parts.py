@@ -13,7 +13,8 @@ from anysleep.datasets.archive import Archive
 from anysleep.datasets.night import source_sha256
 from anysleep.datasets.preparation import prepare_archive
 from anysleep.datasets.recipes import Recipe
-from anysleep.recordings.reasons import RecordingWarning
+from anysleep.recordings import quality
+from anysleep.recordings.reasons import BadRecording, RecordingWarning
 from anysleep.settings import ParameterError
 from anysleep.system.files import sha256_of
 from anysleep.workbook.run import Run
@@ -262,6 +263,18 @@ def test_a_list_or_a_pattern_names_the_parts_of_one_night(tmp_path):
         assert run.inputs["recording_2"] == sha256_of(parts[1])
     with pytest.raises(FileNotFoundError, match=r"recording: no file .*nobody_\*\.edf"):
         run.night([tmp_path / "nobody_*.edf"])
+
+
+def test_the_doctor_takes_the_parts_of_a_night(tmp_path, capsys):
+    parts = [write_part(tmp_path / f"night_{i}.edf", 400 * i, 400 * i + 400) for i in range(3)]
+    write_part(tmp_path / "whole.edf", 0, SECONDS)
+    told = []
+    for named in (parts, [tmp_path / "night_*.edf"], [tmp_path / "whole.edf"]):
+        assert quality.main(list(map(str, named))) == 0
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1] == told[2] and "use   EEG C3-M2" in told[0]
+    with pytest.raises(BadRecording, match=r"whole\.edf begins at 23:50:00, 400 s before"):
+        quality.main([str(parts[0]), str(tmp_path / "whole.edf")])
 
 
 def test_a_changed_part_makes_the_night_anew(tmp_path):

@@ -414,7 +414,7 @@ def test_the_size_is_foretold_and_a_full_disk_refused(archive, checkpoints, peac
         n_bytes = sum(array.nbytes for output in outputs for array in load(folder, output).values())
         wanted = Wanted("", tuple(RESOLUTIONS), write_logits=True)
         assert sum(map(wanted.n_bytes, jobs)) == n_bytes
-    eight_hours = ArchivedNight("", "", Path(), (), False, 960, ((0,),), "", ())
+    eight_hours = ArchivedNight("", "", (), (), False, 960, ((0,),), "", ())
     assert Wanted("", (3840,), write_logits=True).n_bytes(eight_hours) / 1e6 == pytest.approx(74 + 3.7, abs=0.3)
     counted["read"].clear()
     free = type("Usage", (), {"free": 100})

@@ -121,13 +121,13 @@ def test_recordings_are_files_folders_or_patterns(tmp_path):
     for name in ("b.edf", "a.EDF", "deep/c.fif.gz", "notes.txt", "[1].edf"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    found = [file.relative_to(tmp_path).as_posix() for file in recordings_among([tmp_path])]
+    found = [file.relative_to(tmp_path).as_posix() for (file,) in recordings_among([tmp_path])]
     assert found == ["[1].edf", "a.EDF", "b.edf", "deep/c.fif.gz"]
     assert recordings_among([tmp_path / "[1].edf", tmp_path / "[ab].*"]) == [
-        tmp_path / name for name in ("[1].edf", "a.EDF", "b.edf")
+        (tmp_path / name,) for name in ("[1].edf", "a.EDF", "b.edf")
     ]
     some_gone = [tmp_path / "b.edf", tmp_path / "gone.edf"]
-    assert recordings_among(some_gone) == some_gone  # a failed row says that it is not there
+    assert recordings_among(some_gone) == list(zip(some_gone))  # a failed row says that it is not there
     with pytest.raises(ValueError, match=r"recordings: there is no file or folder .*gone\.edf"):
         recordings_among([tmp_path / "gone.edf"])
     for nothing in (tmp_path / "*.set", tmp_path / "empty"):

@@ -12,7 +12,7 @@ import yaml
 from anysleep.datasets.recipes import Recipe
 from anysleep.models import unet_filters
 from anysleep.settings import ParameterError, Strict, merge_parameters
-from anysleep.workbook.arguments import checked_parameters
+from anysleep.workbook.arguments import checked_parameters, read_words
 from anysleep.workbook.notebooks import NOTEBOOKS, Evaluate, StageOneNight
 from anysleep.workbook.parameters import notebook_defaults
 from anysleep.workbook.run import start_run
@@ -122,6 +122,18 @@ def test_numbers_that_nobody_means_are_refused(root, notebook, name, value):
         ParameterError, match=rf"{name.replace('.', ': ')}.* is .*: Input should be (less|greater|a finite)"
     ):
         checked_parameters(notebook, [], {name: value})
+
+
+def test_recordings_of_05_are_files_and_lists_of_parts(root):
+    def recordings(text):
+        given = read_words(["archive=", f"recordings={text}"], NOTEBOOKS["05_predict"])[1]
+        return checked_parameters("05_predict", [], given)[0].plain()["recordings"]
+
+    for text, named in {"[[a.edf, b_*.edf], c.edf]": [["a.edf", "b_*.edf"], "c.edf"], "[x].edf": ["[x].edf"]}.items():
+        assert recordings(text) == named
+    for text, message in {"[a.edf, []]": r"recordings\.1\.parts is empty", "[3]": r"recordings\.0\.file is 3"}.items():
+        with pytest.raises(ParameterError, match=message):
+            recordings(text)
 
 
 def test_a_missing_parameter_is_explained():

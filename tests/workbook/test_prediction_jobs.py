@@ -3,10 +3,12 @@
 import hashlib
 import os
 from collections import Counter
+from datetime import time
 from pathlib import Path
 
 import edfio
 import h5py
+import numpy as np
 import pytest
 from helpers import toy_predictions
 from helpers.edf_files import signal as edf_signal
@@ -15,6 +17,7 @@ from helpers.toy_predictions import load, predict, write_archive, written
 from helpers.toy_training import RATE_HZ, toy_network
 
 from anysleep.datasets.archive import DatasetFiles, assemble_archive
+from anysleep.datasets.night import source_sha256
 from anysleep.models import load_checkpoint
 from anysleep.staging.sources import jobs_of_archive, jobs_of_files, recordings_among
 from anysleep.workbook.predictions import write_predictions
@@ -108,6 +111,23 @@ def test_files_are_called_after_what_they_hold(edf_files, checkpoint, tmp_path, 
     assert nights.recording.tolist() == ["bad", "Ann Smith", "Bob"] and counted["stage"].total() == 4
 
 
+def test_a_list_in_the_list_is_one_night_in_parts(edf_files, checkpoint, tmp_path, counted):
+    _, first, second = edf_files
+    signals = [edf_signal("EEG Cz", 64, seconds=120), edf_signal("EOG", 32, seconds=120)]
+    write_edf(second, signals, starttime=time(23, 0, 3))  # 30 s after the first has ended
+    named = [[second, tmp_path / "Ann*.edf"], tmp_path / "*.edf"]  # which has both parts, but they are no nights
+    for _ in range(2):
+        nights = predict_files(tmp_path / "run", checkpoint, named)
+        joined = f"night-{source_sha256(first, second)[:8]}"
+        assert nights.recording.tolist() == [joined, "file-2"] and nights.status.tolist() == ["ok", "failed"]
+    assert counted["stage"].total() == 1
+    (stages,) = load(tmp_path / "run", "r1/predictions").values()
+    assert len(stages) == 8 and np.flatnonzero(stages == 9).tolist() == [3]
+    write_edf(second, signals, starttime=time(22, 59, 3))
+    with pytest.raises(RuntimeError, match=r"the first: \.\.\. begins at 22:59:03, 30 s before \.\.\. ends"):
+        predict_files(tmp_path / "run", checkpoint, named)
+
+
 def test_a_file_that_is_written_anew_or_gone_is_noticed(edf_files, checkpoint, tmp_path, counted):
     predict_files(tmp_path / "run", checkpoint, edf_files)
     os.utime(edf_files[1], (1, 1))
@@ -176,7 +196,7 @@ def test_a_folder_gives_its_recordings_without_hidden_files_and_scorings(tmp_pat
     for name in (*names, ".trash/a.edf", "deep/.old/more/a.edf"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
-    assert [file.name for file in recordings_among([folder])] == ["SC4001E0-PSG.edf", "b.fif"]
+    assert [file.name for (file,) in recordings_among([folder])] == ["SC4001E0-PSG.edf", "b.fif"]
 
 
 def test_a_folder_is_listed_once_however_many_recordings_of_sleep_edf_it_has(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from anysleep.recordings.readers import read_recording
 from anysleep.recordings.reasons import BadRecording, noted
 from anysleep.recordings.recording import NO_GAPS, Recording, position_of
 from anysleep.stages import EPOCH_S
+from anysleep.system.files import files_of_night
 
 TYPICAL_UV = (3.0, 300.0)
 """Where a wrong unit in the header would have come from."""
@@ -264,16 +266,18 @@ def _number(value: float) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Print the table of one file; returns the exit status. Errors as of `read_recording`."""
+    """Print the table of one night; returns the exit status. Errors as of `read_recording`."""
     parser = argparse.ArgumentParser(
         prog="anysleep quality",
-        usage="%(prog)s [-h] file (a path with blanks in quotes)",
+        usage="%(prog)s [-h] file [part ...] (a path with blanks in quotes)",
         description="Advice on every channel.",
     )
-    parser.add_argument("file", help="recording in any format that can be read")
-    file = parser.parse_args(arguments).file
+    parser.add_argument("files", nargs="+", type=Path, help="recording in any format that can be read, or its parts")
+    files = files_of_night(parser.parse_args(arguments).files)
+    if len(files) > 1 and (gone := [str(file) for file in files if not file.exists()]):
+        parser.error(f"no file {gone[0]}")
     with noted() as notes:
-        table = examine(read_recording(file, labels="lenient"))
+        table = examine(read_recording(files, labels="lenient"))
     verdict, reason = verdict_of_night(table)
     print(describe(table))
     for note in notes:

@@ -18,7 +18,10 @@ from anysleep.recordings.recording import Recording
 from anysleep.staging.montages import find_channels
 from anysleep.staging.nights import Night, fingerprint_of_night, named_montages, read_night, stamp_of
 from anysleep.staging.stage import default_montages
-from anysleep.system.files import files_named, short_path
+from anysleep.system.files import files_named, files_of_night, short_path
+
+Named = Path | Sequence[Path]
+"""A file, folder or pattern of nights; or a list of the parts of one."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class NightSource(ABC):
 
     dataset: str
     recording: str
-    source: Path
+    files: tuple[Path, ...]
+    """The archive; the recording, or its parts."""
     channels: tuple[str, ...]
     """The channels to use; none named means all, of a file all that the doctor says to use."""
     synthetic: bool
@@ -60,7 +64,7 @@ class ArchivedNight(NightSource):
         ArchiveReplaced where the archive is another one than when the run began.
         """
         key = self.dataset, self.recording
-        with Archive(self.source, trusted=True, identity=self.identity) as archive:
+        with Archive(self.files[0], trusted=True, identity=self.identity) as archive:
             eeg, eog = _chosen(archive, *key, self.channels)
             missing = [name for name in self.channels if not find_channels(name, eeg, eog)]
             if missing:
@@ -70,24 +74,24 @@ class ArchivedNight(NightSource):
 
 @dataclass(frozen=True)
 class RecordedFile(NightSource):
-    """A recording of any format. Its channels form one montage, in the order in which they are named."""
+    """A recording of any format, or its parts. Its channels form one montage, in the order in which they are named."""
 
     name_by_content: bool
     """Whether the results are called after the content, which is not read before it must be."""
 
     def name(self) -> str:
-        """The file's name or number, or a name that follows from its content."""
+        """The (first) file's name or number, or a name that follows from its content."""
         try:
-            return result_name(self.source, keep=False) if self.name_by_content else self.recording
+            return result_name(*self.files, keep=False) if self.name_by_content else self.recording
         except (OSError, ValueError):  # it is gone
             return self.recording
 
     def read(self, model: SleepNetwork) -> Night:
         """The night with its channels at once."""
         if not self.montages:  # nothing tells whether results of it are still those of this file
-            read_signals(self.source)
+            read_signals(self.files)
             raise OSError("it could not be read when the run began, now it can; run it again")
-        recording = pick_channels(read_recording(self.source, labels="lenient"), self.channels)
+        recording = pick_channels(read_recording(self.files, labels="lenient"), self.channels)
         return preprocessed_night(recording, model.sampling_rate_hz, self.dataset, self.name())
 
 
@@ -120,38 +124,44 @@ def jobs_of_archive(
             can_be_staged = eeg and eog if model.name == "usleep" else eeg or eog
             montages = default_montages(model, len(eeg), len(eog)) if can_be_staged else ()
             known = night.synthetic, night.n_epochs, tuple(montages), fingerprint_of_night(archive, *key)
-            jobs.append(ArchivedNight(*key, path, tuple(channels), *known, archive.identity))
+            jobs.append(ArchivedNight(*key, (path,), tuple(channels), *known, archive.identity))
     if not jobs:
         raise ValueError(f"there is no night in {path.name}")
     return jobs
 
 
 def jobs_of_files(
-    model: SleepNetwork, files: Sequence[Path], channels: Sequence[str], *, name_by_file: bool = False
+    model: SleepNetwork, named: Sequence[Named], channels: Sequence[str], *, name_by_file: bool = False
 ) -> list[NightSource]:
-    """A job a file of `recordings_among`, of which only the header is read. No channel means all the doctor would use.
+    """A job a night of `recordings_among`, of which only headers are read. No channel means all the doctor would use.
 
-    Results are called after the files only where `name_by_file` says so, or the recording is synthetic; after their
-    numbers where the header cannot be read. ValueError where there is no file, or U-Sleep is not told its two channels.
+    Results are called after the (first) file only where `name_by_file` says so, or the recording is synthetic; after
+    their numbers where the header cannot be read. ValueError where there is no file, or U-Sleep is not told its two
+    channels.
     """
-    if not files:
+    if not named:
         raise ValueError("there is nothing to stage: name an archive or recordings")
-    files = recordings_among(files)
+    nights = recordings_among(named)
     if model.name == "usleep":
         check_eeg_before_eog(channels)
     return [
-        _job_of_file(file, number, tuple(channels), keep=name_by_file) for number, file in enumerate(files, start=1)
+        _job_of_files(files, number, tuple(channels), keep=name_by_file) for number, files in enumerate(nights, start=1)
     ]
 
 
-def recordings_among(paths: Sequence[Path]) -> list[Path]:
-    """Files as they are; of a folder and all below it, the files that have a reader; what a pattern (*, ?, []) matches.
+def recordings_among(named: Sequence[Named]) -> list[tuple[Path, ...]]:
+    """The files of each night: mostly one, or the parts in a list, see `files_of_night`.
 
-    Hidden files of a folder, and all in hidden folders below it, are no recordings, and neither are scorings that lie
-    beside one, as in Sleep-EDF. ValueError where a folder or pattern has none, or none of the files is there.
+    Of a folder and all below it the files that have a reader; what a pattern (*, ?, []) matches. Hidden files of a
+    folder, and all in hidden folders below it, are no recordings, and neither are scorings that lie beside one, as in
+    Sleep-EDF. A part of a night is no night of its own. ValueError where a folder or pattern has none, or none of the
+    files is there.
     """
-    found: list[Path] = []
-    for path in paths:
+    found: list[tuple[Path, ...]] = []
+    for path in named:
+        if not isinstance(path, Path):
+            found.append(tuple(files_of_night(path)))
+            continue
         files = files_named(path)
         if path.is_dir():
             files = [file for file in path.rglob("*") if file.name.lower().endswith(tuple(READERS))]
@@ -159,10 +169,11 @@ def recordings_among(paths: Sequence[Path]) -> list[Path]:
             files = sorted(set(files) - scorings_among(files, files))
         if not files:
             raise ValueError(f"recordings: no recording is found by {short_path(path)}")
-        found += sorted(files)
-    if not any(file.exists() for file in found):
-        raise ValueError(f"recordings: there is no file or folder {short_path(found[0])}")
-    return list(dict.fromkeys(found))
+        found += [(file,) for file in sorted(files)]
+    if not any(file.exists() for files in found for file in files):
+        raise ValueError(f"recordings: there is no file or folder {short_path(found[0][0])}")
+    parts = {(file,) for files in found if len(files) > 1 for file in files}
+    return [files for files in dict.fromkeys(found) if files not in parts]
 
 
 def result_name(*parts: Path, keep: bool) -> str:
@@ -198,19 +209,19 @@ def preprocessed_night(recording: Recording, sampling_rate_hz: int, dataset: str
     return Night(dataset, name, names, signals, (names,), *others, lights)
 
 
-def _job_of_file(file: Path, number: int, channels: tuple[str, ...], *, keep: bool) -> RecordedFile:
+def _job_of_files(files: tuple[Path, ...], number: int, channels: tuple[str, ...], *, keep: bool) -> RecordedFile:
     try:
-        header = read_signals(file)
+        header = read_signals(files)
         keep = keep or header.synthetic
         by_content = not keep
-        stamp = f"{keep} {stamp_of(*header.files, sleep_edf_scoring_beside(file))}"
+        stamp = f"{keep} {stamp_of(*header.files, sleep_edf_scoring_beside(header.files[0]))}"
         montage = tuple(range(len(channels or header.channels)))
         known = {"synthetic": header.synthetic, "n_epochs": header.n_epochs, "montages": (montage,), "made_from": stamp}
     except (OSError, ValueError):  # what is wrong with it shows when it is staged
         by_content = False
-        known = {"synthetic": False, "n_epochs": 0, "montages": (), "made_from": str(file)}
-    name = file.stem if keep else f"file-{number}"
-    return RecordedFile("files", name, file, channels, **known, name_by_content=by_content)
+        known = {"synthetic": False, "n_epochs": 0, "montages": (), "made_from": str(files)}
+    name = result_name(*files, keep=True) if keep else f"file-{number}"
+    return RecordedFile("files", name, files, channels, **known, name_by_content=by_content)
 
 
 def _chosen(archive: Archive, dataset: str, recording: str, channels: Sequence[str]) -> tuple[list[str], list[str]]:

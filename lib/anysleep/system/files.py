@@ -5,7 +5,7 @@ import hashlib
 import os
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from glob import glob
 from pathlib import Path
@@ -144,6 +144,11 @@ def files_named(path: Path) -> list[Path]:
     """What a pattern (*, ?, []) matches, by name; the path itself where it is none."""
     is_pattern = not path.exists() and bool(set("*?[") & set(str(path)))
     return sorted(Path(name) for name in glob(str(path), recursive=True)) if is_pattern else [path]
+
+
+def files_of_night(paths: Iterable[Path]) -> list[Path]:
+    """The file of a night, or its parts, each named by its path or a pattern; a pattern of nothing stays as it is."""
+    return [file for path in paths for file in files_named(path) or [path]]
 
 
 def sha256_of(path: str | Path) -> str:

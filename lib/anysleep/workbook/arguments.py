@@ -114,7 +114,7 @@ def _value(name: str, text: str, kind: object) -> object:
     if _is_text(kind):
         return text
     is_listed = text.startswith("[") and text.endswith("]") and not project_path(text).exists()
-    if get_origin(kind) is list and _is_text(get_args(kind)[0]) and not is_listed:
+    if get_origin(kind) is list and _may_be_text(get_args(kind)[0]) and not is_listed:
         return [text] if text else []
     try:
         return parse_yaml(text)
@@ -122,6 +122,13 @@ def _value(name: str, text: str, kind: object) -> object:
         raise ParameterError(
             f"{name} is {text[:80]}, which cannot be read as YAML; is a quote or bracket open?"
         ) from None
+
+
+def _may_be_text(kind: object) -> bool:
+    """Whether a type is one of texts, or has one among its options."""
+    if get_origin(kind) is Annotated:
+        return _may_be_text(get_args(kind)[0])
+    return any(map(_is_text, get_args(kind) if get_origin(kind) in (Union, UnionType) else [kind]))
 
 
 def _is_text(kind: object) -> bool:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from anysleep.recordings.lights import checked_when
 from anysleep.settings import (
@@ -179,8 +179,12 @@ def _as_list(value: object) -> object:
     return [text for text in [value] if text] if isinstance(value, str) else value
 
 
-Recordings = Annotated[list[ProjectPath], BeforeValidator(_as_list)]
-"""Files, folders or patterns; a text alone is a list of one, an empty one of none."""
+Parts = Annotated[list[ProjectPath], BeforeValidator(_as_list), Field(min_length=1)]
+"""A recording, or the parts of one, as files or patterns; a text alone is a list of one, an empty one of none."""
+FileOrParts = Annotated[
+    Annotated[ProjectPath, Tag("file")] | Annotated[Parts, Tag("parts")],
+    Discriminator(lambda given: "parts" if isinstance(given, list) else "file"),
+]
 
 
 class Predict(Parameters):
@@ -193,7 +197,9 @@ class Predict(Parameters):
     allow_synthetic: AllowSynthetic
     archive: OptionalPath = Field(description="Archive with the nights to stage; empty to read files instead.")
     datasets: list[str] = Field(description="Data sets of the archive to stage; empty for all.")
-    recordings: Recordings = Field(description="Where archive is empty: files, folders or patterns.")
+    recordings: Annotated[list[FileOrParts], BeforeValidator(_as_list)] = Field(
+        description="Where archive is empty: files, folders or patterns, or a list of parts of a night."
+    )
     split: OptionalPath = Field(description="Split file: of the archive only nights of split_part; empty for all.")
     split_part: SplitPart
     channels: list[str] = Field(description="As in the archive (or sites) or files; empty: good ones.")
@@ -323,7 +329,7 @@ class StageOneNight(Parameters):
     notebook = "stage_one_night"
     execution_only = Parameters.execution_only | {"allow_synthetic", "exports", "person", "paper"}
 
-    recording: Recordings = Field(description="A recording; a list or pattern for parts of one night.", min_length=1)
+    recording: Parts = Field(description="A recording; a list or pattern for parts of one night.")
     channels: list[str] = Field(description="As in the file; U-Sleep: EEG, EOG; empty: good ones.")
     name_by_file: NameByFile
     checkpoint: Checkpoint

@@ -84,7 +84,7 @@ class Stager:
         except Exception as error:  # one night must not stop the others, whatever a library lets through
             check_device(self.device)
             error.__traceback__ = None  # it holds what was read
-            reason = without_names(error, job.source)
+            reason = without_names(error, *job.files)
             if not isinstance(error, (OSError, ValueError, MemoryError)):
                 reason = f"{type(error).__name__}: {reason}"
             return file, {"dataset": job.dataset, "recording": job.name(), "status": "failed", "reason": reason}

@@ -23,7 +23,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from anysleep.settings import ExportFormat
-from anysleep.system.files import atomic_write, clear_left_over, files_named, read_if_whole, sha256_of, short_path
+from anysleep.system.files import atomic_write, clear_left_over, files_of_night, read_if_whole, sha256_of, short_path
 from anysleep.system.jobs import end_with_parent
 from anysleep.system.limits import read_yaml
 from anysleep.workbook import provenance
@@ -88,7 +88,7 @@ class Run:
 
     def night(self, paths: Sequence[Path]) -> list[Path]:
         """The file of a night, or its parts, also by a pattern, noted as inputs; errors as of `input`."""
-        files = [file for path in paths for file in files_named(path) or [path]]
+        files = files_of_night(paths)
         roles = ["recording"] if len(files) == 1 else [f"recording_{i}" for i in range(1, len(files) + 1)]
         return [self.input(role, file) for role, file in zip(roles, files, strict=True)]
 
