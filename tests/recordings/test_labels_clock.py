@@ -11,8 +11,7 @@ from helpers.toy_labels import CODES, recording
 from anysleep.data import BadRecording, read_recording
 from anysleep.datasets.preparation import prepare_archive
 from anysleep.recordings.labels import STANDARD_CODES, Scoring, with_scoring
-from anysleep.recordings.labels.edf import read_edf_scoring
-from anysleep.recordings.labels.mass import read_mass
+from anysleep.recordings.labels.edf import read_edf_scoring, read_mass
 from anysleep.recordings.labels.scoring import seconds_between
 from anysleep.recordings.recording import annotation_table
 

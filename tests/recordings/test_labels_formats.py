@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from anysleep.data import BadRecording
 from anysleep.published import read_table
 from anysleep.recordings.labels import LABEL_READERS, STANDARD_CODES, arousals_scored, label_files, with_scoring
-from anysleep.recordings.labels.mass import mass_trim_s
+from anysleep.recordings.labels.edf import mass_trim_s
 
 NSRR_CODES = {"Wake|0": 0, "Stage 1 sleep|1": 1, "Stage 2 sleep|2": 2, "REM sleep|5": 4, "Unscored|9": 9}
 

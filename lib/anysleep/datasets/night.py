@@ -14,7 +14,7 @@ from anysleep.datasets.labels import other_hypnogram, read_labels
 from anysleep.datasets.recipes import CONTENT_HASH, Recipe, can_be_had, fill_in
 from anysleep.recordings.channels import parse_channel, parse_channels, stored_name
 from anysleep.recordings.labels import Scoring, arousals_scored, label_files, with_scoring
-from anysleep.recordings.labels.mass import mass_trim_s
+from anysleep.recordings.labels.edf import mass_trim_s
 from anysleep.recordings.labels.scoring import refuse_unread
 from anysleep.recordings.lights import Lights, Pair, find_lights
 from anysleep.recordings.preprocessing import preprocess

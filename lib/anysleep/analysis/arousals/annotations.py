@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from anysleep.datasets.archive import Archive
-from anysleep.recordings.labels.mass import mass_trim_s, read_mass
+from anysleep.recordings.labels.edf import mass_trim_s, read_mass
 from anysleep.recordings.labels.scoring import refuse_unread
 from anysleep.recordings.tables import read_table
 

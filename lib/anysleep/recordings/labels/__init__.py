@@ -1,18 +1,13 @@
-"""Hypnograms from the label formats of the field, one small file a format."""
+"""Hypnograms from the label formats of the field."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 from anysleep.recordings.labels.bids import read_bids
-from anysleep.recordings.labels.dod import read_dod_scorers, scorer_files
-from anysleep.recordings.labels.edf import read_edf_scoring
-from anysleep.recordings.labels.edfbrowser import read_edfbrowser
+from anysleep.recordings.labels.edf import mass_files, read_edf_scoring, read_mass
 from anysleep.recordings.labels.hypnogram import STANDARD_CODES, hypnogram_from_stages
-from anysleep.recordings.labels.ids import read_ids
-from anysleep.recordings.labels.mass import mass_files, read_mass
-from anysleep.recordings.labels.nsrr import read_nsrr
+from anysleep.recordings.labels.lists import read_dod_scorers, read_ids, read_yasa, scorer_files
 from anysleep.recordings.labels.physionet import read_physionet
-from anysleep.recordings.labels.profusion import read_profusion
 from anysleep.recordings.labels.scoring import (
     LengthRule,
     Scoring,
@@ -23,9 +18,8 @@ from anysleep.recordings.labels.scoring import (
     scoring_of_list,
     with_scoring,
 )
-from anysleep.recordings.labels.sleepware import read_sleepware
 from anysleep.recordings.labels.table import read_scoring_table
-from anysleep.recordings.labels.yasa import read_yasa
+from anysleep.recordings.labels.xml import read_edfbrowser, read_nsrr, read_profusion, read_sleepware
 
 LABEL_READERS: dict[str, Callable[..., Scoring]] = {
     "edf": read_edf_scoring,

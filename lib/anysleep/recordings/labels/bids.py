@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from anysleep.recordings.labels.hypnogram import STANDARD_CODES, quoted
-from anysleep.recordings.labels.names import standard_stage
+from anysleep.recordings.labels.hypnogram import STANDARD_CODES, quoted, standard_stage
 from anysleep.recordings.labels.scoring import Scoring, scoring_of_annotations
 from anysleep.recordings.labels.text import bad_labels, read_lines
 from anysleep.recordings.reasons import BadRecording

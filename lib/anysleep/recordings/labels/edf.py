@@ -1,14 +1,18 @@
-"""Stages and events in an EDF+ file of their own, as in Sleep-EDF (`SC4001EC-Hypnogram.edf`)."""
+"""Stages and events in EDF+ files of their own, as in Sleep-EDF and in the Montreal Archive of Sleep Studies (MASS)."""
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
+from anysleep.published import read_table
 from anysleep.recordings.labels.hypnogram import STANDARD_CODES
-from anysleep.recordings.labels.scoring import Scoring, scoring_of_annotations
+from anysleep.recordings.labels.scoring import Scoring, scoring_of_annotations, seconds_between
 from anysleep.recordings.labels.text import bad_labels
-from anysleep.recordings.reasons import BadRecording
+from anysleep.recordings.reasons import BadRecording, note
 from anysleep.stages import EPOCH_S
 
 SLEEP_EDF = re.compile(r"(SC4|ST7)\d{3}[A-Z]\d", re.IGNORECASE)
@@ -59,3 +63,57 @@ def sleep_edf_scoring_beside(path: Path) -> Path | None:
         message = f"several scorings lie beside it ({len(found)} files); say which with hypnogram_path"
         raise BadRecording("label_file", message)
     return found[0] if found else None
+
+
+GROUP = "MicroArousal"
+ATTRIBUTE = re.compile(r'(\w+)="([^"]*)"')
+"""Of an event such as <Event channel="EEG C4-LER" groupName="MicroArousal" name="CARSM expert"/>."""
+
+
+def read_mass(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: float = EPOCH_S) -> Scoring:
+    """Of MASS: stages of `01-03-0001 Base.edf`, events of `01-03-0001 Annotations.edf` where it lies beside.
+
+    Micro-arousals become 'arousal EEG C4-LER'; those of channels that are no EEG are left out, with a warning. The same
+    arousal on several channels stays as often as it was scored. The Annotations file lists spindles and other events,
+    too, so a night without any arousal counts as not scored. `epoch_s` is not used: the file has onsets.
+    BadRecording where a file is missing or damaged, or only one of two has a clock that can be read.
+    """
+    scoring = read_edf_scoring(path, codes)
+    for beside in mass_files(path)[1:]:
+        more = read_edf_scoring(beside, codes)
+        if scoring.clock_unread != more.clock_unread:
+            raise BadRecording("label_time", f"{path.name} and the events beside it need clock times, both")
+        later_s = 0.0 if more.clock_unread else seconds_between(scoring.start_time, more.start_time)
+        events = pd.concat([scoring.events, more.events.assign(onset_s=more.events.onset_s + later_s)])
+        events = events.sort_values("onset_s", ignore_index=True, kind="stable")
+        scoring = replace(scoring, events=events, unread=scoring.unread + more.unread)
+    return replace(scoring, events=_named(scoring.events))
+
+
+def mass_files(path: Path) -> list[Path]:
+    """The Base file, and the Annotations file where there is one beside it."""
+    beside = path.with_name(path.name.replace(" Base.", " Annotations."))
+    return [path, beside] if beside != path and beside.is_file() else [path]
+
+
+def _named(events: pd.DataFrame) -> pd.DataFrame:
+    """Micro-arousals by a plain name, without those of channels that are no EEG."""
+    attributes = [dict(ATTRIBUTE.findall(text)) for text in events.description]
+    channels = [a.get("channel", "") if GROUP in (a.get("groupName"), a.get("name")) else None for a in attributes]
+    pairs = list(zip(events.description, channels, strict=True))
+    texts = [text if channel is None else f"arousal {channel}" for text, channel in pairs]
+    elsewhere = np.array([channel is not None and not channel.startswith("EEG") for channel in channels], dtype=bool)
+    if elsewhere.any():
+        note(f"{elsewhere.sum()} micro-arousals are not of an EEG channel and are left out")
+    return events.assign(description=texts)[~elsewhere].reset_index(drop=True)
+
+
+def mass_trim_s(dataset: str, recording: str) -> float:
+    """Seconds that the published study cut from the start of the signals. BadRecording for any other recording."""
+    trims = {(row["dataset"], row["recording"]): float(row["trimmed_s"]) for row in read_table("mass_trims")}
+    if (dataset, recording) not in trims:
+        datasets = ", ".join(sorted({known for known, _ in trims}))
+        raise BadRecording(
+            "label_time", f"no trim is published for {recording!r} of {dataset!r}; there are recordings of {datasets}"
+        )
+    return trims[dataset, recording]

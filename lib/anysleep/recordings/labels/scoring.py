@@ -10,17 +10,21 @@ import numpy as np
 import pandas as pd
 
 from anysleep.recordings.labels.hypnogram import (
+    ALSO_EVENTS,
     ROUNDING_S,
     STANDARD_CODES,
+    TO_SAY,
     codes_of,
     hypnogram_from_stages,
+    is_ambiguous,
+    key,
     known_codes,
     known_or_standard,
     plain,
     quoted,
     standard_codes,
+    standard_stage,
 )
-from anysleep.recordings.labels.names import ALSO_EVENTS, TO_SAY, is_ambiguous, key, standard_stage
 from anysleep.recordings.reasons import BadRecording, note
 from anysleep.recordings.recording import (
     ANNOTATION_COLUMNS,

@@ -9,7 +9,6 @@ from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml.ElementTree import fromstring
 
-from anysleep.recordings.labels.hypnogram import quoted
 from anysleep.recordings.reasons import BadRecording, note
 
 CONTROL_CHARACTERS = re.compile(rb"[\x00-\x08\x0e-\x1f]")
@@ -69,21 +68,6 @@ def seconds(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text!r} is no time in s")
     return number
-
-
-def told_seconds(path: Path, what: str, text: str | None) -> float:
-    """`seconds(text)`. BadRecording says `what` it should be."""
-    try:
-        return seconds((text or "").strip())
-    except ValueError:
-        raise bad_labels(path, f"{what} is {quoted([(text or '').strip()])}; expected seconds") from None
-
-
-def onset_and_duration(path: Path, place: str, onset: str | None, duration: str | None) -> tuple[float, float]:
-    """Both in s, the duration NaN where none is told. BadRecording names the place in the file."""
-    lasts = duration and duration.strip()
-    onset_s = told_seconds(path, f"{place}: its Start", onset)
-    return onset_s, told_seconds(path, f"{place}: its Duration", lasts) if lasts else math.nan
 
 
 def bad_labels(path: Path, message: str) -> BadRecording:
