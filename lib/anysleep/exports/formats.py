@@ -4,15 +4,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from anysleep.exports.bids import write_bids_events, write_bids_sidecar
-from anysleep.exports.edf import write_edf
-from anysleep.exports.edfbrowser import write_edfbrowser_text, write_edfbrowser_xml
-from anysleep.exports.luna import write_annot, write_eannot
-from anysleep.exports.nsrr import write_nsrr
-from anysleep.exports.polyman import write_polyman
+from anysleep.exports.annotations import write_edf, write_edfbrowser_xml, write_nsrr
 from anysleep.exports.scored_night import ScoredNight
-from anysleep.exports.table import write_csv, write_parquet
-from anysleep.exports.yasa_json import write_yasa_json
+from anysleep.exports.tables import (
+    write_annot,
+    write_bids_events,
+    write_bids_sidecar,
+    write_csv,
+    write_eannot,
+    write_edfbrowser_text,
+    write_parquet,
+    write_polyman,
+    write_yasa_json,
+)
 from anysleep.settings import ExportFormat
 from anysleep.system.files import atomic_write
 from anysleep.system.words import did_you_mean
