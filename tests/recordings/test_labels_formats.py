@@ -6,12 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import wfdb
+from helpers.edf_files import signal
+from helpers.edf_files import write_edf as write_signals
 from helpers.label_files import annotations, mass_event, nsrr, write_arousal, write_edf, write_scorers
 from helpers.toy_labels import CODES, DIGITS, FAST, START, hypnogram_of, read, recording, write
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anysleep.data import BadRecording
+from anysleep.data import BadRecording, read_recording
 from anysleep.published import read_table
 from anysleep.recordings.labels import LABEL_READERS, STANDARD_CODES, arousals_scored, label_files, with_scoring
 from anysleep.recordings.labels.edf import mass_trim_s
@@ -35,6 +37,46 @@ def test_nsrr_stages_and_arousals_count_from_the_first_sample(tmp_path):
     assert scoring.start_time is None
     assert scoring.events.description.tolist() == ["Recording Start Time", "Arousal ()", "RERA", "arousal: EXT"]
     assert with_scoring(recording(150), scoring, codes=NSRR_CODES).arousals.tolist() == [[61.5, 69], [90, 94]]
+
+
+NAMED = {
+    "a-nsrr.xml": nsrr(("Stages|Stages", "Wake|0", 0, 30), ("Stages|Stages", "Stage 2 sleep|2", 30, 30)),
+    "a.xml": "<CMPStudyConfig><EpochLength>30</EpochLength><SleepStages><SleepStage>0</SleepStage>"
+    "<SleepStage>2</SleepStage></SleepStages></CMPStudyConfig>",
+    "sub-1_events.tsv": "onset\tduration\tstage\n0\t30\tW\n30\t30\tN2\n",
+    "a.txt": "W\nN2\n",
+    "a.csv": "onset_s,stage\n0,Wake\n30,N2\n",
+    "a.ids": "0,30,W\n30,30,N2\n",
+    "a.json": '{"values": ["WAKE", "N2"], "freq": "30s"}',
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_scoring_of_a_night_is_read_by_its_name_or_root(tmp_path, name):
+    psg = write_signals(tmp_path / "psg.edf", [signal("EEG Cz", 64, seconds=60)])
+    scoring = write(tmp_path / name, NAMED[name])
+    assert read_recording(psg, hypnogram_path=scoring).hypnogram.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.mat", "W", r"no label reader for '\.mat'; a recipe can name one of edf, nsrr"),
+        ("a.xml", "<report/>", "no label reader for <report>"),
+        ("a.ids", "0,30,Doe\n", "'Doe'"),
+        ("sub-1_events.tsv", "onset\tduration\tdescription\n0\t30\tspindle\n", "no row is a stage"),
+        ("a.txt", "W\nN2\nN2\nN2\n", "the labels cover 0 s to 120 s .*, the signals last 60 s"),
+        (
+            "a.json",
+            '{"values": ["WAKE"], "freq": "30s", "start": "2024-02-29 03:00"}',
+            "scored before the first sample",
+        ),
+    ],
+)
+def test_a_scoring_that_is_named_and_does_not_fit_is_refused(tmp_path, name, text, message):
+    psg = write_signals(tmp_path / "psg.edf", [signal("EEG Cz", 64, seconds=60)])
+    with pytest.raises(BadRecording, match=message):
+        read_recording(psg, hypnogram_path=write(tmp_path / name, text))
 
 
 ENTITIES = (

@@ -1,6 +1,7 @@
 """The notebooks run headless, one after the other, on a tiny cohort, and their tables hold what they say."""
 
 import json
+import re
 
 import edfio
 import nbformat
@@ -156,12 +157,21 @@ def test_finer_stages_of_one_night_come_with_those_at_30_s_and_all_that_was_aske
     given = {
         "run_dir": str(tmp_path / "run"),
         "recording": str(tiny / "cohort" / "syn002-night1.edf"),
+        "labels": str(tmp_path / "expert.txt"),
         "checkpoint": str(tiny / "03_train" / "checkpoint.pth"),
         "predictions_per_epoch": 8,
         "lights_off": "600",
         "exports": ["bids", "luna_eannot", "polyman"],
     }
+    scored = np.tile([0, 1, 2, 3, 4, 2], 20)  # not what the recording itself says
+    (tmp_path / "expert.txt").write_text("\n".join(STAGES[stage] for stage in scored))
     execute("stage_one_night", [root / "params" / "demo" / "stage_one_night.yaml"], given)
+    staged = pd.read_csv(tmp_path / "run" / "hypnogram_30s_syn002-night1.csv").stage
+    notebook = nbformat.read(tmp_path / "run" / "notebook.ipynb", 4)
+    (agreement,) = [cell for cell in notebook.cells if cell.source.startswith("agreement = None")]
+    accuracy = np.mean(staged == [STAGES[stage] for stage in scored])
+    assert re.search(rf"accuracy +{accuracy:.3f}\n", agreement.outputs[0].data["text/plain"])
+    assert "labels" in json.loads((tmp_path / "run" / "result.json").read_text())["inputs_sha256"]
     assert {path.name for path in (tmp_path / "run").glob("hypnogram*")} == {
         f"hypnogram_{name}{suffix}"
         for name in ("syn002-night1", "30s_syn002-night1")

@@ -21,6 +21,7 @@ from anysleep.workbook.search import Search
 GOOD = {
     "run_dir": "outputs/x",
     "recording": "a.edf",
+    "labels": "",
     "channels": ["EEG"],
     "name_by_file": False,
     "checkpoint": "c.pth",

@@ -15,10 +15,10 @@ from anysleep.recordings.labels import (
     Scoring,
     StartRule,
     UnknownRule,
+    read_scoring,
     with_scoring,
 )
 from anysleep.recordings.labels.table import WHAT, WHEN, Role
-from anysleep.recordings.reasons import BadRecording
 from anysleep.recordings.recording import LONGEST_S, Recording, annotation_table
 from anysleep.settings import Positive, Strict
 from anysleep.stages import STAGES, UNSCORED
@@ -92,12 +92,7 @@ class Labels(Strict):
 
 def read_labels(file: Path, labels: Labels) -> Scoring:
     """What a label file says. BadRecording where it is damaged, or nothing in it is a stage."""
-    scoring = LABEL_READERS["edf" if labels.reader == OWN_LABELS else labels.reader](file, **labels.options)
-    if scoring.stages.empty:
-        raise BadRecording(
-            "label_code", f"nothing in the label file is a stage; known are {', '.join(labels.stage_of)}"
-        )
-    return scoring
+    return read_scoring(file, "edf" if labels.reader == OWN_LABELS else labels.reader, **labels.options)
 
 
 def other_hypnogram(night: Recording, file: Path, labels: Labels) -> np.ndarray:

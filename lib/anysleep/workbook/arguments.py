@@ -57,7 +57,7 @@ def refuse_missing_inputs(params: Parameters) -> None:
     values = dict(params)
     for group in [value for value in values.values() if isinstance(value, Strict)]:
         values |= dict(group)
-    for name in ("archive", "checkpoint", "more_checkpoints", "initial_checkpoint", "split", "recording"):
+    for name in ("archive", "checkpoint", "more_checkpoints", "initial_checkpoint", "split", "recording", "labels"):
         value = values.get(name)
         for path in value if isinstance(value, list) else [value]:
             if isinstance(path, Path) and not any(file.is_file() for file in files_named(path)):

@@ -330,6 +330,7 @@ class StageOneNight(Parameters):
     execution_only = Parameters.execution_only | {"allow_synthetic", "exports", "person", "paper"}
 
     recording: Parts = Field(description="A recording; a list or pattern for parts of one night.")
+    labels: OptionalPath = Field(description="An expert's scoring in a file of its own; empty for the recording's.")
     channels: list[str] = Field(description="As in the file; U-Sleep: EEG, EOG; empty: good ones.")
     name_by_file: NameByFile
     checkpoint: Checkpoint

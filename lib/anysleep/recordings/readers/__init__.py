@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from anysleep.recordings.channels import channel_type
-from anysleep.recordings.labels import LengthRule, StartRule, with_scoring
+from anysleep.recordings.labels import LengthRule, StartRule, read_scoring, with_scoring
 from anysleep.recordings.labels.edf import read_edf_scoring, sleep_edf_scoring_beside
 from anysleep.recordings.labels.scoring import without_unread
 from anysleep.recordings.readers.edf import read_edf
@@ -89,9 +89,9 @@ def read_recording(
     channels
         Only these, in this order; by default all.
     hypnogram_path
-        EDF+ file with the stage annotations, where it is not `path` itself. That of `a-PSG.edf` is found where it is
-        called `a-Hypnogram.edf`, or as in Sleep-EDF (`SC4001E0-PSG.edf`, `SC4001EC-Hypnogram.edf`). Other label
-        formats: see the recipes.
+        The file with the stages, where it is not `path` itself, of a format that its name or content tells, see
+        `read_scoring`; others need a recipe. That of `a-PSG.edf` is found where it is called `a-Hypnogram.edf`, or as
+        in Sleep-EDF (`SC4001E0-PSG.edf`, `SC4001EC-Hypnogram.edf`).
     labels
         `strict`: stages that cannot be read or aligned stop the reading. `lenient`: they are left out with a warning,
         for staging, which needs none; so is an event that cannot be read.
@@ -109,8 +109,9 @@ def read_recording(
         night = night if channels is None else night.pick(channels)
         scoring_path = None if hypnogram_path is None else Path(hypnogram_path)
         try:
-            scoring_path = scoring_path or _scoring_beside(night)
-            scoring = read_edf_scoring(scoring_path) if scoring_path else None
+            scoring = read_scoring(scoring_path) if scoring_path else None
+            if scoring is None and (scoring_path := _scoring_beside(night)):
+                scoring = read_edf_scoring(scoring_path)
             if labels == "lenient":
                 night, scoring = without_unread(night, scoring)
             return with_scoring(night, scoring, length=length, start=start)
