@@ -9,7 +9,7 @@ from helpers.edf_files import signal, stage, write_edf
 from anysleep.datasets.archive import Archive
 from anysleep.datasets.preparation import prepare_archive
 from anysleep.recordings.lights import Lights, epochs_in_bed, find_lights
-from anysleep.recordings.reasons import BadRecording
+from anysleep.recordings.reasons import BadRecording, RecordingWarning
 
 HOURS_8 = 8 * 3600.0
 
@@ -40,6 +40,17 @@ def test_one_line_says_when_and_from_whom():
     )
     assert lights.lights_from == "annotations, recording" and lights.noted_s == (900, None)
     assert Lights(0, 1, "parameter", "parameter").lights_from == "parameter"
+
+
+def test_annotations_that_contradict_each_other_are_said_and_others_count():
+    annotations = (1000.0, 900.0)
+    for others, found in {
+        ("", ""): (0, HOURS_8, "recording"),
+        ("950", "25000"): (950, 25000, "parameter"),
+    }.items():
+        with pytest.warns(RecordingWarning, match=r"lights on \(900 s, annotations\) are not .* count as unknown"):
+            lights = find_lights(HOURS_8, annotations=annotations, parameter=others)
+        assert (lights.off_s, lights.on_s, lights.lights_from) == found and lights.unused(others) == ""
 
 
 def test_lights_that_were_typed_and_do_not_count_are_said():

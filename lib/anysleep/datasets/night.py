@@ -211,19 +211,8 @@ def mark_lights(night: Recording, person: Mapping[str, str | float]) -> Recordin
 
 
 def noted_lights(night: Recording) -> Lights:
-    """The lights by the annotations of a night, or else by the participants table.
-
-    Annotations that contradict each other are said and count as unknown: they are no reason to lose a night. What
-    contradicts the participants table is a BadRecording.
-    """
-    marked = _marked_lights(night)
-    try:
-        return find_lights(night.duration_s, annotations=night.lights_s, participants=marked)
-    except BadRecording as error:
-        if marked != (None, None):
-            raise
-        note(f"{error}: they count as unknown")
-        return find_lights(night.duration_s)
+    """The lights by the annotations of a night, or else by the participants table."""
+    return find_lights(night.duration_s, annotations=night.lights_s, participants=_marked_lights(night))
 
 
 def lights_attributes(stored: Recording, labelled: Recording) -> dict[str, str | float]:

@@ -10,7 +10,7 @@ from datetime import datetime, time, timedelta
 from math import ceil
 from typing import Literal, NamedTuple
 
-from anysleep.recordings.reasons import BadRecording
+from anysleep.recordings.reasons import BadRecording, note
 from anysleep.stages import EPOCH_S
 
 Source = Literal["annotations", "participants", "parameter", "recording"]
@@ -86,13 +86,22 @@ def find_lights(
     """The lights of a recording that lasts `duration_s` and begins at the time of day `clock_time`; over midnight, too.
 
     Lights on may come less than an epoch after the end, where the rest of an epoch was dropped: that is the end.
-    BadRecording where they lie outside the recording, lights on are not after lights off, or a clock time cannot be
-    placed.
+    Annotations that contradict each other or the recording are said and count as unknown: they are no reason to lose a
+    night. BadRecording where others do, or a clock time cannot be placed.
     """
     told = dict(zip(SOURCES, (annotations, participants, parameter), strict=True))
+    try:
+        _find_lights(duration_s, clock_time, {"annotations": annotations})
+    except BadRecording as error:
+        note(f"{error}: they count as unknown")
+        told["annotations"] = (None, None)
+    return _find_lights(duration_s, clock_time, told)
+
+
+def _find_lights(duration_s: float, clock_time: str | None, told: Mapping[Source, Pair]) -> Lights:
     moments = []
     for i, (name, at_the_end) in enumerate((("lights off", 0.0), ("lights on", float(duration_s)))):
-        source = next((source for source in SOURCES if told[source][i] not in (None, "")), None)
+        source = next((source for source, pair in told.items() if pair[i] not in (None, "")), None)
         at_s = at_the_end if source is None else _seconds(told[source][i], f"{name} ({source})", clock_time, duration_s)
         moments.append((at_s, source or "recording"))
     (off_s, off_from), (on_s, on_from) = moments

@@ -19,7 +19,7 @@ from anysleep.recordings.quality import examine, usable_channels
 from anysleep.recordings.readers import READERS, read_recording
 from anysleep.recordings.reasons import noted
 from anysleep.recordings.recording import Recording
-from anysleep.system.files import files_named, project_path
+from anysleep.system.files import files_of_night, project_path
 from anysleep.widgets.night_browser import NightBrowser
 from anysleep.widgets.staged_night import StagedNight, stage_night
 from anysleep.widgets.transfer import LIMIT_BYTES, Downloads, Make, Upload
@@ -103,7 +103,7 @@ class StagingPage(ipywidgets.VBox):
 
     def _read(self, paths: list[Path]) -> None:
         _say(self.found, "reading")
-        named = [file for path in paths for file in files_named(path) or [path]]
+        named = files_of_night(paths)
         files = [file for file in named if file not in scorings_among(named, named)]
         with noted() as notes:
             self.recording = read_recording(files[0] if len(files) == 1 else files, labels="lenient")
@@ -137,9 +137,10 @@ class StagingPage(ipywidgets.VBox):
         if not self.ticked:
             raise ValueError("no channel is ticked")
         model = load_checkpoint(self.checkpoint.value)
-        self.staged = stage_night(self.recording, self.ticked, model, self.resolution.value, self._tell)
+        with noted() as notes:
+            self.staged = stage_night(self.recording, self.ticked, model, self.resolution.value, self._tell)
         self.result.children = _results(self.staged)
-        _say(self.says)
+        _say(self.says, *notes)
 
     def _tell(self, step: str) -> None:
         self.bar.value += 1

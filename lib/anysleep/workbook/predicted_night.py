@@ -18,7 +18,7 @@ from anysleep.analysis.verdict import judge_night
 from anysleep.datasets.archive import ArchiveReplaced
 from anysleep.models import SleepNetwork, load_checkpoint
 from anysleep.recordings.lights import Lights, Pair, find_lights
-from anysleep.recordings.reasons import without_names
+from anysleep.recordings.reasons import noted, without_names
 from anysleep.settings import Precision
 from anysleep.stages import EPOCH_S
 from anysleep.staging.devices import check_device
@@ -137,14 +137,16 @@ def read_facts(file: Path) -> dict[str, Any]:
 def with_statistics(file: Path, lights: Pair) -> dict[str, Any]:
     """The facts of a staged night whose row has its lights and statistics, which are not kept: `lights` may change.
 
-    Lights that do not fit the night make its row that of a failure.
+    Lights that do not fit the night make its row that of a failure; what is noted of them is its reason else.
     """
     facts = read_facts(file)
     with np.load(file) as night:
         hypnogram, arousals_s = night["hypnogram"], arousals_of(night)
     try:
-        found = lights_of(facts, lights)
+        with noted() as notes:
+            found = lights_of(facts, lights)
         facts["row"] |= found.columns() | night_statistics(hypnogram, (found.off_s, found.on_s), arousals_s)
+        facts["row"]["reason"] = "; ".join(notes)
     except ValueError as error:
         named = {name: facts["row"][name] for name in ("dataset", "recording")}
         facts["row"] = named | {"status": "failed", "reason": str(error)}

@@ -14,7 +14,7 @@ import torch
 from anysleep.analysis.channel_importance import leave_one_out
 from anysleep.exports import ScoredNight, without_date
 from anysleep.models import SleepNetwork, load_checkpoint
-from anysleep.recordings.lights import Pair
+from anysleep.recordings.lights import Lights, Pair
 from anysleep.settings import ExportFormat, Precision
 from anysleep.staging.estimate import estimate_staging
 from anysleep.staging.sources import NightSource
@@ -27,7 +27,6 @@ from anysleep.workbook.predicted_night import (
     Task,
     Wanted,
     arousals_of,
-    lights_of,
     read_facts,
     stage_nights,
     with_statistics,
@@ -97,10 +96,10 @@ def _publish(
     Tables by name:
 
     nights
-        A row a night: number (from 1), hypnogram (the file), network, dataset, recording, status, reason, verdict (use,
-        look, do not trust) and its reason (`anysleep.analysis.verdict`), n_channels, n_epochs, mean_confidence,
-        mean_entropy_bits, lights_off_s, lights_on_s, lights_from, and `night_statistics`, all at 30 s. A night that
-        fails is a row with the reason.
+        A row a night: number (from 1), hypnogram (the file), network, dataset, recording, status, reason,
+        verdict (use, look, do not trust) and its reason (`anysleep.analysis.verdict`), n_channels, n_epochs,
+        mean_confidence, mean_entropy_bits, lights_off_s, lights_on_s, lights_from, and `night_statistics`, all at 30 s.
+        A night that fails is a row with the reason; else the reason is why lights that are told count as unknown.
     attention
         A row a night, montage, attention module and channel: the weight, which sums to one over channels.
     reliance
@@ -111,7 +110,7 @@ def _publish(
     is_ok = (nights.status == "ok").to_numpy()  # of nights of the same content the first only
     staged = list(compress(files, is_ok))
     _write_arrays(staged, wanted.outputs(), run)
-    _write_hypnograms(dict(zip(nights.hypnogram[is_ok], staged, strict=True)), run, network, lights, exports)
+    _write_hypnograms(nights[is_ok], staged, run, network, exports)
     tables = {"nights": nights}
     for name in ["attention", *(["reliance"] if wanted.leave_one_out else [])]:
         tables[name] = pd.DataFrame([row for night in compress(facts, is_ok) for row in night[name]])
@@ -198,22 +197,21 @@ def hypnogram_file(row: Row) -> str:
 
 
 def _write_hypnograms(
-    stored: Mapping[str, Path], run: Run, network: str, lights: Pair, exports: Sequence[ExportFormat]
+    nights: pd.DataFrame, stored: Sequence[Path], run: Run, network: str, exports: Sequence[ExportFormat]
 ) -> None:
-    """Write every night's hypnogram, see `Run.hypnogram`; `stored` says which file of the store it comes from.
+    """Write every night's hypnogram, see `Run.hypnogram`; `stored` has the file of each in the store.
 
     What an earlier run left is removed, as in `_write_arrays`.
     """
-    for name, file in stored.items():
-        facts = read_facts(file)
-        clock, (off_s, on_s) = facts["clock_time"], lights_of(facts, lights).noted_s
+    for row, file in zip(nights.to_dict("records"), stored, strict=True):
+        clock, (off_s, on_s) = read_facts(file)["clock_time"], Lights.of_columns(row).noted_s
         start_time = without_date(datetime.combine(date.min, time.fromisoformat(clock))) if clock else None
         with np.load(file) as night:
             stages, hypnodensity, arousals_s = night["hypnogram"], night["hypnodensity"], arousals_of(night)
         about = {"lights_off_s": off_s, "lights_on_s": on_s, "scorer": network}
         about |= {} if arousals_s is None else {"arousals_s": arousals_s}
         scored = ScoredNight(stages, 1, start_time, hypnodensity, **about)
-        run.hypnogram(name.removesuffix(".csv"), scored, exports)
+        run.hypnogram(row["hypnogram"].removesuffix(".csv"), scored, exports)
     for old in run.folder.glob("hypnograms/*"):
         if old.relative_to(run.folder).as_posix() not in run.outputs:
             old.unlink()
