@@ -46,12 +46,18 @@ def test_without_a_scale_signals_are_in_interquartile_ranges(iqr_uv):
 def test_both_figures_of_a_night_have_one_time_axis(start_time):
     hypnogram = np.repeat([WAKE, N2, N3], 40)
     hypnodensity = np.eye(5)[hypnogram]
-    staging = plot_staging(hypnogram, hypnodensity, seconds_per_prediction=EPOCH_S, start_time=start_time)
+    staging = plot_staging(hypnogram, hypnodensity, seconds_per_prediction=EPOCH_S, start_time=start_time,
+                           truth=hypnogram, lights_s=(600, None))  # fmt: skip
     night = plot_night(np.random.default_rng(0).standard_normal(120 * EPOCH_S * RATE_HZ), RATE_HZ, hypnogram,
-                       start_time=start_time)  # fmt: skip
+                       start_time=start_time, lights_s=(600, 3600))  # fmt: skip
     for figure in (staging, night):
         figure.canvas.draw()
-    axes = [*staging.axes[:2], *night.axes[:2]]
+    axes = [*staging.axes[:3], *night.axes[:2]]
+    said = [[text.get_text().strip() for text in ax.texts] for ax in axes]
+    assert said == [["lights off"], ["lights off"], [], ["lights off", "lights on"], []]
+    first, last = axes[0].get_xlim()
+    drawn = [(line.get_xdata(orig=False)[0] - first) / (last - first) for line in night.axes[0].lines]
+    assert drawn == pytest.approx([1 / 6, 1])
     assert len({ax.get_xlim() for ax in axes}) == 1
     assert len({(round(ax.get_position().x0, 6), round(ax.get_position().x1, 6)) for ax in axes}) == 1
     name = "clock time" if start_time else "hours since start"

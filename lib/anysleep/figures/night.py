@@ -14,6 +14,7 @@ from scipy.signal import welch
 
 from anysleep.analysis.arousals.events import runs_of
 from anysleep.figures.looks import new_axes
+from anysleep.recordings.lights import Seconds
 from anysleep.stages import EPOCH_S, N1, N2, N3, N_STAGES, REM, STAGE_COLOURS, STAGES, UNSCORED, WAKE
 
 if TYPE_CHECKING:  # else 08, which only reads tables, would load torch
@@ -81,6 +82,16 @@ def prediction_times(n_predictions: int, seconds_per_prediction: float, start_ti
     return np.array([start_time + timedelta(seconds=float(s)) for s in seconds])
 
 
+def draw_lights(lights_s: Seconds, start_time: datetime | None, *axes: Axes) -> None:
+    """A thin line and its name where the lights went off and on, in s; nothing where that is not known."""
+    for at_s, name, align in zip(lights_s, ("lights off", "lights on"), ("left", "right"), strict=True):
+        for ax in axes if at_s is not None else ():
+            at = prediction_times(1, at_s, start_time)[1]
+            ax.axvline(at, color="black", linewidth=0.8, linestyle=":")
+            place = {"x": at, "y": 0.19, "transform": ax.get_xaxis_transform()}  # between N2 and N3
+            ax.text(s=f" {name} ", **place, ha=align, va="center", fontsize="x-small")
+
+
 def plot_staging(
     hypnogram: np.ndarray,
     hypnodensity: np.ndarray,
@@ -89,6 +100,7 @@ def plot_staging(
     start_time: datetime | None = None,
     truth: np.ndarray | None = None,
     title: str = "",
+    lights_s: Seconds = (None, None),
 ) -> Figure:
     """Hypnogram (P,) over hypnodensity (P, 5) on one time axis; an expert's hypnogram on top where there is one."""
     rows = [("scored", truth, EPOCH_S)] if truth is not None else []
@@ -99,6 +111,7 @@ def plot_staging(
         ax.set_ylabel(name)
     times = prediction_times(len(hypnogram), seconds_per_prediction, start_time)
     plot_hypnodensity(hypnodensity, times, axes[-1])
+    draw_lights(lights_s, start_time, *axes[:-1])
     time_axis(axes[-1], start_time)
     axes[0].set_title(title, loc="left", fontsize="medium")
     return figure
@@ -174,11 +187,13 @@ def plot_night(
     hypnogram: np.ndarray | None,
     title: str = "",
     start_time: datetime | None = None,
+    lights_s: Seconds = (None, None),
 ) -> Figure:
     """Hypnogram (E,) over the spectrogram of one channel (T,), on the time axis of `plot_staging`."""
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(10, 4), sharex=True, gridspec_kw=ALIGNED)
     beside = figure.add_axes([ALIGNED["right"] + 0.01, 0.11, 0.01, 0.35])
     _plot_whole_night(night_spectrogram(signal, rate_hz), hypnogram, top, bottom, start_time, beside)
+    draw_lights(lights_s, start_time, top)
     top.set_title(title, loc="left", fontsize="medium")
     return figure
 

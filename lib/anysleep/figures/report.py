@@ -14,7 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from anysleep.analysis.reference import Reference
-from anysleep.figures.night import plot_hypnodensity, plot_hypnogram, prediction_times, time_axis
+from anysleep.figures.night import draw_lights, plot_hypnodensity, plot_hypnogram, prediction_times, time_axis
+from anysleep.recordings.lights import Seconds
 from anysleep.stages import EPOCH_S, STAGES
 
 PAPER_IN = {"A4": (8.27, 11.69), "Letter": (8.5, 11.0)}
@@ -48,7 +49,7 @@ class NightReport:
     """Of the montage doctor: channel, verdict, reason."""
     clock_time: str | None = None
     """Of the first sample; None where it is not known."""
-    lights_s: tuple[float, float] | None = None
+    lights_s: Seconds = (None, None)
     references: Mapping[str, Reference] = field(default_factory=dict)
     """Statistic -> the published values of this age, of those that have any."""
 
@@ -136,15 +137,14 @@ def _in_words(report: NightReport) -> str:
 
 
 def _draw_night(report: NightReport, figure: Figure, top: float, bottom: float) -> None:
-    """Hypnogram over hypnodensity; dotted lines where the lights went off and on."""
+    """Hypnogram over hypnodensity."""
     grid = figure.add_gridspec(2, 1, left=0.13, right=0.85, top=top, bottom=bottom, hspace=0.12)
     start = None if report.clock_time is None else pd.Timestamp(f"1985-01-01T{report.clock_time}").to_pydatetime()
     times = prediction_times(len(report.hypnogram), EPOCH_S, start)
     upper = plot_hypnogram(report.hypnogram, times, figure.add_subplot(grid[0]))
     lower = plot_hypnodensity(report.hypnodensity, times, figure.add_subplot(grid[1], sharex=upper))
     upper.tick_params(labelbottom=False)
-    for at_s in report.lights_s or ():
-        upper.axvline(prediction_times(1, at_s, start)[1], color="black", linewidth=1, linestyle=":")
+    draw_lights(report.lights_s, start, upper)
     time_axis(lower, start)
 
 

@@ -84,9 +84,8 @@ def stage_night(
     off_s, on_s = lights.noted_s
     noted = {"arousals_s": arousals_s, "lights_off_s": off_s, "lights_on_s": on_s, "scorer": model.name}
     scored = {r: _scored(staging, r, night, noted) for r in sorted({1, predictions_per_epoch})}
-    in_bed_s = lights.off_s, lights.on_s
     counted_s = arousals_s if predictions_per_epoch > 1 else None  # 30 s show none
-    statistics = analysis.statistics_report(analysis.night_statistics(scored[1].stages, in_bed_s, counted_s))
+    statistics = analysis.statistics_report(analysis.night_statistics(scored[1].stages, (off_s, on_s), counted_s))
     verdict, reason = judge_night(model, prepared, scored[1].stages, scored[1].hypnodensity)
     about = {
         "Recorded": f"{recording.duration_s / 3600:.2f} h from {recording.clock_time or 'an unknown time'}",
@@ -97,7 +96,7 @@ def stage_night(
         **({"Warning": synthetic_notice(model)} if saw_only_synthetic(model) else {}),
     }
     quality = prepared.quality
-    shown = scored[1].stages, scored[1].hypnodensity, statistics, quality, night.clock_time, in_bed_s
+    shown = scored[1].stages, scored[1].hypnodensity, statistics, quality, night.clock_time, (off_s, on_s)
     return StagedNight(name, night, scored, statistics, quality, NightReport("One night of sleep", about, *shown))
 
 
