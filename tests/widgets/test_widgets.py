@@ -218,7 +218,8 @@ def test_the_night_and_the_close_up_share_time_and_say_gaps_and_unscored_epochs(
     signals = np.random.default_rng(0).standard_normal((2, 10 * EPOCH))
     window = signals[:, 2 * EPOCH : 4 * EPOCH]
     spectrogram = night_spectrogram(signals[0], RATE_HZ)
-    figure = plot_overview(window, RATE_HZ, ["A", "B"], spectrogram, STAGES, 60, [(45, 75), (200, 230)], "a night")
+    figure = plot_overview(window, RATE_HZ, ["A", "B"], spectrogram, STAGES, 60, [(45, 75), (200, 230)], "a night",
+                           lights_s=(30, None))  # fmt: skip
     top, middle, bottom = axes_of(figure)
     assert top.get_xlim() == middle.get_xlim() == (0, 300 / 3600)
     assert np.allclose(bottom.get_xlim(), (60, 120), atol=1 / RATE_HZ)
@@ -227,6 +228,7 @@ def test_the_night_and_the_close_up_share_time_and_say_gaps_and_unscored_epochs(
     assert np.allclose(span(labelled["unscored"]), (0, 30 / 3600))
     assert np.allclose(span(labelled["recorder paused"]), (45 / 3600, 75 / 3600))
     assert labelled["seconds shown below"].get_xdata()[0] == 60 / 3600
+    assert [text.get_text() for text in top.texts] == [" lights off "] and top.lines[0].get_xdata()[0] == 30 / 3600
     assert [span(patch) for patch in bottom.patches] == [(45, 75)]  # the other pause is not in the window
     assert [text.get_text() for text in bottom.texts[1:3]] == ["epoch 3: Wake", "epoch 4: N1"]
 

@@ -208,12 +208,13 @@ def plot_overview(
     gaps_s: ArrayLike = (),
     title: str = "",
     iqr_uv: np.ndarray | None = None,
+    lights_s: Seconds = (None, None),
 ) -> Figure:
     """The whole night as hypnogram and spectrogram, and below it a window of all channels.
 
     The window: `signals` (C, T) of the `channels` in interquartile ranges, from `start_s` on, the border of an epoch.
     The night: the `spectrogram` of the first channel, see `night_spectrogram`, stages (E,) or None, and pauses (n, 2)
-    in s. `iqr_uv` is as in `plot_signals`.
+    in s. `iqr_uv` is as in `plot_signals`, `lights_s` as in `draw_lights`.
     """
     close_up_inches = 0.8 + 0.35 * len(channels)
     figure = plt.figure(figsize=(10, 4 + close_up_inches), layout="constrained")
@@ -223,6 +224,7 @@ def plot_overview(
     top.tick_params(labelbottom=False)
 
     _plot_whole_night(spectrogram, hypnogram, top, middle)
+    draw_lights(lights_s, None, top)
     plot_signals(signals, rate_hz, channels, bottom, start_s, iqr_uv)
     bottom.set_xlabel("seconds since the start of the recording")
     _label_epochs(hypnogram, start_s, signals.shape[1] / rate_hz, bottom)

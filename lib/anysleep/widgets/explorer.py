@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from anysleep.datasets.archive import Archive
 from anysleep.figures.night import Spectrogram, night_spectrogram, plot_overview
+from anysleep.recordings.lights import find_lights
 from anysleep.stages import EPOCH_S
 
 N_SPECTROGRAMS = 32
@@ -119,6 +120,7 @@ class Explorer(ipywidgets.VBox):
         self._hypnogram = self._archive.hypnogram(*self.recording.value)
         self._gaps_s = self._archive.gaps(*self.recording.value)
         n_epochs = self._nights.set_index(["dataset", "recording"]).n_epochs[self.recording.value]
+        self._lights_s = find_lights(n_epochs * EPOCH_S, **self._archive.lights(*self.recording.value)).noted_s
         kept = [name for name in self.channels.value if name in (*eeg, *eog)]
         self._opening = True  # controls change one by one, and the picture once
         self.channels.options = [*eeg, *eog]
@@ -147,6 +149,7 @@ class Explorer(ipywidgets.VBox):
             gaps_s=self._gaps_s,
             title=f"{recording} ({dataset} data)",
             iqr_uv=self._archive.iqr_uv(*night, channels),
+            lights_s=self._lights_s,
         )
         self.picture.value = _png(self.figure)
 
