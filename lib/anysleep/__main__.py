@@ -6,15 +6,15 @@ from importlib import import_module
 from anysleep.system.words import did_you_mean
 
 COMMANDS = {
-    "run": ("anysleep.workbook.runner", "run a notebook into its own folder"),
-    "show": ("anysleep.workbook.summary", "say what the runs in a folder have found"),
-    "compare": ("anysleep.workbook.compare", "say in what two runs differ"),
-    "fetch": ("anysleep.workbook.fetch", "download released weights, or a real recording"),
-    "quality": ("anysleep.recordings.quality", "advise on every channel of a recording"),
-    "export": ("anysleep.workbook.export", "write hypnograms of a run in other formats"),
-    "search": ("anysleep.workbook.search", "search for better parameters"),
-    "bundle": ("anysleep.models.checkpoints", "make a checkpoint the network that is shipped"),
-    "onnx": ("anysleep.models.onnx_export", "write a checkpoint as an ONNX file"),
+    "run": ("anysleep.workbook.runner:main", "run a notebook into its own folder"),
+    "show": ("anysleep.workbook.commands:show", "say what the runs in a folder have found"),
+    "compare": ("anysleep.workbook.commands:compare", "say in what two runs differ"),
+    "fetch": ("anysleep.workbook.commands:fetch", "download released weights, or a real recording"),
+    "quality": ("anysleep.recordings.quality:main", "advise on every channel of a recording"),
+    "export": ("anysleep.workbook.export:main", "write hypnograms of a run in other formats"),
+    "search": ("anysleep.workbook.search:main", "search for better parameters"),
+    "bundle": ("anysleep.models.checkpoints:main", "make a checkpoint the network that is shipped"),
+    "onnx": ("anysleep.models.onnx_export:main", "write a checkpoint as an ONNX file"),
 }
 
 
@@ -33,7 +33,8 @@ def main(words: list[str] | None = None) -> int:
         return 2
     called = arguments[0] if name == "run" and arguments else name
     try:
-        return import_module(COMMANDS[name][0]).main(arguments)
+        module, _, function = COMMANDS[name][0].partition(":")
+        return getattr(import_module(module), function)(arguments)
     except KeyboardInterrupt as stop:
         print(*stop.args or ["stopped"], file=sys.stderr)
         return 130

@@ -13,7 +13,7 @@ from anysleep.analysis import (
     sleep_periods,
     stage_transitions,
 )
-from anysleep.analysis.cycles import complete_cycles
+from anysleep.analysis.night_statistics import complete_cycles
 from anysleep.published import read_table
 
 NAMES = {0: "WAKE", 1: "N1", 2: "N2", 3: "N3", 4: "REM", 9: "UNS"}

@@ -19,8 +19,8 @@ from anysleep.analysis.scorers import (
     read_scorers,
     scored_nights,
 )
+from anysleep.analysis.traits.forests import run_repetitions
 from anysleep.analysis.traits.participants import choose_nights
-from anysleep.analysis.traits.repetitions import run_repetitions
 from anysleep.analysis.traits.study import Study, summary_table
 from anysleep.datasets.archive import Archive, fingerprint_of
 from anysleep.datasets.preparation import prepare_archive

@@ -21,9 +21,9 @@ from anysleep.analysis.traits.forests import (
     grow_forest,
     make_folds,
     predict_blocks,
+    run_repetitions,
     shuffled_trait,
 )
-from anysleep.analysis.traits.repetitions import run_repetitions
 from anysleep.analysis.traits.study import (
     Study,
     baseline_score,

@@ -6,7 +6,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from anysleep.models import build_model, unet_filters
-from anysleep.staging import cost
+from anysleep.staging import estimate as cost
 from anysleep.staging.stage import stage_recording
 
 RATE_HZ = 4

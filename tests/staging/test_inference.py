@@ -14,7 +14,6 @@ from helpers.parity import seeded_signal, seeded_weights
 
 from anysleep.models import ARCHITECTURES, build_model, unet_filters
 from anysleep.staging import devices, engines, unet
-from anysleep.staging import padded as tracks
 from anysleep.staging import stage as staging_module
 from anysleep.staging.devices import choose_device
 from anysleep.staging.estimate import estimate_staging
@@ -298,7 +297,7 @@ def peak_of_sequences(monkeypatch):
         alive += n_bytes
         peak = max(peak, alive)
 
-    class Counted(tracks.PaddedSequence):
+    class Counted(unet.PaddedSequence):
         def __init__(self, *arguments):
             super().__init__(*arguments)
             count(self.padded.nbytes)
@@ -309,7 +308,7 @@ def peak_of_sequences(monkeypatch):
         peak, read = alive, peak
         return read
 
-    for module in (tracks, unet, engines):
+    for module in (unet, engines):
         monkeypatch.setattr(module, "PaddedSequence", Counted)
     return read
 

@@ -15,7 +15,7 @@ from helpers.toy_predictions import done, predict, write_archive, written
 
 from anysleep.models import load_checkpoint
 from anysleep.staging.sources import jobs_of_archive
-from anysleep.workbook import devices as workers
+from anysleep.workbook import predicted_night as workers
 from anysleep.workbook.predicted_night import Wanted
 
 archive = toy_predictions.archive

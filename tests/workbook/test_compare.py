@@ -7,7 +7,7 @@ from helpers.toy_runs import inspect
 
 from anysleep.__main__ import main
 from anysleep.workbook import provenance
-from anysleep.workbook.compare import WIDEST, as_text, differences
+from anysleep.workbook.commands import WIDEST, as_text, differences
 from anysleep.workbook.run import start_run
 
 

@@ -10,8 +10,7 @@ import pytest
 from helpers import toy_predictions
 from helpers.toy_predictions import predict, written
 
-from anysleep.analysis.traits.forests import Nights
-from anysleep.analysis.traits.repetitions import run_repetitions
+from anysleep.analysis.traits.forests import Nights, run_repetitions
 from anysleep.analysis.traits.study import Study
 from anysleep.analysis.traits.transitions import TRIPLETS
 from anysleep.datasets.preparation import prepare_archive, prepare_shard

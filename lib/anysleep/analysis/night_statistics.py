@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from anysleep.analysis.cycles import complete_cycles, sleep_periods
 from anysleep.analysis.definitions import STATISTICS, Statistic
 from anysleep.analysis.statistics import find_bouts, sleep_period, sleep_statistics
 from anysleep.recordings.lights import Seconds, epochs_in_bed
-from anysleep.stages import EPOCH_S, N1, N2, N_STAGES, REM, STAGES, WAKE
+from anysleep.stages import EPOCH_S, N1, N2, N3, N_STAGES, REM, STAGES, WAKE
 
 EPOCHS_PER_HOUR = 3600 // EPOCH_S
 
@@ -130,3 +129,59 @@ def _minutes_to(found: np.ndarray) -> float:
 def _per_hour(count: int, epochs: np.ndarray) -> float:
     n_epochs = np.count_nonzero(epochs)
     return count * EPOCHS_PER_HOUR / n_epochs if n_epochs else np.nan
+
+
+SHORTEST_NREM = 15 * 60 // EPOCH_S
+"""Epochs of a NREM period."""
+SHORTEST_REM = 5 * 60 // EPOCH_S
+"""Epochs of a REM period but the first."""
+PERIOD_COLUMNS = ("cycle", "period", "start_s", "duration_s")
+
+
+def sleep_periods(hypnogram: np.ndarray, start_s: float = 0.0) -> pd.DataFrame:
+    """The periods of a hypnogram (E,) of 30 s that begins at `start_s`, in order: a row each.
+
+    The rule is that of Feinberg & Floyd (1979, doi 10.1111/j.1469-8986.1979.tb02991.x) as Blume & Cajochen (2021, doi
+    10.1016/j.mex.2021.101318) describe it for stages of the AASM, without splitting long NREM periods by hand:
+
+    - REM belongs to one REM period where less than 15 min of anything else lie between. A REM period lasts at least
+      5 min from its first to its last REM, the first of the night as long as it likes; shorter REM is part of the NREM
+      around it.
+    - A NREM period is what lies before a REM period, or after the last, until sleep ends: at least 15 min with NREM
+      sleep in it. Wake and unscored epochs within count as time.
+    - A cycle is a NREM period and the REM period after it. REM at sleep onset has no NREM period, and makes no cycle.
+
+    Columns cycle (from 1; 0 for REM without a NREM period), period (NREM or REM), start_s and duration_s. A last NREM
+    period without REM has a cycle of its own, which is incomplete and not counted by `complete_cycles`.
+    """
+    hypnogram = np.asarray(hypnogram)
+    asleep = np.flatnonzero((hypnogram >= N1) & (hypnogram <= REM))
+    if not len(asleep):
+        return pd.DataFrame(columns=list(PERIOD_COLUMNS))
+    rows, cycle, begin, end = [], 0, int(asleep[0]), int(asleep[-1]) + 1
+    for start, stop in [*_rem_periods(hypnogram), (end, end)]:
+        stages = hypnogram[begin:start]
+        has_nrem = len(stages) >= SHORTEST_NREM and ((stages >= N1) & (stages <= N3)).any()
+        if has_nrem:
+            cycle += 1
+            rows.append((cycle, "NREM", begin * EPOCH_S, (start - begin) * EPOCH_S))
+        if stop > start:
+            rows.append((cycle if has_nrem else 0, "REM", start * EPOCH_S, (stop - start) * EPOCH_S))
+        begin = stop
+    periods = pd.DataFrame(rows, columns=list(PERIOD_COLUMNS))
+    return periods.assign(start_s=periods.start_s + start_s)
+
+
+def complete_cycles(periods: pd.DataFrame) -> pd.Series:
+    """Length in minutes of every cycle that ends with a REM period, by its number."""
+    ended = periods.cycle[(periods.period == "REM") & (periods.cycle > 0)]
+    of_cycles = periods[periods.cycle.isin(ended)]
+    return of_cycles.groupby("cycle").duration_s.sum() / 60
+
+
+def _rem_periods(hypnogram: np.ndarray) -> list[tuple[int, int]]:
+    """First and one past the last epoch of each."""
+    rem = np.flatnonzero(hypnogram == REM)
+    groups = np.split(rem, np.flatnonzero(np.diff(rem) > SHORTEST_NREM) + 1) if len(rem) else []
+    spans = [(int(group[0]), int(group[-1]) + 1) for group in groups]
+    return [span for i, span in enumerate(spans) if i == 0 or span[1] - span[0] >= SHORTEST_REM]

@@ -16,7 +16,7 @@ from anysleep.analysis.definitions import STATISTICS
 from anysleep.recordings.lights import epochs_in_bed
 from anysleep.stages import EPOCH_S, N2, N_STAGES, REM, STAGES, UNSCORED, WAKE
 from anysleep.staging.predictions import Predictions
-from anysleep.system.progress import progress
+from anysleep.system.words import progress
 
 YASA_EVENTS = ("SPT", "SFI", "SOL", "SOL_5min", "Lat_REM")
 """The statistics of yasa that need 30 s without a break."""

@@ -29,7 +29,7 @@ from anysleep.recordings.recording import Recording
 from anysleep.recordings.tables import without_formulas
 from anysleep.system.files import DiskFull, atomic_write, read_if_whole
 from anysleep.system.jobs import DAY_S, JobLost, JobTooLong, n_cores, run_jobs, share_of
-from anysleep.system.progress import progress
+from anysleep.system.words import progress
 
 
 @dataclass(frozen=True)

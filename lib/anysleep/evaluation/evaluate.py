@@ -27,7 +27,7 @@ from anysleep.staging.store import StagedNights
 from anysleep.staging.votes import Vote, mean_log_probabilities, softmax, vote_stages
 from anysleep.system.files import DiskFull
 from anysleep.system.jobs import prefetch, share_of
-from anysleep.system.progress import progress
+from anysleep.system.words import progress
 
 
 def confusion_of_night(

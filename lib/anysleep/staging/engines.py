@@ -16,8 +16,7 @@ from torch.nn import functional
 from anysleep.models import SleepNetwork
 from anysleep.settings import Precision
 from anysleep.staging.devices import COPIES_OF_TILE, smallest_tile
-from anysleep.staging.padded import PaddedSequence, RunningMix
-from anysleep.staging.unet import Convolution, StridedConvolution, UNet, Weighted, convolve
+from anysleep.staging.unet import Convolution, PaddedSequence, StridedConvolution, UNet, Weighted, convolve
 
 DTYPES = {"32": torch.float32, "bf16": torch.bfloat16}
 Encoded = tuple[list[PaddedSequence], Tensor]
@@ -28,6 +27,34 @@ Merged = tuple[PaddedSequence, Tensor]
 WORKING_SEQUENCES = 5
 """Sequences as long and as wide as the first level that are in memory at once, besides the levels of the encoder."""
 FEW = 4
+
+
+class RunningMix:
+    """The mean of sequences weighted by the softmax of their scores, while one sequence after the other is added.
+
+    Only the mean so far is kept, so memory does not grow with the sequences. V virtual channels can be mixed from
+    sequences of one filter at once, each with its own scores.
+    """
+
+    sequence: PaddedSequence
+    """The mean so far; there is none before the first `add`."""
+
+    def __init__(self) -> None:
+        self.scores: list[Tensor] = []
+
+    def add(self, sequence: PaddedSequence, scores: Tensor) -> None:
+        """One more sequence, with its scores (V,)."""
+        self.scores.append(scores)
+        weight = torch.stack(self.scores).softmax(dim=0)[-1].to(sequence.padded.dtype)  # among those so far
+        if len(self.scores) == 1:
+            self.sequence = PaddedSequence(sequence.n, max(sequence.filters, len(weight)), sequence.padded)
+            self.sequence.padded.copy_(sequence.padded)
+        else:
+            self.sequence.padded.lerp_(sequence.padded, weight)
+
+    def weights(self) -> Tensor:
+        """What each sequence counts, (V, sequences); rows sum to one."""
+        return torch.stack(self.scores, dim=1).softmax(dim=1)
 
 
 class Engine(ABC):

@@ -16,11 +16,53 @@ from torch.nn import functional
 from anysleep.models import SleepNetwork
 from anysleep.models.layers import DecoderBlock
 from anysleep.staging.devices import tile_values
-from anysleep.staging.padded import PaddedSequence
 
 ENOUGH_FILTERS = 40
 """With fewer, two or four samples count as one."""
 LOG2_E = math.log2(math.e)
+MARGIN = 4
+"""Rows of zeros before the samples: half a kernel of 9."""
+TAIL = 8
+"""Rows of zeros behind them: half a kernel, and what fills up the last block of 4 samples."""
+
+
+class PaddedSequence:
+    """Samples in the order in which convolutions read fastest, between zeros that let them read over both ends.
+
+    `padded` (MARGIN + T + TAIL, F) holds all; it is uninitialised until the samples are written and `seal` is called.
+    """
+
+    def __init__(self, n: int, filters: int, like: Tensor):
+        self.n, self.filters = n, filters
+        self.padded = like.new_empty(MARGIN + n + TAIL, filters)
+
+    @property
+    def samples(self) -> Tensor:
+        """(T, F), a view."""
+        return self.padded[MARGIN : MARGIN + self.n]
+
+    def rows(self, start: int, n_rows: int, samples_per_row: int) -> Tensor:
+        """The samples from `start` on, several a row: (n_rows, samples_per_row x F), a view, perhaps with zeros."""
+        first = MARGIN + start
+        return self.padded[first : first + n_rows * samples_per_row].view(n_rows, samples_per_row * self.filters)
+
+    def seal(self, n_leading: int = 0) -> "PaddedSequence":
+        """Write the zeros around the samples, and over the first `n_leading` samples; returns the sequence."""
+        self.padded[: MARGIN + n_leading].zero_()
+        self.padded[MARGIN + self.n :].zero_()
+        return self
+
+    def halved(self) -> "PaddedSequence":
+        """The larger of every two neighbours; T must be even."""
+        half = PaddedSequence(self.n // 2, self.filters, self.padded)
+        pairs = self.samples.unflatten(0, (-1, 2))
+        torch.maximum(pairs[:, 0], pairs[:, 1], out=half.samples)
+        return half.seal()
+
+    def mean(self) -> Tensor:
+        """Over time, float32 (F,)."""
+        return self.samples.sum(0, dtype=torch.float32) / self.n
+
 
 Weighted = Sequence[tuple[PaddedSequence, float]]
 """Sequences to be summed, each with its weight."""

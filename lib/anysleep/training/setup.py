@@ -27,7 +27,7 @@ from anysleep.models import SleepNetwork, build_model, load_checkpoint, unet_fil
 from anysleep.stages import N_STAGES, UNSCORED
 from anysleep.staging.familiarity import Seen, can_describe, describe_channels, what_was_seen
 from anysleep.system.files import sha256_of
-from anysleep.system.progress import progress
+from anysleep.system.words import progress
 from anysleep.training.settings import Schedule, TrainingSettings
 from anysleep.training.state import State
 

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from anysleep.system.files import atomic_write, sha256_of
-from anysleep.workbook.compare import RECORDS, read_run
+from anysleep.workbook.commands import RECORDS, read_run
 
 Entity = dict[str, Any]
 METADATA = "ro-crate-metadata.json"

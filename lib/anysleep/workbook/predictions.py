@@ -20,15 +20,16 @@ from anysleep.staging.estimate import estimate_staging
 from anysleep.staging.sources import NightSource
 from anysleep.system.files import NpzWriter, read_if_whole, sha256_of
 from anysleep.system.jobs import share_of
-from anysleep.system.progress import progress
-from anysleep.workbook.devices import choose_devices, stage_on_many
+from anysleep.system.words import progress
 from anysleep.workbook.predicted_night import (
     Row,
     Task,
     Wanted,
     arousals_of,
+    choose_devices,
     read_facts,
     stage_nights,
+    stage_on_many,
     with_statistics,
 )
 from anysleep.workbook.run import Run

@@ -1,5 +1,6 @@
-"""Two runs side by side: `anysleep compare A B` says in which parameters, inputs, code and scores they differ."""
+"""The small commands: `anysleep show`, what runs have found; `compare`, in what two differ; `fetch`, a download."""
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,7 +47,7 @@ def as_text(rows: list[Row], a: Path, b: Path) -> str:
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in table)
 
 
-def main(arguments: list[str]) -> int:
+def compare(arguments: list[str]) -> int:
     """Print in what two runs differ; returns the exit status. Errors as of `differences`."""
     if len(arguments) != 2:
         print("usage: anysleep compare <run> <run>; put a path with blanks into quotes", file=sys.stderr)
@@ -81,3 +82,41 @@ def _flat(facts: Mapping[str, object], above: str = "") -> dict[str, object]:
 
 def _said(value: object) -> str:
     return repr(value) if isinstance(value, float) else str(value)
+
+
+def summarise(folder: Path) -> str:
+    """One paragraph a finished run below `folder`: its scores and where its files lie."""
+    lines = [f"Made in {folder}:", ""]
+    for path in filter(is_written, sorted(folder.glob("*/result.json"))):
+        result = json.loads(path.read_text())
+        said = {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in result["scores"].items()}
+        scores = ", ".join(f"{name} {value}" for name, value in said.items())
+        lines.append(f"  {path.parent.name:<16} {scores}")
+        shown = [name for name in result["outputs"] if not name.endswith(".svg")]
+        lines += [f"  {'':<16}   {path.parent / name}" for name in shown]
+    if len(lines) == 2:
+        return f"No finished run in {folder}."
+    lines += ["", "Every folder also holds notebook.ipynb (executed), params.yaml and provenance.json."]
+    return "\n".join(lines)
+
+
+def show(arguments: list[str]) -> int:
+    """Print the summary of one folder of runs; returns the exit status."""
+    if len(arguments) != 1:
+        print("usage: anysleep show <folder of runs>; put a path with blanks into quotes", file=sys.stderr)
+        return 2
+    print(summarise(Path(arguments[0])))
+    return 0
+
+
+def fetch(arguments: list[str]) -> int:
+    """Download released weights or a real nap into a folder; returns the exit status. Errors as of the functions."""
+    from anysleep.models import fetch_checkpoint  # slow to import
+    from anysleep.recordings.downloads import fetch_real_nap
+
+    if len(arguments) != 2:
+        print("usage: anysleep fetch <what> <folder>\nwhat: nap, a real recording; or released weights, anysleep-run1")
+        return 2
+    what, folder = arguments
+    print(what, "is in", fetch_real_nap(folder) if what == "nap" else fetch_checkpoint(what, folder))
+    return 0
