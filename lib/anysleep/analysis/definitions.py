@@ -1,14 +1,7 @@
-"""The statistics of a night: name, unit, meaning and source, and what was published of healthy adults of an age.
+"""What the statistics of a night are called, in what unit they are, what they mean, and where that is from."""
 
-The latter is context, no judgement of a night: only what the abstracts of two studies print, so that anybody can check
-it. Mitterling et al. 2015 give total sleep time and sleep efficiency of two age groups, the meta-analysis of Boulos et
-al. 2019 the change per decade of age; its values by age stand in tables that are not openly readable.
-"""
+from typing import NamedTuple
 
-from math import isnan
-from typing import Literal, NamedTuple
-
-from anysleep.published import read_table
 from anysleep.stages import STAGES
 
 AASM = "AASM manual, parameters to be reported"
@@ -97,48 +90,3 @@ STATISTICS = {
     },
 }
 """Name -> title, unit, meaning and source, in the order of a report."""
-
-
-class Reference(NamedTuple):
-    """A published value of healthy adults, in the unit of the statistic."""
-
-    value: float
-    low: float
-    high: float
-    population: str
-    source: str
-
-
-def reference_band(name: str, age: float | None) -> Reference | None:
-    """Value and interval of the age group, in completed years, as printed; None where nothing is published here for it.
-
-    The abstract does not say which percentiles bound the interval. KeyError where there is no such statistic.
-    """
-    if age is None or isnan(age):
-        _rows(name, "band")
-        return None
-    rows = [row for row in _rows(name, "band") if int(row["age_from"]) <= int(age) <= int(row["age_to"])]
-    return _reference(rows[0]) if rows else None
-
-
-def reference_bands(age: float | None) -> dict[str, Reference]:
-    """Statistic -> its values in this age group, of those that have any; an age of 0 is unknown."""
-    found = {name: reference_band(name, age or None) for name in STATISTICS}
-    return {name: band for name, band in found.items() if band}
-
-
-def change_per_decade(name: str) -> Reference | None:
-    """How much the statistic changes with each ten years of an adult's age, and its 95 % confidence interval."""
-    rows = _rows(name, "change_per_decade")
-    return _reference(rows[0]) if rows else None
-
-
-def _rows(name: str, kind: Literal["band", "change_per_decade"]) -> list[dict[str, str]]:
-    if name not in STATISTICS:
-        raise KeyError(f"no statistic {name!r}; there are {', '.join(STATISTICS)}")
-    return [row for row in read_table("reference_values") if (row["statistic"], row["kind"]) == (name, kind)]
-
-
-def _reference(row: dict[str, str]) -> Reference:
-    value, low, high = (float(row[column]) for column in ("value", "low", "high"))
-    return Reference(value, low, high, row["population"], row["source"])
