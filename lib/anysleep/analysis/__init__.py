@@ -6,12 +6,7 @@ from anysleep.analysis.night_statistics import night_statistics, sleep_periods, 
 from anysleep.analysis.reference import change_per_decade, reference_band
 from anysleep.analysis.statistics import sleep_statistics
 from anysleep.analysis.traits import TRIPLETS, count_triplets
-from anysleep.evaluation.calibration import (
-    expected_calibration_error,
-    fit_temperature,
-    reliability,
-    review_curve,
-)
+from anysleep.evaluation.calibration import expected_calibration_error, fit_temperature, reliability, review_curve
 from anysleep.evaluation.metrics import (
     bootstrap_ratios,
     bootstrap_scores,

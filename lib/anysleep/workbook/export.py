@@ -14,14 +14,7 @@ import numpy as np
 import pandas as pd
 
 from anysleep.analysis.arousals.events import detect_arousals
-from anysleep.exports import (
-    FORMATS,
-    ScoredNight,
-    corrected_night,
-    export_night,
-    read_corrections,
-    without_date,
-)
+from anysleep.exports import FORMATS, ScoredNight, corrected_night, export_night, read_corrections, without_date
 from anysleep.recordings.lights import Lights, Seconds
 from anysleep.settings import ExportFormat
 from anysleep.stages import EPOCH_S, STAGES, UNSCORED

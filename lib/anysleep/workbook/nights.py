@@ -20,12 +20,7 @@ from anysleep.analysis.traits.participants import (
 from anysleep.datasets.archive import Archive
 from anysleep.datasets.recipes import identify, read_recipe
 from anysleep.datasets.splits import Split, count_split, read_split, recordings_of, select_part
-from anysleep.evaluation.evaluate import (
-    check_synthetic_training,
-    learned_from,
-    name_checkpoints,
-    warn_of_other_split,
-)
+from anysleep.evaluation.evaluate import check_synthetic_training, learned_from, name_checkpoints, warn_of_other_split
 from anysleep.evaluation.score_tables import persons_of
 from anysleep.models import SleepNetwork, load_checkpoint
 from anysleep.models.checkpoints import saw_only_synthetic
