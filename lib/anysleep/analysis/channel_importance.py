@@ -53,17 +53,9 @@ def channel_importance(
 ) -> pd.DataFrame:
     """How much the stages of a night hang on each channel, in epochs of 30 s.
 
-    Parameters
-    ----------
-    stagings
-        Those of `stage_leaving_out`.
-    channels
-        Names of the signals.
-    quality
-        The montage doctor's table (`anysleep.recordings.quality.examine`) of these channels, and maybe of others.
+    `stagings` are those of `stage_leaving_out`, `channels` the names of the signals, `quality` the montage doctor's
+    table (`anysleep.recordings.quality.examine`) of these channels, and maybe of others.
 
-    Returns
-    -------
     One row a channel: channel; mean_attention, its weight in the staging with all channels, mean over modules;
     attention_ratio, the same in equal shares of 1 / channels; largest_attention, in any module; changed_share, of the
     epochs, whose stage is another one without the channel; kappa, of the stages with and without it; surer_bits, by how
@@ -71,13 +63,8 @@ def channel_importance(
     on which the night hangs and should not; reason, in words, empty where there is nothing to say. With one or two
     channels nothing is flagged, and the reason says why.
 
-    Raises
-    ------
-    ValueError
-        A montage or its predictions at 30 s are missing, or the network has no attention. That is U-Sleep, which reads
-        two channels at a time, so that none can be left out.
-    KeyError
-        `quality` lacks a channel.
+    ValueError where a montage or its predictions at 30 s are missing, or the network has no attention: U-Sleep reads
+    two channels at a time, so that none can be left out. KeyError where `quality` lacks a channel.
     """
     everything, *without = _in_order(stagings, len(channels))
     verdicts = dict.fromkeys(channels, "") if quality is None else quality.set_index("channel").verdict.to_dict()

@@ -25,20 +25,12 @@ def night_statistics(
 ) -> dict[str, float]:
     """The statistics of `STATISTICS` by name; NaN where a night has none, as the REM latency of one without REM.
 
-    Parameters
-    ----------
-    hypnogram
-        int (E,), a stage every 30 s of the recording, codes 0-4, and 9 where unscored.
-    lights_s
-        When the lights went off and on, in s of the recording; None for its beginning or end.
-    arousals_s
-        float (n, 2), onset and end of all arousals, in s of the recording; None where nobody looked for any, and then
-        there are no statistics of them.
+    `hypnogram` is int (E,), a stage every 30 s of the recording, codes 0-4, and 9 where unscored. `lights_s` is when
+    the lights went off and on, in s of the recording; None for its beginning or end. `arousals_s` are onset and end of
+    all arousals, float (n, 2), in s of the recording; None where nobody looked for any: then there are no statistics of
+    them.
 
-    Raises
-    ------
-    ValueError
-        There is another code, or no epoch between lights off and on.
+    ValueError where there is another code, or no epoch between lights off and on.
     """
     hypnogram = np.asarray(hypnogram)
     in_bed = epochs_in_bed(len(hypnogram), lights_s)

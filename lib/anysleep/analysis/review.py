@@ -15,27 +15,13 @@ def jump_targets(
 ) -> dict[str, list[float]]:
     """Seconds to jump to, by what is there.
 
-    Parameters
-    ----------
-    hypnograms
-        Scorer -> (E,) stages, 9 where unscored; changes of stage are those of the last one.
-    hypnodensity
-        (E, 5), or None where nothing was predicted.
-    arousals_s
-        Arousals (n, 2) of each who has marked or found some.
-    reviewed
-        Epochs, from 1, that are done.
+    `disagreement`: epochs that two scorers have given different stages; `stage_change`: the first epoch of every new
+    stage of the last scorer; `arousal`: where arousals begin; `least_certain`: epochs that are neither reviewed nor
+    unscored, by their largest probability, the smallest first.
 
-    Returns
-    -------
-    `disagreement`
-        Epochs that two scorers have given different stages.
-    `stage_change`
-        The first epoch of every new stage.
-    `arousal`
-        Where arousals begin.
-    `least_certain`
-        Epochs that are neither reviewed nor unscored, by their largest probability, the smallest first.
+    `hypnograms` has scorer -> (E,) stages, 9 where unscored; `hypnodensity` is (E, 5), None where nothing was
+    predicted; `arousals_s` has arousals (n, 2) of each who has marked or found some; `reviewed` are epochs, from 1,
+    that are done.
     """
     last = list(hypnograms.values())[-1]
     onsets_s = np.concatenate([np.empty(0), *(spans[:, 0] for spans in arousals_s)])

@@ -28,19 +28,8 @@ YASA_NAMES[:N_STAGES] = [stage.upper() for stage in STAGES]
 def sleep_statistics(hypnogram: np.ndarray, predictions_per_epoch: int = 1) -> pd.Series:
     """Those of `STATISTICS` that yasa has, by the module's rules for fine predictions; UNS only where there is any.
 
-    Time in bed is all that is given: what lies before lights off and after lights on is cut off before.
-
-    Parameters
-    ----------
-    hypnogram
-        int (P,), codes 0-4, and 9 where unscored.
-    predictions_per_epoch
-        Predictions in 30 s.
-
-    Raises
-    ------
-    ValueError
-        There is no prediction, or another code.
+    Time in bed is all of the hypnogram, int (P,), codes 0-4, and 9 where unscored: what lies before lights off and
+    after lights on is cut off before. ValueError where there is no prediction, or another code.
     """
     hypnogram = np.asarray(hypnogram)
     _check(hypnogram, predictions_per_epoch)
@@ -101,14 +90,8 @@ def change_from_coarsest(table: pd.DataFrame, name: str) -> tuple[pd.DataFrame, 
     Nights that lack the statistic at one of their resolutions are left out: without 30 s of sleep in a row there is no
     sleep onset, and a line would tell of other nights at each of its points.
 
-    Parameters
-    ----------
-    table
-        As from `statistics_table`, or several of those with a column `trained`.
-
-    Returns
-    -------
-    A row a night and a column for each of the seconds per prediction; and a value a night.
+    `table` is from `statistics_table`, or several of those with a column `trained`. Returns a row a night and a column
+    for each of the seconds per prediction; and a value a night.
     """
     night = [column for column in ("trained", "dataset", "recording") if column in table]
     lacks = table[name].isna().groupby([table[column] for column in night]).transform("any")

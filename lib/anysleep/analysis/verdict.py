@@ -46,16 +46,9 @@ def night_verdict(
 ) -> Finding:
     """The worst of the findings, with all reasons of that verdict.
 
-    Parameters
-    ----------
-    hypnogram
-        int (E,), at 30 s; 9 where unscored.
-    mean_confidence
-        Mean probability of the chosen stage.
-    quality
-        The montage doctor's table of the channels used; None where there is none.
-    distances
-        Of every channel from what the network has seen, see `anysleep.staging.familiarity`; None where it cannot tell.
+    `hypnogram` is int (E,), at 30 s, 9 where unscored; `mean_confidence` the mean probability of the chosen stage;
+    `quality` the montage doctor's table of the channels used, None where there is none; `distances` that of every
+    channel from what the network has seen, see `anysleep.staging.familiarity`, None where it cannot tell.
     """
     findings = [*findings_of_hypnogram(np.asarray(hypnogram)), *_of_channels(quality), *_of_distances(distances)]
     if mean_confidence < LEAST_CONFIDENCE:

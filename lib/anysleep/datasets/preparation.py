@@ -91,39 +91,20 @@ def prepare_archive(
     n_jobs: int = 1,
     drop_missing: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Prepare every recording of the data sets and assemble the archive at `path`.
+    """Prepare every recording of the data sets, recipes with their folders, and assemble the archive at `path`.
 
     A night that an earlier call prepared from the same file, with the same recipe and rate, is taken as it is; so a
-    call that was stopped goes on, and new recordings can be added. The archive appears whole or not at all.
+    call that was stopped goes on, and new recordings can be added. The archive appears whole or not at all; nights that
+    are done lie beside it until then. `n_jobs` processes hold one channel of one night in memory each; 0 is one per
+    core.
 
-    Parameters
-    ----------
-    datasets
-        Recipes, each with the folder of its recordings.
-    path
-        The archive; nights that are done lie beside it until it is whole.
-    sampling_rate_hz
-        Rate of the archive.
-    n_jobs
-        Processes, each of which holds one channel of one night in memory; 0 for one per core.
-    drop_missing
-        Whether the archive may lose nights that it held before.
-
-    Returns
-    -------
-    A row a file: number, dataset, recording, subject, status ('ok' or 'failed'), code and reason (see
+    Returns a row a file: number, dataset, recording, subject, status ('ok' or 'failed'), code and reason (see
     `anysleep.recordings.reasons`), and the `NightFacts`. And the key: number, dataset, recording, file.
 
-    Raises
-    ------
-    NothingUsable
-        No recording can be used.
-    NightsLost
-        The archive held a night whose recording is gone, has failed or has another id now. It stays as it was.
-    OSError
-        A folder cannot be read.
-    ValueError
-        A folder, its recordings or its table of participants are missing, or another call is at work on the archive.
+    NothingUsable where no recording can be used. NightsLost where the archive held a night whose recording is gone, has
+    failed or has another id now, and would lose it without `drop_missing`; it stays as it was. OSError where a folder
+    cannot be read; ValueError where a folder, its recordings or its table of participants are missing, or another call
+    is at work on the archive.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

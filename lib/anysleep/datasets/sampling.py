@@ -59,27 +59,14 @@ class WindowBatches(Dataset):
         max_channels: int = 0,
         seed: int = 0,
     ):
-        """Choose the windows' source.
+        """Draw from those of `nights`, rows of `Archive.recordings()`, that have a hypnogram.
 
-        Parameters
-        ----------
-        nights
-            Rows of `Archive.recordings()` to draw from. Those without hypnogram are left out; those shorter than a
-            window, or without the channels needed, are left out with a warning.
-        window_epochs
-            Epochs in a window.
-        eeg_eog_pairs
-            True for U-Sleep: one EEG and one EOG channel, drawn for every window. False for AnySleep: the number of
-            channels n is drawn once a batch, P(n) proportional to 1 / n.
-        redraw
-            What is drawn again where a recording lacks the stage: U-Time's rule or the published one; see the module.
-        max_channels
-            The largest n; 0 for the longest channel list of any data set in `nights`.
+        Nights shorter than a window, or without the channels needed, are left out with a warning. `eeg_eog_pairs` is
+        for U-Sleep: one EEG and one EOG channel, drawn for every window; for AnySleep the number of channels n is drawn
+        once a batch, P(n) proportional to 1 / n, up to `max_channels`, 0 for the longest channel list of any data set.
+        `redraw` says what is drawn again where a recording lacks the stage, see the module.
 
-        Raises
-        ------
-        ValueError
-            There is nothing to draw, or no such rule.
+        ValueError where there is nothing to draw, or no such rule.
         """
         if redraw not in get_args(Redraw):
             raise ValueError(f"redraw is {redraw!r}; choose one of {', '.join(get_args(Redraw))}")

@@ -43,26 +43,13 @@ def split_by_person(
 ) -> Split:
     """Draw whole persons into test and validation within every data set; the others train.
 
-    Neither the order of the rows nor other data sets change what is drawn from a data set.
+    Neither the order of the rows of `recordings` (columns dataset, recording, subject) nor other data sets change what
+    is drawn from a data set. Shares are of all persons of a data set, rounded up; 0.10 and 0.15 in U-Sleep (Perslev et
+    al. 2021). Data sets in `test_only` test as a whole. `group_by` is `recording` where subjects are unknown and every
+    recording is a person of its own.
 
-    Parameters
-    ----------
-    recordings
-        Columns dataset, recording, subject; one row a recording.
-    valid_share, test_share
-        Shares of all persons of a data set, rounded up; 0.10 and 0.15 in U-Sleep (Perslev et al. 2021).
-    seed
-        The same seed draws the same persons.
-    test_only
-        Data sets that test as a whole.
-    group_by
-        `recording` where subjects are unknown and every recording is a person of its own.
-
-    Raises
-    ------
-    ValueError
-        A person is unknown, a recording occurs twice, a data set has too few persons to train, or there is no data set
-        of a name in `test_only`.
+    ValueError where a person is unknown, a recording occurs twice, a data set has too few persons to train, or there is
+    no data set of a name in `test_only`.
     """
     if recordings.empty:
         raise ValueError("there is no recording to split; training counts only those with a hypnogram")

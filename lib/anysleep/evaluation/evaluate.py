@@ -88,21 +88,12 @@ def evaluate(
 ) -> Evaluation:
     """Stage and count the nights of a plan, which need hypnograms; the next one is read meanwhile.
 
-    Parameters
-    ----------
-    networks
-        One, or several whose probabilities are averaged montage by montage.
-    plan
-        From `plan_montages`, for U-Sleep where `networks` are.
-    vote, seed
-        How U-Sleep's pairs decide on one stage, see `vote_stages`, and the seed of ties between votes.
-    store
-        Folder that keeps what is staged, so that a run that was stopped goes on; none by default.
+    Several `networks` have their probabilities averaged montage by montage. `plan` is from `plan_montages`, for U-Sleep
+    where they are. `vote` and `seed` say how U-Sleep's pairs decide on one stage, see `vote_stages`. The folder `store`
+    keeps what is staged, so that a run that was stopped goes on.
 
-    Raises
-    ------
-    ValueError
-        U-Sleep is to be averaged with another network, the networks differ in sampling rate, or no night can be staged.
+    ValueError where U-Sleep is to be averaged with another network, the networks differ in sampling rate, or no night
+    can be staged.
     """
     usleep, nights = _is_usleep(networks), list(plan.groupby(["dataset", "recording"], sort=False))
 
@@ -209,14 +200,9 @@ def plan_validation(
 def calibrate(learned: Evaluation | None, tested: Evaluation) -> tuple[float, pd.DataFrame, pd.DataFrame]:
     """How far the probabilities of `tested` can be trusted, before and after a temperature fitted on `learned`.
 
-    Returns
-    -------
-    temperature
-        See `fit_temperature`; NaN where nothing was learned.
-    reliability
-        Columns probabilities ('as they are', 'with temperature') and those of `reliability`.
-    review
-        See `review_curve`, of the probabilities as they are. Both tables are empty where no night has one montage only.
+    Returns the temperature (see `fit_temperature`), NaN where nothing was learned; a table of probabilities ('as they
+    are', 'with temperature') and the columns of `reliability`; and the `review_curve` of the probabilities as they are.
+    Both tables are empty where no night has one montage only.
     """
     if not (tested.truth != UNSCORED).any():
         columns = ["confidence", "accuracy", "n", "probabilities"], ["share_reviewed", "accuracy", "kappa", "mf1"]

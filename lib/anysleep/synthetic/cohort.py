@@ -40,23 +40,14 @@ def write_cohort(
 ) -> pd.DataFrame:
     """Simulate a cohort and write it: `<recording>.edf` for each night, and `participants.tsv`.
 
-    Files are written under a temporary name and renamed when whole. Synthetic nights that are there already are
-    removed first; a folder that holds anything else is refused, so that nothing of a real data set is ever touched.
+    Files are written under a temporary name and renamed when whole. Synthetic nights that are there already are removed
+    first; a folder that holds anything else is refused, so that nothing of a real data set is ever touched.
 
-    Parameters
-    ----------
-    n_persons, hours
-        Persons, of whom about a third have two nights, and the length of each night.
-    seed, rate_hz, n_jobs
-        The same seed gives the same bytes, with any number of processes.
-    faults
-        Whether the nights of `FAULTY_NIGHTS` have their fault: an electrode that came off, a channel that is missing,
-        no scoring (one night more), a pause of the recorder (EDF+D).
-    variety
-        How much persons and laboratories differ, 0 to 1; above 0 participants.tsv tells each person's `Circumstances`.
+    About a third of the persons have two nights. The same seed gives the same bytes, with any number of processes.
+    `faults` gives the nights of `FAULTY_NIGHTS` their fault: an electrode that came off, a channel that is missing, no
+    scoring (one night more), a pause of the recorder (EDF+D). `variety` is how much persons and laboratories differ, 0
+    to 1; above 0 participants.tsv tells each person's `Circumstances`.
 
-    Returns
-    -------
     One row per recording: recording, subject, age, sex, group, file (path of the EDF+ file). ValueError, and nothing is
     written, where an argument is out of range.
     """

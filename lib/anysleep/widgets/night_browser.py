@@ -62,20 +62,12 @@ class NightBrowser(anywidget.AnyWidget):
         corrections: Path | None = None,
         reviewer: str = "reviewer",
     ):
-        """What is shown.
+        """Show a night with its channels and, where the file has them, an expert's stages, arousals and lights.
 
-        Parameters
-        ----------
-        night
-            Channels and, where the file has them, an expert's stages, arousals and lights.
-        scored
-            What a network says: at 30 s first, then finer nights for their hypnodensity and arousals.
-        quality
-            Table of `examine`, for flags beside the channels.
-        corrections
-            Where changes are written; without, or without `scored`, nothing can be changed.
-        reviewer
-            Who reviews, as it stands in the corrections; can be changed in the browser.
+        `scored` is what a network says: at 30 s first, then finer nights for their hypnodensity and arousals. `quality`
+        is the table of `examine`, for flags beside the channels. Changes are written to `corrections`; without it, or
+        without `scored`, nothing can be changed. `reviewer` stands in the corrections, and can be changed in the
+        browser.
         """
         kinds = parse_channels(night.channels, night.types)
         self._traces = [

@@ -84,7 +84,7 @@ def _publish(
     lights: Pair,
     exports: Sequence[ExportFormat],
 ) -> dict[str, pd.DataFrame]:
-    """Write what the nights of these files say, where they have not failed.
+    """Write what the nights of these files say, where they have not failed; returns tables by name.
 
     `r<resolution>/predictions.npz`, `labels.npz` and, on request, `logits/predictions.npz`: keys are
     `<dataset>_<recording>` for labels and stages (int8, majority over montages), and
@@ -92,19 +92,12 @@ def _publish(
     `hypnograms/<dataset>_<recording>` is every night at 30 s, as CSV (`hypnogram_table`), as EDF+, and in the formats
     of `exports`. No file is written empty: no `labels.npz` where nobody scored.
 
-    Returns
-    -------
-    Tables by name:
-
-    nights
-        A row a night: number (from 1), hypnogram (the file), network, dataset, recording, status, reason,
-        verdict (use, look, do not trust) and its reason (`anysleep.analysis.verdict`), n_channels, n_epochs,
-        mean_confidence, mean_entropy_bits, lights_off_s, lights_on_s, lights_from, and `night_statistics`, all at 30 s.
-        A night that fails is a row with the reason; else the reason is why lights that are told count as unknown.
-    attention
-        A row a night, montage, attention module and channel: the weight, which sums to one over channels.
-    reliance
-        Only where channels were left out: a row a night and channel, see `channel_importance`.
+    `nights` has a row a night: number (from 1), hypnogram (the file), network, dataset, recording, status, reason,
+    verdict (use, look, do not trust) and its reason (`anysleep.analysis.verdict`), n_channels, n_epochs,
+    mean_confidence, mean_entropy_bits, lights_off_s, lights_on_s, lights_from, and `night_statistics`, all at 30 s. A
+    night that fails is a row with the reason; else the reason is why lights that are told count as unknown. `attention`
+    has the weight of every night, montage, attention module and channel, which sums to one over channels. `reliance`,
+    where channels were left out, has a row a night and channel, see `channel_importance`.
     """
     facts = [{"row": failed[file]} if file in failed else with_statistics(file, lights) for file in files]
     nights = _nights_table([night["row"] for night in facts], network)

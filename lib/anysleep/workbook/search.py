@@ -85,18 +85,12 @@ class Search(Strict):
 def run_search(search: Search) -> pd.DataFrame:
     """Run the trials that are still missing and that no other process runs.
 
-    Returns
-    -------
     A row a trial, also in trials.csv: trial, state ('done', 'failed' or, elsewhere, 'running'), score, reason of a
     failure, a column for each searched parameter, run_id, folder.
 
-    Raises
-    ------
-    ParameterError
-        The search does not fit its notebook or the trials in its folder. Nothing has been run then, unless the name of
-        the score is wrong, which shows when the first trial has ended.
-    RuntimeError
-        Every trial has failed.
+    ParameterError where the search does not fit its notebook or the trials in its folder; nothing has been run then,
+    unless the name of the score is wrong, which shows when the first trial has ended. RuntimeError where every trial
+    has failed.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = search_space(search)

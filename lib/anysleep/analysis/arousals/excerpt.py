@@ -31,19 +31,14 @@ def excerpt_tables(
 ) -> dict[str, pd.DataFrame]:
     """What happens in so many seconds of a night, one table each; seconds count from the start of the recording.
 
-    excerpt_signals
-        second, channel, value, microvolts: the `channel`, by default an EEG channel, a central one where there is one,
-        in interquartile ranges and, where the archive knows how many they have (else empty), in microvolts.
-    excerpt_spectrogram
-        second, hz, db: power density of that channel in windows of 2 s.
-    excerpt_stages
-        onset_s, end_s, stage and the probabilities p_wake ... p_rem, empty where 05 wrote no logits: the predictions
-        of this resolution, which should be that of the predicted events in `spans`, so that the two belong together.
-    excerpt_hypnogram
-        onset_s, end_s, stage: the expert's epochs of 30 s that reach into the excerpt; none where nobody scored them.
-    excerpt_events
-        source, onset_s, end_s: the events of each table in `spans` (source -> onset_s, end_s of this night) that
-        reach into the excerpt, uncut.
+    - excerpt_signals: second, channel, value, microvolts. The `channel`, by default an EEG channel, a central one where
+      there is one, in interquartile ranges and, where the archive knows how many they have (else empty), in microvolts.
+    - excerpt_spectrogram: second, hz, db. Power density of that channel in windows of 2 s.
+    - excerpt_stages: onset_s, end_s, stage and the probabilities p_wake ... p_rem, empty where 05 wrote no logits. This
+      resolution should be that of the predicted events in `spans`, so that the two belong together.
+    - excerpt_hypnogram: onset_s, end_s, stage. The expert's epochs of 30 s that reach into the excerpt, if any.
+    - excerpt_events: source, onset_s, end_s. Events of each table in `spans` (source -> onset_s, end_s of this night)
+      that reach into the excerpt, uncut.
 
     ValueError where the night has no EEG, lacks the channel or is over before `start_s`.
     """

@@ -26,30 +26,15 @@ _CODES = np.array([int(name, N_STAGES) for name in TRIPLETS])
 
 
 def count_triplets(hypnogram: ArrayLike, predictions_per_epoch: int, hypnogram_per_epoch: ArrayLike) -> np.ndarray:
-    """How often each triplet occurs in each block of a night's sleep.
+    """How often each triplet occurs in each block of a night's sleep: int64 (blocks, 80), columns as in `TRIPLETS`.
 
     Sleep goes from the first non-Wake epoch up to, not including, the last. It is cut into blocks of 180 epochs, the
-    last one as long as it comes; no triplet crosses from one block into the next. Unscored epochs are not sleep, and
-    a triplet with an unscored prediction does not count.
+    last one as long as it comes; no triplet crosses from one block into the next. Unscored epochs are not sleep, and a
+    triplet with an unscored prediction does not count. There is no block where there is no sleep, or one epoch of it.
 
-    Parameters
-    ----------
-    hypnogram
-        int (P,), stages 0-4, and -1 or 9 where unscored.
-    predictions_per_epoch
-        Its resolution, so P is that many times E.
-    hypnogram_per_epoch
-        int (E,), the same night at one prediction an epoch: it says when sleep begins and ends, so the blocks are the
-        same at every resolution.
-
-    Returns
-    -------
-    int64 (blocks, 80), columns as in `TRIPLETS`; (0, 80) where there is no sleep, or one epoch of it.
-
-    Raises
-    ------
-    ValueError
-        The lengths do not fit, or a code is unknown.
+    `hypnogram` is int (P,), stages 0-4, and -1 or 9 where unscored, with `predictions_per_epoch` in 30 s, so P is that
+    many times E. `hypnogram_per_epoch`, int (E,), is the same night at 30 s: it says when sleep begins and ends, so the
+    blocks are the same at every resolution. ValueError where the lengths do not fit, or a code is unknown.
     """
     n_blocks, blocks, codes = _located(hypnogram, predictions_per_epoch, hypnogram_per_epoch)
     cells = np.bincount(blocks * N_STAGES**3 + codes, minlength=n_blocks * N_STAGES**3)

@@ -19,21 +19,11 @@ def soft_agreement(scorers: ArrayLike) -> np.ndarray:
 
 
 def consensus_hypnogram(scorers: ArrayLike, n_kept: int = 4) -> np.ndarray:
-    """The stage that most of the best-agreeing scorers give.
+    """The stage that most of the best-agreeing scorers give: int8 (E,), 9 where the vote is unscored.
 
-    Scorers are ranked by `soft_agreement`; the best `n_kept` vote, and a tie goes to the highest-ranked scorer among
-    those who gave a tied stage. Unscored is a vote like any stage.
-
-    Parameters
-    ----------
-    scorers
-        int (S, E): stages 0-4, -1 or 9 where unscored.
-    n_kept
-        How many scorers vote; all where there are fewer.
-
-    Returns
-    -------
-    int8 (E,), 9 where the vote is unscored.
+    `scorers` are int (S, E): stages 0-4, -1 or 9 where unscored. They are ranked by `soft_agreement`; the best `n_kept`
+    vote, all where there are fewer, and a tie goes to the highest-ranked scorer among those who gave a tied stage.
+    Unscored is a vote like any stage.
     """
     votes = _votes(scorers)
     ranked = votes[np.argsort(-soft_agreement(scorers), kind="stable")][:n_kept]  # (n_kept, E, codes)

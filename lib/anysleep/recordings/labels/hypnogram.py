@@ -99,23 +99,9 @@ def is_ambiguous(label: str) -> bool:
 def hypnogram_from_stages(stages: pd.DataFrame, duration_s: float, codes: Mapping[str, int]) -> np.ndarray:
     """The stage that covers most of each whole epoch; 9 where none covers half of it, or two cover the same time.
 
-    Parameters
-    ----------
-    stages
-        Columns onset_s, duration_s, description on the recording's time base; every description is known.
-    duration_s
-        Length of the recording.
-    codes
-        Label, in any case -> stage 0-4 or 9; standard names (`standard_stage`) are known besides.
-
-    Returns
-    -------
-    int8 (whole epochs,). Epochs with more than one stage are said in a warning.
-
-    Raises
-    ------
-    BadRecording
-        Two stages at the same time.
+    `stages` has columns onset_s, duration_s, description on the time base of a recording of `duration_s`; `codes` has
+    label, in any case -> stage 0-4 or 9, and standard names (`standard_stage`) are known besides. Returns int8 (whole
+    epochs,); epochs with more than one stage are said in a warning. BadRecording where two stages are at the same time.
     """
     stages = stages.sort_values("onset_s")
     code = codes_of(stages, codes).to_numpy()

@@ -193,28 +193,12 @@ def with_scoring(
 ) -> Recording:
     """The night with a hypnogram, and the scoring as its annotations, on the time base of its signals.
 
-    Parameters
-    ----------
-    night
-        As read.
-    scoring
-        Labels by their own clock; None for those that are the annotations of the night itself.
-    codes
-        Label, in any case -> stage 0-4 or 9.
-    offset_s
-        Where second 0 of the labels lies in the recording, beyond what the clock times of both files say.
-    length
-        The rule for labels and signals of different length.
-    unknown
-        The rule for labels that are not in `codes`.
-    start
-        The rule for labels with a clock of their own.
+    `scoring` has labels by their own clock; None for those that are the annotations of the night itself. `codes` has
+    label, in any case -> stage 0-4 or 9. `offset_s` is where second 0 of the labels lies in the recording, beyond what
+    the clock times of both files say. `length`, `unknown` and `start` are rules, see their types.
 
-    Raises
-    ------
-    BadRecording
-        An annotation that cannot be read, a label that nobody knows, two at the same time, a clock that cannot be read,
-        scored time before the first sample, or lengths that differ without a rule; the message gives both.
+    BadRecording where an annotation cannot be read, nobody knows a label, two are at the same time, a clock cannot be
+    read, scored time lies before the first sample, or lengths differ without a rule; the message gives both.
     """
     refuse_unread(night.unread + (scoring.unread if scoring else ()))
     if scoring is None:

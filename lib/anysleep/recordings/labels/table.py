@@ -55,24 +55,14 @@ def read_scoring_table(
 ) -> Scoring:
     """The rows of a text file, .xlsx or .parquet: a stage each, or a stage or an event.
 
-    Parameters
-    ----------
-    codes
-        Which labels are stages, in a column of events.
-    epoch_s
-        How long a stage lasts, and an epoch with a number; not where a column tells it.
-    columns
-        What the columns are. Without, as our own tables: a label a row, in the first column, or in the one that line 1
-        calls 'stage' or another of `STAGE_COLUMNS`; from the onset and for the duration where line 1 names these too.
-    skip_to
-        With what the header begins. Of columns with numbers, the line before the first row. By default the first line
-        with all names, or none.
+    `codes` says which labels are stages in a column of events, `epoch_s` how long a stage lasts, and an epoch with a
+    number, where no column tells it. Without `columns` a table is read as our own: a label a row, in the first column,
+    or in the one that line 1 calls 'stage' or another of `STAGE_COLUMNS`; from the onset and for the duration where
+    line 1 names these too. `skip_to` is with what the header begins, of columns with numbers the line before the first
+    row; by default the first line with all names, or none.
 
-    Raises
-    ------
-    BadRecording
-        A column is not there, a cell cannot be read, or the rows lie as far apart as no epoch: the message names the
-        line. A clock that cannot be read is such a cell: nothing is set to the first sample instead.
+    BadRecording where a column is not there, a cell cannot be read, or the rows lie as far apart as no epoch: the
+    message names the line. A clock that cannot be read is such a cell: nothing is set to the first sample instead.
     """
     lines, number = _lines(path), None
     if columns:
