@@ -210,9 +210,9 @@ def test_a_night_that_lacks_a_statistic_somewhere_is_left_out_and_counted(table)
     assert changes.index.tolist() == [("toy", "a")] and coarsest.tolist() == [1]
     assert changes.iloc[0].to_dict() == {30: 0, 3.75: 1, 0.46875: 3}
     titles = [ax.get_title(loc="left") for ax in plot_statistics(rows).axes]
-    assert [title.endswith(", 1 of 2 nights") for title in titles] == [name == "WASO" for name in CHANGING]
+    assert [title.endswith("\n1 of 2 nights") for title in titles] == [name == "WASO" for name in CHANGING]
     none = plot_statistics(rows.assign(WASO=np.nan)).axes[list(CHANGING).index("WASO")]
-    assert none.get_title(loc="left").endswith("not defined, 0 of 2 nights")
+    assert none.get_title(loc="left").endswith("not defined\n0 of 2 nights")
     fewer = rows[(rows.recording == "a") | (rows.predictions_per_epoch != 64)]  # never staged at 64: lacks nothing
     assert len(change_from_coarsest(fewer, "WASO")[0]) == 2
 

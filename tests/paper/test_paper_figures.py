@@ -78,6 +78,13 @@ def test_a_missing_table_leaves_the_place_and_says_who_writes_it(name, tables, p
     assert whole.get_size_inches()[0] <= PAGE_IN and "No finished run" not in texts_of(whole)
 
 
+def check_page(figure):
+    width_in, height_in = figure.get_size_inches()
+    drawn = figure.get_tightbbox()
+    assert min(drawn.x0, drawn.y0) > -0.05, "something sticks out of the page"
+    assert drawn.x1 < width_in + 0.05 and drawn.y1 < height_in + 0.05, "something sticks out of the page"
+
+
 @pytest.mark.parametrize("name", DRAWN)
 def test_a_figure_fits_the_page_and_is_the_same_every_time(name, tables, published, tmp_path):
     digests = set()
@@ -85,10 +92,7 @@ def test_a_figure_fits_the_page_and_is_the_same_every_time(name, tables, publish
         figure = DRAWN[name](tables, published)
         figure.savefig(tmp_path / f"{i}.png")
         digests.add(hashlib.sha256((tmp_path / f"{i}.png").read_bytes()).hexdigest())
-        width_in, height_in = figure.get_size_inches()
-        drawn = figure.get_tightbbox()
-        assert min(drawn.x0, drawn.y0) > -0.05, "something sticks out of the page"
-        assert drawn.x1 < width_in + 0.05 and drawn.y1 < height_in + 0.05, "something sticks out of the page"
+        check_page(figure)
     assert len(digests) == 1
     sizes = {
         text.get_fontsize() for ax in figure.axes for text in ax.texts + ax.get_xticklabels() + ax.get_yticklabels()
@@ -324,6 +328,15 @@ def test_a_statistic_is_drawn_as_its_change_within_nights(tables):
     _, middle = figure.axes[1].lines
     assert np.asarray(middle.get_ydata()) == pytest.approx(changes.to_numpy())
     assert figure.axes[1].get_title(loc="left").startswith("Wake after sleep onset\nmedian")
+
+
+def test_titles_fit_the_page_where_some_nights_lack_a_statistic(tables):
+    lacking = tables["05_predict/statistics"]
+    lacking = lacking.assign(SOL=lacking.SOL.where(lacking.recording != "n0"))
+    figure = paper.plot_statistics(tables | {"05_predict/statistics": lacking})
+    assert figure.axes[2].get_title(loc="left").endswith("27 of 30 nights")
+    figure.draw_without_rendering()
+    check_page(figure)
 
 
 def test_networks_differ_in_colour_marker_and_line():

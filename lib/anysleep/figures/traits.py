@@ -173,7 +173,7 @@ def plot_statistic(table: pd.DataFrame, name: str, ax: Axes) -> Axes:
         n_drawn += len(changes)
     n_nights = len(table.drop_duplicates([column for column in ("trained", "dataset", "recording") if column in table]))
     level = f"median {' and '.join(levels)} {unit} at {table.seconds_per_prediction.max():g} s"
-    part = f", {n_drawn} of {n_nights} nights" if n_drawn < n_nights else ""
+    part = f"\n{n_drawn} of {n_nights} nights" if n_drawn < n_nights else ""
     ax.set_title(f"{STATISTICS[name].title}\n{level if levels else 'not defined'}{part}", loc="left", fontsize="medium")
     ax.set_ylabel(f"change ({unit})")
     return ax
