@@ -10,8 +10,10 @@ import h5py
 import psutil
 import pytest
 import torch
+import torch._dynamo  # every optimizer asks for it; here once for all trainings
 import yaml
 from filelock import FileLock
+from helpers.forked import Forked
 from helpers.toy_training import assert_same, params_of_03, write_archive
 
 from anysleep.__main__ import main
@@ -49,27 +51,26 @@ def run_folder(root, archive, tmp_path):
     return make
 
 
-def start(folder: Path) -> subprocess.Popen:
-    command = [sys.executable, "-m", "anysleep.training", str(folder)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+def start(folder: Path) -> Forked:
+    return Forked("anysleep.training", str(folder))
 
 
 def run_to_the_end(folder: Path) -> str:
-    process = start(folder)
-    said, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, said
+    training = start(folder)
+    said = training.stdout.read()
+    assert training.wait(timeout=60) == 0, said
     return said
 
 
 def stop_at(folder: Path, line_starts: str, with_signal: signal.Signals) -> int:
     """Send the signal when the training says a line that starts so; returns the exit status."""
-    process = start(folder)
-    for line in process.stdout:
+    training = start(folder)
+    for line in training.stdout:
         if line.startswith(line_starts):
-            process.send_signal(with_signal)
+            training.send_signal(with_signal)
             break
-    process.stdout.read()
-    return process.wait(timeout=60)
+    training.stdout.read()
+    return training.wait(timeout=60)
 
 
 def test_a_training_that_waits_for_another_one_can_be_stopped(run_folder):
@@ -131,26 +132,20 @@ def test_two_processes_draw_the_windows_of_one_and_keep_the_same_weights(archive
 
 
 def test_a_run_of_two_processes_starts_them_and_goes_on(run_folder):
+    """They listen on the loopback only: whoever reaches torch's store may write into it, so nobody else may."""
     compute = {"precision": "32", "compile": False, "n_devices": 2}
-    run_to_the_end(run_folder("peace", compute=compute, n_steps=15))
+    training = start(run_folder("peace", compute=compute, n_steps=15))
+    next(line for line in training.stdout if line.startswith("step 7 "))
+    everyone = [training.process, *training.process.children(recursive=True)]
+    listening = [c.laddr.ip for one in everyone for c in one.net_connections() if c.status == psutil.CONN_LISTEN]
+    assert len(everyone) == 3 and listening and set(listening) == {"127.0.0.1"}
+    said = training.stdout.read()
+    assert training.wait(timeout=60) == 0, said
     folder = run_folder("trouble", compute=compute, n_steps=15)
     assert stop_at(folder, "step 7 of 15", signal.SIGTERM) != 0
     assert 7 <= load_state(folder / STATE).step < 15
     run_to_the_end(folder)
     assert_same(load_state(folder / STATE), load_state(folder.parent / "peace" / STATE))
-
-
-def test_the_processes_of_one_machine_listen_on_the_loopback_only(run_folder):
-    """Whoever reaches torch's store may write into it, so nobody else may."""
-    compute = {"precision": "32", "compile": False, "n_devices": 2}
-    process = start(run_folder("many", compute=compute, n_steps=100_000))
-    next(line for line in process.stdout if line.startswith("step 7 "))
-    everyone = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-    listening = [c.laddr.ip for one in everyone for c in one.net_connections() if c.status == psutil.CONN_LISTEN]
-    process.send_signal(signal.SIGTERM)
-    process.stdout.read()
-    process.wait(timeout=60)
-    assert len(everyone) == 3 and listening and set(listening) == {"127.0.0.1"}
 
 
 def test_a_dry_run_says_what_would_be_trained(root, archive, tmp_path, capsys):
