@@ -93,15 +93,8 @@ def tolerance_table() -> pd.DataFrame:
 
 
 def ledger(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
-    """One row for every published number, in the same order.
+    """One row for every published number of `read_results`, in the same order, beside ours from `read_tables`.
 
-    Parameters
-    ----------
-    published, tables
-        From `read_results` and `read_tables`.
-
-    Returns
-    -------
     The columns that tell the numbers apart, then printed_in, published, sd, ours (the mean over trained networks),
     sd_of_runs (theirs, where there are several), low and high (the means of their 95 % intervals by person; empty where
     the tables have none), tolerance, verdict (within, outside, not measured), n_runs (trained networks), run (folders,

@@ -117,15 +117,9 @@ def parse_channel(label: str) -> ChannelName:
 def parse_channels(labels: Sequence[str], stated: Sequence[str] = ()) -> list[ChannelName]:
     """`parse_channel` of every label of a recording: its file's own types, and the company of the others, count first.
 
-    Parameters
-    ----------
-    labels
-        All of the recording.
-    stated
-        What the file says each is, '' where it does not: the type is that. Where it says EEG of every channel, as
-        converters do that know no better, a name that says something counts more.
-
-    Electrodes of a net are numbered on, beyond the 10-20 system: beside E3 or C17, E1 is no eye and C3 not central.
+    `stated` is what the file says each is, '' where it does not: the type is that. Where it says EEG of every channel,
+    as converters do that know no better, a name that says something counts more. Electrodes of a net are numbered on,
+    beyond the 10-20 system: beside E3 or C17, E1 is no eye and C3 not central.
     """
     names = [parse_channel(label) for label in labels]
     if any(re.fullmatch(r"eeg ?\d{2,}", label.strip().lower()) for label in labels):

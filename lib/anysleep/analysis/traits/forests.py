@@ -180,7 +180,7 @@ def _decide(
 
 
 VERSION = 1
-"""Count up when `forests` computes something else, so that earlier results are not taken for it."""
+"""Count up when something else is computed here, so that earlier results are not taken for it."""
 
 
 def run_repetitions(

@@ -22,7 +22,7 @@ ALPHA = 0.05
 """A larger p is called chance."""
 
 Done = Mapping[Repetition, np.ndarray]
-"""Predictions (R,) of every job, as `repetitions.run_repetitions` returns them."""
+"""Predictions (R,) of every job, as `run_repetitions` returns them."""
 
 
 @dataclass(frozen=True)
