@@ -4,7 +4,7 @@ from anysleep.analysis.arousals import detect_arousals, match_arousals, score_ar
 from anysleep.analysis.definitions import STATISTICS
 from anysleep.analysis.night_statistics import night_statistics, sleep_periods, stage_transitions, statistics_report
 from anysleep.analysis.reference import change_per_decade, reference_band
-from anysleep.analysis.statistics import sleep_statistics
+from anysleep.analysis.statistics import change_from_coarsest, sleep_statistics, statistics_table
 from anysleep.analysis.traits import TRIPLETS, count_triplets
 from anysleep.evaluation.calibration import expected_calibration_error, fit_temperature, reliability, review_curve
 from anysleep.evaluation.metrics import (

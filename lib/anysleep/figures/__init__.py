@@ -20,6 +20,7 @@ from anysleep.figures.cohort import (
     plot_missing_channels,
     plot_stage_shares,
 )
+from anysleep.figures.explain import plot_arousal_idea, plot_hypnodensity_idea, plot_triplet_idea
 from anysleep.figures.looks import in_words, new_axes
 from anysleep.figures.night import (
     around_first_n2,
@@ -32,5 +33,6 @@ from anysleep.figures.night import (
     plot_staging,
 )
 from anysleep.figures.scores import plot_certainty, plot_confusions, plot_history, plot_reliability, plot_review
+from anysleep.figures.traits import plot_statistics
 
 plt.rcParams["text.parse_math"] = False
