@@ -62,6 +62,13 @@ def test_channels_distance_and_doubt_count_and_the_worst_speaks():
         "do not trust",
         "C3: ; E1: mains hum",
     )
+    several = pd.Series({"F3": 1.2, "C3": 0.8, "O1": 1.05, "E1": 3.0, "E2": np.inf})
+    assert night_verdict(USUAL, 0.9, None, several[:3])[1].startswith("F3, O1: 1.05 to 1.20 times as far")
+    assert night_verdict(USUAL, 0.9, None, several) == (
+        "do not trust",
+        "E2: the network was never trained on this type of channel; "
+        "E1: 3.00 times as far from the training's channels as is usual",
+    )
     for far, said in {
         7.0: "7.00 times",
         np.inf: "never trained on this type",

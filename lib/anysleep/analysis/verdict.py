@@ -133,15 +133,19 @@ def _of_channels(quality: pd.DataFrame | None) -> Iterator[Finding]:
 
 
 def _of_distances(distances: pd.Series | None) -> Iterator[Finding]:
-    for channel, distance in (pd.Series(dtype=float) if distances is None else distances).items():
-        if not distance <= 1:  # NaN is far, too
-            verdict = "look" if distance <= FAR else "do not trust"
-            yield verdict, f"{channel}: {_how_far(distance)}"
+    """Channels of one kind are named together."""
+    far = pd.Series(dtype=float) if distances is None else distances[~(distances <= 1)]  # NaN is far, too
+    is_near = far <= FAR
+    kinds = [(far.isna(), "do not trust"), (np.isinf(far), "do not trust"), (is_near, "look")]
+    for rows, verdict in [*kinds, (np.isfinite(far) & ~is_near, "do not trust")]:
+        if rows.any():
+            yield verdict, f"{', '.join(far.index[rows])}: {_how_far(far[rows].min(), far[rows].max())}"
 
 
-def _how_far(distance: float) -> str:
-    if np.isnan(distance):
+def _how_far(least: float, most: float) -> str:
+    if np.isnan(least):
         return "nothing in it can be compared with the training's channels"
-    if np.isinf(distance):
+    if np.isinf(least):
         return "the network was never trained on this type of channel"
-    return f"{distance:.2f} times as far from the training's channels as is usual"
+    times = f"{least:.2f}" if f"{least:.2f}" == f"{most:.2f}" else f"{least:.2f} to {most:.2f}"
+    return f"{times} times as far from the training's channels as is usual"
