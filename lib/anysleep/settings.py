@@ -108,6 +108,8 @@ class Strict(BaseModel):
             super().__init__(**values)
         except ValidationError as error:
             raise ParameterError(_explain(error, type(self))) from None
+        except TypeError as error:  # a group with a number among its names
+            raise ParameterError(f"a name in a group of parameters is no text: {error}") from None
 
 
 def merge_parameters(
@@ -154,7 +156,7 @@ def _read_yaml(path: str | Path) -> dict[str, object]:
         where = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or error
         raise ParameterError(f"{path}{where} cannot be read as YAML: {problem}; put texts into quotes") from None
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
         raise ParameterError(f"{path}: expected lines of `name: value`")
     return content
 

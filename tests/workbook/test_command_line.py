@@ -93,6 +93,7 @@ def test_a_yaml_file_may_have_an_equals_sign_in_its_path(tmp_path):
         (b"split: n\xe4chte.yaml\n", "not UTF-8 text; save it as UTF-8"),
         (b"split: 2024-13-45\n", "cannot be read as YAML: month must be in 1..12"),
         (b"- seed\n", "expected lines of `name: value`"),
+        (b"1: seed\n", "expected lines of `name: value`"),
     ],
 )
 def test_a_parameter_file_that_cannot_be_read_is_named(tmp_path, root, capsys, content, message):

@@ -57,6 +57,12 @@ def test_wrong_values_are_explained(change, message):
         StageOneNight(**(GOOD | change))
 
 
+def test_a_number_for_a_name_is_explained(root):
+    given = notebook_defaults(root / "notebooks/03_train.ipynb")
+    with pytest.raises(ParameterError, match="a name in a group of parameters is no text"):
+        NOTEBOOKS["03_train"](**(given | {"loss": {1: 2}}))
+
+
 WITHOUT_BOUNDS = {
     "low": "of a search: checked against the bounds of the parameter itself",
     "high": "of a search: likewise",

@@ -140,7 +140,7 @@ def read_recipe(path: str | Path) -> Recipe:
     """Read and check a recipe. ParameterError names the file, what is wrong, and what is allowed."""
     try:
         return Recipe(**merge_parameters([path], {}))
-    except (ParameterError, TypeError) as error:
+    except ParameterError as error:
         raise ParameterError(f"{path}: {error}") from error
 
 

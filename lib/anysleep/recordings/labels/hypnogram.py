@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -146,13 +146,23 @@ def codes_of(stages: pd.DataFrame, codes: Mapping[str, int]) -> pd.Series:
 
 def known_codes(stages: pd.DataFrame, codes: Mapping[str, int]) -> pd.Series:
     """The stage of every row by `codes`, in any case; NaN where the label is not there."""
-    stage_of = {WHOLE_NUMBER.sub(r"\1", label.strip().lower()): stage for label, stage in codes.items()}
-    return plain(stages).replace(WHOLE_NUMBER, r"\1", regex=True).map(stage_of).astype(float)
+    stage_of = {_without_point(label): stage for label, stage in codes.items()}
+    return _each_once(stages, lambda label: stage_of.get(_without_point(label)))
 
 
 def standard_codes(stages: pd.DataFrame) -> pd.Series:
     """The stage of every row by standard names; NaN where the label is none."""
-    return stages.description.map(standard_stage).astype(float)
+    return _each_once(stages, standard_stage)
+
+
+def _each_once(stages: pd.DataFrame, stage_of: Callable[[str], int | None]) -> pd.Series:
+    """What every label means, asked once for the many rows of each."""
+    meant = {label: stage_of(label) for label in stages.description.unique()}
+    return stages.description.map(meant).astype(float)
+
+
+def _without_point(label: str) -> str:
+    return WHOLE_NUMBER.sub(r"\1", label.strip().lower())
 
 
 def known_or_standard(stages: pd.DataFrame, codes: Mapping[str, int]) -> pd.Series:
