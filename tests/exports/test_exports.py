@@ -21,7 +21,7 @@ from helpers.toy_night import AROUSALS_S, N_EPOCHS, START, night
 from anysleep.datasets.recipes import Labels
 from anysleep.exports import FORMATS, ScoredNight, export_night, to_mne_annotations, without_date
 from anysleep.exports.scored_night import TEXT_OF
-from anysleep.recordings.labels import LABEL_READERS, with_scoring
+from anysleep.recordings.labels import LABEL_READERS, STANDARD_CODES, read_scoring, with_scoring
 from anysleep.recordings.labels.hypnogram import known_or_standard
 from anysleep.recordings.tables import without_formulas
 from anysleep.settings import ExportFormat
@@ -210,6 +210,13 @@ def test_our_own_reader_takes_in_the_same_night(tmp_path, name, case):
         assert scored.hypnogram.tolist() == case.stages.tolist()
     assert scored.arousals.tolist() == (AROUSALS_S if FORMATS[name].has_events else [])
     assert scored.lights_s == ((10.0, 350.0) if FORMATS[name].has_events else (None, None))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_beside_one_night_its_name_says_how_it_is_read(tmp_path, name):
+    """As `labels` of stage_one_night, without a recipe."""
+    scoring = read_scoring(write(tmp_path, night(), name))
+    assert known_or_standard(scoring.stages, STANDARD_CODES).tolist() == night().stages.tolist()
 
 
 BY_CLOCK = {name: FORMATS[name].labels for name in ("edf", "yasa", "edfbrowser_xml")} | {

@@ -12,10 +12,12 @@ from helpers.edf_files import signal, write_edf
 from helpers.toy_labels import recording, write
 
 from anysleep.data import BadRecording
+from anysleep.datasets.labels import read_labelled
 from anysleep.datasets.preparation import prepare_archive
 from anysleep.datasets.recipes import Labels
 from anysleep.recordings.labels import LABEL_READERS, with_scoring
 from anysleep.recordings.reasons import RecordingWarning
+from anysleep.settings import ParameterError
 
 pytestmark = pytest.mark.filterwarnings("ignore::anysleep.recordings.reasons.RecordingWarning")
 
@@ -121,6 +123,19 @@ def test_the_export_of_every_program_comes_in(tmp_path, program):
     night = scored(path, labels, n_epochs=6 if numbered else 9)
     assert night.hypnogram.tolist() == ([] if numbered else [9] * 3) + STAGES
     assert night.arousals.tolist() == ([[131, 136]] if program in HAVE_AROUSALS else [])
+
+
+@pytest.mark.parametrize("program", SAMPLES)
+def test_beside_one_night_it_is_read_in_the_words_of_the_page(tmp_path, program):
+    """As `labels_as` of stage_one_night."""
+    scoring, labels = write(tmp_path / "night.txt", SAMPLES[program]), labels_of(program)
+    words = labels.model_dump(exclude_defaults=True, exclude={"file"})
+    numbered = "epoch" in labels.columns
+    channel = signal("EEG C3-M2", 10, seconds=180 if numbered else 270)
+    psg = write_edf(tmp_path / "psg.edf", [channel], starttime=BEGUN.time(), start=BEGUN.date())
+    assert read_labelled([psg], scoring, words).hypnogram.tolist() == ([] if numbered else [9] * 3) + STAGES
+    with pytest.raises(ParameterError, match="unknown parameter 'column_names'"):
+        read_labelled([psg], scoring, {"reader": "table", "column_names": 1})
 
 
 def test_the_page_has_a_row_for_every_sample():

@@ -1,15 +1,19 @@
 """When the lights went off and on: who says it first, over midnight, and what cannot be."""
 
+from dataclasses import replace
+
 import edfio
 import numpy as np
 import pytest
 from helpers.archives import recipe
 from helpers.edf_files import signal, stage, write_edf
+from helpers.toy_labels import recording
 
 from anysleep.datasets.archive import Archive
 from anysleep.datasets.preparation import prepare_archive
 from anysleep.recordings.lights import Lights, epochs_in_bed, find_lights
-from anysleep.recordings.reasons import BadRecording, RecordingWarning
+from anysleep.recordings.reasons import BadRecording, RecordingWarning, noted
+from anysleep.recordings.recording import annotation_table
 
 HOURS_8 = 8 * 3600.0
 
@@ -51,6 +55,21 @@ def test_annotations_that_contradict_each_other_are_said_and_others_count():
         with pytest.warns(RecordingWarning, match=r"lights on \(900 s, annotations\) are not .* count as unknown"):
             lights = find_lights(HOURS_8, annotations=annotations, parameter=others)
         assert (lights.off_s, lights.on_s, lights.lights_from) == found and lights.unused(others) == ""
+
+
+@pytest.mark.parametrize(
+    ("notes", "lights_s", "said"),
+    [
+        ([(60, "Lights off"), (300, "Lights on"), (400, "lights out")], (60, 300), ["off are annotated at 2 times"]),
+        ([(0, "Lights On"), (60, "lights_off"), (900, "LIGHTS ON")], (60, 900), ["on are annotated at 2 times"]),
+        ([(60, "Lights off"), (60, "Lights off"), (900, "Lights on")], (60, 900), []),
+    ],
+)  # fmt: skip
+def test_of_several_annotations_the_first_off_and_the_last_on_count_and_that_is_said(notes, lights_s, said):
+    annotated = replace(recording(1000.0), annotations=annotation_table([(at_s, 0, text) for at_s, text in notes]))
+    with noted() as notes:
+        assert annotated.lights_s == lights_s
+    assert [text in note for text, note in zip(said, notes, strict=True)] == [True] * len(said)
 
 
 def test_lights_that_were_typed_and_do_not_count_are_said():

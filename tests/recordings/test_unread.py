@@ -88,6 +88,14 @@ def test_in_a_scoring_of_its_own_too_the_stages_count_and_events_do_not(tmp_path
         assert (None if hypnogram is None else hypnogram.tolist()) == expected
 
 
+@pytest.mark.parametrize("damage", [EVENTS["no sign"], STAGES["what tells nothing"]])
+def test_what_the_recording_cannot_say_is_no_fault_of_a_scoring_of_its_own(tmp_path, damage):
+    path = write_damaged(tmp_path / "night.edf", damage)
+    scoring = write(tmp_path / "scoring.txt", "N2\nN3\nREM\n")
+    with pytest.warns(UserWarning, match="1 annotations cannot be read, the first in data record 3.*: left out"):
+        assert read_recording(path, hypnogram_path=scoring).hypnogram.tolist() == [2, 3, 4]
+
+
 @pytest.mark.parametrize("labels", [{"reader": "own"}, None])
 def test_a_night_with_an_annotation_that_cannot_be_read_is_not_prepared(tmp_path, labels):
     (tmp_path / "in").mkdir()

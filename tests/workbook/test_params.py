@@ -22,6 +22,7 @@ GOOD = {
     "run_dir": "outputs/x",
     "recording": "a.edf",
     "labels": "",
+    "labels_as": {},
     "channels": ["EEG"],
     "name_by_file": False,
     "checkpoint": "c.pth",
@@ -42,6 +43,7 @@ GOOD = {
     ("change", "message"),
     [
         ({"chanels": ["EEG"]}, "unknown parameter 'chanels'; did you mean 'channels'"),
+        ({"labels_as": {"reader": "table"}}, "labels_as says how to read labels, but labels names no file"),
         ({"device": "gpu"}, "device is 'gpu'.*'auto', 'cpu', 'cuda' or 'mps'"),
         ({"predictions_per_epoch": "8"}, "predictions_per_epoch is '8'"),
         ({"predictions_per_epoch": 0}, "greater than or equal to 1"),

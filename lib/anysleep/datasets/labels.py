@@ -1,5 +1,6 @@
 """What a recipe says of labels, and how label files are read by it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +19,9 @@ from anysleep.recordings.labels import (
     read_scoring,
     with_scoring,
 )
+from anysleep.recordings.labels.scoring import without_unread
 from anysleep.recordings.labels.table import WHAT, WHEN, Role
+from anysleep.recordings.readers import Files, read_recording, read_signals
 from anysleep.recordings.recording import LONGEST_S, Recording, annotation_table
 from anysleep.settings import Positive, Strict
 from anysleep.stages import STAGES, UNSCORED
@@ -93,6 +96,20 @@ class Labels(Strict):
 def read_labels(file: Path, labels: Labels) -> Scoring:
     """What a label file says. BadRecording where it is damaged, or nothing in it is a stage."""
     return read_scoring(file, "edf" if labels.reader == OWN_LABELS else labels.reader, **labels.options)
+
+
+def read_labelled(files: Files, file: Path | None, words: Mapping[str, object]) -> Recording:
+    """A night with the stages of a file of its own, where there is one, which alone is read strictly.
+
+    `words` say how to read it, as `labels` of a recipe do; without any its name or content tells. ParameterError where
+    they are none of a recipe, else errors as of `read_recording`.
+    """
+    if not (file and words):
+        return read_recording(files, hypnogram_path=file, labels="strict" if file else "lenient")
+    labels = Labels(file=str(file), **words)
+    scoring = read_labels(file, labels)
+    night, _ = without_unread(read_signals(files), replace(scoring, unread=()))
+    return with_scoring(night, scoring, **labels.rules)
 
 
 def other_hypnogram(night: Recording, file: Path, labels: Labels) -> np.ndarray:

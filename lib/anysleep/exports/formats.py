@@ -36,7 +36,6 @@ class Format(NamedTuple):
 
 
 _LUNA_CODES = {"W": "Wake", "N1": "N1", "N2": "N2", "N3": "N3", "R": "REM", "?": "unscored"}
-_EDFBROWSER = {"event": "Annotation", "onset_s": "Onset", "duration_s": "Duration"}
 
 FORMATS: dict[ExportFormat, Format] = {
     "csv": Format("CSV with clock times", {".csv": write_csv}, {"reader": "table"}, has_events=False),
@@ -46,26 +45,16 @@ FORMATS: dict[ExportFormat, Format] = {
     ),
     "yasa": Format("yasa `Hypnogram`", {"_yasa.json": write_yasa_json}, {"reader": "yasa"}, has_events=False),
     "edfbrowser_xml": Format("EDFbrowser, XML", {"_edfbrowser.xml": write_edfbrowser_xml}, {"reader": "edfbrowser"}),
-    "edfbrowser_text": Format(
-        "EDFbrowser, text", {"_edfbrowser.txt": write_edfbrowser_text}, {"reader": "table", "columns": _EDFBROWSER}
-    ),
+    "edfbrowser_text": Format("EDFbrowser, text", {"_edfbrowser.txt": write_edfbrowser_text}, {"reader": "table"}),
     "luna_annot": Format(
         "Luna, intervals",
         {".annot": write_annot},
-        {
-            "reader": "table",
-            "columns": {"event": "class", "onset_s": "start", "end_s": "stop"},
-            "codes": _LUNA_CODES,
-        },
+        {"reader": "table", "codes": _LUNA_CODES},
     ),
     "luna_eannot": Format(
         "Luna, epochs", {".eannot": write_eannot}, {"reader": "table"}, has_events=False, at_30_s_only=True
     ),
-    "polyman": Format(
-        "Polyman, text",
-        {"_polyman.txt": write_polyman},
-        {"reader": "table", "columns": _EDFBROWSER | {"onset_s": "Recording onset"}},
-    ),
+    "polyman": Format("Polyman, text", {"_polyman.txt": write_polyman}, {"reader": "table"}),
     "nsrr": Format("NSRR XML", {"-nsrr.xml": write_nsrr}, {"reader": "nsrr"}),
     "parquet": Format("Parquet, all digits", {".parquet": write_parquet}, {"reader": "table"}, has_events=False),
 }

@@ -120,11 +120,17 @@ class Recording:
 
     @property
     def lights_s(self) -> tuple[float | None, float | None]:
-        """When the lights went off and on, in s, from annotations such as 'Lights off'; None where none says it."""
+        """When the lights went off and on, in s, from annotations such as 'Lights off'; None where none says it.
+
+        Of several the first off and the last on count, which a warning says.
+        """
         text = self.annotations.description.str.lower().str.replace(r"[\s_-]+", " ", regex=True)
-        off = self.annotations.onset_s[text.str.contains(r"\blights? ?(?:off|out)\b")]
-        on = self.annotations.onset_s[text.str.contains(r"\blights? ?on\b")]
-        return (float(off.min()) if len(off) else None), (float(on.max()) if len(on) else None)
+        off_s = self.annotations.onset_s[text.str.contains(r"\blights? ?(?:off|out)\b")].unique()
+        on_s = self.annotations.onset_s[text.str.contains(r"\blights? ?on\b")].unique()
+        for what, times_s, which in (("off", off_s, "first"), ("on", on_s, "last")):
+            if len(times_s) > 1:
+                note(f"lights {what} are annotated at {len(times_s)} times; the {which} one counts")
+        return (float(off_s.min()) if len(off_s) else None), (float(on_s.max()) if len(on_s) else None)
 
     def pick(self, channels: Sequence[str]) -> "Recording":
         """The same night with these channels in this order. ValueError for a name that is missing or ambiguous."""

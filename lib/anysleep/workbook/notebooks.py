@@ -1,7 +1,7 @@
 """The parameters of every notebook, one class each: what is allowed, and what it means."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
@@ -331,6 +331,9 @@ class StageOneNight(Parameters):
 
     recording: Parts = Field(description="A recording; a list or pattern for parts of one night.")
     labels: OptionalPath = Field(description="An expert's scoring in a file of its own; empty for the recording's.")
+    labels_as: dict[str, Any] = Field(
+        description="How to read it, in the words of a recipe's labels; empty where its name tells."
+    )
     channels: list[str] = Field(description="As in the file; U-Sleep: EEG, EOG; empty: good ones.")
     name_by_file: NameByFile
     checkpoint: Checkpoint
@@ -348,6 +351,11 @@ class StageOneNight(Parameters):
     paper: Literal["A4", "Letter"] = Field(description="Of the report.")
     precision: Precision
     device: Device
+
+    def model_post_init(self, _: object) -> None:
+        """ValueError where there is nothing to read so."""
+        if self.labels_as and not self.labels:
+            raise ValueError("labels_as says how to read labels, but labels names no file")
 
 
 NOTEBOOKS: dict[str, type[Parameters]] = {

@@ -46,7 +46,7 @@ plain list lasts. That of 'bids' takes the `column` of the stages, too, that of 
 BY_NAME = {
     "* base.edf": "mass", "*.edf": "edf", "*_events.tsv": "bids", "*.rml": "sleepware", "*.ids": "ids",
     "*.arousal": "physionet", "scorer_?/*.json": "dod_scorers", "*.json": "yasa",
-} | dict.fromkeys(("*.txt", "*.csv", "*.tsv", "*.xlsx", "*.parquet"), "text")  # fmt: skip
+} | dict.fromkeys(("*.txt", "*.csv", "*.tsv", "*.xlsx", "*.parquet", "*.annot", "*.eannot"), "text")  # fmt: skip
 """Pattern of a file and its folder, in small letters -> its reader; the first that fits. XML tells by its root."""
 BY_ROOT = {"PSGAnnotation": "nsrr", "CMPStudyConfig": "profusion", "annotationlist": "edfbrowser"}
 

@@ -34,6 +34,12 @@ DELIMITERS = {"\t": "tabs", ";": "semicolons", ",": "commas"}
 STAGE_COLUMNS = ("stage", "stages", "sleepstage", "sleep_stage", "label", "labels", "hypnogram", "description")
 ONSET_COLUMNS, DURATION_COLUMNS = ("onset_s", "onset"), ("duration_s", "duration")
 """Names, in any case and without blanks, that need no recipe."""
+EVENT_TABLES: tuple[dict[Role, str], ...] = (
+    {"event": "annotation", "onset_s": "onset", "duration_s": "duration"},
+    {"event": "annotation", "onset_s": "recordingonset", "duration_s": "duration"},
+    {"event": "class", "onset_s": "start", "end_s": "stop"},
+)
+"""Neither do these columns of EDFbrowser, Polyman and Luna."""
 CLOCK = re.compile(r"(?<![\d+])(\d{1,2})[:.](\d\d)[:.](\d\d)(?:[.,](\d+))?$")
 """Time of day at the end of a cell, after a date or not: 23:05:00.250, 23.05.00; not +00:05:00 since the start."""
 HALVES = re.compile(r"(?<![a-z])[ap]\.?\s?m\b\.?|[上下]午|午[前後]|오[전후]", re.IGNORECASE)
@@ -56,10 +62,10 @@ def read_scoring_table(
     """The rows of a text file, .xlsx or .parquet: a stage each, or a stage or an event.
 
     `codes` says which labels are stages in a column of events, `epoch_s` how long a stage lasts, and an epoch with a
-    number, where no column tells it. Without `columns` a table is read as our own: a label a row, in the first column,
-    or in the one that line 1 calls 'stage' or another of `STAGE_COLUMNS`; from the onset and for the duration where
-    line 1 names these too. `skip_to` is with what the header begins, of columns with numbers the line before the first
-    row; by default the first line with all names, or none.
+    number, where no column tells it. Without `columns` a table is one of `EVENT_TABLES`, or read as our own: a label a
+    row, in the first column, or in the one that line 1 calls 'stage' or another of `STAGE_COLUMNS`; from the onset and
+    for the duration where line 1 names these too. `skip_to` is with what the header begins, of columns with numbers the
+    line before the first row; by default the first line with all names, or none.
 
     BadRecording where a column is not there, a cell cannot be read, or the rows lie as far apart as no epoch: the
     message names the line. A clock that cannot be read is such a cell: nothing is set to the first sample instead.
@@ -119,6 +125,9 @@ def _own_header(path: Path, lines: list[str], codes: Mapping[str, int]) -> tuple
     delimiter = _delimiter(lines[0])
     cells = _split(lines[0], delimiter)
     header = [spelt(cell) for cell in cells]
+    for columns in EVENT_TABLES:
+        if all(header.count(name) == 1 for name in columns.values()):
+            return 1, {role: header.index(name) for role, name in columns.items()}, delimiter
     named = [i for i, name in enumerate(header) if name in STAGE_COLUMNS]
     if {label.strip().lower() for label in codes} & {cell.lower() for cell in cells}:
         named = []

@@ -93,8 +93,8 @@ def read_recording(
         `read_scoring`; others need a recipe. That of `a-PSG.edf` is found where it is called `a-Hypnogram.edf`, or as
         in Sleep-EDF (`SC4001E0-PSG.edf`, `SC4001EC-Hypnogram.edf`).
     labels
-        `strict`: stages that cannot be read or aligned stop the reading. `lenient`: they are left out with a warning,
-        for staging, which needs none; so is an event that cannot be read.
+        `strict`: stages that cannot be read or aligned stop the reading, and so does an event of their file that cannot
+        be read. `lenient`: both are left out with a warning, for staging, which needs neither.
     length, start
         What happens where labels and signals differ in length, and where the labels of a file of their own begin.
 
@@ -114,6 +114,8 @@ def read_recording(
                 scoring = read_edf_scoring(scoring_path)
             if labels == "lenient":
                 night, scoring = without_unread(night, scoring)
+            elif scoring and hypnogram_path:  # an event of the recording that cannot be read is none of its stages
+                night, _ = without_unread(night, replace(scoring, unread=()))
             return with_scoring(night, scoring, length=length, start=start)
         except ValueError as error:
             if labels == "strict":
