@@ -295,6 +295,9 @@ class Traits(Parameters):
         description="Folds; 0 leaves out one person (or recording) at a time, as in the paper.", ge=0, le=1000
     )
     n_repetitions: Times = Field(description="Repetitions with other forests; 50 in the paper.", ge=1)
+    forests: OptionalPath = Field(
+        description="Table of their max_depth, min_samples_leaf, min_samples_split, max_features; empty to draw."
+    )
     permutation: Permutation = Field(description="The same with the trait shuffled among persons.")
     n_bootstrap: NBootstrap
     n_jobs: Processes = Field(description="Processes; 0 for one per core.", ge=0)

@@ -12,11 +12,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import sklearn
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
 from anysleep.recordings.reasons import NothingToMeasure
+from anysleep.recordings.tables import read_table
 from anysleep.system.files import atomic_write, read_if_whole
 from anysleep.system.jobs import n_cores, run_jobs, share_of
 from anysleep.system.words import progress
@@ -51,18 +53,6 @@ class Nights:
             raise ValueError(f"classes are {sorted(set(self.trait.tolist()))}; expected 0 and 1")
 
 
-@dataclass(frozen=True, order=True)
-class Repetition:
-    """One repetition at one resolution: every recording is predicted once."""
-
-    predictions_per_epoch: int
-    n_folds: int
-    """0 leaves out one group at a time."""
-    repetition: int
-    shuffle: int = -1
-    """Which shuffle of the trait among persons; -1 for none."""
-
-
 @dataclass(frozen=True)
 class Settings:
     """How trees grow, in scikit-learn's words."""
@@ -74,12 +64,26 @@ class Settings:
     """How many of the 80 counts each branch may choose from: sqrt or log2 of them."""
 
 
+@dataclass(frozen=True, order=True)
+class Repetition:
+    """One repetition at one resolution: every recording is predicted once."""
+
+    predictions_per_epoch: int
+    n_folds: int
+    """0 leaves out one group at a time."""
+    repetition: int
+    shuffle: int = -1
+    """Which shuffle of the trait among persons; -1 for none."""
+    settings: Settings | None = None
+    """How its trees grow; None where that is drawn."""
+
+
 def predict_repetition(nights: Nights, job: Repetition, seed: int) -> np.ndarray:
     """Predictions float (R,): ages, or 1 and 0."""
     trait = shuffled_trait(nights, job.shuffle, seed)
     folds = make_folds(nights, trait, job.n_folds, [_FOLDS, seed, job.repetition])
     random = np.random.default_rng([_FORESTS, seed, job.predictions_per_epoch, job.repetition])
-    settings = draw_settings(random)
+    drawn = draw_settings(random)
     # Exact: whole numbers up to 16 million, and a block at 3840 has 691,200 predictions.
     counts = [blocks.astype(np.float32) for blocks in nights.counts[job.predictions_per_epoch]]
     predictions = np.empty(len(trait))
@@ -88,7 +92,7 @@ def predict_repetition(nights: Nights, job: Repetition, seed: int) -> np.ndarray
         learnt, left_out = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         blocks = np.concatenate([counts[i] for i in learnt])
         targets = np.repeat(trait[learnt], [len(counts[i]) for i in learnt])
-        forest = grow_forest(blocks, targets, nights.is_class, settings, int(forest_seed))
+        forest = grow_forest(blocks, targets, nights.is_class, job.settings or drawn, int(forest_seed))
         predictions[left_out] = _decide(forest, [counts[i] for i in left_out], nights.is_class, int(tie_seed))
     return predictions
 
@@ -143,6 +147,21 @@ def draw_settings(random: np.random.Generator) -> Settings:
     """Those of a repetition, each value as likely as any other."""
     depth, leaf, split = (int(random.integers(2, 8)) for _ in range(3))
     return Settings(depth, leaf, split, ("sqrt", "log2")[random.integers(2)])
+
+
+def read_settings(path: Path) -> list[Settings]:
+    """Those of a table (.csv, .tsv, .xlsx) with their names as columns, a row each. ValueError names a wrong row."""
+    table, names = read_table(path), list(Settings.__annotations__)
+    if not set(names) <= set(table) or table.empty:
+        raise ValueError(f"{path.name} needs columns {', '.join(names)}, and a row for each repetition")
+    whole = table[names[:3]].apply(pd.to_numeric, errors="coerce")
+    sound = (whole % 1 == 0).all(axis=1) & (whole >= [1, 1, 2]).all(axis=1) & table.max_features.isin(["sqrt", "log2"])
+    if not sound.all():
+        raise ValueError(
+            f"{path.name}: row {(~sound).argmax() + 1} below the header needs whole numbers, of min_samples_split 2 or "
+            "more, and sqrt or log2"
+        )
+    return [Settings(int(row[0]), int(row[1]), int(row[2]), row[3]) for row in table[names].to_numpy()]
 
 
 def grow_forest(
@@ -244,5 +263,7 @@ def _digest(nights: Nights, predictions_per_epoch: int) -> str:
 
 def _name(job: Repetition, seed: int, digests: dict[int, str]) -> str:
     versions = [VERSION, N_TREES, sklearn.__version__, np.__version__]
-    deciding = [asdict(job), seed, digests[job.predictions_per_epoch], versions]
+    drawn = {"settings"} if job.settings is None else set()  # by the seed, which is there
+    what = {name: value for name, value in asdict(job).items() if name not in drawn}
+    deciding = [what, seed, digests[job.predictions_per_epoch], versions]
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom
 
-from anysleep.analysis.traits.forests import Nights, Repetition, most_folds, shuffled_trait
+from anysleep.analysis.traits.forests import Nights, Repetition, Settings, most_folds, shuffled_trait
 from anysleep.evaluation.metrics import draw_sums, sums_by_person
 from anysleep.stages import EPOCH_S
 
@@ -36,6 +36,8 @@ class Study:
     """Resolutions with a negative control and a permutation test."""
     n_shuffles: int
     seed: int
+    forests: Sequence[Settings] = ()
+    """Settings of the repetitions, in turn; drawn where there are none."""
 
     def __post_init__(self) -> None:
         absent = sorted(set(self.permuted) - set(self.nights.counts))
@@ -75,19 +77,23 @@ class Study:
 
     def repetitions(self, r: int) -> list[Repetition]:
         """The repetitions at a resolution."""
-        return [Repetition(r, self.n_folds, i) for i in range(self.n_repetitions)]
+        return [self._repetition(r, self.n_folds, i) for i in range(self.n_repetitions)]
 
     def controls(self, r: int) -> list[Repetition]:
         """The same repetitions, each with the trait shuffled in another way."""
-        return [Repetition(r, self.n_folds, i, shuffle=i) for i in range(self.n_repetitions)]
+        return [self._repetition(r, self.n_folds, i, shuffle=i) for i in range(self.n_repetitions)]
 
     def observed(self, r: int) -> list[Repetition]:
         """What the shuffles are compared with: the repetitions with the folds of the permutation test."""
-        return [Repetition(r, self.test_folds, i) for i in range(self.n_repetitions if self.n_shuffles else 0)]
+        return [self._repetition(r, self.test_folds, i) for i in range(self.n_repetitions if self.n_shuffles else 0)]
 
     def shuffles(self, r: int) -> list[Repetition]:
         """One repetition for each shuffle of the permutation test."""
-        return [Repetition(r, self.test_folds, i, shuffle=i) for i in range(self.n_shuffles)]
+        return [self._repetition(r, self.test_folds, i, shuffle=i) for i in range(self.n_shuffles)]
+
+    def _repetition(self, r: int, n_folds: int, i: int, shuffle: int = -1) -> Repetition:
+        settings = self.forests[i % len(self.forests)] if self.forests else None
+        return Repetition(r, n_folds, i, shuffle, settings)
 
 
 def scores_of(study: Study, jobs: Sequence[Repetition], done: Done) -> np.ndarray:
