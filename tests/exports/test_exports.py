@@ -301,6 +301,12 @@ def test_no_text_becomes_a_formula_or_a_tag(tmp_path):
         ({"predictions_per_epoch": 0}, "predictions_per_epoch is 0"),
         ({"hypnodensity": np.ones((3, 5))}, r"shape \(3, 5\); expected \(2, 5\)"),
         ({"scorer": "two\nlines"}, "cannot be printed"),
+        ({"stages": np.array([0.0, 1.0])}, "stages are float64; expected whole numbers"),
+        ({"hypnodensity": np.full((2, 5), np.nan)}, "holds what is no number"),
+        ({"arousals_s": np.array([[40.0, 30.0]])}, "arousals need an onset and, not before it, an end"),
+        ({"arousals_s": np.array([[40.0, np.nan]])}, "arousals need an onset and, not before it, an end"),
+        ({"arousals_s": np.array([40.0, 45.0])}, "arousals need an onset and, not before it, an end"),
+        ({"lights_off_s": np.nan}, "lights are off at nan and on at None"),
     ],
 )
 def test_what_is_no_night_is_refused(change, message):

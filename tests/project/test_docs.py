@@ -156,3 +156,11 @@ def test_every_command_stands_somewhere(root):
     assert all(f"docs/{page.name}" in readme for page in (root / "docs").glob("*.md"))
     assert {"make demo", "make lab", "make test"} <= set(re.findall("make [a-z]+", readme))
     assert "make test" in (root / ".ci" / "run").read_text()
+
+
+def test_every_difference_from_the_paper_has_its_reason_and_effect(root):
+    lines = (root / "docs" / "differences.md").read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| ")]
+    assert rows[0] == ["what", "published", "ours", "why", "effect"]
+    assert all(len(row) == 5 and all(row) for row in rows)
+    assert len({row[0] for row in rows}) == len(rows) > 20

@@ -44,13 +44,29 @@ class ScoredNight:
         unknown = set(np.unique(self.stages).tolist()) - set(TEXT_OF)
         if np.ndim(self.stages) != 1 or not len(self.stages) or unknown:
             raise ValueError(f"stages have shape {np.shape(self.stages)} and hold {unknown or '{}'}; expected 0-4 or 9")
+        if not np.issubdtype(np.asarray(self.stages).dtype, np.integer):
+            raise ValueError(f"stages are {np.asarray(self.stages).dtype}; expected whole numbers, such as int8")
         if self.predictions_per_epoch < 1:
             raise ValueError(f"predictions_per_epoch is {self.predictions_per_epoch}; expected 1 or more")
         shape = (len(self.stages), N_STAGES)
         if self.hypnodensity is not None and np.shape(self.hypnodensity) != shape:
             raise ValueError(f"the hypnodensity has shape {np.shape(self.hypnodensity)}; expected {shape}")
+        if self.hypnodensity is not None and not np.isfinite(self.hypnodensity).all():
+            raise ValueError("the hypnodensity holds what is no number; was a signal without samples staged?")
+        self._check_events()
         if not self.scorer.isprintable():
             raise ValueError(f"the scorer {self.scorer!r} holds what cannot be printed; expected a name in one line")
+
+    def _check_events(self) -> None:
+        lights_s = [at_s for at_s in (self.lights_off_s, self.lights_on_s) if at_s is not None]
+        if not np.isfinite(lights_s).all():
+            raise ValueError(f"lights are off at {self.lights_off_s} and on at {self.lights_on_s}; expected s, or None")
+        spans = np.asarray(self.arousals_s, dtype=float)
+        wrong = (
+            spans.ndim != 2 or spans.shape[1] != 2 or not np.isfinite(spans).all() or (spans[:, 1] < spans[:, 0]).any()
+        )
+        if wrong:
+            raise ValueError("arousals need an onset and, not before it, an end, in s: float (n, 2)")
 
     @property
     def seconds_per_prediction(self) -> float:
