@@ -1,4 +1,4 @@
-"""What 04, 06 and 07 are about: networks, the nights that test them, and what is noted of both in the run."""
+"""The nights of an archive or a table that 04, 06 and 07 are about, and what is noted of them in the run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,57 +19,11 @@ from anysleep.analysis.traits.participants import (
 )
 from anysleep.datasets.archive import Archive
 from anysleep.datasets.recipes import identify, read_recipe
-from anysleep.datasets.splits import Split, count_split, read_split, recordings_of, select_part
-from anysleep.evaluation.evaluate import check_synthetic_training, learned_from, name_checkpoints, warn_of_other_split
-from anysleep.evaluation.score_tables import persons_of
-from anysleep.models import SleepNetwork, load_checkpoint
-from anysleep.models.checkpoints import saw_only_synthetic
+from anysleep.datasets.splits import Split, read_split, recordings_of, select_part
 from anysleep.recordings.labels.consensus import consensus_hypnogram
-from anysleep.staging.devices import choose_device
-from anysleep.staging.montages import with_channel_types
 from anysleep.staging.predictions import Predictions
-from anysleep.system.words import many
 from anysleep.workbook.notebooks import Arousals, Evaluate, Traits
 from anysleep.workbook.run import Run
-
-
-def load_networks(run: Run, params: Evaluate) -> dict[str, list[SleepNetwork]]:
-    """The networks to compare, by name; several of one name are averaged. ValueError where one is named twice."""
-    paths, device, loaded = [params.checkpoint, *params.more_checkpoints], choose_device(params.device), {}
-    names = name_checkpoints(paths, params.several)
-    for i, path in enumerate(paths, start=1):
-        loaded[path] = load_checkpoint(run.input(f"checkpoint_{i}", path)).to(device)
-        run.learned_from[f"checkpoint_{i}"] = learned_from(loaded[path])
-    networks = {name: [loaded[path] for path in group] for name, group in names.items()}
-    for name, group in networks.items():
-        for network in group:
-            data = ", ".join(learned_from(network)) or "data that its file does not name"
-            print(f"{name}: {network.name}, trained on {data}")
-    return networks
-
-
-def evaluation_nights(
-    run: Run, params: Evaluate, archive: Archive, networks: Mapping[str, list[SleepNetwork]]
-) -> tuple[pd.DataFrame, pd.DataFrame, Split | None]:
-    """All recordings of the archive, those with labels that are to be scored, and the split where one is named.
-
-    Tables as of `with_channel_types`. ValueError where a network of synthetic nights alone is to judge others.
-    """
-    recordings = with_channel_types(archive, _identified(params, archive))
-    part, split = _part(run, params, recordings)
-    part = recordings_of(part, params.datasets)
-    run.table("split", count_split(split or {}))
-    if split is None:
-        print("No split is named, so every labelled night is scored: right only where the network never saw any.")
-    nights = part[part.has_hypnogram]
-    for network in (network for group in networks.values() for network in group):
-        check_synthetic_training(network, nights.synthetic.all(), params.allow_synthetic)
-        if nights.synthetic.any() or not saw_only_synthetic(network):  # which knows no real person
-            warn_of_other_split(network, split)
-    n_persons = persons_of(nights, params.group_by).nunique()
-    print(f"{many(len(nights), 'recording')} of {many(n_persons, 'person')} to score")
-    print(f"{len(part) - len(nights)} without hypnogram left out")
-    return recordings, nights, split
 
 
 def arousal_nights(
@@ -79,9 +33,9 @@ def arousal_nights(
 
     Errors as of `tables.nights_to_score` and `Predictions.of`.
     """
-    recordings = _identified(params, archive)
+    recordings = identified(params, archive)
     experts = ExpertArousals(archive, params.annotations, recordings, run.input)
-    recordings, split = _part(run, params, recordings)
+    recordings, split = asked_part(run, params, recordings)
     if split is None:
         print("No split is named, so every night is scored: those of the network's training, too, if they are here.")
         print("The released weights were trained on 13 data sets; docs/cohorts.md names them.")
@@ -150,7 +104,7 @@ def trait_source(run: Run, params: Traits) -> TraitSource:
     missing.
     """
     scorers = read_scorers(params.scorers, run.input) if params.scorers else {}
-    recordings, split = _part(run, params, _who_slept(run, params, scorers))
+    recordings, split = asked_part(run, params, _who_slept(run, params, scorers))
     if scorers:
         return TraitSource(recordings, {1: count_consensus(scorers, recordings)}, scorers, None)
     if split is None:
@@ -170,19 +124,19 @@ def _who_slept(run: Run, params: Traits, scorers: Scorers) -> pd.DataFrame:
     if scorers:
         recordings = scored_nights(scorers)
     elif params.archive:
-        recordings = _identified(params, run.open_archive(params.archive))
+        recordings = identified(params, run.open_archive(params.archive))
     else:
         recordings = recordings_in(table)
     recordings = recordings_of(recordings, params.datasets)
     return recordings if table is None else add_participants(recordings, table)
 
 
-def _identified(params: Evaluate | Arousals | Traits, archive: Archive) -> pd.DataFrame:
+def identified(params: Evaluate | Arousals | Traits, archive: Archive) -> pd.DataFrame:
     """The recordings of an archive, with persons as the recipes tell them."""
     return identify(archive.recordings(), [read_recipe(path) for path in params.recipes])
 
 
-def _part(
+def asked_part(
     run: Run, params: Evaluate | Arousals | Traits, recordings: pd.DataFrame
 ) -> tuple[pd.DataFrame, Split | None]:
     """The recordings of the part that is asked for, and the split; all of them where none is named."""
