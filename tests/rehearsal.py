@@ -18,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 import yaml
-from helpers.dataset_nights import NIGHTS, Night, isruc_table, longer
+from helpers.dataset_nights import NIGHTS, SECONDS, Night, isruc_table, longer
 from helpers.parity import seeded_weights
 
 from anysleep.models.networks import build_model
@@ -27,7 +27,7 @@ from anysleep.published import read_table
 ROOT = Path(__file__).parents[1]
 DEFAULT = ROOT / "outputs" / "rehearsal"
 N_ROUNDS = 2
-"""A night has 12 epochs, twice every stage; the half hours around sleep of Sleep-EDF make it longer."""
+"""A night has 12 epochs, twice every stage."""
 SITES = ("C3", "C4", "F3", "F4", "O1", "O2")
 """Of MASS, whose twenty sites make forty pairs."""
 TEST_ONLY = "dodh dodo isruc-sg1 isruc-sg2 isruc-sg3 mass-c1 mass-c3 svuh".split()
@@ -52,10 +52,14 @@ ANOTHER = {
 """Data sets with nights of one person: what the id of a second has instead."""
 
 ONE_USLEEP = {"more_checkpoints": ["outputs/paper/weights/usleep-run1.pth"]}
+ONE_RUN: dict[str, object] = {"more_checkpoints": []}
+TWO_RESOLUTIONS = {"predictions_per_epoch": [1, 640]}
 FEWER = {
     "04_evaluate": {"n_bootstrap": 20, "cost_channels": [1, 2]},
     "04_evaluate.draws": {"draws": {"n_eeg": [0, 1, 2, 3, 4, 5, 6], "n_eog": [0, 1], "n_draws": 50}} | ONE_USLEEP,
     "04_evaluate.pairs": ONE_USLEEP,
+    "04_evaluate.early_fusion": ONE_RUN,
+    "04_evaluate.late_fusion": ONE_RUN,
     "06_arousals": {"n_bootstrap": 20, "start_s": 30.0},
     "07_traits": {
         "n_bootstrap": 20,
@@ -64,11 +68,16 @@ FEWER = {
         "n_jobs": 1,
         "permutation": {"resolutions": [1], "n_shuffles": 0},
     },
+    "07_traits.published_folds": TWO_RESOLUTIONS,
+    "07_traits.seed1": TWO_RESOLUTIONS,
+    "07_traits.seed2": TWO_RESOLUTIONS,
+    "07_traits.dod_seed1": TWO_RESOLUTIONS,
+    "07_traits.dod_seed2": TWO_RESOLUTIONS,
 }
 """Parameters that differ from params/paper: less is drawn and repeated (50 draws meet all twelve data sets), channels
-are studied with one training run of either network instead of three, which took a third of the time, a
-forest is grown for each half of the persons instead of each person, which took most of the time, in the process that
-asks for it, and a night has no second hour."""
+and early and late fusion are studied with one training run of a network instead of three, a forest is grown for each
+half of the persons instead of each person, in the process that asks for it, and at all resolutions for the first
+training run only; and a night has no second hour."""
 
 
 def write_families(folder: Path) -> None:
@@ -100,6 +109,8 @@ def nights_of(dataset: str) -> list[Night]:
         names = ("file", "recording", "subject")
         second = {name: getattr(nights[0], name).replace(this, other) for name in names}
         nights.append(replace(nights[0], **second))
+    if dataset.startswith("sedf"):  # published with hours, of which half an hour is kept on either side
+        nights = [replace(night, wake_s=60, seconds=60 + night.n_rounds * SECONDS) for night in nights]
     if dataset.startswith("mass"):
         nights = [replace(night, sources=dict(filter(is_wanted, night.sources.items()))) for night in nights]
     return nights

@@ -40,6 +40,8 @@ class Night:
     seconds: int = SECONDS
     n_rounds: int = 1
     """How often the stages follow each other."""
+    wake_s: int = 35 * 60
+    """Of Sleep-EDF: how long a night lies awake first, more than what is kept."""
 
     @property
     def arousals_s(self) -> list[tuple[float, float]]:
@@ -101,10 +103,9 @@ def write_nsrr(folder, night):
 
 def write_sleep_edf(folder, night):
     write_edf(folder / night.file, night_samples(night), night.rate_hz)
-    hours_s = 35 * 60
     texts = ["Sleep stage 1", "Sleep stage 2", "Sleep stage 3", "Sleep stage R", "Movement time"] * night.n_rounds
-    notes = [(0, hours_s, "Sleep stage W")] + [(hours_s + 30 * i, 30, text) for i, text in enumerate(texts)]
-    notes.append((hours_s + 30 * len(texts), 80_000, "Sleep stage ?"))
+    notes = [(0, night.wake_s, "Sleep stage W")] + [(night.wake_s + 30 * i, 30, text) for i, text in enumerate(texts)]
+    notes.append((night.wake_s + 30 * len(texts), 80_000, "Sleep stage ?"))
     write_edf(folder / night.file.replace("0-PSG", "C-Hypnogram"), {}, 1, notes)
 
 
