@@ -395,3 +395,12 @@ def test_an_absent_device_is_refused():
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match="device 'cuda' is not available here"):
             choose_device("cuda")
+
+
+def test_a_gpu_that_torch_cannot_use_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert choose_device("auto").type == "cpu"
+    monkeypatch.setattr(devices, "NVIDIA", tmp_path)
+    with pytest.warns(UserWarning, match=r"a GPU of NVIDIA is here, but torch .* cannot use it"):
+        assert choose_device("auto").type == "cpu"

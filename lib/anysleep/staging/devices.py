@@ -1,12 +1,16 @@
 """Where networks compute, and how much memory is left there."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 import torch
 
 GIB = 2**30
+NVIDIA = Path("/proc/driver/nvidia/version")
+"""There on Linux where a GPU's driver is loaded."""
 TILE_VALUES = 2**19
 """For each thread, 2 MB in float32."""
 COPIES_OF_TILE = 8
@@ -14,10 +18,20 @@ COPIES_OF_TILE = 8
 
 
 def choose_device(device: str) -> torch.device:
-    """`auto` means CUDA, else MPS, else CPU. ValueError where the asked-for device is not there."""
+    """`auto` means CUDA, else MPS, else CPU. ValueError where the asked-for device is not there.
+
+    Warns where `auto` means the CPU although there is a GPU of NVIDIA.
+    """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if device == "auto":
-        return torch.device(next(name for name, there in available.items() if there))
+        chosen = next(name for name, there in available.items() if there)
+        if chosen == "cpu" and NVIDIA.exists():
+            warnings.warn(
+                f"a GPU of NVIDIA is here, but torch {torch.__version__} cannot use it, so the processor computes; "
+                "docs/clusters.md (Without make) says where torch comes from",
+                stacklevel=2,
+            )
+        return torch.device(chosen)
     if not available.get(device):
         there = ", ".join(name for name, is_there in available.items() if is_there)
         raise ValueError(f"device {device!r} is not available here; choose auto or one of {there}")
