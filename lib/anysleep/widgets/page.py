@@ -59,6 +59,8 @@ class StagingPage(ipywidgets.VBox):
         self.channels = ipywidgets.VBox()
         self.checkpoint = ipywidgets.Dropdown(options=known_checkpoints(), layout=_wide())
         self.resolution = ipywidgets.Dropdown(options=RESOLUTIONS, layout=_wide("16em"))
+        self.lights = [_field(ipywidgets.Text, f"lights {what}", value="") for what in ("off", "on")]
+        self.age = _field(ipywidgets.BoundedIntText, "age", min=0, max=120)
         self.stage = ipywidgets.Button(description="Stage the night", button_style="primary", disabled=True)
         self.bar = ipywidgets.IntProgress(max=3, layout=ipywidgets.Layout(visibility="hidden", width="12em"))
         self.result = ipywidgets.VBox()
@@ -89,6 +91,11 @@ class StagingPage(ipywidgets.VBox):
             _heading("A network"),
             ipywidgets.HBox([self.checkpoint, ipywidgets.Label("a stage every"), self.resolution]),
             ipywidgets.HTML(HOW_TO_GET),
+            _heading("What is known of the night"),
+            ipywidgets.HBox([*self.lights, ipywidgets.Label("clock times or seconds, where the recording says none")]),
+            ipywidgets.HBox(
+                [self.age, ipywidgets.Label("years, to print published values of that age; 0 for unknown")]
+            ),
             ipywidgets.HBox([self.stage, self.bar]),
             self.says,
             self.result,
@@ -138,7 +145,8 @@ class StagingPage(ipywidgets.VBox):
             raise ValueError("no channel is ticked")
         model = load_checkpoint(self.checkpoint.value)
         with noted() as notes:
-            self.staged = stage_night(self.recording, self.ticked, model, self.resolution.value, self._tell)
+            known = {"lights": (self.lights[0].value, self.lights[1].value), "age": self.age.value}
+            self.staged = stage_night(self.recording, self.ticked, model, self.resolution.value, self._tell, **known)
         self.result.children = _results(self.staged)
         _say(self.says, *notes)
 
@@ -240,6 +248,10 @@ def _heading(text: str) -> ipywidgets.HTML:
 
 def _cell(text: str, width: str) -> ipywidgets.HTML:
     return ipywidgets.HTML(text, layout=ipywidgets.Layout(width=width))
+
+
+def _field(kind: type[ipywidgets.Widget], name: str, **how: object) -> ipywidgets.Widget:
+    return kind(description=name, style={"description_width": "initial"}, layout=_wide("12em"), **how)
 
 
 def _wide(width: str = "38em") -> ipywidgets.Layout:

@@ -15,7 +15,7 @@ from anysleep.figures.report import NightReport, write_report
 from anysleep.models import SleepNetwork
 from anysleep.models.checkpoints import saw_only_synthetic, synthetic_notice
 from anysleep.recordings.channels import check_eeg_before_eog
-from anysleep.recordings.lights import find_lights
+from anysleep.recordings.lights import Pair, find_lights
 from anysleep.recordings.recording import Recording
 from anysleep.settings import ExportFormat
 from anysleep.staging.nights import without_gaps
@@ -66,22 +66,28 @@ def stage_night(
     model: SleepNetwork,
     predictions_per_epoch: int = 1,
     tell: Callable[[str], None] = lambda step: None,
+    *,
+    lights: Pair = (None, None),
+    age: int = 0,
 ) -> StagedNight:
-    """Stage a recording that has been read; `tell` hears what is done next. Errors as of stage_one_night."""
+    """Stage a recording that has been read; `tell` hears what is done next. Errors as of stage_one_night.
+
+    `lights` off and on are used where the recording does not say them, `age` in years for published values; 0 for none.
+    """
     tell("preparing the channels")
     night = pick_channels(recording, channels)
     check_synthetic_training(model, all_synthetic=night.synthetic)
     if model.name == "usleep":
         check_eeg_before_eog(night.channels)
     name = result_name(*recording.files, keep=recording.synthetic)
-    lights = find_lights(recording.duration_s, recording.clock_time, annotations=recording.lights_s)
+    found = find_lights(recording.duration_s, recording.clock_time, annotations=recording.lights_s, parameter=lights)
     prepared = preprocessed_night(night, model.sampling_rate_hz, "files", name)
     tell("the network reads the night")
     staging = prepared.stage(model, resolutions=sorted({1, predictions_per_epoch}))[night.channels]
     tell("statistics and report")
     finest = without_gaps(staging.hypnogram(predictions_per_epoch), night.gaps_s, predictions_per_epoch)
     arousals_s = analysis.detect_arousals(finest, predictions_per_epoch)
-    off_s, on_s = lights.noted_s
+    off_s, on_s = found.noted_s
     noted = {"arousals_s": arousals_s, "lights_off_s": off_s, "lights_on_s": on_s, "scorer": model.name}
     scored = {r: _scored(staging, r, night, noted) for r in sorted({1, predictions_per_epoch})}
     counted_s = arousals_s if predictions_per_epoch > 1 else None  # 30 s show none
@@ -89,7 +95,7 @@ def stage_night(
     verdict, reason = judge_night(model, prepared, scored[1].stages, scored[1].hypnodensity)
     about = {
         "Recorded": f"{recording.duration_s / 3600:.2f} h from {recording.clock_time or 'an unknown time'}",
-        "Lights": lights.line(night.clock_time),
+        "Lights": "; ".join(filter(None, (found.line(night.clock_time), found.unused(lights)))),
         "Channels": ", ".join(night.channels),
         "Network": model.name,
         "Verdict": f"{verdict}{reason and ': '}{reason}",
@@ -97,7 +103,8 @@ def stage_night(
     }
     quality = prepared.quality
     shown = scored[1].stages, scored[1].hypnodensity, statistics, quality, night.clock_time, (off_s, on_s)
-    return StagedNight(name, night, scored, statistics, quality, NightReport("One night of sleep", about, *shown))
+    report = NightReport("One night of sleep", about, *shown, analysis.reference.reference_bands(age))
+    return StagedNight(name, night, scored, statistics, quality, report)
 
 
 def _scored(staging: Staging, r: int, night: Recording, noted: Mapping[str, object]) -> ScoredNight:
