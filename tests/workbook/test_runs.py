@@ -154,7 +154,8 @@ _say_once()
 for place in range(2):
     warnings.warn("short", UserWarning, stacklevel=1); warnings.warn("short", UserWarning, stacklevel=2)
 warnings.warn("theirs", DeprecationWarning)
+warnings.warn("To exit: use 'exit', 'quit', or Ctrl-D.")
 """
     said = subprocess.run([sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, check=True)
     assert said.stderr.splitlines()[0] == "note: short" and said.stderr.count("short") == 1
-    assert "DeprecationWarning: theirs" in said.stderr
+    assert "DeprecationWarning: theirs" in said.stderr and "To exit" not in said.stderr

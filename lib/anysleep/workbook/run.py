@@ -279,7 +279,7 @@ def result_aside(folder: Path) -> Iterator[None]:
 
 def _say_once() -> None:
     """In this kernel, warnings for its user are a line each, and not repeated."""
-    said = set()
+    said = {"To exit: use 'exit', 'quit', or Ctrl-D."}  # IPython's, where a notebook ends early on purpose
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         if not issubclass(category, UserWarning):
