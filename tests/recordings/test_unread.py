@@ -6,7 +6,7 @@ from helpers.archives import recipe, write_night
 from helpers.bad_recordings import edf_bytes
 from helpers.edf_files import signal, write_edf
 from helpers.label_files import nsrr
-from helpers.toy_labels import read, write
+from helpers.toy_labels import write
 
 from anysleep.data import BadRecording, read_recording
 from anysleep.datasets.preparation import prepare_archive
@@ -107,7 +107,13 @@ def test_a_night_with_an_annotation_that_cannot_be_read_is_not_prepared(tmp_path
     assert table.reason[1] == "1 annotations cannot be read, the first in data record 3, byte 5 of its annotations"
 
 
-def test_an_event_of_the_nsrr_without_a_start_is_named(tmp_path):
-    events = [("Stages|Stages", "Wake|0", 0, 90), ("Respiratory|Respiratory", "Hypopnea|Hypopnea", "", 20)]
+@pytest.mark.parametrize("kind", ["Respiratory|Respiratory", "Stages|Stages"])
+def test_an_event_of_the_nsrr_without_a_start_costs_no_stage_but_a_stage_the_labels(tmp_path, kind):
+    psg = write_edf(tmp_path / "psg.edf", [signal("EEG Cz", 64, seconds=90)])
+    events = [("Stages|Stages", "Wake|0", 0, 90), (kind, "Stage 1 sleep|1" if kind[0] == "S" else "Hypopnea", "", 20)]
+    labels = write(tmp_path / "a-nsrr.xml", nsrr(*events))
     with pytest.raises(BadRecording, match="ScoredEvent 2: its Start is ''; expected seconds"):
-        read("nsrr", write(tmp_path / "a-nsrr.xml", nsrr(*events)), {"Wake|0": 0})
+        read_recording(psg, hypnogram_path=labels)
+    with pytest.warns(UserWarning, match="ScoredEvent 2: its Start is ''"):
+        hypnogram = read_recording(psg, hypnogram_path=labels, labels="lenient").hypnogram
+    assert (None if hypnogram is None else hypnogram.tolist()) == (None if kind[0] == "S" else [0, 0, 0])

@@ -343,7 +343,7 @@ def _write_channels(
         except ValueError as error:
             left_out[name] = str(error).removeprefix(f"{name} ")
     if len(left_out) == len(wanted):
-        reasons = _say_once(left_out, wanted) or "none is EEG or EOG"
+        reasons = _say_once(left_out, wanted) or f"none is EEG or EOG ({first_of(night.channels)})"
         raise BadRecording("channels", f"no channel can be used: {reasons}")
     return pd.DataFrame(rows, columns=list(COLUMNS)), left_out
 

@@ -4,7 +4,7 @@ All but EDFbrowser's say by themselves what a stage is and how long it lasts, so
 BadRecording where a file is no whole one of its form.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,8 @@ import numpy as np
 from anysleep.recordings.labels.hypnogram import STANDARD_CODES, quoted
 from anysleep.recordings.labels.scoring import Scoring, scoring_of_annotations, scoring_of_list
 from anysleep.recordings.labels.text import bad_labels, read_xml, seconds
-from anysleep.recordings.recording import annotation_table
+from anysleep.recordings.reasons import BadRecording
+from anysleep.recordings.recording import Unread, annotation_table
 from anysleep.stages import EPOCH_S
 
 
@@ -35,21 +36,37 @@ def read_nsrr(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: fl
             f"there are no PSGAnnotation/ScoredEvents in <{root.tag}>; the reader 'profusion' reads <CMPStudyConfig>, "
             "'table' what a program exports as text",
         )
-    stages, others = [], []
-    for number, event in enumerate(events, start=1):
-        kind, concept = _text(event, "EventType"), _text(event, "EventConcept")
-        timed = _scored_event(path, number, event)
-        if kind.startswith("Stages"):
-            stages.append((*timed, concept))
-        else:
-            others.append((*timed, _event_name(kind, concept)))
-    return Scoring(annotation_table(stages), annotation_table(others))
+    numbered = list(enumerate(events, start=1))
+    stages = [
+        (*_scored_event(path, number, event), _text(event, "EventConcept"))
+        for number, event in numbered
+        if _is_stage(event)
+    ]
+    others, unread = _readable(path, [one for one in numbered if not _is_stage(one[1])], _event_name)
+    return Scoring(annotation_table(stages), annotation_table(others), unread)
 
 
-def _event_name(kind: str, concept: str) -> str:
+def _is_stage(event: Element) -> bool:
+    return _text(event, "EventType").startswith("Stages")
+
+
+def _event_name(event: Element) -> str:
     """How the scoring software called it; an arousal always has the word in its name."""
-    name = concept.rpartition("|")[2]
+    kind, name = _text(event, "EventType"), _text(event, "EventConcept").rpartition("|")[2]
     return f"arousal: {name}" if kind.startswith("Arousals") and "arousal" not in name.lower() else name
+
+
+def _readable(
+    path: Path, numbered: Iterable[tuple[int, Element]], name_of: Callable[[Element], str]
+) -> tuple[list[tuple[float, float, str]], tuple[Unread, ...]]:
+    """Onset, duration and name of the events whose times can be read, and the others."""
+    rows, unread = [], []
+    for number, event in numbered:
+        try:
+            rows.append((*_scored_event(path, number, event), name_of(event)))
+        except BadRecording as error:
+            unread.append(Unread(str(error), (name_of(event),)))
+    return rows, tuple(unread)
 
 
 PROFUSION_STAGES = {"0": "W", "1": "N1", "2": "N2", "3": "N3", "4": "NREM4", "5": "R", "9": "unscored"}
@@ -69,9 +86,9 @@ def read_profusion(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_
     if not lasting_s > 0:
         raise bad_labels(path, f"its EpochLength is {lasting_s:g} s")
     scoring = scoring_of_list([PROFUSION_STAGES.get(number, number) for number in numbers], lasting_s)
-    events = enumerate(root.findall("ScoredEvents/ScoredEvent"), start=1)
-    rows = [(*_scored_event(path, number, event), _text(event, "Name")) for number, event in events]
-    return replace(scoring, events=annotation_table(rows))
+    numbered = enumerate(root.findall("ScoredEvents/ScoredEvent"), start=1)
+    rows, unread = _readable(path, numbered, lambda event: _text(event, "Name"))
+    return replace(scoring, events=annotation_table(rows), unread=unread)
 
 
 SESSIONS = "{*}Acquisition/{*}Sessions/{*}Session"
