@@ -79,9 +79,10 @@ def test_a_yaml_file_may_have_an_equals_sign_in_its_path(tmp_path):
     (tmp_path / "a=b").mkdir()
     file = tmp_path / "a=b" / "02_inspect.yaml"
     file.write_text("n_epochs: 2\n")
-    assert read_words([str(file), "nowhere.yaml", "recording=x.yaml"], StageOneNight) == (
-        [file, Path("nowhere.yaml")],
-        {"recording": ["x.yaml"]},
+    misspelt = file.with_name("02_inspct.yaml")
+    assert read_words([str(file), str(misspelt), "nowhere.yaml", "recording=a/x.yaml"], StageOneNight) == (
+        [file, misspelt, Path("nowhere.yaml")],
+        {"recording": ["a/x.yaml"]},
     )
 
 

@@ -204,8 +204,9 @@ def position_of(name: str, channels: Sequence[str]) -> int:
             "channels", f"channel {name!r} occurs {len(found)} times in this recording; which one is meant is not clear"
         )
     if not found:
-        near = get_close_matches(name, channels, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        as_meant = {channel.lower(): channel for channel in channels}
+        near = get_close_matches(name.lower(), as_meant, n=1)
+        hint = f"did you mean {as_meant[near[0]]!r}? " if near else ""
         raise BadRecording("channels", f"no channel {name!r}; {hint}the recording has {first_of(channels)}")
     return found[0]
 

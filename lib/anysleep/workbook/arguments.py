@@ -97,7 +97,8 @@ def missing_file(role: str, path: Path) -> str:
 
 
 def _is_yaml_file(word: str) -> bool:
-    return word.endswith((".yaml", ".yml")) and project_path(word).is_file()
+    """No name of a parameter has a slash, so a path that has one is a file, also where there is none."""
+    return word.endswith((".yaml", ".yml")) and ("/" in word.partition("=")[0] or project_path(word).is_file())
 
 
 def _type_of(name: str, cls: type[Strict]) -> object:
