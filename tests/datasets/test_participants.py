@@ -151,6 +151,17 @@ def test_predictions_of_a_run_that_was_stopped_are_not_read(tmp_path):
         assert staged.made_from == {"checkpoint": "abc"}
 
 
+def test_half_a_file_of_predictions_is_named(tmp_path):
+    file = tmp_path / "r1" / "predictions.npz"
+    file.parent.mkdir()
+    np.savez_compressed(file, a_n1=np.arange(4000) % 5)
+    content = file.read_bytes()
+    for damaged in (b"", b"half", content[:300], content[:200] + bytes(100) + content[300:]):
+        file.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"r1 is damaged .*run 05_predict again"):
+            Predictions(tmp_path).hypnogram("a", "n1", 1)
+
+
 def test_predictions_of_a_network_that_was_replaced_are_not_read(tmp_path):
     (tmp_path / "r1").mkdir()
     np.savez(tmp_path / "r1" / "predictions.npz", a_n1=np.zeros(4, dtype=np.int8))

@@ -1,15 +1,15 @@
 """What 05_predict has written, opened for the analyses; published results of the same layout open alike."""
 
-import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from anysleep.system.files import is_written, project_path, sha256_of
-from anysleep.system.limits import read_yaml
+from anysleep.system.files import explaining_damage, is_written, project_path, sha256_of
+from anysleep.system.limits import read_facts
 
 UNKNOWN = "unknown"
 """The network of predictions that do not say it; the data sets of a training that does not."""
@@ -40,9 +40,10 @@ class Predictions:
         self._stages, self._logits = {}, {}
         for r, path in sorted(found.items()):
             note(f"predictions_{r}", path)
-            self._stages[r] = np.load(path)
-            if (path.parent / "logits/predictions.npz").is_file():
-                self._logits[r] = np.load(path.parent / "logits/predictions.npz")
+            with _naming(self.folder, r):
+                self._stages[r] = np.load(path)
+                if (path.parent / "logits/predictions.npz").is_file():
+                    self._logits[r] = np.load(path.parent / "logits/predictions.npz")
 
     def __enter__(self) -> "Predictions":
         return self
@@ -77,7 +78,7 @@ class Predictions:
     def _check_checkpoint(self) -> None:
         """ValueError where another network now has the name of the one that staged the nights."""
         params = self.folder / "params.yaml"
-        named = read_yaml(params).get("checkpoint") if params.is_file() else None
+        named = read_facts(params).get("checkpoint") if params.is_file() else None
         known = self.made_from.get("checkpoint")
         if named and known and (path := project_path(named)).is_file() and sha256_of(path) != known:
             raise ValueError(
@@ -87,7 +88,7 @@ class Predictions:
 
     def _provenance(self) -> dict[str, Any]:
         path = self.folder / "provenance.json"
-        return json.loads(path.read_text()) if path.is_file() else {}
+        return read_facts(path) if path.is_file() else {}
 
     def of(self, recordings: pd.DataFrame) -> pd.DataFrame:
         """The rows (columns dataset, recording) that are staged at every resolution. ValueError where none is."""
@@ -104,7 +105,8 @@ class Predictions:
         """int8 (P,), stages 0-4 and 9 where the recorder paused. KeyError where there is none."""
         if predictions_per_epoch not in self._stages:
             raise KeyError(f"{self.folder.name} has no resolution {predictions_per_epoch}, only {self.resolutions}")
-        return self._stages[predictions_per_epoch][f"{dataset}_{recording}"]
+        with _naming(self.folder, predictions_per_epoch):
+            return self._stages[predictions_per_epoch][f"{dataset}_{recording}"]
 
     def logits(self, dataset: str, recording: str, predictions_per_epoch: int) -> np.ndarray | None:
         """float32 (P, 5), the mean over montages; None where 05 was not asked to write them."""
@@ -112,4 +114,15 @@ class Predictions:
         if opened is None:
             return None
         keys = [key for key in opened.files if key.startswith(f"{dataset}#{recording}#")]
-        return np.mean([opened[key] for key in keys], axis=0) if keys else None
+        with _naming(self.folder, predictions_per_epoch):
+            return np.mean([opened[key] for key in keys], axis=0) if keys else None
+
+
+def _naming(folder: Path, predictions_per_epoch: int) -> AbstractContextManager[None]:
+    """What numpy and zipfile raise over half a file names it; that a night is not there stays a KeyError."""
+
+    def explained(error: Exception) -> Exception:
+        damaged = f"{folder}/r{predictions_per_epoch} is damaged ({error}); run 05_predict again"
+        return error if isinstance(error, KeyError) else ValueError(damaged)
+
+    return explaining_damage(explained)

@@ -1,6 +1,5 @@
 """The small commands: `anysleep show`, what runs have found; `compare`, in what two differ; `fetch`, a download."""
 
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -88,7 +87,7 @@ def summarise(folder: Path) -> str:
     """One paragraph a finished run below `folder`: its scores and where its files lie."""
     lines = [f"Made in {folder}:", ""]
     for path in filter(is_written, sorted(folder.glob("*/result.json"))):
-        result = json.loads(path.read_text())
+        result = read_facts(path)
         said = {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in result["scores"].items()}
         scores = ", ".join(f"{name} {value}" for name, value in said.items())
         lines.append(f"  {path.parent.name:<16} {scores}")

@@ -3,7 +3,6 @@
 `anysleep export <run folder> ro-crate` describes any run for other programs, see `write_crate`.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -19,6 +18,7 @@ from anysleep.recordings.lights import Lights, Seconds
 from anysleep.settings import ExportFormat
 from anysleep.stages import EPOCH_S, STAGES, UNSCORED
 from anysleep.staging.predictions import Predictions
+from anysleep.system.limits import read_facts
 from anysleep.system.words import many
 
 CODES = {stage: code for code, stage in enumerate(STAGES)} | {"unscored": UNSCORED}
@@ -101,7 +101,7 @@ def read_hypnogram(path: Path, scorer: str = "", lights_s: Seconds = (None, None
 def _result(folder: Path) -> dict[str, Any]:
     """What the run says of itself; nothing where it has not ended."""
     result = folder / "result.json"
-    return json.loads(result.read_text()) if result.is_file() else {}
+    return read_facts(result) if result.is_file() else {}
 
 
 def _scores(folder: Path) -> dict[str, Any]:
