@@ -158,13 +158,16 @@ def test_finer_stages_of_one_night_come_with_those_at_30_s_and_all_that_was_aske
         "run_dir": str(tmp_path / "run"),
         "recording": str(tiny / "cohort" / "syn002-night1.edf"),
         "labels": str(tmp_path / "expert.txt"),
+        "labels_as": {"reader": "table", "columns": {"epoch": "Nr", "stage": "Phase"}, "codes": {"Tief": "N3"}},
         "checkpoint": str(tiny / "03_train" / "checkpoint.pth"),
         "predictions_per_epoch": 8,
         "lights_off": "600",
         "exports": ["bids", "luna_eannot", "polyman"],
     }
     scored = np.tile([0, 1, 2, 3, 4, 2], 20)  # not what the recording itself says
-    (tmp_path / "expert.txt").write_text("\n".join(STAGES[stage] for stage in scored))
+    names = ["Wake", "N1", "N2", "Tief", "REM"]
+    rows = [f"{i};{names[stage]}" for i, stage in enumerate(scored, start=1)]
+    (tmp_path / "expert.txt").write_text("\n".join(["Export of 1 May", "Nr;Phase", *rows]))
     execute("stage_one_night", [root / "params" / "demo" / "stage_one_night.yaml"], given)
     staged = pd.read_csv(tmp_path / "run" / "hypnogram_30s_syn002-night1.csv").stage
     notebook = nbformat.read(tmp_path / "run" / "notebook.ipynb", 4)
