@@ -214,7 +214,8 @@ def _checkpoints_of(run: FinishedRun) -> dict[str, str]:
 
 
 def _open_run(folder: Path) -> FinishedRun:
-    result, params = read_facts(folder / "result.json"), read_facts(folder / "params.yaml")
+    result = read_facts(folder / "result.json", "notebook", "run_id", "outputs")
+    params = read_facts(folder / "params.yaml")
     provenance = read_facts(folder / "provenance.json") if (folder / "provenance.json").is_file() else {}
     if result.get("run_id") != params.get("run_id"):
         raise ValueError(

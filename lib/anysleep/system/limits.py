@@ -54,14 +54,15 @@ def read_yaml(path: Path) -> Any:
         return parse_yaml(file.read(MOST_BYTES + 1).decode("utf-8"))
 
 
-def read_facts(path: Path) -> dict[str, Any]:
-    """The names and values in a .json or .yaml file of a run. ValueError where it is damaged."""
+def read_facts(path: Path, *needed: str) -> dict[str, Any]:
+    """The names and values in a .json or .yaml file of a run. ValueError where it is damaged or lacks a needed one."""
     try:
         content = json.loads(path.read_text(encoding="utf-8")) if path.suffix == ".json" else read_yaml(path)
     except (ValueError, yaml.YAMLError) as error:
         raise ValueError(f"{path} is damaged ({type(error).__name__}); run the notebook again") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} is damaged (no names and values); run the notebook again")
+    if not isinstance(content, dict) or not content.keys() >= set(needed):
+        what = ", ".join(needed) or "names and values"
+        raise ValueError(f"{path} is damaged (no {what}); run the notebook again")
     return content
 
 

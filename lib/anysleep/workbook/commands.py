@@ -32,8 +32,8 @@ def read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, An
     """Parameters, provenance and result of a finished run. ValueError where the folder holds none, or half of one."""
     if not all(is_written(folder / name) for name in RECORDS):
         raise ValueError(f"{folder} is no finished run: {', '.join(RECORDS[:2])} or {RECORDS[2]} is missing")
-    params, made, result = (read_facts(folder / name) for name in RECORDS)
-    return params, made, result
+    params, made = (read_facts(folder / name) for name in RECORDS[:2])
+    return params, made, read_facts(folder / RECORDS[2], "outputs", "scores")
 
 
 def as_text(rows: list[Row], a: Path, b: Path) -> str:
@@ -87,7 +87,7 @@ def summarise(folder: Path) -> str:
     """One paragraph a finished run below `folder`: its scores and where its files lie."""
     lines = [f"Made in {folder}:", ""]
     for path in filter(is_written, sorted(folder.glob("*/result.json"))):
-        result = read_facts(path)
+        result = read_facts(path, "outputs", "scores")
         said = {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in result["scores"].items()}
         scores = ", ".join(f"{name} {value}" for name, value in said.items())
         lines.append(f"  {path.parent.name:<16} {scores}")
