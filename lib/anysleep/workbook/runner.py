@@ -10,8 +10,10 @@ import os
 import re
 import signal
 import sys
+import tempfile
 import textwrap
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -92,15 +94,16 @@ def _execute(params: Parameters, given: dict[str, object], may_lack_inputs: bool
     notebook, folder = params.notebook, params.folder
     executed = f"The cell and what called what: {short_path(folder)}/notebook.ipynb"
     try:
-        papermill.execute_notebook(
-            _as_typed(project_path("notebooks") / f"{notebook}.ipynb"),
-            _as_typed(folder / "notebook.ipynb"),
-            parameters=given,
-            cwd=project_path("."),
-            progress_bar=False,
-            stdout_file=sys.stdout,
-            stderr_file=sys.stderr,
-        )
+        with _no_kernel_left():
+            papermill.execute_notebook(
+                _as_typed(project_path("notebooks") / f"{notebook}.ipynb"),
+                _as_typed(folder / "notebook.ipynb"),
+                parameters=given,
+                cwd=project_path("."),
+                progress_bar=False,
+                stdout_file=sys.stdout,
+                stderr_file=sys.stderr,
+            )
     except papermill.PapermillExecutionError as error:
         if error.ename == "KeyboardInterrupt":
             raise KeyboardInterrupt from None
@@ -114,6 +117,23 @@ def _execute(params: Parameters, given: dict[str, object], may_lack_inputs: bool
     if not (folder / "result.json").is_file():
         raise RuntimeError(f"{notebook} ended without {short_path(folder)}/result.json\n{executed}")
     return folder
+
+
+@contextmanager
+def _no_kernel_left() -> Iterator[None]:
+    """End a kernel, and delete its file of ports and key, that Ctrl-C met before papermill took it into its care."""
+    before = tempfile.tempdir
+    with tempfile.TemporaryDirectory() as folder:
+        tempfile.tempdir = folder  # where the file is made
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
+            for process in psutil.Process().children():
+                with suppress(psutil.NoSuchProcess):
+                    if "ipykernel_launcher" in process.cmdline():
+                        process.kill()
+                        process.wait()
 
 
 def _write_notebook(_handler: object, notebook: str, path: str) -> None:
