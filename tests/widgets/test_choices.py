@@ -35,6 +35,7 @@ def test_a_control_begins_with_what_is_drawn_and_redraws_what_is_chosen():
     chooser.controls["word"].value = "a"
     assert seen == [{"n": 3, "word": "b"}, {"n": 5, "word": "b"}, {"n": 5, "word": "a"}]
     assert first.startswith(b"\x89PNG") and bytes(chooser.picture.value) != first
+    assert chooser.picture.tooltip == "a 5 a."  # for who cannot see it
 
 
 def test_without_a_person_it_is_the_figure_alone_and_no_widget_is_imported(tmp_path, monkeypatch):

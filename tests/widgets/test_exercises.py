@@ -66,7 +66,7 @@ def test_who_scores_a_night_sees_nobody_elses_stages_and_how_far_they_agree(tmp_
     signal = np.random.default_rng(0).normal(0, 20, 4 * 30 * 64).astype("float32")
     night = Recording(("C3-M2",), (signal,), (64.0,), ("uV",), 120.0, hypnogram=np.array([0, 2, 2, 9], np.int8))
     practice = Practice(night, tmp_path / "practice.csv")
-    assert practice.browser.about["lanes"] == ["corrected"] and practice.browser.about["resolutions"] == []
+    assert practice.browser.about["lanes"] == ["yours"] and practice.browser.about["resolutions"] == []
     assert practice.agreement.value == "You have scored no epoch that the expert has scored, too."
     for epoch, stage in {1: 0, 2: 2, 3: 1, 4: 3}.items():
         practice.browser._answer(None, {"type": "stage", "epochs": [epoch], "stage": stage, "seconds_spent": 1.0}, [])

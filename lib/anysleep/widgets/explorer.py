@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from anysleep.datasets.archive import Archive
+from anysleep.figures.looks import in_words
 from anysleep.figures.night import Spectrogram, night_spectrogram, plot_overview
 from anysleep.recordings.lights import find_lights
 from anysleep.stages import EPOCH_S
@@ -42,7 +43,7 @@ class Chooser(ipywidgets.VBox):
 
     def _redraw(self, _: object = None) -> None:
         chosen = {name: control.value for name, control in self.controls.items()}
-        self.picture.value = _png(self._draw(**chosen).figure)
+        _show(self.picture, self._draw(**chosen).figure)
 
 
 def _control(name: str, values: Sequence, value: object) -> ipywidgets.Widget:
@@ -151,7 +152,7 @@ class Explorer(ipywidgets.VBox):
             iqr_uv=self._archive.iqr_uv(*night, channels),
             lights_s=self._lights_s,
         )
-        self.picture.value = _png(self.figure)
+        _show(self.picture, self.figure)
 
     def _compute_spectrogram(self, dataset: str, recording: str, channel: str) -> Spectrogram:
         signal = self._archive.signals(dataset, recording, [channel])[0]
@@ -162,9 +163,9 @@ def _button(description: str, icon: str) -> ipywidgets.Button:
     return ipywidgets.Button(description=description, icon=icon, layout=ipywidgets.Layout(width="auto"))
 
 
-def _png(figure: Figure) -> bytes:
-    """The bytes of the picture, drawn once: `savefig` draws it a second time to measure it."""
-    plt.close(figure)  # shown by the widget alone, not by the notebook as well
+def _show(picture: ipywidgets.Image, figure: Figure) -> None:
+    """Draw once, in the widget alone, with its text alternative: `savefig` draws a second time to measure."""
+    plt.close(figure)  # else the notebook shows it as well
     content = io.BytesIO()
     FigureCanvasAgg(figure).print_png(content, pil_kwargs={"compress_level": 1})  # speed before size
-    return content.getvalue()
+    picture.value, picture.tooltip = content.getvalue(), in_words("", figure)

@@ -115,6 +115,11 @@ class NightBrowser(anywidget.AnyWidget):
             lanes["network"] = (scored[0].stages, finest.arousals_s)
         return lanes
 
+    @property
+    def _own_lane(self) -> str:
+        """Of who reviews, or scores a night that shows no network's stages."""
+        return "corrected" if "network" in self._lanes else "yours"
+
     def _about(self, quality: pd.DataFrame | None) -> dict[str, object]:
         night = self._night
         flags = {} if quality is None else quality.set_index("channel")[["verdict", "reason"]].to_dict("index")
@@ -129,7 +134,8 @@ class NightBrowser(anywidget.AnyWidget):
             "clock_s": None if start is None else start.hour * 3600 + start.minute * 60 + start.second,
             "gaps_s": night.gaps_s.tolist(),
             "lights_s": list(self._lights_s()),
-            "lanes": [*self._lanes, *(["corrected"] if self.review else [])],
+            "lanes": [*self._lanes, *([self._own_lane] if self.review else [])],
+            "reviews": self.review is not None,
             "stages": list(STAGES),
             "colours": list(STAGE_COLOURS),
             "resolutions": [r for r, one in self._scored.items() if one.hypnodensity is not None],
@@ -144,7 +150,7 @@ class NightBrowser(anywidget.AnyWidget):
         """Send lanes and what can be jumped to, as they are now."""
         lanes = dict(self._lanes)
         if self.review:
-            lanes["corrected"] = (self.review.night.stages, self.review.night.arousals_s)
+            lanes[self._own_lane] = (self.review.night.stages, self.review.night.arousals_s)
         hypnograms = {name: stages for name, (stages, _) in lanes.items()}
         arousals = [np.reshape(spans, (-1, 2)) for _, spans in lanes.values()]
         with self.hold_sync():
