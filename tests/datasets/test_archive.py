@@ -8,7 +8,14 @@ from helpers.edf_files import signal, stage, write_edf
 
 from anysleep.data import preprocess, read_recording
 from anysleep.datasets import archive as archives
-from anysleep.datasets.archive import Archive, ArchiveReplaced, DatasetFiles, NightWriter, assemble_archive
+from anysleep.datasets.archive import (
+    Archive,
+    ArchiveReplaced,
+    DatasetFiles,
+    NightWriter,
+    NotInArchive,
+    assemble_archive,
+)
 from anysleep.datasets.preparation import prepare_archive
 
 SECONDS = 200  # six whole epochs and 20 s
@@ -174,7 +181,7 @@ def test_a_recording_is_found_by_its_exact_name(prepared):
     with Archive(prepared[0]) as archive:
         assert archive.find(recording="p02-night1").recording == "p02-night1"
         assert archive.find().recording == "p01-night1"
-        with pytest.raises(KeyError, match="no recording 'p02'"):
+        with pytest.raises(NotInArchive, match=r"^no recording 'p02' in \w+\.h5; it has p01-night1, "):
             archive.find(recording="p02")
 
 

@@ -171,6 +171,8 @@ def fingerprint_of(path: str | Path) -> str:
 class NotInArchive(KeyError):
     """A data set, recording or channel that was asked for is not there."""
 
+    __str__ = Exception.__str__  # a KeyError puts its message in quotes
+
 
 def _naming_the_file(method: Callable[..., T]) -> Callable[..., T]:
     """Whatever a damaged file makes h5py raise becomes a ValueError that names it, and the night that was asked for."""
@@ -297,7 +299,7 @@ class Archive:
             known = rows[column]
             rows = rows[known == name] if name else rows
             if rows.empty:
-                raise KeyError(f"no {column} {name!r} in {self.path.name}; there are {', '.join(known.unique()[:10])}")
+                raise NotInArchive(f"no {column} {name!r} in {self.path.name}; it has {', '.join(known.unique()[:10])}")
         return rows.iloc[0]
 
     @_naming_the_file
@@ -377,8 +379,7 @@ class Archive:
         psg = self._group(dataset, recording)["PSG"]
         start = start_epoch * self.samples_per_epoch
         stop = None if n_epochs is None else start + n_epochs * self.samples_per_epoch
-        missing = [name for name in channels if name not in psg]
-        if missing:
+        if missing := [name for name in channels if name not in psg]:
             raise NotInArchive(f"{dataset}/{recording} has no channel {', '.join(missing)}; it has {', '.join(psg)}")
         return np.stack([stored_here(psg[name])[start:stop] for name in channels])
 

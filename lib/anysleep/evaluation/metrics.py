@@ -206,15 +206,20 @@ def sums_by_person(values: np.ndarray, persons: ArrayLike) -> np.ndarray:
         raise ValueError(
             f"{len(values)} nights but {len(persons)} persons; expected one for every night, and one night"
         )
-    if persons.isna().any():
-        raise ValueError(
-            f"{persons.isna().sum()} nights have no known person; where every night is another person, give the "
-            "recordings as persons"
-        )
+    refuse_unknown(persons)
     codes, names = pd.factorize(persons, sort=True)
     sums = np.zeros((len(names), *values.shape[1:]))
     np.add.at(sums, codes, values)
     return sums
+
+
+def refuse_unknown(persons: pd.Series) -> None:
+    """ValueError where it is not known of every night who slept."""
+    if n := persons.isna().sum():
+        raise ValueError(
+            f"{n} nights have no known person; name recipes that tell it, or say group_by=recording where every night "
+            "is of another one"
+        )
 
 
 def draw_sums(per_person: np.ndarray, n_bootstrap: int, seed: int) -> np.ndarray:

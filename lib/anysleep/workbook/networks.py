@@ -10,6 +10,7 @@ import pandas as pd
 from anysleep.datasets.archive import Archive
 from anysleep.datasets.splits import Split, count_split, recordings_of
 from anysleep.evaluation.evaluate import check_synthetic_training, learned_from, name_checkpoints, warn_of_other_split
+from anysleep.evaluation.metrics import refuse_unknown
 from anysleep.evaluation.score_tables import persons_of
 from anysleep.models import SleepNetwork, load_checkpoint
 from anysleep.models.checkpoints import saw_only_synthetic
@@ -41,7 +42,8 @@ def evaluation_nights(
 ) -> tuple[pd.DataFrame, pd.DataFrame, Split | None]:
     """All recordings of the archive, those with labels that are to be scored, and the split where one is named.
 
-    Tables as of `with_channel_types`. ValueError where a network of synthetic nights alone is to judge others.
+    Tables as of `with_channel_types`. ValueError where a network of synthetic nights alone is to judge others, or it is
+    unknown who slept.
     """
     recordings = with_channel_types(archive, identified(params, archive))
     part, split = asked_part(run, params, recordings)
@@ -54,7 +56,8 @@ def evaluation_nights(
         check_synthetic_training(network, nights.synthetic.all(), params.allow_synthetic)
         if nights.synthetic.any() or not saw_only_synthetic(network):  # which knows no real person
             warn_of_other_split(network, split)
-    n_persons = persons_of(nights, params.group_by).nunique()
-    print(f"{many(len(nights), 'recording')} of {many(n_persons, 'person')} to score")
+    persons = persons_of(nights, params.group_by)
+    refuse_unknown(persons)  # before hours of staging
+    print(f"{many(len(nights), 'recording')} of {many(persons.nunique(), 'person')} to score")
     print(f"{len(part) - len(nights)} without hypnogram left out")
     return recordings, nights, split

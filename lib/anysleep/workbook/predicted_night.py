@@ -17,7 +17,7 @@ from anysleep.analysis.channel_importance import channel_importance, stage_leavi
 from anysleep.analysis.night_statistics import night_statistics
 from anysleep.analysis.statistics import uncertainty
 from anysleep.analysis.verdict import judge_night
-from anysleep.datasets.archive import ArchiveReplaced
+from anysleep.datasets.archive import ArchiveReplaced, NotInArchive
 from anysleep.models import SleepNetwork, load_checkpoint
 from anysleep.recordings.lights import Lights, Pair, find_lights
 from anysleep.recordings.reasons import noted, without_names
@@ -87,7 +87,7 @@ class Stager:
             check_device(self.device)
             error.__traceback__ = None  # it holds what was read
             reason = without_names(error, *job.files)
-            if not isinstance(error, (OSError, ValueError, MemoryError)):
+            if not isinstance(error, (OSError, ValueError, MemoryError, NotInArchive)):
                 reason = f"{type(error).__name__}: {reason}"
             return file, {"dataset": job.dataset, "recording": job.name(), "status": "failed", "reason": reason}
         write_arrays(file, content)
