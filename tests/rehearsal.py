@@ -22,7 +22,7 @@ from helpers.dataset_nights import NIGHTS, SECONDS, Night, isruc_table, longer
 from helpers.parity import seeded_weights
 
 from anysleep.models.networks import build_model
-from anysleep.published import read_table
+from anysleep.published import read_published
 
 ROOT = Path(__file__).parents[1]
 DEFAULT = ROOT / "outputs" / "rehearsal"
@@ -144,7 +144,7 @@ def write_data(folder: Path, datasets: Iterable[str] = NIGHTS) -> None:
 def write_weights(folder: Path) -> None:
     """Checkpoints as released, in name and layout, with random weights."""
     folder.mkdir(parents=True)
-    for seed, row in enumerate(read_table("checkpoints")):
+    for seed, row in enumerate(read_published("checkpoints")):
         name = row["file"].rpartition("-run")[0].replace("-", "_")
         network = seeded_weights(build_model(name), seed)
         torch.save({"state_dict": network.state_dict()}, folder / row["file"])

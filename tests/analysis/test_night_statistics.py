@@ -14,7 +14,7 @@ from anysleep.analysis import (
     stage_transitions,
 )
 from anysleep.analysis.night_statistics import complete_cycles
-from anysleep.published import read_table
+from anysleep.published import read_published
 
 NAMES = {0: "WAKE", 1: "N1", 2: "N2", 3: "N3", 4: "REM", 9: "UNS"}
 
@@ -165,5 +165,5 @@ def test_a_band_is_that_of_the_age_group_in_completed_years():
 def test_what_a_decade_changes_has_its_interval_and_source():
     assert change_per_decade("WASO")[:3] == (9.7, 6.9, 12.4) and "Boulos et al. 2019" in change_per_decade("SE").source
     assert change_per_decade("%N3") is None
-    for row in read_table("reference_values"):
+    for row in read_published("reference_values"):
         assert float(row["low"]) < float(row["value"]) < float(row["high"]) and row["statistic"] in STATISTICS

@@ -15,7 +15,7 @@ from anysleep.analysis.statistics import (
     sleep_statistics,
     statistics_table,
 )
-from anysleep.figures.traits import CHANGING, plot_statistics
+from anysleep.figures.traits import CHANGING, plot_statistic_changes
 from anysleep.stages import N2, PUBLISHED_RESOLUTIONS, REM, UNSCORED, WAKE
 from anysleep.staging.predictions import Predictions
 
@@ -209,9 +209,9 @@ def test_a_night_that_lacks_a_statistic_somewhere_is_left_out_and_counted(table)
     changes, coarsest = change_from_coarsest(rows, "WASO")
     assert changes.index.tolist() == [("toy", "a")] and coarsest.tolist() == [1]
     assert changes.iloc[0].to_dict() == {30: 0, 3.75: 1, 0.46875: 3}
-    titles = [ax.get_title(loc="left") for ax in plot_statistics(rows).axes]
+    titles = [ax.get_title(loc="left") for ax in plot_statistic_changes(rows).axes]
     assert [title.endswith("\n1 of 2 nights") for title in titles] == [name == "WASO" for name in CHANGING]
-    none = plot_statistics(rows.assign(WASO=np.nan)).axes[list(CHANGING).index("WASO")]
+    none = plot_statistic_changes(rows.assign(WASO=np.nan)).axes[list(CHANGING).index("WASO")]
     assert none.get_title(loc="left").endswith("not defined\n0 of 2 nights")
     fewer = rows[(rows.recording == "a") | (rows.predictions_per_epoch != 64)]  # never staged at 64: lacks nothing
     assert len(change_from_coarsest(fewer, "WASO")[0]) == 2
@@ -219,7 +219,7 @@ def test_a_night_that_lacks_a_statistic_somewhere_is_left_out_and_counted(table)
 
 def test_the_figure_shows_the_change_from_the_coarsest(table):
     _, rows = table
-    figure = plot_statistics(rows)
+    figure = plot_statistic_changes(rows)
     ax = figure.axes[list(CHANGING).index("%N1")]
     line = ax.lines[-1].get_xydata()
     wide = rows.pivot(index="recording", columns="seconds_per_prediction", values="%N1")

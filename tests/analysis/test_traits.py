@@ -29,12 +29,12 @@ from anysleep.analysis.traits.study import (
     Study,
     baseline_score,
     bootstrap_score,
-    headline,
     permutation_p,
     predicted_table,
     scores_of,
     spread_of_ages,
     summary_table,
+    trait_headline,
     trait_score_table,
 )
 from anysleep.figures.traits import plot_permutation, plot_trait_scores
@@ -337,7 +337,7 @@ ROW = {"measure": "mf1", "mean": 0.71234, "low": 0.6, "high": 0.8, "baseline": 0
 )
 def test_the_headline_says_chance_where_interval_or_p_do(differs, shown):
     row = ROW | differs
-    found = headline(pd.Series(row))
+    found = trait_headline(pd.Series(row))
     assert found["shown"] == shown and found[row["measure"]] == 0.7123
     assert ("low" in found) == np.isfinite(row["low"]) and ("p" in found) == np.isfinite(row["p"])
 

@@ -12,7 +12,7 @@ from helpers.dataset_nights import NIGHTS, RECIPES, isruc_table, night_samples
 from anysleep.datasets.archive import Archive
 from anysleep.datasets.night import wanted_channels
 from anysleep.datasets.preparation import prepare_archive
-from anysleep.datasets.recipes import Folder, Participants, fill_in, names_of, read_participants, read_recipe
+from anysleep.datasets.recipes import Folder, Participants, fill_in, find_participants, names_of, read_recipe
 from anysleep.recordings.preprocessing import preprocess
 from anysleep.recordings.recording import Recording
 
@@ -195,9 +195,9 @@ def test_the_tables_of_isruc_are_read_as_published(tmp_path):
     isruc_table(tmp_path, "I", [[1, 64, "M", "OSA"], [2, "?", "F", None], [10, 31, "F", "x"]])
     isruc_table(tmp_path, "II", [["1_Rec.1", 50, "M", "a"], ["1_Rec.2", None, None, "b"], ["2_Rec.1", 33, "F", "c"]])
     with pytest.warns(UserWarning, match=r"1 ages are no numbers and count as unknown, such as '\?'"):
-        first = read_participants(read_recipe(RECIPES / "isruc-sg1.yaml").participants, Folder(tmp_path))
+        first = find_participants(read_recipe(RECIPES / "isruc-sg1.yaml").participants, Folder(tmp_path))
     assert first.fillna(-1).to_numpy().tolist() == [["1", 64.0, "M"], ["2", -1, "F"], ["10", 31.0, "F"]]
-    second = read_participants(read_recipe(RECIPES / "isruc-sg2.yaml").participants, Folder(tmp_path))
+    second = find_participants(read_recipe(RECIPES / "isruc-sg2.yaml").participants, Folder(tmp_path))
     assert second.to_numpy().tolist() == [["1", 50.0, "M"], ["2", 33.0, "F"]]
 
 
@@ -208,6 +208,6 @@ def test_rows_of_one_person_must_agree_and_a_legend_is_left_out_with_a_count(tmp
         pytest.warns(UserWarning, match="1 rows do not match"),
         pytest.raises(ValueError, match="several rows for 1"),
     ):
-        read_participants(recipe, Folder(tmp_path))
+        find_participants(recipe, Folder(tmp_path))
     with pytest.raises(ValueError, match=r"key_pattern .* has no group"):
         Participants(file="a.csv", key_pattern=r"\d+", columns={"key": "id"})

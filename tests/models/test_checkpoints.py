@@ -15,7 +15,7 @@ from helpers.networks import build_variant
 from helpers.parity import seeded_signal, seeded_weights
 
 from anysleep.models import build_model, fetch_checkpoint, load_checkpoint, save_checkpoint, unet_filters
-from anysleep.published import read_table
+from anysleep.published import read_published
 
 VARIANTS = [
     "usleep",
@@ -116,7 +116,7 @@ def test_every_kind_of_wrong_file_has_its_own_message(tmp_path, released):
 
 
 def test_fetching_knows_the_released_files():
-    rows = read_table("checkpoints")
+    rows = read_published("checkpoints")
     assert len(rows) == 12 and all(len(row["sha256"]) == 64 and int(row["bytes"]) > 12e6 for row in rows)
     with pytest.raises(ValueError, match=r"no released checkpoint 'anysleep_run1'; did you mean 'anysleep-run1'\?"):
         fetch_checkpoint("anysleep_run1")
@@ -150,7 +150,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
 def server(monkeypatch):
     """A web server on this machine that has `WEIGHTS` as the released file anysleep-run1, and no other."""
     row = {"file": "anysleep-run1.pth", "bytes": str(len(WEIGHTS)), "sha256": hashlib.sha256(WEIGHTS).hexdigest()}
-    monkeypatch.setattr("anysleep.models.checkpoints.read_table", lambda _: [row])
+    monkeypatch.setattr("anysleep.models.checkpoints.read_published", lambda _: [row])
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as running:
         running.asked, running.body, running.unsent, running.status, running.together = [], WEIGHTS, 0, 200, None

@@ -1,5 +1,6 @@
 """The repository keeps its own promises: one list of packages, no private paths, modules that stand alone."""
 
+import ast
 import importlib.metadata
 import re
 import runpy
@@ -93,6 +94,18 @@ def test_every_room_has_its_place(architecture):
 
 def test_the_drawing_is_that_of_the_imports(architecture):
     assert architecture.PAGE.read_text() == architecture.drawn_page(), "run python docs/draw_architecture.py"
+
+
+def test_a_public_name_means_one_thing(root):
+    """Of functions, classes and aliases of types; private ones, constants and `main` are their module's own."""
+    modules: dict[str, list[str]] = {}
+    for path in (root / "lib").rglob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            names = [node] if isinstance(node, ast.FunctionDef | ast.ClassDef) else getattr(node, "targets", [])
+            for name in (getattr(one, "name", getattr(one, "id", "_")) for one in names):
+                if not name.startswith("_") and not name.isupper() and name != "main":
+                    modules.setdefault(name, []).append(path.name)
+    assert {name: places for name, places in modules.items() if len(places) > 1} == {}
 
 
 def test_commits_are_checked_with_the_pinned_ruff(root):

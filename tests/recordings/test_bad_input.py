@@ -26,7 +26,7 @@ from helpers.bad_recordings import (
 )
 
 from anysleep.datasets.preparation import prepare_archive, write_key
-from anysleep.datasets.recipes import Folder, read_participants
+from anysleep.datasets.recipes import Folder, find_participants
 from anysleep.recordings.reasons import without_names
 
 RECORDINGS = EDF | SIZES | SIGNALS | FILES | HDF5 | OTHERS
@@ -185,7 +185,7 @@ def test_the_key_can_name_a_file_that_is_not_utf8(folder, tmp_path):
 def test_an_age_in_words_does_not_change_the_ages_of_others(folder):
     people("id\tage\np01\t30\np02\told\n")(folder)
     with pytest.warns(UserWarning, match="1 ages are no numbers and count as unknown, such as 'old'"):
-        table = read_participants(laboratory(**PEOPLE).participants, Folder(folder))
+        table = find_participants(laboratory(**PEOPLE).participants, Folder(folder))
     assert table.age[0] == 30 and np.isnan(table.age[1])
 
 

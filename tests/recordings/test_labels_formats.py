@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anysleep.data import BadRecording, read_recording
-from anysleep.published import read_table
+from anysleep.published import read_published
 from anysleep.recordings.labels import LABEL_READERS, STANDARD_CODES, arousals_scored, label_files, with_scoring
 from anysleep.recordings.labels.edf import mass_trim_s
 
@@ -229,7 +229,7 @@ def test_an_arousal_file_of_physionet_says_that_there_is_none(tmp_path):
 
 def test_the_trim_of_a_mass_recording_is_published():
     assert mass_trim_s("mass-c1", "01-01-0001") == 9
-    assert len(read_table("mass_trims")) == 115
+    assert len(read_published("mass_trims")) == 115
     with pytest.raises(BadRecording, match="no trim is published for '01-02-0001' of 'mass-c2'") as error:
         mass_trim_s("mass-c2", "01-02-0001")
     assert error.value.code == "label_time"

@@ -82,7 +82,7 @@ def test_channels_cost_what_each_architecture_does_with_them():
 def test_the_peak_of_memory_is_what_torchs_own_profiler_sees(name):
     """Which sees the workspace of convolutions, too: small in the U-Net, not in late fusion's attention."""
     network, signals = small(name, depth=6), np.random.default_rng(0).standard_normal((2, 480 * 120), dtype=np.float32)
-    ours = cost.peak_memory_mb(network, signals)
+    ours = cost.staging_memory_mb(network, signals)
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         stage_recording(network, signals)
     events = [event for event in profiled.profiler.kineto_results.events() if event.name() == "[memory]"]

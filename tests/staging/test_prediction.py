@@ -441,7 +441,7 @@ def test_every_night_names_the_network(archive, checkpoints, tmp_path):
 def test_leaving_out_each_channel_gives_its_table(archive, checkpoints, tmp_path):
     model = load_checkpoint(checkpoints["anysleep"])
     run, jobs = Run(None, tmp_path, "id"), jobs_of_archive(model, archive)[:1]
-    table = write_predictions(run, checkpoints["anysleep"], jobs, [1], leave_one_out=True)["reliance"]
+    table = write_predictions(run, checkpoints["anysleep"], jobs, [1], leave_one_out=True)["channel_importance"]
     night = jobs[0].read(model)
     stagings = stage_montages(model, night.signals, montages=leave_one_out(len(night.channels)))
     expected = channel_importance(stagings, night.channels).drop(columns="doctor")  # nobody asked the doctor

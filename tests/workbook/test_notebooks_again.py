@@ -81,7 +81,7 @@ def test_06_takes_from_a_folder_the_arousals_that_an_archive_lacks(tiny, root, t
     given = {"archive": str(archive), "annotations": str(folder), "predictions": str(tiny / "05_predict")}
     given |= {"split": "", "start_s": 600.0, "n_bootstrap": 50, "run_dir": str(tmp_path / "06_arousals")}
     execute("06_arousals", [root / "params" / "demo" / "06_arousals.yaml"], given)
-    for table in ("expert_events", "events", "counts", "scores", "slip", "errors", "index", "stage_shares"):
+    for table in ("expert_events", "events", "counts", "scores", "published_error", "errors", "index", "stage_shares"):
         one, other = read(tiny, "06_arousals", table), read(tmp_path, "06_arousals", table)
         pd.testing.assert_frame_equal(one.drop(columns="run_id"), other.drop(columns="run_id"), check_exact=True)
     inputs = json.loads((tmp_path / "06_arousals" / "provenance.json").read_text())["inputs_sha256"]

@@ -16,7 +16,7 @@ from anysleep.evaluation.metrics import stage_metrics
 from anysleep.models import SleepNetwork
 from anysleep.settings import Precision
 from anysleep.staging.nights import Night
-from anysleep.staging.stage import Montage, Staging
+from anysleep.staging.stage import Places, Staging
 
 MIN_CHANNELS = 3
 """Where two channels disagree, nobody can tell which is right."""
@@ -41,7 +41,7 @@ def leave_one_out(n_channels: int) -> list[tuple[int, ...]]:
 
 def stage_leaving_out(
     night: Night, model: SleepNetwork, precision: Precision = "32", aligned: bool = False
-) -> dict[Montage, Staging]:
+) -> dict[Places, Staging]:
     """The stagings of `leave_one_out`, at 30 s. Errors as of `Night.stage`."""
     montages = {places: tuple(night.channels[i] for i in places) for places in leave_one_out(len(night.channels))}
     stagings = night.stage(model, montages.values(), precision=precision, aligned=aligned)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from anysleep.analysis.definitions import STATISTICS, Statistic
 from anysleep.analysis.statistics import find_bouts, sleep_period, sleep_statistics
-from anysleep.recordings.lights import Seconds, epochs_in_bed
+from anysleep.recordings.lights import LightsTimes, epochs_in_bed
 from anysleep.stages import EPOCH_S, N1, N2, N3, N_STAGES, REM, STAGES, WAKE
 
 EPOCHS_PER_HOUR = 3600 // EPOCH_S
@@ -20,7 +20,7 @@ EPOCHS_PER_HOUR = 3600 // EPOCH_S
 
 def night_statistics(
     hypnogram: ArrayLike,
-    lights_s: Seconds = (None, None),
+    lights_s: LightsTimes = (None, None),
     arousals_s: ArrayLike | None = None,
 ) -> dict[str, float]:
     """The statistics of `STATISTICS` by name; NaN where a night has none, as the REM latency of one without REM.

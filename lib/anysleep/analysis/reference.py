@@ -9,7 +9,7 @@ from math import isnan
 from typing import Literal, NamedTuple
 
 from anysleep.analysis.definitions import STATISTICS
-from anysleep.published import read_table
+from anysleep.published import read_published
 
 
 class Reference(NamedTuple):
@@ -49,7 +49,7 @@ def change_per_decade(name: str) -> Reference | None:
 def _rows(name: str, kind: Literal["band", "change_per_decade"]) -> list[dict[str, str]]:
     if name not in STATISTICS:
         raise KeyError(f"no statistic {name!r}; there are {', '.join(STATISTICS)}")
-    return [row for row in read_table("reference_values") if (row["statistic"], row["kind"]) == (name, kind)]
+    return [row for row in read_published("reference_values") if (row["statistic"], row["kind"]) == (name, kind)]
 
 
 def _reference(row: dict[str, str]) -> Reference:

@@ -31,7 +31,7 @@ import numpy as np
 import pandas as pd
 
 from anysleep.datasets.archive_check import REPLACED, ArchiveReplaced, check_nights, check_once, identity_of, rate_of
-from anysleep.datasets.archive_index import Row, plain, read_index, rows_of, stages_in, write_index
+from anysleep.datasets.archive_index import IndexRow, plain, read_index, rows_of, stages_in, write_index
 from anysleep.recordings.lights import SOURCES, Pair
 from anysleep.recordings.readers.hdf5 import stored_here
 from anysleep.recordings.reasons import CONTROL, BadRecording
@@ -202,8 +202,8 @@ class Archive:
         one of this `identity`.
         """
         self.path = Path(path)
-        self._unseen: dict[str, Row] = {}
-        self._listed: list[Row] | None = None
+        self._unseen: dict[str, IndexRow] = {}
+        self._listed: list[IndexRow] | None = None
         if not self.path.is_file():
             raise FileNotFoundError(f"{path}: no such archive")
         try:
@@ -269,11 +269,11 @@ class Archive:
 
         So it takes seconds where hashing the file would take hours.
         """
-        told = [self.sampling_rate_hz, *([row[n] for n in ("dataset", "recording", "sha256")] for row in self._rows)]
-        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+        content = [self.sampling_rate_hz, *([row[n] for n in ("dataset", "recording", "sha256")] for row in self._rows)]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     @property
-    def _rows(self) -> list[Row]:
+    def _rows(self) -> list[IndexRow]:
         """What the index says, which is made here where there is none."""
         if not self._file:
             raise ValueError("it has been closed")

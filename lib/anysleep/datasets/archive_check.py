@@ -12,7 +12,7 @@ from pathlib import Path
 
 import h5py
 
-from anysleep.datasets.archive_index import Row, read_index, row_of
+from anysleep.datasets.archive_index import IndexRow, read_index, row_of
 from anysleep.recordings.readers.guarded import GUARD
 from anysleep.recordings.readers.hdf5 import check_links, names_in, opened, opened_unseen, whole
 from anysleep.recordings.reasons import BadRecording
@@ -41,7 +41,7 @@ def identity_of(path: Path) -> tuple[int, ...]:
 
 
 @cache
-def check_once(path: Path, identity: tuple[int, ...]) -> dict[str, Row]:
+def check_once(path: Path, identity: tuple[int, ...]) -> dict[str, IndexRow]:
     """Check a file that is not yet known by its `identity`; what is left to be checked by `check_nights`.
 
     That is the index's rows by `<dataset>/<recording>`, of which those that have been checked are to be taken out.
@@ -55,7 +55,7 @@ def check_once(path: Path, identity: tuple[int, ...]) -> dict[str, Row]:
     return {}
 
 
-def check_nights(path: Path, identity: tuple[int, ...], rows: Sequence[Row]) -> None:
+def check_nights(path: Path, identity: tuple[int, ...], rows: Sequence[IndexRow]) -> None:
     """See `check_archive`, of these nights alone. BadRecording also where a night is not what its row says,
     ArchiveReplaced where the file is not the one of this identity.
     """
@@ -80,7 +80,7 @@ def check_root(path: Path) -> list[str]:
         return sorted(f"{dataset}/{name}" for dataset in datasets for name in check_links(file[dataset], deep=False))
 
 
-def look_at(path: Path, nights: Sequence[tuple[str, str]]) -> list[Row]:
+def look_at(path: Path, nights: Sequence[tuple[str, str]]) -> list[IndexRow]:
     """The rows of these nights, each after it was checked."""
     with opened_unseen(path) as file:
         rate_hz = rate_of(file)

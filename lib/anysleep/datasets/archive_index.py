@@ -22,10 +22,10 @@ VERSION = 1
 """Of what `row_of` says: raise it with every change."""
 PERSON_ATTRIBUTES = ("subject", "age", "sex", "group")
 
-Row = dict[str, Any]
+IndexRow = dict[str, Any]
 
 
-def read_index(path: Path) -> list[Row] | None:
+def read_index(path: Path) -> list[IndexRow] | None:
     """The row of each night of this archive; None where there is no list, or it is of another state of the archive."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         index = json.loads(_beside(path).read_bytes())
@@ -34,7 +34,7 @@ def read_index(path: Path) -> list[Row] | None:
     return None
 
 
-def write_index(path: Path, rows: list[Row], n_bytes: int, changed_ns: int) -> None:
+def write_index(path: Path, rows: list[IndexRow], n_bytes: int, changed_ns: int) -> None:
     """Keep the rows for the next who asks, where the folder can be written to.
 
     Size and time of the last change are those of the file that the rows are from, which another may have replaced.
@@ -43,14 +43,14 @@ def write_index(path: Path, rows: list[Row], n_bytes: int, changed_ns: int) -> N
         temporary.write_text(json.dumps({"of": [VERSION, n_bytes, changed_ns], "nights": rows}), encoding="utf-8")
 
 
-def rows_of(file: h5py.File, samples_per_epoch: int) -> Iterator[Row]:
+def rows_of(file: h5py.File, samples_per_epoch: int) -> Iterator[IndexRow]:
     """The row of each night, in the order of the file; every night is opened."""
     for dataset, group in file.items():
         for recording in group:
             yield row_of(group, dataset, recording, samples_per_epoch)
 
 
-def row_of(group: h5py.Group, dataset: str, recording: str, samples_per_epoch: int) -> Row:
+def row_of(group: h5py.Group, dataset: str, recording: str, samples_per_epoch: int) -> IndexRow:
     """What `Archive.recordings` says of a night of the data set's group, and what tells it from others, as JSON has it.
 
     ValueError where the lengths within the night differ.

@@ -17,10 +17,10 @@ from anysleep.datasets.recipes import (
     Recipe,
     fill_in,
     find_beside,
+    find_participants,
     find_recordings,
     names_of,
     nights_among,
-    read_participants,
 )
 from anysleep.recordings.labels.edf import sleep_edf_scoring_beside
 from anysleep.recordings.readers import read_recording
@@ -231,7 +231,7 @@ def _what_to_know(table: pd.DataFrame, datasets: Sequence[tuple[Recipe, Path]], 
 def plan_nights(recipe: Recipe, path: Path, sampling_rate_hz: int) -> list[NightJob | Outcome]:
     """One job for every night of a data set, or what is wrong with it. ValueError where there is none."""
     folder = Folder(path)
-    people = read_participants(recipe.participants, folder) if recipe.participants else None
+    people = find_participants(recipe.participants, folder) if recipe.participants else None
     plans: list[NightJob | Outcome] = []
     for below, *others in nights_among(recipe, find_recordings(recipe, folder)):
         file, more = path / below, tuple(path / other for other in others)

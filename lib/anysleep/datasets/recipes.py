@@ -272,7 +272,7 @@ def find_beside(pattern: str, names: Mapping[str, str], folder: Folder) -> Path 
     return folder.path / found[0]
 
 
-def read_participants(recipe: Participants, folder: Folder) -> pd.DataFrame | None:
+def find_participants(recipe: Participants, folder: Folder) -> pd.DataFrame | None:
     """The table with columns of `PersonColumn`, as far as there are: all text but the age.
 
     None, with a warning, where there is no table and the recipe does not require it; a warning too where a column is

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # slow to import
     import mne
 
 
-def write_edf(temporary: Path, night: ScoredNight) -> None:
+def write_edf_annotations(temporary: Path, night: ScoredNight) -> None:
     """Write EDF+ without signals, as in Sleep-EDF: an annotation a prediction, and one an event, with standard texts.
 
     The header has the start with its fraction; where that is not known, 01.01.85 00.00.00, which readers take for none.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from anysleep.exports.annotations import write_edf, write_edfbrowser_xml, write_nsrr
+from anysleep.exports.annotations import write_edf_annotations, write_edfbrowser_xml, write_nsrr
 from anysleep.exports.scored_night import ScoredNight
 from anysleep.exports.tables import (
     write_annot,
@@ -39,7 +39,7 @@ _LUNA_CODES = {"W": "Wake", "N1": "N1", "N2": "N2", "N3": "N3", "R": "REM", "?":
 
 FORMATS: dict[ExportFormat, Format] = {
     "csv": Format("CSV with clock times", {".csv": write_csv}, {"reader": "table"}, has_events=False),
-    "edf": Format("EDF+ annotations", {".edf": write_edf}, {"reader": "edf"}),
+    "edf": Format("EDF+ annotations", {".edf": write_edf_annotations}, {"reader": "edf"}),
     "bids": Format(
         "BIDS events", {"_events.tsv": write_bids_events, "_events.json": write_bids_sidecar}, {"reader": "bids"}
     ),

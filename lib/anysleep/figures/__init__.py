@@ -6,19 +6,19 @@ them is a dollar.
 
 import matplotlib.pyplot as plt
 
+from anysleep.figures.archives import (
+    plot_ages,
+    plot_durations,
+    plot_each_dataset,
+    plot_missing_channels,
+    plot_stage_shares,
+)
 from anysleep.figures.channels import (
     plot_attention,
     plot_channel_draws,
     plot_channel_importance,
     plot_channel_study,
     plot_pair_matrix,
-)
-from anysleep.figures.cohort import (
-    plot_ages,
-    plot_durations,
-    plot_each_dataset,
-    plot_missing_channels,
-    plot_stage_shares,
 )
 from anysleep.figures.explain import plot_arousal_idea, plot_hypnodensity_idea, plot_triplet_idea
 from anysleep.figures.looks import in_words, new_axes
@@ -33,6 +33,6 @@ from anysleep.figures.night import (
     plot_staging,
 )
 from anysleep.figures.scores import plot_certainty, plot_confusions, plot_history, plot_reliability, plot_review
-from anysleep.figures.traits import plot_statistics
+from anysleep.figures.traits import plot_statistic_changes
 
 plt.rcParams["text.parse_math"] = False

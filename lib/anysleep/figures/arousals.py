@@ -36,7 +36,7 @@ MATCHING_STYLES = {
 }
 
 
-def plot_arousal_scores(scores: pd.DataFrame, ax: Axes) -> Axes:
+def plot_event_scores(scores: pd.DataFrame, ax: Axes) -> Axes:
     """Precision, recall and F1 at IoU > 0.2 against seconds per prediction, from 06's table of scores.
 
     Bands are the intervals; crosses are the many-to-one F1.
@@ -204,9 +204,7 @@ DEEPNESS = pd.Series({name: DEPTH[code] for code, name in enumerate(STAGES)} | {
 """Stage by name -> height in a hypnogram."""
 
 
-def plot_arousal_excerpt(
-    tables: Mapping[str, pd.DataFrame], title: str, size_in: tuple[float, float] = (11, 6.9)
-) -> Figure:
+def plot_close_up(tables: Mapping[str, pd.DataFrame], title: str, size_in: tuple[float, float] = (11, 6.9)) -> Figure:
     """Spectrogram, EEG, hypnogram over hypnodensity, expert and predicted arousals, from 06's tables `excerpt_...`.
 
     Events are shaded over all axes; without probabilities there is no hypnodensity.

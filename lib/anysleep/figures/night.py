@@ -14,7 +14,7 @@ from scipy.signal import welch
 
 from anysleep.analysis.arousals.events import runs_of
 from anysleep.figures.looks import new_axes
-from anysleep.recordings.lights import Seconds
+from anysleep.recordings.lights import LightsTimes
 from anysleep.stages import EPOCH_S, N1, N2, N3, N_STAGES, REM, STAGE_COLOURS, STAGES, UNSCORED, WAKE
 
 if TYPE_CHECKING:  # else 08, which only reads tables, would load torch
@@ -82,7 +82,7 @@ def prediction_times(n_predictions: int, seconds_per_prediction: float, start_ti
     return np.array([start_time + timedelta(seconds=float(s)) for s in seconds])
 
 
-def draw_lights(lights_s: Seconds, start_time: datetime | None, *axes: Axes) -> None:
+def draw_lights(lights_s: LightsTimes, start_time: datetime | None, *axes: Axes) -> None:
     """A thin line and its name where the lights went off and on, in s; nothing where that is not known."""
     for at_s, name, align in zip(lights_s, ("lights off", "lights on"), ("left", "right"), strict=True):
         for ax in axes if at_s is not None else ():
@@ -100,7 +100,7 @@ def plot_staging(
     start_time: datetime | None = None,
     truth: np.ndarray | None = None,
     title: str = "",
-    lights_s: Seconds = (None, None),
+    lights_s: LightsTimes = (None, None),
 ) -> Figure:
     """Hypnogram (P,) over hypnodensity (P, 5) on one time axis; an expert's hypnogram on top where there is one."""
     rows = [("scored", truth, EPOCH_S)] if truth is not None else []
@@ -187,7 +187,7 @@ def plot_night(
     hypnogram: np.ndarray | None,
     title: str = "",
     start_time: datetime | None = None,
-    lights_s: Seconds = (None, None),
+    lights_s: LightsTimes = (None, None),
 ) -> Figure:
     """Hypnogram (E,) over the spectrogram of one channel (T,), on the time axis of `plot_staging`."""
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(10, 4), sharex=True, gridspec_kw=ALIGNED)
@@ -208,7 +208,7 @@ def plot_overview(
     gaps_s: ArrayLike = (),
     title: str = "",
     iqr_uv: np.ndarray | None = None,
-    lights_s: Seconds = (None, None),
+    lights_s: LightsTimes = (None, None),
 ) -> Figure:
     """The whole night as hypnogram and spectrogram, and below it a window of all channels.
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from anysleep.analysis.reference import Reference
 from anysleep.figures.night import draw_lights, plot_hypnodensity, plot_hypnogram, prediction_times, time_axis
-from anysleep.recordings.lights import Seconds
+from anysleep.recordings.lights import LightsTimes
 from anysleep.stages import EPOCH_S, STAGES
 
 PAPER_IN = {"A4": (8.27, 11.69), "Letter": (8.5, 11.0)}
@@ -49,7 +49,7 @@ class NightReport:
     """Of the montage doctor: channel, verdict, reason."""
     clock_time: str | None = None
     """Of the first sample; None where it is not known."""
-    lights_s: Seconds = (None, None)
+    lights_s: LightsTimes = (None, None)
     references: Mapping[str, Reference] = field(default_factory=dict)
     """Statistic -> the published values of this age, of those that have any."""
 

@@ -144,7 +144,7 @@ SUBJECT = (
 )
 
 
-def plot_statistics(table: pd.DataFrame) -> Figure:
+def plot_statistic_changes(table: pd.DataFrame) -> Figure:
     """The change of each statistic from the coarsest resolution, an axes a statistic.
 
     `table` is that of `statistics_table`.

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from anysleep.models.foreign import as_ours
 from anysleep.models.networks import SleepNetwork, build_model
-from anysleep.published import read_table
+from anysleep.published import read_published
 from anysleep.stages import FASTEST_RATE_HZ, PUBLISHED_RATE_HZ
 from anysleep.system.files import atomic_write, explaining_damage
 
@@ -191,7 +191,7 @@ def recognise_architecture(state: Mapping[str, Tensor], path: str | Path) -> tup
 
 def _released_row(name: str) -> dict[str, str]:
     """File, bytes and sha256 of a released checkpoint. ValueError for an unknown name."""
-    released = {row["file"].removesuffix(".pth"): row for row in read_table("checkpoints")}
+    released = {row["file"].removesuffix(".pth"): row for row in read_published("checkpoints")}
     name = name.removesuffix(".pth")
     if name not in released:
         near = get_close_matches(name, released, n=1)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from anysleep.stages import N_STAGES
 
-State = Mapping[str, Tensor]
+Weights = Mapping[str, Tensor]
 Layer = dict[str, Tensor]
 """Tensors of a layer by the last word of their key: weight, bias, and of a normalisation running_mean ..."""
 WRAPPERS = ("module.", "_orig_mod.", "model.", "network.", "net.")
@@ -22,7 +22,7 @@ Blocks = dict[tuple[int, ...], tuple[str, Layer, Layer]]
 """Shape of a convolution -> its name, its tensors, and those of the normalisation behind it."""
 
 
-def as_ours(state: State, path: str | Path) -> tuple[State, dict[str, str]]:
+def as_ours(state: Weights, path: str | Path) -> tuple[Weights, dict[str, str]]:
     """A state dict under our keys, and for the provenance `source`, empty where the keys are ours.
 
     ValueError, which says what differs, where it is not plainly U-Sleep.
@@ -37,14 +37,14 @@ def as_ours(state: State, path: str | Path) -> tuple[State, dict[str, str]]:
     }
 
 
-def _unwrapped(state: State) -> State:
+def _unwrapped(state: Weights) -> Weights:
     for wrapper in WRAPPERS:
         if all(key.startswith(wrapper) for key in state):
             return _unwrapped({key.removeprefix(wrapper): tensor for key, tensor in state.items()})
     return state
 
 
-def _by_shape(state: State, path: str | Path) -> State:
+def _by_shape(state: Weights, path: str | Path) -> Weights:
     try:
         blocks, head = _blocks_and_head(_layers(state))
         return _unet_as_ours(blocks) | _head_as_ours(head)
@@ -102,7 +102,7 @@ def _head_as_ours(head: list[Layer]) -> dict[str, Tensor]:
     return ours
 
 
-def _layers(state: State) -> dict[str, Layer]:
+def _layers(state: Weights) -> dict[str, Layer]:
     """Name of a layer -> its tensors, in the order of the file; convolutions over (1, T) as convolutions over T."""
     layers: dict[str, Layer] = {}
     for key, tensor in state.items():

@@ -170,14 +170,14 @@ def features(graph: Graph) -> str:
         case USleep():
             return unet(graph, graph.reshape(signals_in_epochs(graph), 0, 0, -1))  # from (B, C, T)
         case AnySleep():
-            levels, odd = encode(graph, channels_as_batch(graph))
+            levels, odd = encode(graph, channels_into_batch(graph))
             merged = map(partial(merge_channels, graph), model.skip_connections, levels, model.filters)
             return decode(graph, [*merged], odd)
         case AnySleepEarlyFusion():
-            virtual = merge_channels(graph, model.channel_attention, channels_as_batch(graph), n_filters=1)
+            virtual = merge_channels(graph, model.channel_attention, channels_into_batch(graph), n_filters=1)
             return unet(graph, virtual)  # from (B, V, T)
         case AnySleepLateFusion():
-            decoded = unet(graph, channels_as_batch(graph))  # (B * C, F, T)
+            decoded = unet(graph, channels_into_batch(graph))  # (B * C, F, T)
             return merge_channels(graph, model.channel_attention, decoded, n_filters=model.filters[0])
     raise TypeError(f"there are no ONNX nodes for the architecture {type(model).__name__}")
 
@@ -190,7 +190,7 @@ def signals_in_epochs(graph: Graph) -> str:
     return graph.add("Transpose", epochs, perm=[0, 3, 1, 2])
 
 
-def channels_as_batch(graph: Graph) -> str:
+def channels_into_batch(graph: Graph) -> str:
     """The input `signals` (B, T, C) -> (B * C, 1, T): every channel by itself."""
     return graph.reshape(signals_in_epochs(graph), -1, 1, graph.size("signals", 1))
 

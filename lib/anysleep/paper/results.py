@@ -1,6 +1,6 @@
 """The published results, and what the collected tables say of every kind of them: both sides of the ledger.
 
-Each function of `SOURCES` gives rows of one kind, for the same data sets, network, resolution and channels only.
+Each function of `NUMBERS_OF` gives rows of one kind, for the same data sets, network, resolution and channels only.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from anysleep.paper.runs import NIGHT, SPLIT_COLUMNS, SPLITS, Tables
-from anysleep.published import read_table
+from anysleep.published import read_published
 from anysleep.recordings.channels import is_left_eye, site_of
 from anysleep.stages import PUBLISHED_RATE_HZ
 
@@ -40,7 +40,7 @@ def read_results() -> pd.DataFrame:
     sets). Texts that do not matter are empty. Over training runs alone in `mf1_per_dataset`, `sd` is over runs and
     repetitions with other forests for age, sex and OSA.
     """
-    table = pd.DataFrame(read_table("results"))
+    table = pd.DataFrame(read_published("results"))
     counts, numbers = ["predictions_per_epoch", "n_eeg", "n_eog"], ["value", "sd"]
     table[[*counts, *numbers]] = table[[*counts, *numbers]].apply(pd.to_numeric)
     return table.astype(dict.fromkeys(counts, "Int64"))
@@ -311,8 +311,8 @@ def _recordings(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     )
 
 
-Source = Callable[[pd.DataFrame, Tables], pd.DataFrame]
-SOURCES: dict[Source, str] = {
+NumbersOf = Callable[[pd.DataFrame, Tables], pd.DataFrame]
+NUMBERS_OF: dict[NumbersOf, str] = {
     _recordings_per_dataset: "04_evaluate/all/counts",
     dataset_scores: "04_evaluate/all/intervals",
     _mean_scores: "04_evaluate/all/intervals",
@@ -331,6 +331,8 @@ SOURCES: dict[Source, str] = {
 
 def measured_numbers(published: pd.DataFrame, tables: Tables) -> pd.DataFrame:
     """Our side of the ledger: the columns `MEASURED`, a row a number of a run."""
-    found = [source(published, tables) for source, needed in SOURCES.items() if not needed or needed in tables]
+    found = [
+        numbers_of(published, tables) for numbers_of, needed in NUMBERS_OF.items() if not needed or needed in tables
+    ]
     filled = [table.reindex(columns=MEASURED) for table in found if len(table)]
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=MEASURED)

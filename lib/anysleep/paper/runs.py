@@ -145,22 +145,22 @@ def read_tables(runs: Sequence[FinishedRun]) -> dict[str, pd.DataFrame]:
 
     ValueError names the file where one is damaged or belongs to another run.
     """
-    collected: dict[str, list[pd.DataFrame]] = {}
+    by_name: dict[str, list[pd.DataFrame]] = {}
     for run in runs:
         if run.not_measured:
-            collected.setdefault(NOT_MEASURED, []).append(_nothing_measured(run))
+            by_name.setdefault(NOT_MEASURED, []).append(_nothing_measured(run))
             continue
         tables = {name: _read_table(run, name) for name in COLUMNS if run.has(name)}
         for name, table in _with_origin(run, tables).items():
             if len(table):
-                collected.setdefault(name, []).append(table)
+                by_name.setdefault(name, []).append(table)
         if run.learned_from:
             pairs = [(run.inputs[role], name) for role, names in run.learned_from.items() for name in names]
-            collected.setdefault(LEARNED_FROM, []).append(pd.DataFrame(pairs, columns=["trained", "dataset"]))
+            by_name.setdefault(LEARNED_FROM, []).append(pd.DataFrame(pairs, columns=["trained", "dataset"]))
         if run.notebook == "03_train":
             split = count_split(read_facts(run.folder / "split.yaml"))
-            collected.setdefault(SPLIT, []).append(split.assign(trained=run.run_id, run=run.name))
-    return {name: pd.concat(tables, ignore_index=True) for name, tables in collected.items()}
+            by_name.setdefault(SPLIT, []).append(split.assign(trained=run.run_id, run=run.name))
+    return {name: pd.concat(tables, ignore_index=True) for name, tables in by_name.items()}
 
 
 def describe_runs(runs: Sequence[FinishedRun], tables: Tables) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from importlib.resources import files
 
 
-def read_table(name: str) -> list[dict[str, str]]:
+def read_published(name: str) -> list[dict[str, str]]:
     """Rows of the tab-separated table `<name>.tsv`, as dictionaries of text; comment lines are left out."""
     text = files(__name__).joinpath(f"{name}.tsv").read_text(encoding="utf-8")
     header, *rows = (line.split("\t") for line in text.splitlines() if not line.startswith("#"))

@@ -13,13 +13,13 @@ from typing import Literal, NamedTuple
 from anysleep.recordings.reasons import BadRecording, note
 from anysleep.stages import EPOCH_S
 
-Source = Literal["annotations", "participants", "parameter", "recording"]
-SOURCES: tuple[Source, ...] = ("annotations", "participants", "parameter")
+LightsSource = Literal["annotations", "participants", "parameter", "recording"]
+SOURCES: tuple[LightsSource, ...] = ("annotations", "participants", "parameter")
 When = float | str | None
 """Seconds since the first sample, as number or text; a clock time such as 23:10; None or an empty text for unknown."""
 Pair = tuple[When, When]
 """Lights off and on."""
-Seconds = tuple[float | None, float | None]
+LightsTimes = tuple[float | None, float | None]
 """The same in s since the first sample."""
 
 CLOCK = re.compile(r"([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?")
@@ -31,8 +31,8 @@ class Lights(NamedTuple):
 
     off_s: float
     on_s: float
-    off_from: Source
-    on_from: Source
+    off_from: LightsSource
+    on_from: LightsSource
 
     @property
     def lights_from(self) -> str:
@@ -40,7 +40,7 @@ class Lights(NamedTuple):
         return ", ".join(dict.fromkeys((self.off_from, self.on_from)))
 
     @property
-    def noted_s(self) -> Seconds:
+    def noted_s(self) -> LightsTimes:
         """Lights off and on as far as somebody noted them."""
         return (
             None if self.off_from == "recording" else self.off_s,
@@ -89,20 +89,22 @@ def find_lights(
     Annotations that contradict each other or the recording are said and count as unknown: they are no reason to lose a
     night. BadRecording where others do, or a clock time cannot be placed.
     """
-    told = dict(zip(SOURCES, (annotations, participants, parameter), strict=True))
+    noted = dict(zip(SOURCES, (annotations, participants, parameter), strict=True))
     try:
         _find_lights(duration_s, clock_time, {"annotations": annotations})
     except BadRecording as error:
         note(f"{error}: they count as unknown")
-        told["annotations"] = (None, None)
-    return _find_lights(duration_s, clock_time, told)
+        noted["annotations"] = (None, None)
+    return _find_lights(duration_s, clock_time, noted)
 
 
-def _find_lights(duration_s: float, clock_time: str | None, told: Mapping[Source, Pair]) -> Lights:
+def _find_lights(duration_s: float, clock_time: str | None, noted: Mapping[LightsSource, Pair]) -> Lights:
     moments = []
     for i, (name, at_the_end) in enumerate((("lights off", 0.0), ("lights on", float(duration_s)))):
-        source = next((source for source, pair in told.items() if pair[i] not in (None, "")), None)
-        at_s = at_the_end if source is None else _seconds(told[source][i], f"{name} ({source})", clock_time, duration_s)
+        source = next((source for source, pair in noted.items() if pair[i] not in (None, "")), None)
+        at_s = (
+            at_the_end if source is None else _seconds(noted[source][i], f"{name} ({source})", clock_time, duration_s)
+        )
         moments.append((at_s, source or "recording"))
     (off_s, off_from), (on_s, on_from) = moments
     on_s = min(on_s, duration_s)
@@ -120,7 +122,7 @@ def checked_when(when: str) -> str:
     return when
 
 
-def epochs_in_bed(n_epochs: int, lights_s: Seconds) -> slice:
+def epochs_in_bed(n_epochs: int, lights_s: LightsTimes) -> slice:
     """The epochs between lights off and on, in s, where None is the recording's beginning or end.
 
     An epoch is in bed where its middle is, so lights count to the nearest border between epochs, at every resolution.

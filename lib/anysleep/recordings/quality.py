@@ -25,7 +25,7 @@ UNIT_SLIPS = (
     (1e-3, "a thousandth of", "µV for mV"),
     (1e-6, "a millionth of", "µV for V"),
 )
-"""Factor that a wrong unit in the header leaves behind, in words, and the slip."""
+"""Factor that a wrong unit in the header leaves behind, in words, and the mistake."""
 MAX_OFFSET = CLIP_IQR
 """Interquartile ranges from zero to the median: beyond it who clips before scaling cuts the whole signal away."""
 MAX_CLIPPED = 0.01
@@ -109,9 +109,9 @@ class ChannelDoctor:
         signature -= signature.mean()
         signature /= np.linalg.norm(signature) or 1  # so that products are correlations
         earlier = self._signatures.setdefault((rate_hz, len(signal)), {})
-        twins = {name: r for name, other in earlier.items() if abs(r := signature @ other) > SAME_CORRELATION}
+        duplicates = {name: r for name, other in earlier.items() if abs(r := signature @ other) > SAME_CORRELATION}
         earlier.setdefault(channel, signature)
-        return next(((name, r < 0) for name, r in twins.items()), (None, False))
+        return next(((name, r < 0) for name, r in duplicates.items()), (None, False))
 
 
 def examine(night: Recording, types: Mapping[str, str] | None = None) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from anysleep.settings import Precision
 from anysleep.stages import EPOCH_S
 from anysleep.staging.devices import GIB, free_bytes
 from anysleep.staging.engines import build_engine
-from anysleep.staging.stage import Montage, channels_to_keep, stage_montages, stage_recording
+from anysleep.staging.stage import Places, channels_to_keep, stage_montages, stage_recording
 
 TRIED_EPOCHS = 32
 
@@ -41,7 +41,7 @@ class Estimate:
 def estimate_staging(
     model: SleepNetwork,
     n_epochs: int,
-    montages: Sequence[Montage],
+    montages: Sequence[Places],
     *,
     resolutions: Sequence[int] = (1,),
     precision: Precision = "32",
@@ -105,10 +105,10 @@ def cost_table(
 def measure_pass(
     network: SleepNetwork, n_channels: int, n_epochs: int, precision: Precision = "32"
 ) -> dict[str, float]:
-    """Hours of noise that are staged, seconds of the fastest of five passes, and `peak_memory_mb`."""
+    """Hours of noise that are staged, seconds of the fastest of five passes, and `staging_memory_mb`."""
     shape = n_channels, n_epochs * network.samples_per_epoch
     noise = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
-    memory_mb = peak_memory_mb(network, noise, precision)  # and warms up
+    memory_mb = staging_memory_mb(network, noise, precision)  # and warms up
     seconds = []
     for _ in range(N_TIMES):
         began = time.perf_counter()
@@ -117,7 +117,7 @@ def measure_pass(
     return {"hours": n_epochs * EPOCH_S / 3600, "seconds": min(seconds), "memory_mb": memory_mb}
 
 
-def peak_memory_mb(network: SleepNetwork, signals: np.ndarray, precision: Precision = "32") -> float:
+def staging_memory_mb(network: SleepNetwork, signals: np.ndarray, precision: Precision = "32") -> float:
     """The most memory that torch holds at once while it stages, in MB (1e6 bytes), without weights and signals.
 
     On CUDA as its allocator counts, with the workspace of each convolution; elsewhere that of all tensors, without it.

@@ -15,7 +15,7 @@ from anysleep.staging.devices import GIB, free_bytes, full_float32
 from anysleep.staging.engines import Engine, Merged, build_engine
 from anysleep.staging.votes import softmax
 
-Montage = tuple[int, ...]
+Places = tuple[int, ...]
 """Places of its channels among the signals."""
 
 
@@ -82,11 +82,11 @@ def stage_montages(
     model: SleepNetwork,
     signals: np.ndarray,
     *,
-    montages: Sequence[Montage],
+    montages: Sequence[Places],
     resolutions: Sequence[int] = (1,),
     precision: Precision = "32",
     aligned: bool = False,
-) -> dict[Montage, Staging]:
+) -> dict[Places, Staging]:
     """Stage a night once for every montage, a tuple of channel indices into `signals` (C, T).
 
     Every result is that of `stage_recording` with those channels. Channels that several montages share are encoded once
@@ -100,11 +100,11 @@ def stage_montages(
 def _stage(
     model: SleepNetwork,
     signals: np.ndarray,
-    montages: Sequence[Montage],
+    montages: Sequence[Places],
     resolutions: Sequence[int],
     precision: Precision,
     aligned: bool,
-) -> dict[Montage, Staging]:
+) -> dict[Places, Staging]:
     montages = list(dict.fromkeys(tuple(montage) for montage in montages))
     signals, dropped_s = _whole_epochs(model, np.asarray(signals), montages)
     for r in resolutions:
@@ -129,13 +129,13 @@ def n_to_align(model: SleepNetwork, n_epochs: int) -> int:
     return -n_epochs % period
 
 
-def channels_to_keep(montages: Sequence[Montage]) -> list[int]:
+def channels_to_keep(montages: Sequence[Places]) -> list[int]:
     """Those to encode once for all montages: every channel, or none where no two montages share one."""
     used = [channel for montage in montages for channel in montage]
     return sorted(set(used)) if len(set(used)) < len(used) else []
 
 
-def _merged(engine: Engine, signals: np.ndarray, montages: Sequence[Montage]) -> Iterator[Merged]:
+def _merged(engine: Engine, signals: np.ndarray, montages: Sequence[Places]) -> Iterator[Merged]:
     """Features and attention of one montage after the other."""
     kept, free = channels_to_keep(montages), free_bytes(engine.device)
     alone, together = (engine.needed_bytes(signals.shape[1], n_kept) for n_kept in (0, len(kept)))
@@ -154,7 +154,7 @@ def _merged(engine: Engine, signals: np.ndarray, montages: Sequence[Montage]) ->
         yield from (engine.stage(signals[channel] for channel in montage) for montage in montages)
 
 
-def _whole_epochs(model: SleepNetwork, signals: np.ndarray, montages: Sequence[Montage]) -> tuple[np.ndarray, float]:
+def _whole_epochs(model: SleepNetwork, signals: np.ndarray, montages: Sequence[Places]) -> tuple[np.ndarray, float]:
     """The signals as far as they are whole epochs, and the seconds left out. Errors as `stage_montages` tells."""
     if signals.ndim != 2:
         raise ValueError(f"signals have shape {signals.shape}; expected (channels, samples)")
@@ -177,11 +177,11 @@ def _whole_epochs(model: SleepNetwork, signals: np.ndarray, montages: Sequence[M
     return signals[:, :n_whole], dropped_s
 
 
-def default_montages(model: SleepNetwork, n_eeg: int, n_eog: int) -> list[Montage]:
+def default_montages(model: SleepNetwork, n_eeg: int, n_eog: int) -> list[Places]:
     """Montages of a night whose EEG channels come first: all channels at once; for U-Sleep every EEG and EOG pair."""
     if model.name != "usleep":
         return [tuple(range(n_eeg + n_eog))]
-    pairs: list[Montage] = [(eeg, n_eeg + eog) for eeg in range(n_eeg) for eog in range(n_eog)]
+    pairs: list[Places] = [(eeg, n_eeg + eog) for eeg in range(n_eeg) for eog in range(n_eog)]
     if not pairs:
         raise ValueError(f"U-Sleep needs an EEG and an EOG channel; the night has {n_eeg} EEG and {n_eog} EOG")
     return pairs

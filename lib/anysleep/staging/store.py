@@ -15,7 +15,7 @@ from anysleep.staging.nights import Night, Stagings, fingerprint_of_night, read_
 from anysleep.staging.stage import Staging
 from anysleep.system.files import NpzWriter, read_if_whole
 
-STAGING_VERSION = 8
+STAGING_VERSION = 9
 """Counts up whenever the same night and network would give other content, so that old results are made anew."""
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import fft, ndimage
 
 from anysleep.stages import N1, N2, N3, N_STAGES, REM, WAKE
-from anysleep.synthetic.persons import N_EEG, N_EOG, Traits
+from anysleep.synthetic.persons import N_EEG, N_EOG, PersonTraits
 
 CHANNELS = ("F3-M2", "F4-M1", "C3-M2", "C4-M1", "O1-M2", "O2-M1", "E1-M2", "E2-M2")
 """EEG first, then EOG."""
@@ -91,7 +91,7 @@ def smooth_noise(n: int, width: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def component_powers(
-    weights: np.ndarray, eyes_closed: np.ndarray, traits: Traits, rng: np.random.Generator
+    weights: np.ndarray, eyes_closed: np.ndarray, traits: PersonTraits, rng: np.random.Generator
 ) -> np.ndarray:
     """(S, 9) float32 power in uV^2 of each component in each second, with the person's gains and the night's drift.
 
@@ -139,7 +139,7 @@ def component_spectra(freqs_hz: np.ndarray, alpha_hz: float, slope: float = 0.0)
     return spectra / spectra.sum(axis=1, keepdims=True) * (f / 10.0) ** -slope
 
 
-def simulate_background(powers: np.ndarray, traits: Traits, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
+def simulate_background(powers: np.ndarray, traits: PersonTraits, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
     """(C, S * rate_hz) float32 background in uV, from the power (S, 9) of each component in each second, in uV^2."""
     n_seconds = len(powers)
     n_window = _WINDOW_S * rate_hz

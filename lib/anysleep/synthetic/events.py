@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from anysleep.stages import N1, N2, N3, REM, WAKE
-from anysleep.synthetic.persons import Traits
+from anysleep.synthetic.persons import PersonTraits
 
 AROUSAL_S = (3.0, 15.0)
 """Shortest and longest arousal (AASM: an abrupt shift of frequency of at least 3 s; longer than 15 s is waking up)."""
@@ -87,7 +87,7 @@ def place_events(
 
 
 def draw_events(
-    weights: np.ndarray, eyes_closed: np.ndarray, traits: Traits, rng: np.random.Generator
+    weights: np.ndarray, eyes_closed: np.ndarray, traits: PersonTraits, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
     """All scored graphoelements, eye movements and twitches of a night: kind -> (n, 2) onset and end in s.
 

@@ -11,7 +11,7 @@ from anysleep.synthetic.hypnogram import simulate_hypnogram, stage_path
 from anysleep.synthetic.persons import (
     Circumstances,
     Person,
-    Traits,
+    PersonTraits,
     draw_circumstances,
     draw_traits,
     hours_tonight,
@@ -112,7 +112,7 @@ def check_recording(hours: float, rate_hz: float) -> None:
 
 
 def _conditions(
-    path: np.ndarray, arousals: np.ndarray, traits: Traits, rng: np.random.Generator
+    path: np.ndarray, arousals: np.ndarray, traits: PersonTraits, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weights (S, 6) of the stages and arousal in each second, and eyes closed (S,).
 
@@ -131,7 +131,7 @@ def _conditions(
 
 
 def _add_all_events(
-    signals_uv: np.ndarray, events: dict[str, np.ndarray], traits: Traits, rate_hz: int, rng: np.random.Generator
+    signals_uv: np.ndarray, events: dict[str, np.ndarray], traits: PersonTraits, rate_hz: int, rng: np.random.Generator
 ) -> None:
     typical_uv = {  # median amplitude; SD of its logarithm
         "slow_wave": (traits.slow_wave_uv, 0.25),

@@ -97,7 +97,7 @@ def person_rng(person: Person, seed: int, night: int = 0) -> np.random.Generator
 
 
 @dataclass(frozen=True)
-class Traits:
+class PersonTraits:
     """How strongly one person shows each feature on one night."""
 
     alpha_hz: float
@@ -131,7 +131,7 @@ def expected_arousals_per_h(age: float, osa: bool) -> float:
     return 7.0 + 0.33 * (age - AGE_RANGE[0]) + (12.0 if osa else 0.0)
 
 
-def draw_traits(person: Person, seed: int, night: int) -> Traits:
+def draw_traits(person: Person, seed: int, night: int) -> PersonTraits:
     """The traits of a person on a night: personal values, times a smaller variation between nights.
 
     Older persons have lower slow waves (Landolt and Borbely 2001), fewer and lower spindles, slower alpha, and more
@@ -144,7 +144,7 @@ def draw_traits(person: Person, seed: int, night: int) -> Traits:
         log_factor = between_persons * own.standard_normal() + between_nights * tonight.standard_normal()
         return float(typical * np.exp(np.clip(log_factor, -0.8, 0.8)))
 
-    return Traits(
+    return PersonTraits(
         alpha_hz=float(np.clip(9.8 - 0.15 * decades + 0.6 * own.standard_normal(), 8.4, 11.5)),
         spindle_hz=float(np.clip(13.2 + 0.4 * own.standard_normal(), 12.4, 14.2)),
         alpha_gain=vary(1.0, 0.45, 0.15),
@@ -249,7 +249,7 @@ def hours_tonight(circumstances: Circumstances, hours: float) -> float:
     return hours / 4 if circumstances.sleep == "nap" else hours
 
 
-def under(traits: Traits, circumstances: Circumstances) -> Traits:
+def under(traits: PersonTraits, circumstances: Circumstances) -> PersonTraits:
     """The traits as these circumstances change them."""
     brain, slow_wave, spindle, alpha, eye, muscle, noise = (
         10 ** (getattr(circumstances, f"{name}_db") / 20)

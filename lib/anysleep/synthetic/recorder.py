@@ -13,7 +13,7 @@ from scipy import ndimage, signal
 
 from anysleep.synthetic.background import CHANNELS, smooth_noise
 from anysleep.synthetic.events import cover, draw_bursts, place_events
-from anysleep.synthetic.persons import Circumstances, Traits
+from anysleep.synthetic.persons import Circumstances, PersonTraits
 
 POLYGRAPHY = ("chin", "II", "nasal")
 """EMG, ECG, airflow."""
@@ -33,7 +33,7 @@ _FLOW_UV = 100.0
 
 
 def simulate_chin(
-    weights: np.ndarray, twitches_s: np.ndarray, traits: Traits, rate_hz: int, rng: np.random.Generator
+    weights: np.ndarray, twitches_s: np.ndarray, traits: PersonTraits, rate_hz: int, rng: np.random.Generator
 ) -> np.ndarray:
     """(S * rate_hz,) float32 chin EMG in uV; `weights` (S, 6) shares of stages and arousal, `twitches_s` (n, 2)."""
     level_uv = np.repeat(np.maximum(weights @ _CHIN_UV, 0).astype(np.float32), rate_hz)
@@ -43,7 +43,7 @@ def simulate_chin(
     return level_uv * np.float32(traits.muscle_gain / np.sqrt(2)) * np.diff(white)  # little is left below 10 Hz
 
 
-def simulate_breath(weights: np.ndarray, traits: Traits, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
+def simulate_breath(weights: np.ndarray, traits: PersonTraits, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
     """(S * rate_hz,) float64 phase of the breath in cycles."""
     per_s = traits.breaths_per_min / 60 * (weights @ _BREATH_TIMES) * np.exp(0.1 * rng.standard_normal(len(weights)))
     return _phase(per_s, rate_hz)
@@ -62,7 +62,7 @@ def simulate_airflow(
 
 
 def simulate_ecg(
-    weights: np.ndarray, breath: np.ndarray, traits: Traits, rate_hz: int, rng: np.random.Generator
+    weights: np.ndarray, breath: np.ndarray, traits: PersonTraits, rate_hz: int, rng: np.random.Generator
 ) -> np.ndarray:
     """(S * rate_hz,) float32 ECG in uV, R peak of about 0.9 mV."""
     per_s = traits.beats_per_min / 60 * (weights @ _HEART_TIMES) * np.exp(0.03 * rng.standard_normal(len(weights)))
@@ -165,7 +165,7 @@ def _move(signals_uv: np.ndarray, movements_s: np.ndarray, rate_hz: int, rng: np
 
 
 def record(
-    signals_uv: np.ndarray, traits: Traits, circumstances: Circumstances, rate_hz: int, rng: np.random.Generator
+    signals_uv: np.ndarray, traits: PersonTraits, circumstances: Circumstances, rate_hz: int, rng: np.random.Generator
 ) -> tuple[tuple[str, ...], np.ndarray]:
     """What electrodes and amplifier make of the eight channels (8, T), which may be changed.
 

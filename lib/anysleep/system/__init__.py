@@ -1,1 +1,1 @@
-"""The computer: whole files, progress, reading ahead, memory."""
+"""The computer: whole files, progress, prefetch, memory."""

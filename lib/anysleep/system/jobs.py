@@ -1,6 +1,6 @@
 """Many jobs at once in processes; one that dies or hangs costs its own job only, and none outlives its parent.
 
-Also what goes on beside the work in this process: reading ahead, and how it keeps its memory.
+Also what goes on beside the work in this process: prefetch, and how it keeps its memory.
 """
 
 import ctypes

@@ -8,7 +8,7 @@ from typing import Any
 from anysleep.system.files import is_written, short_path
 from anysleep.system.limits import read_facts
 
-Row = tuple[str, str, str, str]
+Difference = tuple[str, str, str, str]
 """Part, name, and what either run says."""
 RECORDS = ("params.yaml", "provenance.json", "result.json")
 """What every finished run has, beside its executed notebook."""
@@ -16,7 +16,7 @@ NOTHING = "-"
 WIDEST = 36
 
 
-def differences(a: Path, b: Path) -> list[Row]:
+def differences(a: Path, b: Path) -> list[Difference]:
     """A row a difference between two finished runs. ValueError where a folder holds none.
 
     Folder, time and memory differ always and are left out; what decides the numbers comes first.
@@ -36,7 +36,7 @@ def read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, An
     return params, made, read_facts(folder / RECORDS[2], "outputs", "scores")
 
 
-def as_text(rows: list[Row], a: Path, b: Path) -> str:
+def as_text(rows: list[Difference], a: Path, b: Path) -> str:
     """The rows as a table with a header, long values cut."""
     if not rows:
         return f"{short_path(a)} and {short_path(b)} differ in no parameter, input, code, package, machine or score."

@@ -14,7 +14,7 @@ import pandas as pd
 
 from anysleep.analysis.arousals.events import detect_arousals
 from anysleep.exports import FORMATS, ScoredNight, corrected_night, export_night, read_corrections, without_date
-from anysleep.recordings.lights import Lights, Seconds
+from anysleep.recordings.lights import Lights, LightsTimes
 from anysleep.settings import ExportFormat
 from anysleep.stages import EPOCH_S, STAGES, UNSCORED
 from anysleep.staging.predictions import Predictions
@@ -76,7 +76,7 @@ def _finest_arousals(folder: Path, nights: Mapping[Path, ScoredNight]) -> dict[P
         }
 
 
-def read_hypnogram(path: Path, scorer: str = "", lights_s: Seconds = (None, None)) -> ScoredNight:
+def read_hypnogram(path: Path, scorer: str = "", lights_s: LightsTimes = (None, None)) -> ScoredNight:
     """The night of a `hypnogram_table` as a run has written it, with the arousals that its resolution shows.
 
     ValueError where the table is another one.
@@ -109,7 +109,7 @@ def _scores(folder: Path) -> dict[str, Any]:
     return _result(folder).get("scores", {})
 
 
-def _lights(folder: Path) -> dict[str, Seconds]:
+def _lights(folder: Path) -> dict[str, LightsTimes]:
     """Name of each hypnogram's table -> when the lights went off and on, as far as somebody noted it."""
     nights = pd.read_csv(folder / "nights.csv") if (folder / "nights.csv").is_file() else pd.DataFrame()
     if "lights_from" in nights:

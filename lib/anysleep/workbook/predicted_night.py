@@ -34,7 +34,7 @@ from anysleep.system.jobs import DAY_S, n_cores, prefetch, run_shares
 Row = dict[str, object]
 Task = tuple[Path, NightSource]
 """A night, and the file that its results belong in."""
-Outcome = tuple[Path, Row | None]
+StagedFile = tuple[Path, Row | None]
 """The file that a night is in now, and None; or that it should be in, and the row that says why it is not."""
 
 
@@ -76,7 +76,7 @@ class Stager:
         """What `stage` needs of a night; can be called from another thread."""
         return task[1].read(self.model)
 
-    def stage(self, task: Task, reading: Future[Night]) -> Outcome:
+    def stage(self, task: Task, reading: Future[Night]) -> StagedFile:
         """A night that fails is an outcome; what is no fault of the night, such as a device that is lost, is raised."""
         file, job = task
         try:
@@ -94,7 +94,7 @@ class Stager:
         return file, None
 
 
-def stage_nights(checkpoint: Path, wanted: Wanted, tasks: Sequence[Task], device: torch.device) -> Iterator[Outcome]:
+def stage_nights(checkpoint: Path, wanted: Wanted, tasks: Sequence[Task], device: torch.device) -> Iterator[StagedFile]:
     """Stage one night after the other, while the next one is read."""
     stager = Stager(checkpoint, wanted, device)
     return prefetch(tasks, stager.read, stager.stage)
@@ -116,7 +116,7 @@ def content_of(model: SleepNetwork, wanted: Wanted, dataset: str, night: Night) 
     attention = list(_attention_rows(dataset, night.recording, stagings))
     facts = {"row": row, "clock_time": night.clock_time, "lights": dict(night.lights), "attention": attention}
     if wanted.leave_one_out:
-        facts["reliance"] = _importance_rows(model, dataset, night, wanted)
+        facts["channel_importance"] = _importance_rows(model, dataset, night, wanted)
     content = {"facts": np.array(json.dumps(facts)), "hypnogram": hypnogram, "hypnodensity": hypnodensity}
     key = f"{dataset}_{night.recording}"
     for r in wanted.resolutions:
@@ -130,7 +130,7 @@ def content_of(model: SleepNetwork, wanted: Wanted, dataset: str, night: Night) 
     return content
 
 
-def read_facts(file: Path) -> dict[str, Any]:
+def read_night_facts(file: Path) -> dict[str, Any]:
     """What is known of a staged night: its row, clock time, lights by who noted them, and rows of attention."""
     with np.load(file) as night:
         return json.loads(night["facts"].item())
@@ -141,7 +141,7 @@ def with_statistics(file: Path, lights: Pair) -> dict[str, Any]:
 
     Lights that do not fit the night make its row that of a failure; what is noted of them is its reason else.
     """
-    facts = read_facts(file)
+    facts = read_night_facts(file)
     with np.load(file) as night:
         hypnogram, arousals_s = night["hypnogram"], arousals_of(night)
     try:
@@ -201,7 +201,7 @@ def choose_devices(device: str, n_devices: int) -> list[torch.device]:
 
 def stage_on_many(
     checkpoint: Path, wanted: Wanted, tasks: Sequence[Task], devices: Sequence[torch.device]
-) -> Iterator[Outcome]:
+) -> Iterator[StagedFile]:
     """As `predicted_night.stage_nights`, on all devices at the same time.
 
     On the CPU the processes share the cores; with another number of threads the last digits of logits may differ.
@@ -236,7 +236,7 @@ class Worker:
         self.stager, self.thread = Stager(checkpoint, wanted, device), ThreadPoolExecutor(max_workers=1)
         self.reading: dict[Path, Future[Night]] = {}
 
-    def stage(self, task: Task, following: Task | None) -> Outcome:
+    def stage(self, task: Task, following: Task | None) -> StagedFile:
         """Stage a night, which the thread has read by now, or reads first."""
         for file, job in filter(None, (task, following)):
             if file not in self.reading:
@@ -248,7 +248,7 @@ WORKERS: dict[torch.device, Worker] = {}
 """The one of this process."""
 
 
-def _stage(job: tuple[Path, Wanted, torch.device, Task, Task | None]) -> Outcome:
+def _stage(job: tuple[Path, Wanted, torch.device, Task, Task | None]) -> StagedFile:
     """What a process does for one night."""
     checkpoint, wanted, device, task, following = job
     if device not in WORKERS:

@@ -27,7 +27,7 @@ from anysleep.workbook.predicted_night import (
     Wanted,
     arousals_of,
     choose_devices,
-    read_facts,
+    read_night_facts,
     stage_nights,
     stage_on_many,
     with_statistics,
@@ -96,8 +96,8 @@ def _publish(
     verdict (use, look, do not trust) and its reason (`anysleep.analysis.verdict`), n_channels, n_epochs,
     mean_confidence, mean_entropy_bits, lights_off_s, lights_on_s, lights_from, and `night_statistics`, all at 30 s. A
     night that fails is a row with the reason; else the reason is why lights that are told count as unknown. `attention`
-    has the weight of every night, montage, attention module and channel, which sums to one over channels. `reliance`,
-    where channels were left out, has a row a night and channel, see `channel_importance`.
+    has the weight of every night, montage, attention module and channel, which sums to one over channels. Where
+    channels were left out, `channel_importance` has a row a night and channel, see the function of that name.
     """
     facts = [{"row": failed[file]} if file in failed else with_statistics(file, lights) for file in files]
     nights = _nights_table([night["row"] for night in facts], network)
@@ -106,7 +106,7 @@ def _publish(
     _write_arrays(staged, wanted.outputs(), run)
     _write_hypnograms(nights[is_ok], staged, run, network, exports)
     tables = {"nights": nights}
-    for name in ["attention", *(["reliance"] if wanted.leave_one_out else [])]:
+    for name in ["attention", *(["channel_importance"] if wanted.leave_one_out else [])]:
         tables[name] = pd.DataFrame([row for night in compress(facts, is_ok) for row in night[name]])
     return tables
 
@@ -134,7 +134,7 @@ def _stage_missing(
     checkpoint: Path, wanted: Wanted, tasks: Sequence[Task], devices: Sequence[torch.device]
 ) -> dict[Path, Row]:
     """Stage the nights whose files are not there. Returns the rows of those that failed."""
-    missing = [(file, job) for file, job in tasks if read_if_whole(file, read_facts) is None]
+    missing = [(file, job) for file, job in tasks if read_if_whole(file, read_night_facts) is None]
     _check_room(tasks[0][0].parent, sum(wanted.n_bytes(job) for _, job in (*tasks, *missing)))
     print(f"{len(tasks) - len(missing)} of {len(tasks)} nights were done before", flush=True)
     if len(devices) == 1:  # several have their own processes, and a GPU may be for one process only
@@ -198,7 +198,7 @@ def _write_hypnograms(
     What an earlier run left is removed, as in `_write_arrays`.
     """
     for row, file in zip(nights.to_dict("records"), stored, strict=True):
-        clock, (off_s, on_s) = read_facts(file)["clock_time"], Lights.of_columns(row).noted_s
+        clock, (off_s, on_s) = read_night_facts(file)["clock_time"], Lights.of_columns(row).noted_s
         start_time = without_date(datetime.combine(date.min, time.fromisoformat(clock))) if clock else None
         with np.load(file) as night:
             stages, hypnodensity, arousals_s = night["hypnogram"], night["hypnodensity"], arousals_of(night)

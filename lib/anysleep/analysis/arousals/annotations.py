@@ -11,7 +11,7 @@ from anysleep.recordings.labels.edf import mass_trim_s, read_mass
 from anysleep.recordings.labels.scoring import refuse_unread
 from anysleep.recordings.tables import read_table
 
-Night = tuple[str, str]
+NightId = tuple[str, str]
 """Data set and recording."""
 MASS_ENDING = " Annotations"
 MOST_MARKS = 1000
@@ -35,7 +35,7 @@ class ExpertArousals:
         self, archive: Archive, folder: Path | None, recordings: pd.DataFrame, note: Callable[[str, Path], Path]
     ) -> None:
         self._archive, self.n_others = archive, 0
-        self._files: dict[Night, np.ndarray | None] = {}
+        self._files: dict[NightId, np.ndarray | None] = {}
         if folder is None:
             return
         if not folder.is_dir():
@@ -57,7 +57,7 @@ class ExpertArousals:
             return self._files[dataset, recording]
         return self._archive.arousals(dataset, recording)
 
-    def _read(self, path: Path, night: Night) -> np.ndarray | None:
+    def _read(self, path: Path, night: NightId) -> np.ndarray | None:
         if night in self._files:
             raise ValueError("{}/{} has several annotation files; leave the one that counts".format(*night))
         if self._archive.arousals(*night) is not None:
@@ -65,7 +65,7 @@ class ExpertArousals:
         return _mass_spans(path, night) if path.suffix.lower() == ".edf" else _table_spans(path, night)
 
 
-def _nights_meant(path: Path, nights: list[Night]) -> list[Night]:
+def _nights_meant(path: Path, nights: list[NightId]) -> list[NightId]:
     ending = {".csv": "", ".edf": MASS_ENDING}.get(path.suffix.lower())
     if ending is None or not path.stem.endswith(ending):
         return []
@@ -73,7 +73,7 @@ def _nights_meant(path: Path, nights: list[Night]) -> list[Night]:
     return [(dataset, recording) for dataset, recording in nights if name in (recording, f"{dataset}_{recording}")]
 
 
-def _mass_spans(path: Path, night: Night) -> np.ndarray | None:
+def _mass_spans(path: Path, night: NightId) -> np.ndarray | None:
     scoring = read_mass(path)
     refuse_unread(scoring.unread)
     rows = scoring.events[scoring.events.description.str.contains("arousal", case=False)]
@@ -83,7 +83,7 @@ def _mass_spans(path: Path, night: Night) -> np.ndarray | None:
     return spans[spans[:, 1] > 0] if len(rows) else None
 
 
-def _table_spans(path: Path, night: Night) -> np.ndarray:
+def _table_spans(path: Path, night: NightId) -> np.ndarray:
     table = read_table(path)
     named = zip(("dataset", "recording"), night, strict=True)
     if any(name in table and (table[name] != value).any() for name, value in named):

@@ -236,7 +236,7 @@ def summary_table(study: Study, done: Done, n_bootstrap: int) -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"test_folds": "Int64"})
 
 
-def headline(row: pd.Series) -> dict[str, float | str]:
+def trait_headline(row: pd.Series) -> dict[str, float | str]:
     """A row of the summary as scores of the run: the measure, its 95 % interval, the baseline, and what they show.
 
     Only where the interval leaves the baseline out, and p, if there is one, is at most 0.05, it says more than 'not

@@ -11,7 +11,7 @@ from anysleep.analysis.arousals.excerpt import PROBABILITIES
 from anysleep.figures import arousals as figures
 from anysleep.figures.looks import PUBLISHED, Look, look_of
 from anysleep.figures.night import DEEP_FIRST
-from anysleep.paper.figures.style import PAGE_IN, draw_band, legend_below, note_missing, seconds_axis, with_seconds
+from anysleep.paper.figures.style import PAGE_IN, draw_band, finer_right, legend_below, note_missing, with_seconds
 from anysleep.paper.results import MASS
 from anysleep.paper.runs import Tables, average_trained
 from anysleep.stages import STAGE_COLOURS, STAGES
@@ -60,7 +60,7 @@ def draw_shares(shares: pd.DataFrame, published: pd.DataFrame, ax: Axes) -> Axes
         if shares.datasets.iloc[0] == MASS:
             line, name = rows[rows.stage == stage], "published" if stage == STAGES[0] else "_"
             ax.plot(line.seconds_per_prediction, line.value, marker=marker, label=name, **PUBLISHED)
-    seconds_axis(ax).set(ylabel="share of experts' arousal time", ylim=(0, None))
+    finer_right(ax).set(ylabel="share of experts' arousal time", ylim=(0, None))
     return ax
 
 
@@ -77,7 +77,7 @@ def draw_scores(scores: pd.DataFrame, published: pd.DataFrame, measure: str, ax:
         line = line[line.measure == measure]
         ax.plot(line.seconds_per_prediction, line.value, marker="s", label="published: AnySleep", **PUBLISHED)
     axis_name = "F1" if measure == "f1" else measure
-    seconds_axis(ax).set(ylabel=f"{axis_name} (IoU above {HEADLINE_IOU:g})", ylim=(0, None))
+    finer_right(ax).set(ylabel=f"{axis_name} (IoU above {HEADLINE_IOU:g})", ylim=(0, None))
     return ax
 
 
@@ -94,4 +94,4 @@ def plot_arousal_excerpt(tables: Tables) -> Figure:
     chosen = {name: table[table["run"] == run] for name, table in given.items()}
     night = chosen["excerpt_stages"].iloc[0]
     title = f"{night.recording} ({night.dataset}), {run.split('/')[-1]}"
-    return figures.plot_arousal_excerpt(chosen, title, size_in=(PAGE_IN, HEIGHT_IN))
+    return figures.plot_close_up(chosen, title, size_in=(PAGE_IN, HEIGHT_IN))

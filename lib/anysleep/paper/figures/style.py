@@ -58,7 +58,7 @@ def note_missing(table: str) -> Figure:
     return figure
 
 
-def seconds_axis(ax: Axes) -> Axes:
+def finer_right(ax: Axes) -> Axes:
     """Seconds per prediction along x, from the coarsest that is drawn to the finest, on the right."""
     finest, coarsest = sorted(ax.dataLim.intervalx) if np.isfinite(ax.dataLim.intervalx).all() else (0.01, 30)
     ticks = [tick for tick in (0.01, 0.1, 1, 10, 30) if finest / 1.3 <= tick <= coarsest * 1.3]

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from anysleep.figures.looks import PUBLISHED, look_of
 from anysleep.figures.traits import CHANGING, plot_statistic
-from anysleep.paper.figures.style import PAGE_IN, draw_band, legend_below, note_missing, seconds_axis, with_seconds
+from anysleep.paper.figures.style import PAGE_IN, draw_band, finer_right, legend_below, note_missing, with_seconds
 from anysleep.paper.results import DOD, TRAITS, nearest_first
 from anysleep.paper.runs import Tables, average_trained
 
@@ -64,7 +64,7 @@ def draw_trait(rows: pd.DataFrame, published: pd.DataFrame, ax: Axes) -> Axes:
     name = f"{trait}: {classes.iloc[0]}\n{datasets}" if len(classes) else f"{trait}\n{datasets}"
     name = "OSA (DOD-O against DOD-H)" if trait == "dataset" and datasets == DOD else name
     ax.margins(y=0.18)
-    seconds_axis(ax).set(ylabel=MEASURES[measure], title=name)
+    finer_right(ax).set(ylabel=MEASURES[measure], title=name)
     return ax
 
 
@@ -93,7 +93,7 @@ def plot_statistics(tables: Tables) -> Figure:
     figure, axes = plt.subplots(3, 3, figsize=(PAGE_IN, 3 * PANEL_IN + 0.5), sharex=True, layout="constrained")
     for ax, name in zip(axes.flat, (*CHANGING, "%N2", "%N3", "%REM"), strict=True):
         if name in once:
-            seconds_axis(plot_statistic(once, name, ax))
+            finer_right(plot_statistic(once, name, ax))
         else:
             ax.set_axis_off()
     for ax in axes[:2].flat:

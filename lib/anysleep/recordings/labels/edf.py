@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from anysleep.published import read_table
+from anysleep.published import read_published
 from anysleep.recordings.labels.hypnogram import STANDARD_CODES
 from anysleep.recordings.labels.scoring import Scoring, scoring_of_annotations, seconds_between
 from anysleep.recordings.labels.text import bad_labels
@@ -110,7 +110,7 @@ def _named(events: pd.DataFrame) -> pd.DataFrame:
 
 def mass_trim_s(dataset: str, recording: str) -> float:
     """Seconds that the published study cut from the start of the signals. BadRecording for any other recording."""
-    trims = {(row["dataset"], row["recording"]): float(row["trimmed_s"]) for row in read_table("mass_trims")}
+    trims = {(row["dataset"], row["recording"]): float(row["trimmed_s"]) for row in read_published("mass_trims")}
     if (dataset, recording) not in trims:
         datasets = ", ".join(sorted({known for known, _ in trims}))
         raise BadRecording(

@@ -182,7 +182,7 @@ def _may_be_quoted(label: str) -> bool:
     return len(label.removeprefix("Sleep stage ")) <= LONGEST_QUOTED and sum(map(str.isdigit, label)) < 6
 
 
-def plain(stages: pd.DataFrame) -> pd.Series:
+def plain_labels(stages: pd.DataFrame) -> pd.Series:
     """The labels in small letters, without blanks around."""
     return stages.description.str.strip().str.lower()
 

@@ -20,7 +20,7 @@ from anysleep.recordings.labels.hypnogram import (
     key,
     known_codes,
     known_or_standard,
-    plain,
+    plain_labels,
     quoted,
     standard_codes,
     standard_stage,
@@ -110,7 +110,7 @@ def scoring_of_annotations(annotations: pd.DataFrame, codes: Mapping[str, int] =
     (`ALSO_EVENTS`) is a stage only where it lasts. A name of several stages is left to `codes_of` to refuse.
     """
     code, standard_code = known_codes(annotations, codes), standard_codes(annotations)
-    is_stage = code.notna() | plain(annotations).str.startswith("sleep stage")
+    is_stage = code.notna() | plain_labels(annotations).str.startswith("sleep stage")
     may_be_event = annotations.description.map(key).isin(ALSO_EVENTS)
     standard = standard_code.notna() | annotations.description.map(is_ambiguous).astype(bool)
     standard &= ~is_stage & ((annotations.duration_s > 0) | ~may_be_event)
@@ -147,7 +147,7 @@ def without_unread(night: Recording, scoring: Scoring | None) -> tuple[Recording
         note(f"{said_unread(unread)}: left out")
     texts = [one.texts for one in (scoring or night).unread]
     named = annotation_table([(0, 0, text) for read in texts for text in read or ()])
-    is_stage = standard_codes(named).notna() | plain(named).str.startswith("sleep stage")
+    is_stage = standard_codes(named).notna() | plain_labels(named).str.startswith("sleep stage")
     if None in texts or is_stage.any():
         raise BadRecording("damaged", f"{said_unread(unread)}, and a stage may be among them")
     return replace(night, unread=()), scoring and replace(scoring, unread=())
@@ -244,9 +244,9 @@ def _with_unknown(stages: pd.DataFrame, codes: Mapping[str, int], *, is_list: bo
         why = f"they are more than {MOST_UNKNOWN:.0%} of what is scored"
     elif (ambiguous := unknown.description[unknown.description.map(is_ambiguous)]).any():
         why = f"{quoted(ambiguous)} may be more than one stage"
-    elif plain(unknown).str.fullmatch(LIKE_A_STAGE).any():
+    elif plain_labels(unknown).str.fullmatch(LIKE_A_STAGE).any():
         why = "they look like stages"
-    elif is_list and (code.isna().iloc[0] or plain(unknown).str.fullmatch(LIKE_A_COMMENT).any()):
+    elif is_list and (code.isna().iloc[0] or plain_labels(unknown).str.fullmatch(LIKE_A_COMMENT).any()):
         why = "a line that is no label would shift all that follow"
     else:
         labels = quoted(unknown.description)

@@ -48,7 +48,7 @@ AFTERNOON = ("p", "下午", "午後", "오후")
 systems put it."""
 TOLERANCE_S = 0.5
 
-Row = tuple[int, list[str]]
+Line = tuple[int, list[str]]
 """Number of a line, counted from 1, and its cells."""
 
 
@@ -161,11 +161,11 @@ def _clean(cell: str) -> str:
     return cell.strip(' "')
 
 
-def _rows(lines: Sequence[str], first: int, delimiter: str) -> Iterator[Row]:
+def _rows(lines: Sequence[str], first: int, delimiter: str) -> Iterator[Line]:
     return ((number, _split(line, delimiter)) for number, line in enumerate(lines, start=first))
 
 
-def _cells(path: Path, rows: list[Row], place: int, role: Role) -> list[str]:
+def _cells(path: Path, rows: list[Line], place: int, role: Role) -> list[str]:
     """The column. BadRecording where a row is too short, or has no label."""
     cells = [row[place] if place < len(row) else "" for _, row in rows]
     if role != "event" and role != "duration_s" and "" in cells:
