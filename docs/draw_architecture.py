@@ -14,9 +14,9 @@ PAGE = Path(__file__).with_name("architecture.md")
 BEGIN, END = "<!-- drawn by draw_architecture.py -->\n", "<!-- end of the drawing -->\n"
 ROOMS = """
     system stages settings published recordings synthetic datasets models staging evaluation training analysis
-    exports figures paper widgets workbook data inference __main__ runs jupyter_lab_config
+    exports figures paper widgets workbook data inference prediction __main__ runs jupyter_lab_config
 """.split()
-DOORS = ("data", "inference", "__main__", "runs", "jupyter_lab_config")
+DOORS = ("data", "inference", "prediction", "__main__", "runs", "jupyter_lab_config")
 """What other programs use: in the table, not in the drawing."""
 
 Arrow = tuple[str, str]
