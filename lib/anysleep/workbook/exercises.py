@@ -75,6 +75,25 @@ def _asked(run: Run, name: str, value: object) -> None:
         raise NotYet(f"this run has {name} = {_given(run, name)!r}; set it to {value!r}, and run all cells")
 
 
+def _megabytes(run: Run) -> float:
+    _asked(run, "sampling_rate_hz", 128)
+    return (run.folder / "archive.h5").stat().st_size / 1e6
+
+
+def _unscored_percent(run: Run) -> float:
+    kept = _table(run, "recordings").query("status == 'ok'")
+    return float(100 * (1 - kept.n_scored.sum() / kept.n_epochs.sum()))
+
+
+def _slowly_trained_mf1(run: Run) -> float:
+    _asked(run, "learning_rate", 0.001)
+    return float(_table(run, "history").valid_mf1.max())
+
+
+def _n_better(run: Run) -> int:
+    return int(_table(run, "history").valid_mf1.cummax().nunique())
+
+
 def _shown_stages(run: Run) -> np.ndarray:
     """int (E,), the expert's stages of the night that 02 shows."""
     with Archive(_given(run, "archive")) as archive:
@@ -192,10 +211,24 @@ def _n_more_n1(run: Run) -> int:
 
 
 EXERCISES = {
+    "01_prepare": (
+        Exercise(
+            "1 · channels not simply used",
+            lambda run: int((_table(run, "quality").verdict != "use").sum()),
+            "add up the columns look and drop",
+        ),
+        Exercise("2 · size of the archive, in MB", _megabytes, "ls -l says bytes", 0.06),
+        Exercise("3 · epochs that nobody scored, in %", _unscored_percent, "n_scored and n_epochs of what is ok", 0.06),
+    ),
     "02_inspect": (
         Exercise("1 · name of the recording", _most_n3, "sort the column N3 of the table of percentages"),
         Exercise("2 · start_s, in s", _first_rem_s, "the first epoch is 0; np.flatnonzero(hypnogram == 4) has REM", 29),
         Exercise("3 · changes of stage in the night shown", _n_stage_changes, "np.diff; an unscored epoch is no stage"),
+    ),
+    "03_train": (
+        Exercise("1 · MF1", lambda run: float(_table(run, "history").valid_mf1.max()), "the best valid_mf1", 0.0006),
+        Exercise("2 · best MF1, trained more slowly", _slowly_trained_mf1, "the best valid_mf1 of this run", 0.0006),
+        Exercise("3 · validations that were the best so far", _n_better, "history.valid_mf1.cummax()"),
     ),
     "04_evaluate": (
         Exercise(
