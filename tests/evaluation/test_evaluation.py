@@ -189,13 +189,13 @@ def test_nothing_is_calibrated_where_there_is_nothing_to_learn_or_several_montag
 
 def test_checkpoints_are_named_by_what_tells_them_apart():
     paths = [Path("/w/a/03_train/checkpoint.pth"), Path("/w/a/03_train.usleep/checkpoint.pth"), Path("/x/run1.pth")]
-    assert list(name_checkpoints(paths, "compare")) == ["03_train", "03_train.usleep", "run1"]
-    assert name_checkpoints(paths, "average") == {"mean of 3": paths}
-    assert list(name_checkpoints(paths[:1], "average")) == ["03_train"]
+    assert list(name_checkpoints(paths, ensemble=False)) == ["03_train", "03_train.usleep", "run1"]
+    assert name_checkpoints(paths, ensemble=True) == {"mean of 3": paths}
+    assert list(name_checkpoints(paths[:1], ensemble=True)) == ["03_train"]
     others = [Path("/w/a/03_train/checkpoint.pth"), Path("/w/b/03_train/checkpoint.pth")]
-    assert list(name_checkpoints(others, "compare")) == ["a/03_train", "b/03_train"]
+    assert list(name_checkpoints(others, ensemble=False)) == ["a/03_train", "b/03_train"]
     with pytest.raises(ValueError, match="named twice"):
-        name_checkpoints(paths[:1] * 2, "compare")
+        name_checkpoints(paths[:1] * 2, ensemble=False)
 
 
 def test_a_network_that_may_know_the_persons_is_named():

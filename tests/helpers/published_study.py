@@ -108,7 +108,7 @@ class Study:
         tables = {"counts": self.counts([network], self.sizes), "intervals": intervals}
         if network == "anysleep":  # the others have no cost_channels
             tables["cost"] = pd.concat([self.cost(name) for name in NETWORKS])
-        params = {"montages": "all", "split": "split.yaml", "split_part": "test", "several": "compare"}
+        params = {"montages": "all", "split": "split.yaml", "split_part": "test", "ensemble": False}
         write_run(self.folder / f"04_evaluate.{network}", params, tables, self.checkpoints([network]))
 
     def cost(self, network: str) -> pd.DataFrame:
@@ -139,7 +139,7 @@ class Study:
         )  # fmt: skip
         tables = {"counts": self.counts(["anysleep", "usleep"], MANY), "channel_study": pd.concat(parts)}
         tables["eog_gain"] = gain
-        params = {"montages": "drawn", "split_part": "test", "several": "compare"}
+        params = {"montages": "drawn", "split_part": "test", "ensemble": False}
         inputs = self.checkpoints(["anysleep", "usleep"])
         write_run(self.folder / "04_evaluate.draws", params, tables | {"comparison": comparison}, inputs)
 
@@ -170,7 +170,7 @@ class Study:
         )  # fmt: skip
         tables = {"counts": self.counts(["anysleep", "usleep"], sorted({*MANY} - {"dodh", "dodo"}))}
         tables |= {"channel_study": pd.concat(parts), "comparison": comparison}
-        params = {"montages": "pairs", "split_part": "test", "several": "compare"}
+        params = {"montages": "pairs", "split_part": "test", "ensemble": False}
         write_run(self.folder / "04_evaluate.pairs", params, tables, self.checkpoints(["anysleep", "usleep"]))
 
     def write_predictions(self, i: int) -> None:

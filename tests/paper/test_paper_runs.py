@@ -49,7 +49,7 @@ def test_folders_that_cannot_be_used_are_listed_with_a_reason(tmp_path):
     table = {"counts": pd.DataFrame({"dataset": ["a"]})}
     write_run(tmp_path / "02_inspect", {}, {"stages": pd.DataFrame({"n": [1]})})
     write_run(tmp_path / "04_evaluate.train", {"split": "s", "split_part": "train"}, table)
-    write_run(tmp_path / "04_evaluate.mean", {"several": "average", "more_checkpoints": ["x"]}, table)
+    write_run(tmp_path / "04_evaluate.mean", {"ensemble": True, "more_checkpoints": ["x"]}, table)
     with pytest.raises(ValueError, match=r"no finished run to draw \(.*02_inspect: wrote no table that is read here; "):
         find_runs([f"{tmp_path}/0*"], leave_out=tmp_path)
     write_run(tmp_path / "04_evaluate", {}, table)

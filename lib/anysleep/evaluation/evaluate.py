@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -163,13 +163,13 @@ def _each_staged(
     return progress(prefetch(nights, read, work), "staged", len(nights))
 
 
-def name_checkpoints(paths: Sequence[Path], several: Literal["compare", "average"]) -> dict[str, list[Path]]:
-    """What is evaluated, by the name it has in tables: every checkpoint, or the mean of all.
+def name_checkpoints(paths: Sequence[Path], ensemble: bool) -> dict[str, list[Path]]:
+    """What is evaluated, by the name it has in tables: every checkpoint, or the ensemble of all.
 
     A checkpoint is called after its file, or its folder where the file is only called checkpoint, with as many folders
     before it as tell all apart. ValueError where one is named twice.
     """
-    if several == "average" and len(paths) > 1:
+    if ensemble and len(paths) > 1:
         return {f"mean of {len(paths)}": list(paths)}
     parts = [path.parent.parts if path.stem == "checkpoint" else path.with_suffix("").parts for path in paths]
     for n in range(1, max(map(len, parts)) + 1):

@@ -241,7 +241,7 @@ def _why_not(run: FinishedRun) -> str:
     part = run.params.get("split_part", "test") if run.params.get("split") else "test"
     if part != "test":
         return f"scores the part {part!r} of the split, not the test"
-    if run.params.get("several") == "average" and run.params.get("more_checkpoints"):
+    if run.params.get("ensemble") and run.params.get("more_checkpoints"):
         return "the mean of several checkpoints, which is no trained network"
     if run.notebook == "03_train" or any(run.has(table) for table in COLUMNS):
         return ""

@@ -25,7 +25,7 @@ from anysleep.workbook.run import Run
 def load_networks(run: Run, params: Evaluate) -> dict[str, list[SleepNetwork]]:
     """The networks to compare, by name; several of one name are averaged. ValueError where one is named twice."""
     paths, device, loaded = [params.checkpoint, *params.more_checkpoints], choose_device(params.device), {}
-    names = name_checkpoints(paths, params.several)
+    names = name_checkpoints(paths, params.ensemble)
     for i, path in enumerate(paths, start=1):
         loaded[path] = load_checkpoint(run.input(f"checkpoint_{i}", path)).to(device)
         run.learned_from[f"checkpoint_{i}"] = learned_from(loaded[path])

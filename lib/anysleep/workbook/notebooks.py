@@ -138,11 +138,9 @@ class Evaluate(Parameters):
 
     archive: ArchivePath
     checkpoint: Checkpoint
-    more_checkpoints: list[ProjectPath] = Field(description="Others to compare or average with it.")
+    more_checkpoints: list[ProjectPath] = Field(description="Others to compare with it, or for its ensemble.")
     allow_synthetic: AllowSynthetic
-    several: Literal["compare", "average"] = Field(
-        description="What to do with several checkpoints; average takes the mean probability."
-    )
+    ensemble: bool = Field(description="Whether checkpoints are one network by their mean probability; else compared.")
     recipes: Recipes
     group_by: GroupBy
     split: OptionalPath = Field(description="Split of the network's training; empty to score every labelled night.")
