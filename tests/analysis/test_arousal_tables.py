@@ -193,7 +193,7 @@ def test_scores_are_means_over_nights_with_expert_events_as_sklearn_has_them(tab
 
 def test_persons_must_be_known(tables):
     counts = tables[3].assign(subject=None)
-    with pytest.raises(ValueError, match="3 nights have no known person"):
+    with pytest.raises(ValueError, match="3 nights without a known person"):
         arousal_score_table(counts, **BOOTSTRAP)
 
 

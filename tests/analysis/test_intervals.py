@@ -248,7 +248,7 @@ NIGHTS = np.ones((2, 5, 5), int)
         (lambda: bootstrap_scores(NIGHTS[0], ["a"], 10, 0), r"shape \(5, 5\); expected \(nights, 5, 5\)"),
         (lambda: bootstrap_scores(NIGHTS, ["a"], 10, 0), "2 nights but 1 persons"),
         (lambda: bootstrap_scores(NIGHTS[:0], [], 10, 0), "0 nights but 0 persons"),
-        (lambda: bootstrap_scores(NIGHTS, ["a", None], 10, 0), "1 nights have no known .* group_by=recording"),
+        (lambda: bootstrap_scores(NIGHTS, ["a", None], 10, 0), "1 night without a known .* group_by=recording"),
         (lambda: bootstrap_scores(NIGHTS, ["a", "b"], 0, 0), "n_bootstrap is 0"),
         (lambda: paired_bootstrap(NIGHTS, NIGHTS[:1], ["a", "b"], 10, 0), "a has 2 nights, b 1"),
         (lambda: paired_bootstrap_of_means([1], [1, 2], ["a", "b"], 10, 0), "expected one a night for both"),

@@ -3,6 +3,7 @@
 import shutil
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -12,7 +13,7 @@ from helpers import toy_evaluation
 from helpers.toy_evaluation import network, scored_by_sklearn, stage_night
 from scipy.special import log_softmax, softmax
 
-from anysleep.datasets.archive import Archive
+from anysleep.datasets.archive import Archive, DatasetFiles, NightWriter, assemble_archive
 from anysleep.datasets.splits import split_id
 from anysleep.evaluation import score_tables
 from anysleep.evaluation.evaluate import (
@@ -32,6 +33,8 @@ from anysleep.staging.montages import plan_montages
 from anysleep.staging.nights import Night
 from anysleep.staging.votes import mean_log_probabilities, vote_stages
 from anysleep.system.files import DiskFull
+from anysleep.workbook.networks import evaluation_nights
+from anysleep.workbook.run import Run
 
 archive, nights = toy_evaluation.archive, toy_evaluation.nights
 
@@ -315,3 +318,18 @@ def test_what_was_staged_once_is_not_staged_again(archive, nights, tmp_path, mon
     assert sorted(staged) == sorted(keys)
     evaluate([network("usleep")], archive, plan_montages(nights, "all", usleep=True), store=tmp_path, vote="mean")
     assert sorted(staged) == sorted(keys)  # a vote stages nothing
+
+
+def test_04_asks_who_slept_before_it_stages(tmp_path):
+    """Hours of staging would be lost; the tables need persons."""
+    with NightWriter(tmp_path / "night.h5", "n", 2, toy_evaluation.RATE_HZ) as night:
+        night.add_channel("C3", np.zeros(2 * 30 * toy_evaluation.RATE_HZ, dtype=np.float32))
+        night.add_hypnogram(np.array([0, 2]))
+        night.describe(pd.DataFrame(), {})
+    files = [DatasetFiles("lab", ["C3"], [], [(tmp_path / "night.h5", "n")])]
+    asked = SimpleNamespace(recipes=[], split=None, datasets=[], group_by="subject", allow_synthetic=True)
+    with Archive(assemble_archive(tmp_path / "a.h5", files, toy_evaluation.RATE_HZ)) as archive:
+        with pytest.raises(ValueError, match="1 night without a known person; name recipes that tell who slept"):
+            evaluation_nights(Run(asked, tmp_path, "id"), asked, archive, {})
+        asked.group_by = "recording"
+        assert len(evaluation_nights(Run(asked, tmp_path, "id"), asked, archive, {})[1]) == 1

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import ttest_ind
 
 from anysleep.stages import N_STAGES, STAGES, UNSCORED
+from anysleep.system.words import many
 
 
 def confusion_matrix(truth: ArrayLike, prediction: ArrayLike) -> np.ndarray:
@@ -215,10 +216,10 @@ def sums_by_person(values: np.ndarray, persons: ArrayLike) -> np.ndarray:
 
 def refuse_unknown(persons: pd.Series) -> None:
     """ValueError where it is not known of every night who slept."""
-    if n := persons.isna().sum():
+    if n := int(persons.isna().sum()):
         raise ValueError(
-            f"{n} nights have no known person; name recipes that tell it, or say group_by=recording where every night "
-            "is of another one"
+            f"{many(n, 'night')} without a known person; name recipes that tell who slept, or say group_by=recording "
+            "where every night is of another one"
         )
 
 
