@@ -108,7 +108,9 @@ class Strict(BaseModel):
             super().__init__(**values)
         except ValidationError as error:
             raise ParameterError(_explain(error, type(self))) from None
-        except TypeError as error:  # a group with a number among its names
+        except TypeError as error:
+            if "keywords must be strings" not in str(error):
+                raise
             raise ParameterError(f"a name in a group of parameters is no text: {error}") from None
 
 

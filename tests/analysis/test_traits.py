@@ -92,25 +92,29 @@ def test_a_repetition_equals_a_plain_loop(is_class, n_folds):
     assert forests.predict_repetition(nights, job, seed=7) == pytest.approx(expected, rel=1e-12)
 
 
-def test_settings_of_a_table_are_taken_in_turn_in_place_of_drawn_ones(few_trees, tmp_path, monkeypatch):
+def test_settings_of_a_table_are_taken_in_place_of_drawn_ones(few_trees, tmp_path, monkeypatch):
     table = tmp_path / "forests.csv"
-    table.write_text("max_features,max_depth,min_samples_leaf,min_samples_split\nsqrt,2,7,3\nlog2,7,2,5\n")
+    table.write_text("max_features,max_depth,min_samples_leaf,min_samples_split\nsqrt,2.0,7,3\nlog2,7,2,5\n")
     given, grown = read_settings(table), []
     assert given == [Settings(2, 7, 3, "sqrt"), Settings(7, 2, 5, "log2")]
     grow = forests.grow_forest
     monkeypatch.setattr(forests, "grow_forest", lambda *args: grown.append(args[3]) or grow(*args))
-    study = Study(toy_nights(4), 2, 3, [], 0, 0, given)
+    with pytest.raises(ValueError, match="n_repetitions is 3; the table of forests has 2 rows"):
+        Study(toy_nights(4), 2, 3, [], 0, 0, given)
+    study = Study(toy_nights(4), 2, 2, [], 0, 0, given)
     done = [forests.predict_repetition(study.nights, job, 0) for job in study.repetitions(1)]
-    assert grown == [given[0]] * 2 + [given[1]] * 2 + [given[0]] * 2 and len(done) == 3
+    assert grown == [given[0]] * 2 + [given[1]] * 2 and len(done) == 2
     names = {forests._name(job, 0, {1: ""}) for job in (*study.repetitions(1), Repetition(1, 2, 0))}
-    assert len(names) == 4  # no result of other settings is taken for it
+    assert len(names) == 3  # no result of other settings is taken for it
     for row in ("sqrt,2,7,1", "auto,2,7,3", "sqrt,2.5,7,3", "sqrt,0,7,3"):
         table.write_text(f"max_features,max_depth,min_samples_leaf,min_samples_split\nsqrt,2,7,3\n{row}\n")
         with pytest.raises(ValueError, match="row 2 below the header needs whole numbers"):
             read_settings(table)
-    table.write_text("max_depth\n2\n")
-    with pytest.raises(ValueError, match="needs columns max_depth, min_samples_leaf, min_samples_split, max_features"):
-        read_settings(table)
+    names = "max_depth, min_samples_leaf, min_samples_split, max_features"
+    for text in ("max_depth\n2\n", f"{names.replace(' ', '')},max_depth\n2,7,3,sqrt,2\n"):
+        table.write_text(text)
+        with pytest.raises(ValueError, match=f"needs columns {names}, each once|max_depth"):
+            read_settings(table)
 
 
 @pytest.mark.quick

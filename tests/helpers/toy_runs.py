@@ -50,12 +50,13 @@ BESIDE = ("05_predict", "06_arousals", "07_traits"), ("04_evaluate", "stage_one_
 def run_all(folder: Path) -> None:
     """Every notebook, two at a time where one does not need the other."""
     _run(folder, FIRST)
-    chains = [get_context("fork").Process(target=_run, args=(folder, chain)) for chain in BESIDE]
+    # Not forked: two forks of a process that has run papermill would share its event loop.
+    chains = [get_context("spawn").Process(target=_run, args=(folder, chain)) for chain in BESIDE]
     for chain in chains:
         chain.start()
     for chain in chains:
         chain.join()
-        assert chain.exitcode == 0, "a notebook of the tiny cohort failed, see above"
+    assert [chain.exitcode for chain in chains] == [0, 0], "a notebook of the tiny cohort failed, see above"
     _run(folder, ("08_figures",))
 
 

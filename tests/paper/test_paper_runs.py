@@ -83,6 +83,7 @@ def test_a_run_with_nothing_to_measure_has_its_reason_and_no_tables(tmp_path, no
         ("scores.csv", lambda text: text + text.splitlines()[3] + "\n", r"06_arousals.seed0 has two values"),
         ("result.json", lambda text: text[:-3], r"result\.json is damaged"),
         ("result.json", lambda text: "{}", r"result\.json is damaged \(no notebook, run_id, outputs\)"),
+        ("result.json", lambda text: '{"run_id": "x"}', r"result\.json is damaged \(no notebook, outputs\)"),
         ("params.yaml", lambda text: text.replace("id-06", "id-7"), r"result\.json is of run id-06_arousals\.seed0"),
     ],
 )  # fmt: skip

@@ -7,7 +7,6 @@ from helpers.toy_labels import START, hypnogram_of, read, recording, write
 
 from anysleep.data import BadRecording
 from anysleep.recordings.labels import with_scoring
-from anysleep.recordings.labels.scoring import refuse_unread
 
 
 def profusion(stages="0125349", epoch_s="30", events=(), root="CMPStudyConfig"):
@@ -99,5 +98,6 @@ SLEEPWARE = {
     [(reader, *row) for reader, rows in (("profusion", PROFUSION), ("sleepware", SLEEPWARE)) for row in rows.items()],
 )
 def test_what_is_damaged_is_named(tmp_path, reader, text, message):
-    with pytest.raises(BadRecording, match=message):
-        refuse_unread(read(reader, write(tmp_path / "a.xml", text)).unread)
+    with pytest.raises(BadRecording, match=message) as error:
+        with_scoring(recording(210), read(reader, write(tmp_path / "a.xml", text)))
+    assert error.value.code == "label_file"

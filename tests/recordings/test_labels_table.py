@@ -9,7 +9,7 @@ import pytest
 import yaml
 from helpers.archives import recipe
 from helpers.edf_files import signal, write_edf
-from helpers.toy_labels import recording, write
+from helpers.toy_labels import read, recording, write
 
 from anysleep.data import BadRecording
 from anysleep.datasets.labels import read_labelled
@@ -265,3 +265,11 @@ def test_a_scoring_whose_clock_cannot_be_placed_is_refused_in_a_recipe(tmp_path)
             table = error.table
         assert table.code.tolist() == [code]
         assert start == "with_signal" or "holds no clock to place the labels by" in table.reason[0]
+
+
+@pytest.mark.parametrize("annotations", ["N2,N1", ",N1"])
+def test_a_column_of_stages_is_read_whatever_stands_in_a_column_of_annotations(tmp_path, annotations):
+    first, stage = annotations.split(",")
+    rows = f"0,30,{first},{stage}\n30,30,{first and 'N3'},N2\n60,30,{first and 'N2'},N3\n"
+    file = write(tmp_path / "a.csv", f"Onset,Duration,Annotation,Stage\n{rows}")
+    assert read("text", file).stages.description.tolist() == ["N1", "N2", "N3"]

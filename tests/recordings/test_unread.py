@@ -48,9 +48,9 @@ def write_damaged(path, damage, record=3):
 @pytest.mark.parametrize("kind", EVENTS)
 def test_an_event_that_cannot_be_read_costs_neither_signals_nor_stages(tmp_path, kind):
     path = write_damaged(tmp_path / "night.edf", EVENTS[kind])
-    with pytest.raises(BadRecording, match="1 annotations cannot be read, the first in data record 3, byte 5 of its"):
+    with pytest.raises(BadRecording, match="1 annotation cannot be read, the first in data record 3, byte 5 of its"):
         read_recording(path)
-    with pytest.warns(UserWarning, match="1 annotations cannot be read, the first in data record 3.*: left out"):
+    with pytest.warns(UserWarning, match="1 annotation cannot be read, the first in data record 3.*: left out"):
         night = read_recording(path, labels="lenient")
     assert night.hypnogram.tolist() == [0, 1, 1] and night.channels == ("EEG C3-M2", "EOG E1-M2")
     assert len(night.signals[0]) == 90 * 64 and len(night.annotations) == 3
@@ -73,7 +73,7 @@ def test_blanks_behind_an_annotation_are_no_annotation(tmp_path):
 def test_the_doctor_reads_the_signals_and_says_what_is_left_out(tmp_path, capsys):
     path = write_damaged(tmp_path / "night.edf", EVENTS["no sign"])
     assert quality.main([str(path)]) == 0
-    assert "note: 1 annotations cannot be read, the first in data record 3" in capsys.readouterr().out
+    assert "note: 1 annotation cannot be read, the first in data record 3" in capsys.readouterr().out
 
 
 @pytest.mark.filterwarnings("ignore:.*annotations cannot be read")
@@ -92,7 +92,7 @@ def test_in_a_scoring_of_its_own_too_the_stages_count_and_events_do_not(tmp_path
 def test_what_the_recording_cannot_say_is_no_fault_of_a_scoring_of_its_own(tmp_path, damage):
     path = write_damaged(tmp_path / "night.edf", damage)
     scoring = write(tmp_path / "scoring.txt", "N2\nN3\nREM\n")
-    with pytest.warns(UserWarning, match="1 annotations cannot be read, the first in data record 3.*: left out"):
+    with pytest.warns(UserWarning, match="1 annotation cannot be read, the first in data record 3.*: left out"):
         assert read_recording(path, hypnogram_path=scoring).hypnogram.tolist() == [2, 3, 4]
 
 
@@ -104,7 +104,7 @@ def test_a_night_with_an_annotation_that_cannot_be_read_is_not_prepared(tmp_path
     used = recipe(participants=None, labels=labels)
     table, _ = prepare_archive([(used, tmp_path / "in")], tmp_path / "a.h5", sampling_rate_hz=64)
     assert table.code.tolist() == ["ok", "damaged"]
-    assert table.reason[1] == "1 annotations cannot be read, the first in data record 3, byte 5 of its annotations"
+    assert table.reason[1] == "1 annotation cannot be read, the first in data record 3, byte 5 of its annotations"
 
 
 @pytest.mark.parametrize("kind", ["Respiratory|Respiratory", "Stages|Stages"])

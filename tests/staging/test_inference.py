@@ -4,6 +4,7 @@ import itertools
 import subprocess
 import sys
 import time
+import warnings
 import weakref
 from types import SimpleNamespace
 
@@ -400,7 +401,14 @@ def test_an_absent_device_is_refused():
 def test_a_gpu_that_torch_cannot_use_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    assert choose_device("auto").type == "cpu"
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(devices, "NVIDIA", tmp_path)
     with pytest.warns(UserWarning, match=r"a GPU of NVIDIA is here, but torch .* cannot use it"):
+        assert choose_device("auto").type == "cpu"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        monkeypatch.setattr(devices, "NVIDIA", tmp_path / "none")
+        assert choose_device("auto").type == "cpu"
+        monkeypatch.setattr(devices, "NVIDIA", tmp_path)
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # asked for
         assert choose_device("auto").type == "cpu"

@@ -242,11 +242,14 @@ def test_a_night_that_another_run_staged_does_not_stop_the_export(tmp_path, caps
     for name in ("a", "b"):
         export_night(tmp_path, predicted(), f"hypnogram_{name}", ["csv"])
         Review(predicted(), tmp_path / f"corrections_{name}.csv", "AB").set_stage([1], 3)
-    (tmp_path / "result.json").write_text('{"outputs": ["hypnogram_b.csv"]}')
+    (tmp_path / "result.json").write_text('{"outputs": ["hypnogram_b.csv"], "scores": {}}')
     assert {file.name for file in export_run(tmp_path, ["csv"])} == {"corrected_b.csv"}
     assert capsys.readouterr().out.startswith("corrections_a.csv is left out: another run staged that night")
     (tmp_path / "hypnogram_a.csv").unlink()
     with pytest.raises(ValueError, match=r"corrections_a\.csv: there is no hypnogram_a\.csv beside it"):
+        export_run(tmp_path, ["csv"])
+    (tmp_path / "result.json").write_text('{"scores": {}}')  # then nobody knows which night is of this run
+    with pytest.raises(ValueError, match=r"result\.json is damaged \(no outputs\); run the notebook again"):
         export_run(tmp_path, ["csv"])
 
 

@@ -308,12 +308,16 @@ def test_ctrl_c_while_a_kernel_starts_leaves_no_kernel_and_no_file(monkeypatch, 
         started[0].start_kernel()
         raise KeyboardInterrupt
 
+    mine = KernelManager(connection_file=str(tmp_path / "mine.json"))
+    mine.start_kernel()
     monkeypatch.setattr("papermill.execute_notebook", interrupted)
     given = {"archive": str(tmp_path / "a.h5"), "run_dir": str(tmp_path / "run")}
     (tmp_path / "a.h5").touch()
     with pytest.raises(KeyboardInterrupt):
         runner.execute("02_inspect", [], given)
     assert not started[0].is_alive() and not Path(started[0].connection_file).exists()
+    assert mine.is_alive()  # which somebody else has started
+    mine.shutdown_kernel(now=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.h5", "run"]
 
 

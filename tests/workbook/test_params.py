@@ -44,6 +44,9 @@ GOOD = {
     [
         ({"chanels": ["EEG"]}, "unknown parameter 'chanels'; did you mean 'channels'"),
         ({"labels_as": {"reader": "table"}}, "labels_as says how to read labels, but labels names no file"),
+        ({"labels": "a.txt", "labels_as": {"file": "b"}}, "labels names the file; leave it out of labels_as"),
+        ({"labels": "a.txt", "labels_as": {"reader": "tabel"}}, "no label reader 'tabel'; there are own, edf"),
+        ({"labels": "a.txt", "labels_as": {"colums": {}}}, "did you mean 'columns'"),
         ({"device": "gpu"}, "device is 'gpu'.*'auto', 'cpu', 'cuda' or 'mps'"),
         ({"predictions_per_epoch": "8"}, "predictions_per_epoch is '8'"),
         ({"predictions_per_epoch": 0}, "greater than or equal to 1"),

@@ -1,5 +1,6 @@
 """Where networks compute, and how much memory is left there."""
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,8 @@ def choose_device(device: str) -> torch.device:
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if device == "auto":
         chosen = next(name for name, there in available.items() if there)
-        if chosen == "cpu" and NVIDIA.exists():
+        hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+        if chosen == "cpu" and NVIDIA.exists() and not hidden:
             warnings.warn(
                 f"a GPU of NVIDIA is here, but torch {torch.__version__} cannot use it, so the processor computes; "
                 "docs/clusters.md (Without make) says where torch comes from",

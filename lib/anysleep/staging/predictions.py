@@ -1,7 +1,7 @@
 """What 05_predict has written, opened for the analyses; published results of the same layout open alike."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +38,15 @@ class Predictions:
         if not unfinished:
             self._check_checkpoint()
         self._stages, self._logits = {}, {}
-        for r, path in sorted(found.items()):
-            note(f"predictions_{r}", path)
-            with _naming(self.folder, r):
-                self._stages[r] = np.load(path)
-                if (path.parent / "logits/predictions.npz").is_file():
-                    self._logits[r] = np.load(path.parent / "logits/predictions.npz")
+        with ExitStack() as where_that_fails:
+            where_that_fails.push(self)
+            for r, path in sorted(found.items()):
+                note(f"predictions_{r}", path)
+                with _naming(self.folder, r):
+                    self._stages[r] = np.load(path)
+                    if (path.parent / "logits/predictions.npz").is_file():
+                        self._logits[r] = np.load(path.parent / "logits/predictions.npz")
+            where_that_fails.pop_all()
 
     def __enter__(self) -> "Predictions":
         return self

@@ -60,9 +60,9 @@ def read_facts(path: Path, *needed: str) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8")) if path.suffix == ".json" else read_yaml(path)
     except (ValueError, yaml.YAMLError) as error:
         raise ValueError(f"{path} is damaged ({type(error).__name__}); run the notebook again") from None
-    if not isinstance(content, dict) or not content.keys() >= set(needed):
-        what = ", ".join(needed) or "names and values"
-        raise ValueError(f"{path} is damaged (no {what}); run the notebook again")
+    missing = [name for name in needed if name not in content] if isinstance(content, dict) else ["names and values"]
+    if missing:
+        raise ValueError(f"{path} is damaged (no {', '.join(missing)}); run the notebook again")
     return content
 
 

@@ -101,7 +101,7 @@ def read_hypnogram(path: Path, scorer: str = "", lights_s: LightsTimes = (None, 
 def _result(folder: Path) -> dict[str, Any]:
     """What the run says of itself; nothing where it has not ended."""
     result = folder / "result.json"
-    return read_facts(result) if result.is_file() else {}
+    return read_facts(result, "outputs", "scores") if result.is_file() else {}
 
 
 def _scores(folder: Path) -> dict[str, Any]:

@@ -354,9 +354,15 @@ class StageOneNight(Parameters):
     device: Device
 
     def model_post_init(self, _: object) -> None:
-        """ValueError where there is nothing to read so."""
+        """ValueError where there is nothing to read so, or no recipe would have these words."""
         if self.labels_as and not self.labels:
             raise ValueError("labels_as says how to read labels, but labels names no file")
+        if "file" in self.labels_as:
+            raise ValueError("labels names the file; leave it out of labels_as")
+        if self.labels_as:
+            from anysleep.datasets.labels import Labels  # half a second that no other notebook needs
+
+            Labels(file=str(self.labels), **self.labels_as)
 
 
 NOTEBOOKS: dict[str, type[Parameters]] = {

@@ -122,14 +122,14 @@ def _execute(params: Parameters, given: dict[str, object], may_lack_inputs: bool
 @contextmanager
 def _no_kernel_left() -> Iterator[None]:
     """End a kernel, and delete its file of ports and key, that Ctrl-C met before papermill took it into its care."""
-    before = tempfile.tempdir
+    before, others = tempfile.tempdir, psutil.Process().children()
     with tempfile.TemporaryDirectory() as folder:
         tempfile.tempdir = folder  # where the file is made
         try:
             yield
         finally:
             tempfile.tempdir = before
-            for process in psutil.Process().children():
+            for process in set(psutil.Process().children()) - set(others):
                 with suppress(psutil.NoSuchProcess):
                     if "ipykernel_launcher" in process.cmdline():
                         process.kill()

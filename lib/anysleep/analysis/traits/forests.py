@@ -152,8 +152,8 @@ def draw_settings(random: np.random.Generator) -> Settings:
 def read_settings(path: Path) -> list[Settings]:
     """Those of a table (.csv, .tsv, .xlsx) with their names as columns, a row each. ValueError names a wrong row."""
     table, names = read_table(path), list(Settings.__annotations__)
-    if not set(names) <= set(table) or table.empty:
-        raise ValueError(f"{path.name} needs columns {', '.join(names)}, and a row for each repetition")
+    if any(list(table).count(name) != 1 for name in names) or table.empty:
+        raise ValueError(f"{path.name} needs columns {', '.join(names)}, each once, and a row for each repetition")
     whole = table[names[:3]].apply(pd.to_numeric, errors="coerce")
     sound = (whole % 1 == 0).all(axis=1) & (whole >= [1, 1, 2]).all(axis=1) & table.max_features.isin(["sqrt", "log2"])
     if not sound.all():
@@ -161,7 +161,8 @@ def read_settings(path: Path) -> list[Settings]:
             f"{path.name}: row {(~sound).argmax() + 1} below the header needs whole numbers, of min_samples_split 2 or "
             "more, and sqrt or log2"
         )
-    return [Settings(int(row[0]), int(row[1]), int(row[2]), row[3]) for row in table[names].to_numpy()]
+    rows = zip(whole.astype(int).to_numpy().tolist(), table.max_features, strict=True)
+    return [Settings(depth, leaf, split, max_features) for (depth, leaf, split), max_features in rows]
 
 
 def grow_forest(

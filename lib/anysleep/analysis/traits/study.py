@@ -37,9 +37,13 @@ class Study:
     n_shuffles: int
     seed: int
     forests: Sequence[Settings] = ()
-    """Settings of the repetitions, in turn; drawn where there are none."""
+    """Settings of each repetition; drawn where there are none."""
 
     def __post_init__(self) -> None:
+        if self.forests and len(self.forests) != self.n_repetitions:
+            raise ValueError(
+                f"n_repetitions is {self.n_repetitions}; the table of forests has {len(self.forests)} rows"
+            )
         absent = sorted(set(self.permuted) - set(self.nights.counts))
         if absent:
             raise ValueError(

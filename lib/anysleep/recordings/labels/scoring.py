@@ -36,6 +36,7 @@ from anysleep.recordings.recording import (
     epochs_in,
 )
 from anysleep.stages import EPOCH_S, REM, STAGES, UNSCORED, WAKE
+from anysleep.system.words import many
 
 TOLERANCE_S = 1.0
 """Stages may begin by less before the first sample: clocks and onsets are often told in whole seconds."""
@@ -129,15 +130,15 @@ def scoring_of_annotations(annotations: pd.DataFrame, codes: Mapping[str, int] =
     return Scoring(annotations[is_stage].reset_index(drop=True), annotations[~is_stage].reset_index(drop=True))
 
 
-def refuse_unread(unread: Sequence[Unread]) -> None:
+def refuse_unread(unread: Sequence[Unread], code: str = "damaged") -> None:
     """BadRecording that names the first place, where there is one: what is missing may be a stage or an arousal."""
     if unread:
-        raise BadRecording("damaged", said_unread(unread))
+        raise BadRecording(code, said_unread(unread))
 
 
 def said_unread(unread: Sequence[Unread]) -> str:
     """How many annotations cannot be read, and where the first one is."""
-    return f"{len(unread)} annotations cannot be read, the first in {unread[0].place}"
+    return f"{many(len(unread), 'annotation')} cannot be read, the first in {unread[0].place}"
 
 
 def without_unread(night: Recording, scoring: Scoring | None) -> tuple[Recording, Scoring | None]:
@@ -200,7 +201,8 @@ def with_scoring(
     BadRecording where an annotation cannot be read, nobody knows a label, two are at the same time, a clock cannot be
     read, scored time lies before the first sample, or lengths differ without a rule; the message gives both.
     """
-    refuse_unread(night.unread + (scoring.unread if scoring else ()))
+    refuse_unread(night.unread)
+    refuse_unread(scoring.unread if scoring else (), "label_file")
     if scoring is None:
         night, scoring = _own(night, codes, length)
     if length == "lights":

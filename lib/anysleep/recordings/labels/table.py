@@ -125,10 +125,10 @@ def _own_header(path: Path, lines: list[str], codes: Mapping[str, int]) -> tuple
     delimiter = _delimiter(lines[0])
     cells = _split(lines[0], delimiter)
     header = [spelt(cell) for cell in cells]
-    for columns in EVENT_TABLES:
+    named = [i for i, name in enumerate(header) if name in STAGE_COLUMNS]
+    for columns in () if named else EVENT_TABLES:
         if all(header.count(name) == 1 for name in columns.values()):
             return 1, {role: header.index(name) for role, name in columns.items()}, delimiter
-    named = [i for i, name in enumerate(header) if name in STAGE_COLUMNS]
     if {label.strip().lower() for label in codes} & {cell.lower() for cell in cells}:
         named = []
     if len(named) > 1:

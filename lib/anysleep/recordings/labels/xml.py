@@ -65,7 +65,8 @@ def _readable(
         try:
             rows.append((*_scored_event(path, number, event), name_of(event)))
         except BadRecording as error:
-            unread.append(Unread(str(error), (name_of(event),)))
+            place = str(error).removeprefix(f"{path.name}: ")  # which may name a person, and can become a note
+            unread.append(Unread(place, (name_of(event),)))
     return rows, tuple(unread)
 
 
