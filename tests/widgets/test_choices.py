@@ -44,6 +44,7 @@ def test_without_a_person_it_is_the_figure_alone_and_no_widget_is_imported(tmp_p
     shown = run.interact("a", partial(draw, "a", n=1, word="b"), n=range(3))
     assert shown.data == (tmp_path / "figures/a.png").read_bytes() and run.outputs == ["figures/a.png", "figures/a.svg"]
     assert shown.alt == "a. a 1 b." and "<title>a. a 1 b.</title>" in (tmp_path / "figures/a.svg").read_text()
+    assert run.explore(None, 1) is None
     monkeypatch.setenv("JPY_SESSION_NAME", "a.ipynb")
     assert isinstance(run.interact("a", partial(draw, "a", n=1, word="b"), n=range(3)), Chooser)
     code = "import sys, anysleep.widgets, anysleep.workbook.run; sys.exit('ipywidgets' in sys.modules)"

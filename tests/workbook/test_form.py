@@ -53,8 +53,8 @@ def test_what_is_not_allowed_is_said_and_nothing_is_written(tmp_path):
 
 
 def test_a_run_without_a_browser_needs_no_control(root):
-    """As if ipywidgets were not installed: the runner and the first cells, but of 02, which shows nights with them."""
-    books = [nbformat.read(root / "notebooks" / f"{name}.ipynb", 4) for name in NOTEBOOKS if name != "02_inspect"]
+    """As if ipywidgets were not installed: the runner and the first cells."""
+    books = [nbformat.read(root / "notebooks" / f"{name}.ipynb", 4) for name in NOTEBOOKS]
     cells = [next(cell.source for cell in book.cells if cell.cell_type == "code") for book in books]
     absent = "import sys; sys.modules['ipywidgets'] = sys.modules['anywidget'] = None"
     code = "\n".join([absent, "import anysleep.workbook.runner", *cells])

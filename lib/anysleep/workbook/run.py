@@ -42,7 +42,7 @@ if TYPE_CHECKING:  # they take a second, and the process that starts a notebook 
     from anysleep.recordings.recording import Recording
     from anysleep.staging.predictions import Predictions
     from anysleep.widgets.exercises import AnswerBoxes, Practice
-    from anysleep.widgets.explorer import Chooser
+    from anysleep.widgets.explorer import Chooser, Explorer
     from anysleep.widgets.night_browser import NightBrowser
 
 WAIT_S = 10
@@ -174,6 +174,14 @@ class Run:
         from anysleep.widgets.explorer import Chooser
 
         return Chooser(draw, **choices)
+
+    def explore(self, archive: Archive, n_epochs: int) -> Explorer | None:
+        """Controls to look at any night of an archive, in JupyterLab; None where nobody looks."""
+        if "JPY_SESSION_NAME" not in os.environ:
+            return None
+        from anysleep.widgets import explore
+
+        return explore(archive, n_epochs)
 
     def browse(
         self, name: str, night: Recording, scored: Sequence[ScoredNight], quality: pd.DataFrame
