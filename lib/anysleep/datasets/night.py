@@ -201,10 +201,10 @@ def mark_lights(night: Recording, person: Mapping[str, str | float]) -> Recordin
 
     So they move along when the night is cut. BadRecording where they do not fit the recording.
     """
-    noted = person.get("lights_off"), person.get("lights_on")
-    if not any(noted):
+    pair = person.get("lights_off"), person.get("lights_on")
+    if not any(pair):
         return night
-    off_s, on_s = find_lights(night.duration_s, night.clock_time, participants=noted).noted_s
+    off_s, on_s = find_lights(night.duration_s, night.clock_time, participants=pair).noted_s
     rows = [(at_s, np.nan, mark) for at_s, mark in zip((off_s, on_s), LIGHTS_MARKS, strict=True) if at_s is not None]
     annotations = [*night.annotations.itertuples(index=False, name=None), *rows]
     return replace(night, annotations=annotation_table(annotations))
@@ -219,11 +219,11 @@ def lights_attributes(stored: Recording, labelled: Recording) -> dict[str, str |
     """What the archive says of the lights: where they lie in what is stored, and who noted it."""
     attributes: dict[str, str | float] = {}
     lights = noted_lights(stored)
-    sources, noted = (lights.off_from, lights.on_from), zip(labelled.lights_s, _marked_lights(labelled), strict=True)
-    for moment, at_s, source, noted_s in zip(("off", "on"), lights.noted_s, sources, noted, strict=True):
+    sources, before = (lights.off_from, lights.on_from), zip(labelled.lights_s, _marked_lights(labelled), strict=True)
+    for moment, at_s, source, before_s in zip(("off", "on"), lights.noted_s, sources, before, strict=True):
         if at_s is not None:
             attributes |= {f"lights_{moment}_s": at_s, f"lights_{moment}_from": source}
-        elif noted_s != (None, None) and stored.lights_s == (None, None):
+        elif before_s != (None, None) and stored.lights_s == (None, None):
             where = "before" if moment == "off" else "after"
             note(f"lights {moment} lie {where} what is stored")
     return attributes

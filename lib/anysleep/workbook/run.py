@@ -179,7 +179,7 @@ class Run:
         """Controls to look at any night of an archive, in JupyterLab; None where nobody looks."""
         if "JPY_SESSION_NAME" not in os.environ:
             return None
-        from anysleep.widgets import explore
+        from anysleep.widgets.explorer import explore
 
         return explore(archive, n_epochs)
 
