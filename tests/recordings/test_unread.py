@@ -56,11 +56,11 @@ def test_an_event_that_cannot_be_read_costs_neither_signals_nor_stages(tmp_path,
     assert len(night.signals[0]) == 90 * 64 and len(night.annotations) == 3
 
 
-@pytest.mark.filterwarnings("ignore:1 annotations")
+@pytest.mark.filterwarnings("ignore:1 annotation")
 @pytest.mark.parametrize("kind", STAGES)
 def test_a_stage_that_cannot_be_read_costs_the_labels(tmp_path, kind):
     path = write_damaged(tmp_path / "night.edf", STAGES[kind])
-    with pytest.warns(UserWarning, match="counts as unscored: 1 annotations .* a stage may be among them"):
+    with pytest.warns(UserWarning, match="counts as unscored: 1 annotation .* a stage may be among them"):
         night = read_recording(path, labels="lenient")
     assert night.hypnogram is None and np.isfinite(night.signals[1]).all()
 
@@ -76,7 +76,7 @@ def test_the_doctor_reads_the_signals_and_says_what_is_left_out(tmp_path, capsys
     assert "note: 1 annotation cannot be read, the first in data record 3" in capsys.readouterr().out
 
 
-@pytest.mark.filterwarnings("ignore:.*annotations cannot be read")
+@pytest.mark.filterwarnings("ignore:.*annotations? cannot be read")
 def test_in_a_scoring_of_its_own_too_the_stages_count_and_events_do_not(tmp_path):
     psg = write_edf(tmp_path / "psg.edf", [signal("EEG Cz", 64, seconds=90)])
     for damage, expected in ((EVENTS["no sign"], [0, 1, 1]), (STAGES["a stage"], None)):
