@@ -56,18 +56,18 @@ def test_channels_distance_and_doubt_count_and_the_worst_speaks():
     assert night_verdict(USUAL, 0.9, quality, None) == ("look", "E1: mains hum")
     assert night_verdict(USUAL, 0.4, None, None)[1] == "the network is unsure: 0.40 for the stage chosen, in the mean"
     distances = pd.Series({"C3": 0.8, "E1": 1.4})
-    both = "E1: mains hum; E1: 1.40 times as far from the training's channels as is usual"
+    both = "E1: mains hum; E1: 1.40 times the distance within which 99 % of the training's channels lie"
     assert night_verdict(USUAL, 0.9, quality, distances) == ("look", both)
     assert night_verdict(USUAL, 0.9, quality.assign(verdict="drop"), distances) == (
         "do not trust",
         "C3: ; E1: mains hum",
     )
     several = pd.Series({"F3": 1.2, "C3": 0.8, "O1": 1.05, "E1": 3.0, "E2": np.inf})
-    assert night_verdict(USUAL, 0.9, None, several[:3])[1].startswith("F3, O1: 1.05 to 1.20 times as far")
+    assert night_verdict(USUAL, 0.9, None, several[:3])[1].startswith("F3, O1: 1.05 to 1.20 times the distance")
     assert night_verdict(USUAL, 0.9, None, several) == (
         "do not trust",
         "E2: the network was never trained on this type of channel; "
-        "E1: 3.00 times as far from the training's channels as is usual",
+        "E1: 3.00 times the distance within which 99 % of the training's channels lie",
     )
     for far, said in {
         7.0: "7.00 times",

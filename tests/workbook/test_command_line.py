@@ -146,6 +146,7 @@ def test_recordings_are_files_folders_or_patterns(tmp_path):
     ("notebook", "word", "message"),
     [
         ("02_inspect", "archive=gone.h5", "archive: no file gone.h5; 01_prepare makes it"),
+        ("04_evaluate", "checkpoint=bundld", "did you mean `bundled`?"),
         ("04_evaluate", "checkpoint=gone.pth", "anysleep fetch, see README.md), or checkpoint=bundled"),
         ("stage_one_night", "recording=gone.edf", "recording: no file gone.edf"),
         (
@@ -370,6 +371,7 @@ def test_ctrl_c_during_the_imports_ends_in_a_line(root, tmp_path, module, words)
         ("anysleep.training", ["gone"]),
         ("anysleep.training", []),
         ("anysleep show", []),
+        ("anysleep show", ["--help"]),
         ("anysleep compare", ["gone", "gone"]),
         ("anysleep compare", []),
     ],

@@ -28,6 +28,13 @@ def test_a_run_and_the_same_once_more_differ_in_nothing(tmp_path, capsys):
     )
 
 
+def test_show_takes_a_run_as_well_as_the_folder_of_several(tmp_path, capsys):
+    run = finished(tmp_path / "a", {"mf1": 0.8})
+    for folder in (run, tmp_path):
+        assert main(["show", str(folder)]) == 0
+        assert "mf1 0.8" in capsys.readouterr().out
+
+
 def test_parameters_inputs_code_packages_and_scores_are_compared(tmp_path, monkeypatch, capsys):
     a = finished(tmp_path / "a", {"mf1": 0.8, "n_nights": 3})
     monkeypatch.setattr(provenance, "code", lambda: {"commit": "f" * 40, "changed": True})

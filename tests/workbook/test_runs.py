@@ -131,7 +131,7 @@ def test_what_a_folder_held_is_said_before_it_is_replaced(tmp_path, capsys):
     assert capsys.readouterr().out == ""
     runs.start_run(inspect(tmp_path, recording="other", start_s=30.0)).finish()
     assert "replaces the results of another run in" in (said := capsys.readouterr().out)
-    assert "different: recording, start_s" in said and "run_dir keeps both" in said
+    assert "different: recording, start_s" in said and "run_dir=..., keeps the two apart" in said
 
 
 def test_a_run_that_never_began_leaves_the_result_before_it(tmp_path):

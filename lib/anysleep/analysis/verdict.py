@@ -148,4 +148,4 @@ def _how_far(least: float, most: float) -> str:
     if np.isinf(least):
         return "the network was never trained on this type of channel"
     times = f"{least:.2f}" if f"{least:.2f}" == f"{most:.2f}" else f"{least:.2f} to {most:.2f}"
-    return f"{times} times as far from the training's channels as is usual"
+    return f"{times} times the distance within which 99 % of the training's channels lie"

@@ -22,6 +22,7 @@ from anysleep.recordings.labels import (
 from anysleep.recordings.labels.scoring import without_unread
 from anysleep.recordings.labels.table import WHAT, WHEN, Role
 from anysleep.recordings.readers import Files, read_recording, read_signals
+from anysleep.recordings.reasons import BadRecording
 from anysleep.recordings.recording import LONGEST_S, Recording, annotation_table
 from anysleep.settings import Positive, Strict
 from anysleep.stages import STAGES, UNSCORED
@@ -105,7 +106,13 @@ def read_labelled(files: Files, file: Path | None, words: Mapping[str, object]) 
     they are none of a recipe, else errors as of `read_recording`.
     """
     if not (file and words):
-        return read_recording(files, hypnogram_path=file, labels="strict" if file else "lenient")
+        try:
+            return read_recording(files, hypnogram_path=file, labels="strict" if file else "lenient")
+        except BadRecording as error:
+            if file is None or not error.code.startswith("label"):
+                raise
+            hint = "labels_as says how to read another program's export, see docs/own_recordings.md (Labels)"
+            raise BadRecording(error.code, f"{error}; {hint}") from None
     labels = Labels(file=str(file), **words)
     scoring = read_labels(file, labels)
     night, _ = without_unread(read_signals(files), replace(scoring, unread=()))

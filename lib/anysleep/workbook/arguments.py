@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Literal, Union, get_args, get_origin
@@ -93,6 +94,8 @@ def missing_file(role: str, path: Path) -> str:
         "split": "03_train makes it",
     }
     hint = next((hint for name, hint in hints.items() if name in role), "is the name right?")
+    if "checkpoint" in role and get_close_matches(path.name, ["bundled"]):
+        hint = "did you mean `bundled`?"
     return f"{role}: no file {short_path(path)}; {hint}"
 
 

@@ -84,9 +84,9 @@ def _said(value: object) -> str:
 
 
 def summarise(folder: Path) -> str:
-    """One paragraph a finished run below `folder`: its scores and where its files lie."""
+    """One paragraph a finished run, which is `folder` itself or lies in it: its scores and where its files lie."""
     lines = [f"Made in {folder}:", ""]
-    for path in filter(is_written, sorted(folder.glob("*/result.json"))):
+    for path in filter(is_written, [folder / "result.json", *sorted(folder.glob("*/result.json"))]):
         result = read_facts(path, "outputs", "scores")
         said = {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in result["scores"].items()}
         scores = ", ".join(f"{name} {value}" for name, value in said.items())
@@ -101,8 +101,8 @@ def summarise(folder: Path) -> str:
 
 def show(arguments: list[str]) -> int:
     """Print the summary of one folder of runs; returns the exit status."""
-    if len(arguments) != 1:
-        print("usage: anysleep show <folder of runs>; put a path with blanks into quotes", file=sys.stderr)
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        print("usage: anysleep show <run or folder of runs>; put a path with blanks into quotes", file=sys.stderr)
         return 2
     print(summarise(Path(arguments[0])))
     return 0

@@ -264,7 +264,8 @@ def start_run(params: Parameters) -> Run:
         clear_left_over(folder)
     content = {"run_id": params.run_id} | params.plain()
     if changed := _differences(folder / "params.yaml", content):
-        print(f"replaces the results of another run in {short_path(folder)}; different: {changed}. run_dir keeps both")
+        print(f"replaces the results of another run in {short_path(folder)}; different: {changed}")
+        print("files of another name stay, also those of another night; a new folder, run_dir=..., keeps the two apart")
     for name in ("result.json", ASIDE):
         (folder / name).unlink(missing_ok=True)
     with atomic_write(folder / "params.yaml") as temporary:
