@@ -173,8 +173,10 @@ def test_finer_stages_of_one_night_come_with_those_at_30_s_and_all_that_was_aske
     notebook = nbformat.read(tmp_path / "run" / "notebook.ipynb", 4)
     (agreement,) = [cell for cell in notebook.cells if cell.source.startswith("agreement = None")]
     accuracy = np.mean(staged == [STAGES[stage] for stage in scored])
-    assert re.search(rf"accuracy +{accuracy:.3f}\n", agreement.outputs[0].data["text/plain"])
-    assert "labels" in json.loads((tmp_path / "run" / "result.json").read_text())["inputs_sha256"]
+    assert re.search(rf"accuracy +{accuracy:.3f}\n", agreement.outputs[-1].data["text/plain"])
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert "labels" in result["inputs_sha256"] and result["scores"]["accuracy"] == pytest.approx(accuracy, abs=5e-4)
+    assert f"agree with a kappa of {result['scores']['kappa']:.2f}" in agreement.outputs[0].text
     assert {path.name for path in (tmp_path / "run").glob("hypnogram*")} == {
         f"hypnogram_{name}{suffix}"
         for name in ("syn002-night1", "30s_syn002-night1")
