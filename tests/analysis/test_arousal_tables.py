@@ -321,7 +321,7 @@ def test_luck_is_the_highest_f1_of_the_same_events_at_another_time(tables):
 
 def test_06_says_beforehand_at_which_resolution_its_headline_stands(root):
     text = (root / "notebooks" / "06_arousals.ipynb").read_text()
-    assert "Of several resolutions the best one looks better than it is" in text
+    assert "The best of several resolutions looks better than it is" in text
     assert "tables.headline_score(scores)" in text and "idxmax" not in text and "f1_interval=interval" in text
 
 

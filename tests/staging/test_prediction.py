@@ -116,7 +116,8 @@ def test_hypnograms_are_exported_with_the_run_or_afterwards(checkpoint, peace, a
         for suffix in (".csv", ".edf", "_events.tsv", "_events.json", ".eannot")
     }
     assert {f"hypnograms/{name}" for name in with_the_run} <= set(run.outputs)
-    (tmp_path / "run" / "result.json").write_text('{"scores": {"network": "anysleep"}}')
+    ended = {"outputs": run.outputs, "scores": {"network": "anysleep"}}
+    (tmp_path / "run" / "result.json").write_text(json.dumps(ended))
     assert main(["export", str(tmp_path / "run"), "yasa", "edf"]) == 0
     said = capsys.readouterr().out
     assert "10 files written" in said and said.count("\n  hypnograms/") == 10

@@ -371,7 +371,6 @@ def test_ctrl_c_during_the_imports_ends_in_a_line(root, tmp_path, module, words)
         ("anysleep.training", ["gone"]),
         ("anysleep.training", []),
         ("anysleep show", []),
-        ("anysleep show", ["--help"]),
         ("anysleep compare", ["gone", "gone"]),
         ("anysleep compare", []),
     ],
@@ -381,3 +380,8 @@ def test_other_commands_end_in_a_sentence_too(root, monkeypatch, module, words):
     status, said = run_forked(*module.split(), *words)
     assert status in (1, 2) and said.count("\n") == 1
     assert " ".join(words[:1]).split("/")[0] in said + "params"
+
+
+def test_show_says_how_it_is_called(capsys):
+    assert main(["show", "--help"]) == 2
+    assert capsys.readouterr().err.startswith("usage: anysleep show <run or folder of runs>")

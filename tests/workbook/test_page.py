@@ -187,3 +187,16 @@ def test_released_networks_come_first_and_the_others_say_what_they_are(tmp_path,
     monkeypatch.chdir(tmp_path)
     first, second = known_checkpoints()
     assert first.startswith("anysleep-run1") and "synthetic nights only" in second
+
+
+def test_lights_and_age_are_told_where_they_are_known(page, file):
+    page.path.value = str(file)
+    page.read.click()
+    page.lights[0].value, page.lights[1].value, page.age.value = "22:33", "600", 25
+    page.stage.click()
+    said = page.staged.report.about["Lights"]
+    assert said == "lights off at 22:33:00 (180 s) (from parameter), on at 22:40:00 (600 s) (from parameter)"
+    assert page.staged.report.references and page.staged.scored[1].lights_off_s == 180
+    page.lights[0].value = "25:99"
+    page.stage.click()
+    assert "25:99" in page.says.value and not page.result.children
