@@ -94,7 +94,7 @@ def plot_predicted_traits(predictions: pd.DataFrame, ax: Axes, classes: Sequence
     if not classes:
         means = predictions.groupby(["dataset", "recording"])[["truth", "prediction"]].mean()
         ends = [means.min().min() - 2, means.max().max() + 2]
-        ax.plot(ends, ends, color=BASELINE, linestyle=":", label="told right")
+        ax.plot(ends, ends, color=BASELINE, linestyle=":", label="predicted right")
         ax.plot(means.truth, means.prediction, "o", color=OURS, alpha=0.7, label="a recording")
         ax.set(xlabel="age in years", ylabel="age that the forests say")
         ax.legend(frameon=False)
