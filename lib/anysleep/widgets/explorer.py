@@ -1,8 +1,10 @@
 """Controls to look at the nights of an archive, and at a figure of a notebook."""
 
 import io
+from base64 import b64encode
 from collections.abc import Sequence
 from functools import lru_cache, partial
+from html import escape
 
 import ipywidgets
 import matplotlib.pyplot as plt
@@ -34,8 +36,7 @@ class Chooser(ipywidgets.VBox):
     def __init__(self, draw: partial, **choices: Sequence):
         self._draw = draw
         self.controls = {name: _control(name, values, draw.keywords[name]) for name, values in choices.items()}
-        as_drawn = ipywidgets.Layout(max_width="100%", align_self="flex-start")
-        self.picture = ipywidgets.Image(format="png", layout=as_drawn)
+        self.picture = ipywidgets.HTML()
         super().__init__([*self.controls.values(), self.picture])
         for control in self.controls.values():
             control.observe(self._redraw, "value")
@@ -92,7 +93,7 @@ class Explorer(ipywidgets.VBox):
         self.previous = _button("Previous epoch", "arrow-left")
         self.next = _button("Next epoch", "arrow-right")
         self.next_change = _button("Next stage change", "step-forward")
-        self.picture = ipywidgets.Image(format="png", layout=ipywidgets.Layout(max_width="100%"))
+        self.picture = ipywidgets.HTML()
         self._connect()
         picks = ipywidgets.HBox([ipywidgets.VBox([self.dataset, self.recording]), self.channels])
         buttons = ipywidgets.HBox([self.previous, self.next, self.next_change])
@@ -163,9 +164,11 @@ def _button(description: str, icon: str) -> ipywidgets.Button:
     return ipywidgets.Button(description=description, icon=icon, layout=ipywidgets.Layout(width="auto"))
 
 
-def _show(picture: ipywidgets.Image, figure: Figure) -> None:
+def _show(picture: ipywidgets.HTML, figure: Figure) -> None:
     """Draw once, in the widget alone, with its text alternative: `savefig` draws a second time to measure."""
     plt.close(figure)  # else the notebook shows it as well
     content = io.BytesIO()
     FigureCanvasAgg(figure).print_png(content, pil_kwargs={"compress_level": 1})  # speed before size
-    picture.value, picture.tooltip = content.getvalue(), in_words("", figure)
+    source = f"data:image/png;base64,{b64encode(content.getvalue()).decode()}"
+    # Not ipywidgets.Image, which has no text alternative, and which JupyterLab does not show where it has a tooltip.
+    picture.value = f'<img alt="{escape(in_words("", figure))}" src="{source}" style="max-width: 100%">'
