@@ -60,6 +60,13 @@ def test_of_a_type_in_few_nights_every_channel_counts_as_usual(n_with_eog):
     assert distances_from_seen(what_was_seen(nights[:9]), far, ["EEG"]) == 0
 
 
+def test_a_type_that_only_every_fifth_night_has_is_described_as_well():
+    rng = np.random.default_rng(0)
+    nights = [(rng.standard_normal((2, 4)), ["EEG", "EEG" if n % 5 else "EOG"]) for n in range(60)]
+    seen = what_was_seen(nights)
+    assert distances_from_seen(seen, np.full((1, 4), 1e6), ["EOG"]) > 10
+
+
 def test_noise_and_another_spectrum_are_far_from_what_was_seen(tmp_path):
     model, rng = network(), np.random.default_rng(2)
     model.seen = what_was_seen(

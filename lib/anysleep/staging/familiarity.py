@@ -34,6 +34,7 @@ def describe_channels(model: SleepNetwork, signals: np.ndarray) -> np.ndarray:
     """Descriptions (C, F) of the channels of a night (C, T), at least one epoch, at the network's rate."""
     n = STRETCH_EPOCHS * model.samples_per_epoch
     last = max(signals.shape[1] - n, 0)
+    # As many as lie side by side, at most; a short night has fewer.
     starts = np.unique(np.linspace(0, last, min(MOST_STRETCHES, last // n + 1)).astype(int))
     device = next(model.parameters()).device
     described = []
@@ -70,9 +71,11 @@ def _of_type(nights: np.ndarray, descriptions: np.ndarray) -> dict[str, np.ndarr
     """Mean, precision, and the usual distance of nights (N,) that had no part in them."""
     if len(np.unique(nights)) < FEWEST_NIGHTS:
         n_features = descriptions.shape[1]
+        # Any distance divided by infinity is 0: nothing is unusual.
         return {"mean": np.zeros(n_features), "precision": np.eye(n_features), "usual": np.array(np.inf)}
     left_out = []
-    folds = nights % FOLDS
+    _, night_numbers = np.unique(nights, return_inverse=True)  # some nights may lack this type of channel
+    folds = night_numbers % FOLDS  # channels of one night are left out together
     for fold in np.unique(folds):
         others = _mean_and_precision(descriptions[folds != fold])
         left_out.append(_mahalanobis(descriptions[folds == fold], *others))
