@@ -43,7 +43,8 @@ def choose_device(device: str) -> torch.device:
 def free_bytes(device: torch.device) -> int:
     """Memory that can still be had: of the graphics card, or of the machine."""
     if device.type != "cuda":
-        return psutil.virtual_memory().available
+        return psutil.virtual_memory().available  # Apple's GPUs use it, too
+    # torch keeps freed memory for itself; the driver counts that as used.
     unused_here = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return torch.cuda.mem_get_info(device)[0] + unused_here
 
@@ -51,6 +52,7 @@ def free_bytes(device: torch.device) -> int:
 def check_device(device: torch.device) -> None:
     """torch.AcceleratorError where a GPU is lost; after that no night can be staged, however good it is."""
     if device.type == "cuda":
+        # A GPU computes behind Python's back: only waiting for it brings its errors up.
         torch.cuda.synchronize(device)
 
 

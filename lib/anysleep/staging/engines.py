@@ -27,6 +27,7 @@ Merged = tuple[PaddedSequence, Tensor]
 WORKING_SEQUENCES = 5
 """Sequences as long and as wide as the first level that are in memory at once, besides the levels of the encoder."""
 FEW = 4
+"""Up to so many samples, adding one after the other is faster than torch's mean."""
 
 
 class RunningMix:
@@ -45,12 +46,14 @@ class RunningMix:
     def add(self, sequence: PaddedSequence, scores: Tensor) -> None:
         """One more sequence, with its scores (V,)."""
         self.scores.append(scores)
-        weight = torch.stack(self.scores).softmax(dim=0)[-1].to(sequence.padded.dtype)  # among those so far
+        # Of scores s, mean += w * (x - mean) with w = exp(s[-1]) / sum(exp(s)) keeps the weighted mean exactly.
+        weight = torch.stack(self.scores).softmax(dim=0)[-1].to(sequence.padded.dtype)
         if len(self.scores) == 1:
+            # One of both is 1: a mix of F filters has one virtual channel, a mix of V virtual channels one filter.
             self.sequence = PaddedSequence(sequence.n, max(sequence.filters, len(weight)), sequence.padded)
             self.sequence.padded.copy_(sequence.padded)
         else:
-            self.sequence.padded.lerp_(sequence.padded, weight)
+            self.sequence.padded.lerp_(sequence.padded, weight)  # the zeros around the samples stay zeros
 
     def weights(self) -> Tensor:
         """What each sequence counts, (V, sequences); rows sum to one."""
@@ -64,13 +67,15 @@ class Engine(ABC):
         self.network, self.dtype = network, dtype
         self.unet = UNet(network, dtype)
         first, _, _, *head = network.segment_classifier.segment_classifier
+        # Their kernels have length 1, so they are linear layers.
         self.to_classes, *self.after = ((conv.weight.squeeze(-1), conv.bias) for conv in head[::2])  # ELU between them
         self.before_pooling = Convolution(first.weight, first.bias, dtype)
-        self.like = next(network.parameters()).new_empty(0, dtype=dtype)
+        self.like = next(network.parameters()).new_empty(0, dtype=dtype)  # tells device and precision to new tensors
 
     def needed_bytes(self, n_samples: int, n_kept: int) -> int:
         """Memory that a night takes at most, logits not counted, while this many encoded channels are kept."""
         first, second, *_ = self.network.filters
+        # Per sample of the signal; the second level is half as long, and so counts by half.
         values = self.levels_per_sample + WORKING_SEQUENCES * first + second / 2 + n_kept * self.kept_per_sample
         tiles = COPIES_OF_TILE * smallest_tile(self.device)
         return int(n_samples * values + tiles) * self.dtype.itemsize
@@ -106,7 +111,8 @@ class Engine(ABC):
         """Predictions per epoch -> float32 (P, 5)."""
         hidden = convolve(self.before_pooling, None, features, features.n).samples.float().tanh_()
         pooled, logits = {1: hidden}, {}
-        for r in sorted(resolutions, reverse=True):  # fine to coarse
+        # Means of equal lengths may be averaged again: each resolution starts from the coarsest that fits into it.
+        for r in sorted(resolutions, reverse=True):
             n = self.network.samples_per_prediction(r)
             finer = max(m for m in pooled if n % m == 0)
             pooled[n] = _mean_of_every(n // finer, pooled[finer])
@@ -118,6 +124,7 @@ class Engine(ABC):
     def sequence(self, signal: np.ndarray) -> PaddedSequence:
         """One channel (T,) as a sequence."""
         sequence = PaddedSequence(len(signal), 1, self.like)
+        # A copy: torch refuses arrays with negative strides and warns of those that are read-only.
         sequence.samples[:, 0] = torch.from_numpy(np.array(signal, dtype=np.float32))
         return sequence.seal()
 
@@ -133,7 +140,7 @@ class USleepEngine(Engine):
         """Two channels through the U-Net."""
         (eeg,), (eog,) = (sequences for sequences, _ in channels)
         pair = PaddedSequence(eeg.n, 2, self.like)
-        pair.padded[:, 0:1], pair.padded[:, 1:2] = eeg.padded, eog.padded
+        pair.padded[:, 0:1], pair.padded[:, 1:2] = eeg.padded, eog.padded  # with their zeros: no `seal`
         return self.unet.features(pair), self.like.new_empty(0, 2)
 
 
@@ -142,6 +149,7 @@ class AnySleepEngine(Engine):
 
     def stage(self, signals: Iterable[np.ndarray]) -> Merged:
         """Channels are mixed level by level, as soon as they are encoded."""
+        # Unlike in `encode`, `to_decoder` comes after the mix: one convolution a level instead of one a channel.
         mixes = [RunningMix() for _ in self.network.filters]
         for signal in signals:
             for mix, (level, score) in zip(mixes, self._scored_levels(signal), strict=True):
@@ -149,10 +157,15 @@ class AnySleepEngine(Engine):
                 del level  # before the next one is made
         attention = torch.cat([mix.weights() for mix in mixes])
         levels = [mix.sequence for mix in mixes]
-        del mixes
+        del mixes  # so that a level is freed as soon as the decoder has read it
         deepest = levels.pop()
-        skips = ([(self.unet.to_decoder(len(levels) - 1, levels.pop()), 1.0)] for _ in self.unet.decoders)
-        return self.unet.decode(deepest, skips), attention
+        return self.unet.decode(deepest, self._skips(levels)), attention
+
+    def _skips(self, levels: list[PaddedSequence]) -> Iterator[Weighted]:
+        """Deep to shallow, each made when the decoder asks for it; `levels` is emptied on the way."""
+        while levels:
+            depth = len(levels) - 1
+            yield [(self.unet.to_decoder(depth, levels.pop()), 1.0)]
 
     @property
     def kept_per_sample(self) -> float:
@@ -171,6 +184,7 @@ class AnySleepEngine(Engine):
         """The decoder, which sums up the channels as it reads them."""
         sequences, scores = zip(*channels, strict=True)
         attention = torch.stack(scores, dim=1).softmax(dim=1)  # (depth + 1, C)
+        # From channel by channel to level by level; weights as floats, in one transfer from the GPU.
         levels = [
             list(zip(level, weights, strict=True))
             for level, weights in zip(zip(*sequences, strict=True), attention.tolist(), strict=True)
@@ -181,6 +195,7 @@ class AnySleepEngine(Engine):
     def _scored_levels(self, signal: np.ndarray) -> Iterator[tuple[PaddedSequence, Tensor]]:
         levels = self.unet.levels(self.sequence(signal))
         for attention, level in zip(self.network.skip_connections, levels, strict=True):
+            # A zero in front of an odd level counts in its mean, as in the network. [None] is a batch of one.
             yield level, attention.mlp(level.mean()[None])[0]
 
 
@@ -194,6 +209,7 @@ class FusionEngine(Engine, ABC):
 
     def scores(self, x: PaddedSequence) -> Tensor:
         """Of every virtual channel (V,)."""
+        # The kernel is two strides long and nothing is padded: one row fewer than strides.
         halves = self.half_seconds.rows(x, 0, x.n // self.half_seconds.n_in - 1)
         code = self.attention.encoder[1:](halves.T[None].float()).mean(dim=-1)
         return torch.cat([mlp(code)[0] for mlp in self.attention.mlps])
@@ -262,7 +278,7 @@ def _mean_of_every(n: int, x: Tensor) -> Tensor:
     groups = x.unflatten(0, (-1, n))
     if n > FEW:
         return groups.mean(dim=1)
-    return reduce(torch.add, groups.unbind(1)) / n  # torch's own mean takes longer where there is little to add
+    return reduce(torch.add, groups.unbind(1)) / n
 
 
 def _summed(sequences: Weighted) -> PaddedSequence:

@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from anysleep.models import SleepNetwork, build_model
 from anysleep.models.networks import ARCHITECTURES
 from anysleep.settings import Precision
-from anysleep.stages import EPOCH_S
+from anysleep.stages import EPOCH_S, N_STAGES
 from anysleep.staging.devices import GIB, free_bytes
 from anysleep.staging.engines import build_engine
 from anysleep.staging.stage import Places, channels_to_keep, stage_montages, stage_recording
@@ -56,13 +56,14 @@ def estimate_staging(
     n_channels = 1 + max(channel for montage in montages for channel in montage)
     noise = np.random.default_rng(0).standard_normal((n_channels, tried * model.samples_per_epoch), dtype=np.float32)
     seconds = []
+    # The fastest counts: the first pass also warms up, others may share the processor.
     for _ in range(3):
         began = time.perf_counter()
         stage_montages(model, noise, montages=montages, resolutions=resolutions, precision=precision)
         seconds.append(time.perf_counter() - began)
     engine = build_engine(model, precision)
     needed = engine.needed_bytes(n_epochs * model.samples_per_epoch, len(channels_to_keep(montages)))
-    logits = n_epochs * sum(resolutions) * 5 * 4 * len(montages)
+    logits = n_epochs * sum(resolutions) * N_STAGES * 4 * len(montages)  # float32
     return Estimate(min(seconds) * n_epochs / tried, needed + logits, free_bytes(engine.device))
 
 
@@ -145,6 +146,7 @@ class TensorMemory(TorchDispatchMode):
         self, function: Callable, types: object, args: tuple = (), kwargs: dict | None = None
     ) -> object:
         """Do what was asked for, and look at what comes out."""
+        # What works in place, or gives a view, returns the storage it was given.
         given = {self._key(tensor) for tensor in tree_leaves((args, kwargs)) if isinstance(tensor, Tensor)}
         result = function(*args, **(kwargs or {}))
         for tensor in tree_leaves(result):
@@ -154,6 +156,7 @@ class TensorMemory(TorchDispatchMode):
 
     @staticmethod
     def _key(tensor: Tensor) -> int:
+        # The address in C++: two views of one storage have the same.
         return tensor.untyped_storage()._cdata
 
     def _count(self, storage: torch.UntypedStorage) -> None:
@@ -161,6 +164,7 @@ class TensorMemory(TorchDispatchMode):
         self._known.add(key)
         self.bytes += n_bytes
         self.peak_bytes = max(self.peak_bytes, self.bytes)
+        # torch keeps the Python object of a storage as long as the storage itself, so this is when the memory is freed.
         weakref.finalize(storage, self._forget, key, n_bytes)
 
     def _forget(self, key: int, n_bytes: int) -> None:
@@ -173,10 +177,10 @@ def multiply_adds_per_epoch(network: SleepNetwork, n_channels: int) -> int:
 
     The mean over so many epochs that every level of the U-Net is of even length.
     """
-    n_epochs = 2 ** len(network.encoders)
+    n_epochs = 2 ** len(network.encoders)  # halves without rest at every level
     with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.no_grad():  # counts without computing
         _network_like(network, network.name).eval()(torch.empty(1, n_epochs * network.samples_per_epoch, n_channels))
-    return round(counter.get_total_flops() / 2 / n_epochs)
+    return round(counter.get_total_flops() / 2 / n_epochs)  # torch counts two for a multiply-add
 
 
 def count_parameters(network: SleepNetwork) -> int:

@@ -145,6 +145,7 @@ def _points(n_eeg: Sequence[int], n_eog: Sequence[int], usleep: bool) -> list[tu
 
 def _drawn(nights: pd.DataFrame, points: Sequence[tuple[int, int]], n_draws: int, seed: int) -> list[Counter[Montage]]:
     """How often every montage of every night is drawn. ValueError where no night has channels enough."""
+    # Nights must have enough for the largest point, so that every point has the same nights.
     most = tuple(max(numbers) for numbers in zip(*points, strict=True))
     typed = list(zip(nights.eeg, nights.eog, strict=True))
     enough = [i for i, (eeg, eog) in enumerate(typed) if len(eeg) >= most[0] and len(eog) >= most[1]]
@@ -152,7 +153,7 @@ def _drawn(nights: pd.DataFrame, points: Sequence[tuple[int, int]], n_draws: int
         have = ", ".join(sorted({f"{len(eeg)} + {len(eog)}" for eeg, eog in typed}))
         raise ValueError(f"no night has {most[0]} EEG + {most[1]} EOG channels; the nights have {have}")
     drawn: list[Counter[Montage]] = [Counter() for _ in typed]
-    nights_drawn = np.random.default_rng(seed).choice(enough, n_draws).tolist()
+    nights_drawn = np.random.default_rng(seed).choice(enough, n_draws).tolist()  # none where n_draws is 0
     for n, m in points:
         if n_draws == 0:
             for i in enough:

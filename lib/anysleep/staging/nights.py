@@ -93,7 +93,7 @@ def read_night(
 
 
 def _refuse_unscaled(signals: np.ndarray, gaps_s: np.ndarray, rate_hz: int, places: Sequence[str]) -> None:
-    step = min(EVERY, 1 + signals.shape[1] // 10_000)
+    step = min(EVERY, 1 + signals.shape[1] // 10_000)  # of a shorter night at least 5,000, or all
     recorded = ~samples_in(gaps_s, rate_hz, signals.shape[1])[::step]
     for signal, place in zip(signals[:, ::step], places, strict=True):
         low, high = np.percentile(signal[recorded], [25, 75]) if recorded.any() else (0, 0)
@@ -133,5 +133,6 @@ def fingerprint_of_night(archive: Archive, dataset: str, recording: str) -> str:
 def stamp_of(*files: Path | None) -> str:
     """Path, size and times of the last change of files, and the version of the code that reads them."""
     known = [(file, file.stat()) for file in files if file]
+    # The ctime as well: copying and unpacking programs set the mtime back, but cannot do so with the ctime.
     stats = [(str(file), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for file, stat in known]
     return f"{PREPARATION_VERSION} {stats}"

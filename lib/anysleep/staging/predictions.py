@@ -38,6 +38,7 @@ class Predictions:
         if not unfinished:
             self._check_checkpoint()
         self._stages, self._logits = {}, {}
+        # Where a later file cannot be opened, those before it are closed; `pop_all` calls that off.
         with ExitStack() as where_that_fails:
             where_that_fails.push(self)
             for r, path in sorted(found.items()):

@@ -64,6 +64,7 @@ class ArchivedNight(NightSource):
         ArchiveReplaced where the archive is another one than when the run began.
         """
         key = self.dataset, self.recording
+        # Trusted: `jobs_of_archive` has looked at the file, and `identity` refuses another one.
         with Archive(self.files[0], trusted=True, identity=self.identity) as archive:
             eeg, eog = _chosen(archive, *key, self.channels)
             missing = [name for name in self.channels if not find_channels(name, eeg, eog)]
@@ -172,6 +173,7 @@ def recordings_among(named: Sequence[Named]) -> list[tuple[Path, ...]]:
         found += [(file,) for file in sorted(files)]
     if not any(file.exists() for files in found for file in files):
         raise ValueError(f"recordings: there is no file or folder {short_path(found[0][0])}")
+    # A file that a list names as a part may have been found by a folder as well.
     parts = {(file,) for files in found if len(files) > 1 for file in files}
     return [files for files in dict.fromkeys(found) if files not in parts]
 

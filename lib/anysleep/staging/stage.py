@@ -116,6 +116,7 @@ def _stage(
     with torch.inference_mode(), full_float32():
         engine = build_engine(model, precision)
         for montage, (features, attention) in zip(montages, _merged(engine, signals, montages), strict=True):
+            # Cut, because `aligned` has lengthened the night.
             logits = {r: of_r[: n_epochs * r].cpu().numpy() for r, of_r in engine.logits(features, resolutions).items()}
             if not all(np.isfinite(of_r).all() for of_r in logits.values()):
                 raise ValueError("the network makes no finite numbers of these signals; have they been preprocessed?")
@@ -125,6 +126,7 @@ def _stage(
 
 def n_to_align(model: SleepNetwork, n_epochs: int) -> int:
     """Epochs to add to a night until its samples can be halved at every level of the U-Net."""
+    # The fewest epochs whose samples can be halved that often; 16 with the published network.
     period = math.lcm(model.samples_per_epoch, 2 ** len(model.encoders)) // model.samples_per_epoch
     return -n_epochs % period
 
@@ -145,7 +147,7 @@ def _merged(engine: Engine, signals: np.ndarray, montages: Sequence[Places]) -> 
         warnings.warn(
             f"{together / GIB:.1f} GiB would be needed to encode every channel once, {free / GIB:.1f} GiB are free: "
             f"each of {len(montages)} montages is staged by itself, which takes longer",
-            stacklevel=4,
+            stacklevel=4,  # points at the caller of `stage_montages`
         )
     if kept and together <= free:
         encoded = {channel: engine.encode(signals[channel]) for channel in kept}
@@ -161,11 +163,12 @@ def _whole_epochs(model: SleepNetwork, signals: np.ndarray, montages: Sequence[P
     n_channels, n_samples = signals.shape
     if not montages:
         raise ValueError("there is no montage to stage")
+    # A night of less than an epoch stays as it is: `check_input` says what is wrong with it.
     n_whole = n_samples - n_samples % model.samples_per_epoch or n_samples
     if n_channels > n_samples:
         raise ValueError(f"signals have shape {signals.shape}; expected (channels, samples), these look transposed")
     for montage in montages:
-        model.check_input(torch.empty(1, n_whole, len(montage), device="meta"))
+        model.check_input(torch.empty(1, n_whole, len(montage), device="meta"))  # a shape without memory
     for channel in {channel for montage in montages for channel in montage}:
         if not 0 <= channel < n_channels:
             raise IndexError(f"a montage names channel {channel}; there are {n_channels}, counted from 0")

@@ -77,6 +77,8 @@ class Convolution:
 
     def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype):
         self.filters, in_filters, kernel = weight.shape
+        # A row of n samples becomes a row of n: output i of the row has the kernel shifted by i. Kernels are 9 or 1
+        # long, so kernel + n - 1 is a whole number of rows.
         self.n_in = self.n_out = n = next((n for n in (1, 2) if n * in_filters >= ENOUGH_FILTERS), 4)
         self.reach = kernel // 2
         shifted = torch.stack([functional.pad(weight, (i, n - 1 - i)) for i in range(n)])  # (n, F, C, kernel + n - 1)
@@ -84,12 +86,14 @@ class Convolution:
         self._keep(by_row.flatten(2, 3).flatten(0, 1), bias, dtype)
 
     def _keep(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> None:
+        # As an image of height 1: torch's channels_last needs four axes.
         self.weight = weight.unsqueeze(2).to(dtype, memory_format=torch.channels_last)
         self.bias = None if bias is None else bias.repeat(self.n_out).to(dtype)
 
     def rows(self, x: PaddedSequence, start: int, n_rows: int) -> Tensor:
         """What becomes of the samples from `start` on, (n_rows, n_out x F)."""
         n_read = n_rows + self.weight.shape[-1] - 1
+        # Transposed views are channels-last already, so nothing is copied.
         image = x.rows(start - self.reach, n_read, self.n_in).T[None, :, None]  # (1, n_in x C, 1, n_read)
         return functional.conv2d(image, self.weight, self.bias)[0, :, 0].T
 
@@ -99,6 +103,7 @@ class DoublingConvolution(Convolution):
 
     def __init__(self, weight: Tensor, bias: Tensor, dtype: torch.dtype):
         self.filters, self.n_in, self.n_out, self.reach = len(weight), 1, 2, 0
+        # Doubled, x reads x0 x0 x1 x1 ...: even places see one sample twice, odd ones a sample and the next.
         first, second = weight.unbind(-1)
         even = torch.stack([first + second, torch.zeros_like(second)], dim=-1)
         self._keep(torch.cat([even, weight]), bias, dtype)
@@ -123,7 +128,8 @@ class Activation:
     def __call__(self, x: Tensor, out: Tensor) -> None:
         """Of rows (n_rows, samples x F)."""
         n = x.shape[1] // len(self.scale)
-        below_zero = torch.clamp_max(x, 0).mul_(LOG2_E).exp2_().sub_(1)  # half the time of torch's own ELU
+        # exp(x) - 1 is never less than x, so the larger of both is ELU, in half the time of torch's own.
+        below_zero = torch.clamp_max(x, 0).mul_(LOG2_E).exp2_().sub_(1)
         elu = torch.maximum(x, below_zero, out=below_zero)
         torch.addcmul(self.shift.repeat(n), elu, self.scale.repeat(n), out=out)
 
@@ -142,10 +148,11 @@ def convolve(
     An `offset` of 1 puts a zero first, one of -1 leaves the first sample out. `skips` are added before the activation.
     """
     result = PaddedSequence(n, convolution.filters, x.padded)
+    # A multiple of 4 samples, so that every tile begins with a whole row.
     tile = 4 * max(1, tile_values(x.padded) // (4 * convolution.filters))
     for start in range(0, x.n, tile):
-        n_rows = -(-min(tile, x.n - start) // convolution.n_in)
-        first = start // convolution.n_in * convolution.n_out
+        n_rows = math.ceil(min(tile, x.n - start) / convolution.n_in)
+        first = start // convolution.n_in * convolution.n_out  # of the result
         y = convolution.rows(x, start, n_rows)
         for skip, weight in skips:
             y.add_(skip.rows(first, n_rows, convolution.n_out), alpha=weight)
@@ -154,6 +161,7 @@ def convolve(
             out.copy_(y)
         else:
             activation(y, out)
+    # The last row may have reached over the end, and activation makes something of zeros there.
     return result.seal(max(offset, 0))
 
 
@@ -174,13 +182,13 @@ class UNet:
             level = convolve(*encoder, x, x.n + is_odd, offset=is_odd)
             x = level.halved()
             yield level
-            del level
+            del level  # the caller alone holds it now
         yield convolve(*self.connector, x, x.n)
 
     def to_decoder(self, depth: int, level: PaddedSequence) -> PaddedSequence:
         """A level of the encoder as the decoder adds it; the deepest as it is.
 
-        Mixing channels before this or after it gives the same, because no step of it is curved.
+        Mixing channels before this or after it gives the same, because a convolution without bias is linear.
         """
         if depth == len(self.decoders):
             return level
@@ -196,6 +204,7 @@ class UNet:
     def features(self, x: PaddedSequence) -> PaddedSequence:
         """Through encoder and decoder."""
         *skips, deepest = [self.to_decoder(depth, level) for depth, level in enumerate(self.levels(x))]
+        # Popped, so that a skip is freed as soon as the decoder has read it.
         return self.decode(deepest, ([(skips.pop(), 1.0)] for _ in self.decoders))
 
 
@@ -206,6 +215,7 @@ class Decoder:
         _, conv1, _, norm1 = block.dec1
         conv2, _, norm2 = block.dec2
         self.doubling = DoublingConvolution(conv1.weight, conv1.bias, dtype), Activation(norm1, dtype)
+        # The network puts the skip first. The bias must count once, so only one of both has it.
         from_encoder, from_below = conv2.weight.chunk(2, dim=1)
         self.from_encoder = Convolution(from_encoder, None, dtype)
         self.from_below = Convolution(from_below, conv2.bias, dtype), Activation(norm2, dtype)

@@ -14,7 +14,7 @@ Vote = Literal["majority", "mean"]
 def majority_vote(hypnograms: Sequence[np.ndarray], seed: int = 0) -> np.ndarray:
     """The stage most montages agree on, int8 (P,); ties are drawn, with a seed, among the tied."""
     votes = np.stack([np.sum(np.stack(hypnograms) == stage, axis=0) for stage in range(N_STAGES)], axis=1)  # (P, 5)
-    tie_break = np.random.default_rng(seed).random(votes.shape)  # below one vote
+    tie_break = np.random.default_rng(seed).random(votes.shape)  # less than one vote, so it decides ties alone
     return (votes + tie_break).argmax(axis=1).astype(np.int8)
 
 
