@@ -135,7 +135,7 @@ def _unpacked(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
     n = len(tensors["mean"])
     half = torch.zeros(n, n)
     half[*torch.triu_indices(n, n)] = tensors["precision"]
-    symmetric = half + half.triu(1).T
+    symmetric = half + half.triu(1).T  # the diagonal is in `half` already
     return {name: tensor.numpy() for name, tensor in {**tensors, "precision": symmetric}.items()}
 
 
@@ -237,6 +237,7 @@ def _read(path: Path) -> dict:
     tensors = list(content["state_dict"].values())
     if not all(isinstance(tensor, Tensor) and tensor.numel() for tensor in tensors):
         raise ValueError(f"{path}: its 'state_dict' holds something else than numbers")
+    # A tensor may repeat one stored number along an axis, and so claim any size.
     n_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     if n_bytes > path.stat().st_size:
         raise ValueError(f"{path}: damaged, it says that it holds {n_bytes:,} bytes of weights, more than the file has")

@@ -28,6 +28,7 @@ def as_ours(state: Weights, path: str | Path) -> tuple[Weights, dict[str, str]]:
     ValueError, which says what differs, where it is not plainly U-Sleep.
     """
     state = _unwrapped(state)
+    # Without a convolution it is no network; `recognise_architecture` then says what its keys are.
     is_ours = any(key.startswith(("encoders.0.enc.", "connector.")) for key in state)
     if is_ours or not any(tensor.ndim >= 3 for tensor in state.values()):
         return state, {}
@@ -56,7 +57,8 @@ def _blocks_and_head(layers: Mapping[str, Layer]) -> tuple[Blocks, list[Layer]]:
     """Convolutions with the normalisation that follows each, by shape; and the layers that none follows."""
     blocks: Blocks = {}
     head = []
-    for name, following in zip(layers, [*list(layers)[1:], ""], strict=True):
+    names = list(layers)
+    for name, following in zip(names, [*names[1:], ""], strict=True):  # no layer follows the last
         layer, norm = layers[name], layers.get(following, {})
         if "running_mean" in layer:
             continue
@@ -81,6 +83,7 @@ def _unet_as_ours(blocks: Blocks) -> dict[str, Tensor]:
             raise ValueError(f"no convolution of shape {shape}, which would be {prefix}; its widths are {widths}")
         name, convolution, norm = left.pop(shape)
         if X_BEFORE_SKIP in name:
+            # The filters that read the skip and those that read what comes from below change places.
             convolution = convolution | {"weight": convolution["weight"].roll(shape[1] // 2, dims=1)}
         for position, layer in zip(positions, (convolution, norm), strict=True):
             ours |= {f"{prefix}.{position}.{part}": tensor for part, tensor in layer.items()}
@@ -95,6 +98,7 @@ def _head_as_ours(head: list[Layer]) -> dict[str, Tensor]:
         found = [tuple(layer["weight"].shape) for layer in head]
         raise ValueError(f"its classifier has layers of shape {found}, not a dense one and one or two of {N_STAGES}")
     ours = {}
+    # 0 dense, 3 and 5 behind the pooling; a linear head has no 5.
     for position, layer in zip((0, 3, 5), head, strict=False):
         as_convolution = {"weight": layer["weight"].flatten(1).unsqueeze(-1)}
         prefix = f"segment_classifier.segment_classifier.{position}"

@@ -21,7 +21,10 @@ def conv_block(in_filters: int, out_filters: int, kernel_size: int = 9, padding:
 
 
 class HalvingMax(torch.autograd.Function):
-    """`max_pool1d(x, 2)` for training on the CPU, where torch's own takes longer and keeps eight times the memory."""
+    """`max_pool1d(x, 2)` for training on the CPU, where torch's own takes longer and keeps eight times the memory.
+
+    For its way back this keeps a bool an output, torch an index of 64 bits.
+    """
 
     @staticmethod
     def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
@@ -35,7 +38,7 @@ class HalvingMax(torch.autograd.Function):
         """The gradient goes to the larger neighbour."""
         (is_first,) = ctx.saved_tensors
         to_first = grad * is_first
-        return torch.stack([to_first, grad - to_first], dim=-1).flatten(-2)
+        return torch.stack([to_first, grad - to_first], dim=-1).flatten(-2)  # grad or 0, without rounding
 
 
 class EncoderBlock(nn.Module):
@@ -67,7 +70,8 @@ class DecoderBlock(nn.Module):
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """(B, F, T) and skip (B, F', T') with T' <= 2 T -> (B, F', T')."""
         x = self.dec1(x)
-        start = -((skip.shape[-1] - x.shape[-1]) // 2)  # half the surplus, rounded up
+        surplus = x.shape[-1] - skip.shape[-1]  # the zero that made a length even has become two samples
+        start = (surplus + 1) // 2
         x = x[..., start : start + skip.shape[-1]]
         return self.dec2(torch.cat([skip, x], dim=1))
 

@@ -65,7 +65,7 @@ class SleepNetwork(nn.Module):
         levels = list(zip(self.filters[:-1], self.filters[1:], strict=True))  # (shallow, deep)
         self.encoders = nn.ModuleList(
             EncoderBlock(n_in, n_out)
-            for n_in, n_out in zip((self.unet_channels, *self.filters), self.filters[:-1], strict=False)
+            for n_in, n_out in zip((self.unet_channels, *self.filters[:-2]), self.filters[:-1], strict=True)
         )
         self.connector = nn.Sequential(*conv_block(*levels[-1]))
         self.decoders = nn.ModuleList(DecoderBlock(deep, shallow) for shallow, deep in reversed(levels))

@@ -86,6 +86,7 @@ class Graph:
 
     def __init__(self, model: SleepNetwork):
         self.model = model
+        # With keep_vars these are the layers' own tensors; without, new ones whose ids nobody knows.
         self._keys = {id(tensor): key for key, tensor in model.state_dict(keep_vars=True).items()}
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
@@ -148,6 +149,7 @@ def run_layer(graph: Graph, layer: nn.Module, x: str) -> str:
         case nn.Linear():
             return graph.add("Gemm", x, graph.weight(layer.weight), graph.weight(layer.bias), transB=1)
         case nn.Conv1d(kernel_size=(length,), dilation=(1,), groups=1):
+            # Where the length is even, torch's "same" puts the odd zero behind.
             pads = [(length - 1) // 2, length // 2] if layer.padding == "same" else 2 * list(layer.padding)
             tensors = map(graph.weight, (layer.weight, layer.bias))
             return graph.add("Conv", x, *tensors, pads=pads, strides=list(layer.stride))
@@ -237,6 +239,7 @@ def encode(graph: Graph, x: str) -> tuple[list[str], list[str | None]]:
 def decode(graph: Graph, levels: Sequence[str], odd: Sequence[str | None]) -> str:
     """What `encode` gives, or what attention made of its levels -> features (B, F, T)."""
     *skips, x = levels
+    # odd[1:]: whether the level below each was lengthened.
     for decoder, skip, padded in zip(graph.model.decoders, reversed(skips), reversed(odd[1:]), strict=True):
         x = run_layer(graph, decoder.dec1, x)
         if padded:  # the zero below has become two samples here: one goes at each end
@@ -249,6 +252,7 @@ def decode(graph: Graph, levels: Sequence[str], odd: Sequence[str | None]) -> st
 def classify(graph: Graph, x: str, samples_per_prediction: int) -> str:
     """Features (B, F, T) -> the output `logits` (B, P, 5)."""
     layers = graph.model.segment_classifier.segment_classifier
+    # Between both, at position 2, the network pools.
     x = run_layer(graph, layers[:2], x)
     x = graph.add("AveragePool", x, kernel_shape=[samples_per_prediction], strides=[samples_per_prediction])
     return graph.add("Transpose", run_layer(graph, layers[3:], x), perm=[0, 2, 1], name="logits")
