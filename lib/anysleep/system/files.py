@@ -173,7 +173,7 @@ class NpzWriter:
 
     def add(self, key: str, array: np.ndarray) -> None:
         """Append one array; `np.load(path)[key]` gives it back."""
-        with self._zip.open(f"{key}.npy", "w", force_zip64=True) as file:
+        with self._zip.open(f"{key}.npy", "w", force_zip64=True) as file:  # its size is not known yet
             np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
 
     def __exit__(self, *error: object) -> None:

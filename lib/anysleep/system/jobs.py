@@ -82,6 +82,7 @@ def run_shares(
     try:
         while free or running:
             for i in free:
+                # The next job, or none where this share is done.
                 for job in islice(left[i], 1):
                     if i in pools and not pools[i].active:  # its process died before it began a job
                         pools.pop(i).join()
@@ -91,7 +92,7 @@ def run_shares(
                                 1, initializer=_begin, initargs=(os.getpid(), n_threads), context=context
                             )
                         running[pools[i].schedule(function, (job,), timeout=limit_s or DAY_S)] = i, job
-            yield from ended
+            yield from ended  # only now that every process has work again: their use may take long
             done: set[Future[Result]] = set()
             while running and not done:  # a Ctrl-C that comes just before a wait is seen only after it
                 done = wait(running, timeout=1, return_when=FIRST_COMPLETED).done
@@ -99,7 +100,7 @@ def run_shares(
             ended = [(running.pop(future)[1], _explained(future, limit_s or DAY_S)) for future in done]
     finally:
         for pool in pools.values():
-            pool.stop()
+            pool.stop()  # all, before waiting for any
         for pool in pools.values():
             pool.join()
 
@@ -177,6 +178,7 @@ def end_with_parent(end: Callable[[], object] = lambda: os._exit(1), parent: int
     if not known or os.name == "nt":  # where the python of a .venv is a process between
         known = os.getppid()
 
+    # A killed parent leaves its child to another process: the parent's number changes.
     def watch() -> None:
         while os.getppid() == known:
             time.sleep(1)
@@ -201,6 +203,7 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except AttributeError:  # not the GNU C library
         return False
+    # Large blocks come from the heap, not each from the system, and the heap never shrinks.
     return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, LARGEST_INT))
 
 

@@ -51,7 +51,7 @@ def parse_yaml(text: str) -> Any:
 def read_yaml(path: Path) -> Any:
     """What a YAML file says. Errors as of `parse_yaml`; UnicodeDecodeError where it is not UTF-8."""
     with path.open("rb") as file:
-        return parse_yaml(file.read(MOST_BYTES + 1).decode("utf-8"))
+        return parse_yaml(file.read(MOST_BYTES + 1).decode("utf-8"))  # one more, so that too many are seen
 
 
 def read_facts(path: Path, *needed: str) -> dict[str, Any]:
@@ -78,6 +78,7 @@ def _refuse_what_grows(text: str) -> None:
             n_aliases += 1
             if any(is_anchored) or n_aliases > MOST_ALIASES:
                 raise yaml.YAMLError(f"alias *{event.anchor}: inside of an anchor, or above {MOST_ALIASES} in all")
+        # implicit[0]: neither quotes nor a tag, so YAML tries what kind of value the text may be.
         elif isinstance(event, yaml.ScalarEvent) and event.implicit[0] and len(event.value) > LONGEST_PLAIN:
             raise yaml.YAMLError(f"a value of {len(event.value)} characters without quotes; put quotes around a text")
         if len(is_anchored) > DEEPEST:
@@ -109,6 +110,7 @@ def patience_with(pattern: str) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
         return
+    # Python's `re` looks for signals while it matches, so a handler that raises ends it.
     before = signal.signal(signal.SIGVTALRM, stop)
     signal.setitimer(signal.ITIMER_VIRTUAL, PATTERN_S)
     try:

@@ -28,6 +28,7 @@ LOWEST_PEAK, HIGHEST_PEAK = 1.2, 1.6
 def saved_bytes(network: SleepNetwork, n_windows: int, window_epochs: int, n_channels: int) -> int:
     """Bytes that a step keeps for its way back through the network, in float32. Nothing is computed."""
     network = copy.deepcopy(network).to("meta").train()  # shapes without numbers
+    # By address; held, so that no later storage can have the address of one that is gone.
     kept: dict[int, torch.UntypedStorage] = {
         p.untyped_storage()._cdata: p.untyped_storage() for p in network.parameters()
     }
@@ -77,6 +78,7 @@ def estimate_training_epoch(settings: TrainingSettings, network: SleepNetwork, m
     counts = sorted({int(channels[0]), int(min(channels[-1], 3))})
     network = copy.deepcopy(network).to(device).train()
     seconds = [_step_s(network, tried, settings, n_channels) for n_channels in counts]
+    # Time is taken to grow evenly with the channels, so two of their numbers tell the others.
     by_channels = np.polyval(np.polyfit(counts, seconds, len(counts) - 1), channels)
     return float(by_channels @ share) * n_windows / tried * settings.steps_per_training_epoch
 
@@ -124,7 +126,7 @@ def _step_s(network: SleepNetwork, n_windows: int, settings: TrainingSettings, n
     device = next(network.parameters()).device
     if settings.compute.compile:
         network.compile(dynamic=True)
-    optimizer = torch.optim.Adam(network.parameters(), lr=0.0, amsgrad=True)
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.0, amsgrad=True)  # all of its work, no effect
     x = torch.randn(n_windows, settings.batch.window_epochs * network.samples_per_epoch, n_channels, device=device)
     y = torch.zeros(n_windows, settings.batch.window_epochs, dtype=torch.int64, device=device)
     seconds = []

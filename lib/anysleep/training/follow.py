@@ -47,6 +47,7 @@ def follow(folder: Path, on_validation: Callable[[pd.DataFrame], None] = lambda 
         try:
             for line in process.stdout:
                 last_lines = [*last_lines[-40:], line]
+                # As `Reporter` prints it; what comes after the last point is time, and the bar has its own.
                 step = re.match(r"step (\d+) of (\d+) · (.*) · ", line)
                 if step and in_jupyter:
                     bar.n, bar.total = int(step[1]), int(step[2])

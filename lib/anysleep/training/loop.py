@@ -95,7 +95,9 @@ class Training:
         self.parts = {"network": network, "optimizer": optimizer, "scheduler": scheduler}
         self.model, self.optimizer = self.fabric.setup(network, optimizer)
         is_shared = self.fabric.world_size > 1
-        self.talk = torch.distributed.new_group(backend="gloo") if is_shared else None  # beside the GPUs' own
+        # Beside the group of the GPUs (NCCL), which takes no tensors of the CPU: whether to stop is asked after every
+        # step, and no GPU should wait for that.
+        self.talk = torch.distributed.new_group(backend="gloo") if is_shared else None
         self.archive = Archive(batches.archive_path, trusted=True, identity=batches.archive_identity)
         self.state_file, self.key = state_file, key
         self.state = State()
@@ -141,6 +143,7 @@ class Training:
         return state
 
     def _owes_validation(self) -> bool:
+        # A validation empties the losses: none at a border means that it is done already.
         at_border = self.state.step % self.per_epoch == 0 or self.state.step == self.n_steps
         return at_border and len(self.state.losses) > 0
 
@@ -148,6 +151,7 @@ class Training:
         """The batches from the present step on, on the device."""
         on_gpu = self.fabric.device.type == "cuda"
         n_neighbours = int(os.environ.get("LOCAL_WORLD_SIZE", 1))  # torchrun's; to each of Slurm's tasks its own cores
+        # Beside a GPU other processes read the windows; on a CPU this one does, as all cores compute.
         n_workers = max(1, min(GPU_WORKERS, n_cores() // n_neighbours)) if on_gpu else 0
         keys = KeyedBatches(self.state.step, self.n_steps, self.per_epoch)
         windows = loader(self.batches, keys, n_workers=n_workers, pin=on_gpu)
@@ -200,6 +204,7 @@ class Training:
 
         FloatingPointError where it is not finite.
         """
+        # Tensors of a GPU and, of steps before a save, plain numbers.
         losses = torch.stack([torch.as_tensor(loss, device=self.fabric.device) for loss in self.state.losses])
         loss = float(self.fabric.broadcast(losses.mean()))
         if not math.isfinite(loss):
@@ -220,8 +225,9 @@ class Training:
                 torch.distributed.broadcast(buffer, src=0)
         confusion = torch.zeros(len(self.datasets), N_STAGES, N_STAGES, dtype=torch.int64)
         mine = list(self.valid_nights.iloc[rank::n_ranks].itertuples())
-        for i in range(math.ceil(len(self.valid_nights) / n_ranks)):  # as often in every process
+        for i in range(math.ceil(len(self.valid_nights) / n_ranks)):  # all ask as often, or one would wait
             self._stop_if_asked()
+            # Of none or one: the last round may have fewer nights than processes.
             for night in mine[i : i + 1]:
                 key = (night.dataset, night.recording)
                 of_night = confusion_of_night(self.network, self.archive, *key, pair_seed=PAIR_SEED)

@@ -73,7 +73,7 @@ def main(folder: Path, *, one_of_many: bool = False) -> int:
 def make_fabric(settings: TrainingSettings) -> Fabric:
     """Device, precision and the processes that were started together, ready to talk to each other."""
     n_devices, n_machines, environment = settings.compute.n_devices, 1, LightningEnvironment()
-    if "TORCHELASTIC_RUN_ID" in os.environ:
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # started by torchrun
         environment = TorchElasticEnvironment()
         n_machines = int(os.environ["WORLD_SIZE"]) // int(os.environ["LOCAL_WORLD_SIZE"])
     elif n_devices > 1:
@@ -101,6 +101,7 @@ def _meet(environment: ClusterEnvironment, address: str, device: str) -> None:
     By itself torch would listen on all addresses of the machine, and whoever reaches the port may write there.
     """
     rank, n_ranks, port = environment.global_rank(), environment.world_size(), environment.main_port
+    # Detached, or Python would close the socket under the store.
     listening = {"master_listen_fd": socket.create_server((address, port)).detach()} if rank == 0 else {}
     store = TCPStore(address, port, n_ranks, rank == 0, **listening)
     init_process_group("nccl" if device == "cuda" else "gloo", store=store, rank=rank, world_size=n_ranks)
@@ -149,6 +150,7 @@ def _start_many(folder: Path, n_devices: int) -> int:
         torchrun = ["-m", "torch.distributed.run", f"--nproc-per-node={n_devices}", "--local-addr=127.0.0.1"]
         torchrun += ["--rdzv-backend=c10d", "--rdzv-conf=store_type=file", f"--rdzv-endpoint={meeting / 'agents'}"]
         torchrun += [f"--log-dir={meeting}"]
+        # In the place of this process, so that a signal reaches torchrun itself.
         os.execv(sys.executable, [sys.executable, *torchrun, *arguments])
     if n_tasks != n_devices:
         raise ValueError(f"compute.n_devices is {n_devices}, but Slurm has given {n_tasks} tasks")
@@ -176,7 +178,7 @@ def _only_training(folder: Path, stop_asked: Callable[[], bool]) -> Iterator[Non
     lock = FileLock(folder / "training/.lock")
     for n_waited in itertools.count():
         try:
-            lock.acquire(timeout=1)
+            lock.acquire(timeout=1)  # not for ever, to see a signal meanwhile
             break
         except Timeout:
             if n_waited == 0:
@@ -228,7 +230,7 @@ class Reporter:
 
     def __call__(self, state: State) -> None:
         """See the class."""
-        validated = not state.losses
+        validated = not state.losses  # a validation empties them
         if validated:
             self._validation(state)
         elif state.step % STEPS_PER_POINT == 0:
@@ -248,7 +250,7 @@ class Reporter:
             state.table().to_csv(temporary, index=False)
         last = state.history[-1]
         for name in ("train_loss", "valid_mf1", "valid_kappa", "learning_rate"):
-            self.tensorboard.add_scalar(name.replace("_", "/", 1), last[name], state.step)
+            self.tensorboard.add_scalar(name.replace("_", "/", 1), last[name], state.step)  # grouped by "/"
         self.tensorboard.flush()
 
     @staticmethod

@@ -158,6 +158,7 @@ def stage_loss(logits: Tensor, stages: Tensor, stage_weights: Tensor | None = No
 def confusion_of_batch(logits: Tensor, stages: Tensor) -> Tensor:
     """int64 (5, 5), a row an expert's stage, of the scored epochs of stages (B, E) and logits (B, E, 5)."""
     known = torch.arange(N_STAGES, device=stages.device)
+    # One-hot rows; an unscored epoch is no stage, so its row is empty and counts nowhere.
     truth, said = (codes.flatten()[:, None] == known for codes in (stages, logits.detach().argmax(dim=-1)))
     return (truth.T.float() @ said.float()).long()  # whole numbers; nothing here makes a GPU wait
 
@@ -176,6 +177,7 @@ def make_optimizer(
     if schedule.shape == "constant":
         return optimizer, ConstantLR(optimizer, factor=1.0)
     n_warmup = max(1, round(WARMUP_SHARE * n_steps))
+    # Step 1 has the n-th part of the rate, step n all of it.
     warmup = LinearLR(optimizer, start_factor=1 / n_warmup, total_iters=n_warmup - 1)
     if schedule.shape == "warmup":
         return optimizer, warmup
@@ -183,7 +185,8 @@ def make_optimizer(
     if schedule.n_cycles == 1:
         decay = CosineAnnealingLR(optimizer, T_max=n_left, eta_min=schedule.min_rate)
     else:
-        n_first = -(-n_left // sum(schedule.cycle_growth**i for i in range(schedule.n_cycles)))  # rounded up
+        n_of_first = sum(schedule.cycle_growth**i for i in range(schedule.n_cycles))  # as long are all cycles together
+        n_first = -(-n_left // n_of_first)  # rounded up, or one more cycle would begin at the end
         decay = CosineAnnealingWarmRestarts(optimizer, n_first, schedule.cycle_growth, schedule.min_rate)
     return optimizer, SequentialLR(optimizer, [warmup, decay], milestones=[n_warmup])
 
