@@ -14,6 +14,7 @@ from anysleep.analysis import (
     stage_transitions,
 )
 from anysleep.analysis.night_statistics import complete_cycles
+from anysleep.analysis.reference import reference_bands
 from anysleep.published import read_published
 
 NAMES = {0: "WAKE", 1: "N1", 2: "N2", 3: "N3", 4: "REM", 9: "UNS"}
@@ -157,6 +158,8 @@ def test_a_band_is_that_of_the_age_group_in_completed_years():
     assert reference_band("SE", 30.9)[:3] == (87.0, 71.9, 94.1)
     assert reference_band("TST", 61)[:3] == (378.3, 216.0, 440.0)
     assert reference_band("SE", 45) is reference_band("SE", 18) is reference_band("SE", 78) is None
+    assert set(reference_bands(25, 480)) == {"TST", "SE"} and not reference_bands(0, 480)
+    assert not reference_bands(25, 479)  # less than 4 h is no night
     assert reference_band("SE", None) is reference_band("SE", float("nan")) is reference_band("N3", 25) is None
     with pytest.raises(KeyError, match="no statistic 'sleep'"):
         reference_band("sleep", 25)

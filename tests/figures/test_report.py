@@ -39,7 +39,7 @@ def report(title="One night of sleep", age=25):
     about = {
         name: "words " * 40 for name in ("Recorded", "Lights", "Channels", "Network", "Verdict", "Made by", "Warning")
     }
-    others = CHANNELS, "22:31:05", (600.0, 28_000.0), reference_bands(age)
+    others = CHANNELS, "22:31:05", (600.0, 28_000.0), reference_bands(age, len(stages))
     return NightReport(title, about, stages, hypnodensity, statistics_report(statistics), *others)
 
 

@@ -160,7 +160,7 @@ def test_a_good_night_is_used_as_it_is(rate_hz):
     assert list(table) == list(COLUMNS)
     assert (table.verdict == "use").all() and (table.reason == "").all()
     assert usable_channels(table) == names
-    assert verdict_of_night(table) == ("use", "3 EEG and 2 EOG to use")
+    assert verdict_of_night(table) == ("use", "3 EEG and 2 EOG")
     assert (table.n_epochs == 40).all() and (table.disconnected_epochs == 0).all()
 
 
@@ -349,7 +349,7 @@ def test_the_command_prints_a_line_a_channel_with_advice(tmp_path, capsys):
     assert [line.split()[:2] for line in lines[:3]] == [["use", "EEG"], ["use", "EOG(L)"], ["look", "X1"]]
     assert lines[3].strip().startswith("- the name does not say")
     assert lines[4].strip().startswith("- strong 50 Hz hum")
-    assert lines[-1] == "use: 1 EEG and 1 EOG to use (of 3 channels: 2 to use, 1 to look, 0 to drop)"
+    assert lines[-1] == "use: 1 EEG and 1 EOG (of 3 channels: 2 to use, 1 to look, 0 to drop)"
 
 
 def test_a_file_that_cannot_be_read_is_one_line_and_status_2(tmp_path, capsys):

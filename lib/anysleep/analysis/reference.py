@@ -10,6 +10,10 @@ from typing import Literal, NamedTuple
 
 from anysleep.analysis.definitions import STATISTICS
 from anysleep.published import read_published
+from anysleep.stages import EPOCH_S
+
+SHORTEST_NIGHT_H = 4
+"""The studies are of whole nights; what is shorter, such as a nap, is not compared with them."""
 
 
 class Reference(NamedTuple):
@@ -34,8 +38,13 @@ def reference_band(name: str, age: float | None) -> Reference | None:
     return _reference(rows[0]) if rows else None
 
 
-def reference_bands(age: float | None) -> dict[str, Reference]:
-    """Statistic -> its values in this age group, of those that have any; an age of 0 is unknown."""
+def reference_bands(age: float | None, n_epochs: int) -> dict[str, Reference]:
+    """Statistic -> its values in this age group, of those that have any; an age of 0 is unknown.
+
+    None for a recording of fewer epochs than a night of `SHORTEST_NIGHT_H` has.
+    """
+    if n_epochs * EPOCH_S < SHORTEST_NIGHT_H * 3600:
+        return {}
     found = {name: reference_band(name, age or None) for name in STATISTICS}
     return {name: band for name, band in found.items() if band}
 

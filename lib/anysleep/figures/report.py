@@ -106,7 +106,7 @@ def report_as_html(report: NightReport) -> str:
     tables = {
         "Statistics": report.statistics.assign(value=[_value(value) for value in report.statistics.value]),
         "Least certain epochs": least_certain(report),
-        "Channels": report.channels,
+        "Channels": report.channels[["channel", "verdict", "reason"]],
     }
     references = "".join(f"<p>{html.escape(_as_sentence(report, name))}</p>" for name in report.references)
     return "\n".join(

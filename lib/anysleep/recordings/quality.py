@@ -171,7 +171,7 @@ def verdict_of_night(table: pd.DataFrame) -> tuple[str, str]:
             return "look", f"every {kind} needs a look: {', '.join(channels.channel)}"
     good, doubtful = ([sum(kind.verdict == verdict) for kind in (eeg, eog)] for verdict in ("use", "look"))
     first = f"; look at {sum(doubtful)} more first" if sum(doubtful) else ""
-    return "use", f"{good[0]} EEG and {good[1]} EOG to use{first}"
+    return "use", f"{good[0]} EEG and {good[1]} EOG{first}"
 
 
 def describe(table: pd.DataFrame) -> str:
