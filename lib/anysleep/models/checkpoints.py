@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from anysleep.models.foreign import as_ours
-from anysleep.models.networks import SleepNetwork, build_model
+from anysleep.models.networks import ARCHITECTURES, SleepNetwork, build_model
 from anysleep.published import read_published
 from anysleep.stages import FASTEST_RATE_HZ, PUBLISHED_RATE_HZ
 from anysleep.system.files import atomic_write, explaining_damage
@@ -78,6 +78,10 @@ def _load(path: Path) -> SleepNetwork:
     content = _read(path)
     state, source = as_ours(content["state_dict"], path)
     name, hyperparameters = recognise_architecture(state, path)
+    if content.get("name") in ARCHITECTURES:  # an architecture that was added may have the shapes of a published one
+        name = content["name"]
+        stated = content["hyperparameters"] | hyperparameters
+        hyperparameters = {key: stated[key] for key in ARCHITECTURES[name].hyperparameter_names}
     rate_hz = content.get("sampling_rate_hz") or _rate_from_shapes(state) or PUBLISHED_RATE_HZ
     if isinstance(rate_hz, int) and rate_hz > FASTEST_RATE_HZ:
         raise ValueError(f"{path}: trained at {rate_hz} Hz, it says; {FASTEST_RATE_HZ} Hz is the most")
