@@ -8,9 +8,9 @@ import torch
 
 from anysleep.models import build_model, load_checkpoint, save_checkpoint
 from anysleep.models.networks import ARCHITECTURES
-from anysleep.recordings.reasons import BadRecording
 from anysleep.recordings.readers import READERS, read_recording
 from anysleep.recordings.readers.guarded import GUARD
+from anysleep.recordings.reasons import BadRecording
 from anysleep.staging.engines import ENGINES
 from anysleep.staging.stage import stage_recording
 
