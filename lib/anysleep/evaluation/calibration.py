@@ -90,6 +90,7 @@ def review_curve(probabilities: np.ndarray, truth: ArrayLike, shares: ArrayLike 
 def _ranks(confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For every epoch, how many are less certain, and how many are as certain, itself included."""
     _, group, sizes = np.unique(confidence, return_inverse=True, return_counts=True)
+    # `np.unique` sorts: before a group come all that are less certain.
     return (np.cumsum(sizes) - sizes)[group], sizes[group]
 
 

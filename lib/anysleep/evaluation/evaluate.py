@@ -40,6 +40,7 @@ def confusion_of_night(
     """
     eeg, eog = archive.channels_of(dataset, recording)
     if pair_seed is not None and model.name == "usleep":
+        # By the night's own name, so neither the order of nights nor the number of processes changes the pair.
         rng = np.random.default_rng([pair_seed, *f"{dataset}/{recording}".encode()])
         eeg, eog = ([str(rng.choice(names))] if names else [] for names in (eeg, eog))
     night = read_night(archive, dataset, recording, model.sampling_rate_hz, named_montages(model, eeg, eog))
@@ -156,7 +157,7 @@ def _each_staged(
         except DiskFull:  # so would every night that would come
             raise
         except (OSError, ValueError, KeyError, MemoryError, RuntimeError) as error:  # torch: RuntimeError
-            check_device(next(networks[0].parameters()).device)
+            check_device(next(networks[0].parameters()).device)  # raises where the GPU is lost
             error.__traceback__ = None  # it holds what was read
             return [*night[0], str(error)]
 

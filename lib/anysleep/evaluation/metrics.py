@@ -64,10 +64,11 @@ def scores_of_confusions(confusions: np.ndarray) -> dict[str, np.ndarray]:
     """
     in_truth, in_prediction = confusions.sum(axis=-1), confusions.sum(axis=-2)  # (..., 5)
     hits, total = np.diagonal(confusions, axis1=-2, axis2=-1), in_truth.sum(axis=-1)
+    # 0 / 0 is NaN on purpose: there is no such score.
     with np.errstate(invalid="ignore"):
         precision, recall = hits / in_prediction, hits / in_truth
         f1 = np.where(in_truth + in_prediction == 0, 1.0, 2 * hits / (in_truth + in_prediction))
-        f1 = np.where(total[..., np.newaxis] == 0, np.nan, f1)
+        f1 = np.where(total[..., np.newaxis] == 0, np.nan, f1)  # else a night that nobody scored is perfect
         accuracy, by_chance = hits.sum(axis=-1) / total, (in_truth * in_prediction).sum(axis=-1) / total**2
         kappa = (accuracy - by_chance) / (1 - by_chance)
     named = {
@@ -210,7 +211,7 @@ def sums_by_person(values: np.ndarray, persons: ArrayLike) -> np.ndarray:
     refuse_unknown(persons)
     codes, names = pd.factorize(persons, sort=True)
     sums = np.zeros((len(names), *values.shape[1:]))
-    np.add.at(sums, codes, values)
+    np.add.at(sums, codes, values)  # `sums[codes] +=` would add one night a person only
     return sums
 
 

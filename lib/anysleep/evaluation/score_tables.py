@@ -119,6 +119,7 @@ def compare_checkpoints(counts: pd.DataFrame, mode: str, group_by: str, n_bootst
         both = a.merge(b[[*CASE, *COUNTS]], on=CASE, suffixes=("", " of second"))
         if both.empty:
             raise ValueError(f"{first} and {second} have no night and montage in common")
+        # First all rows together, under no key: `zip` then names nothing.
         for key, part in [((), both), *both.groupby(by, sort=False)]:
             named = {"first": first, "second": second} | dict(zip(by, key, strict=False))
             persons = persons_of(part, group_by)
@@ -142,6 +143,7 @@ def runs_together(counts: pd.DataFrame) -> pd.DataFrame:
     counts = counts.sort_values("network", key=lambda names: names != "usleep", kind="stable")
     runs = counts.drop_duplicates("checkpoint").groupby("network", sort=False).checkpoint.agg(list)
     one_training = runs.map(lambda names: len({training_of(name) for name in names}) == 1).all()
+    # Nothing to pair: one network, one run of each, unlike numbers of runs, or runs of several trainings.
     if len(runs) < 2 or set(runs.map(len)) == {1} or runs.map(len).nunique() > 1 or not one_training:
         return counts.assign(training_run=0)
     number = {name: i for names in runs for i, name in enumerate(names)}
@@ -157,9 +159,9 @@ def compare_eog(counts: pd.DataFrame, group_by: str, n_bootstrap: int, seed: int
     """What an EOG channel adds to so many drawn EEG channels (AnySleep, figure 1b), all runs of one training together.
 
     A row a training (see `training_of`) and number of EEG and EOG channels: network, training, n_eeg, n_eog,
-    n_recordings, n_persons, then
-    difference (with less without) of the mean over recordings, low, high and p of `paired_bootstrap_of_means`, and
-    welch_t and welch_p of all draws, see `welch_as_published`. Empty where nothing was drawn with and without EOG.
+    n_recordings, n_persons, then difference (with less without) of the mean over recordings, low, high and p of
+    `paired_bootstrap_of_means`, and welch_t and welch_p of all draws, see `welch_as_published`. Empty where nothing was
+    drawn with and without EOG.
     """
     scored = counts.assign(mf1=scores_of_confusions(confusions_of(counts))["mf1"]).dropna(subset="mf1")
     scored = scored.assign(person=persons_of(scored, group_by), sum=scored.mf1 * scored.n_draws)
@@ -214,9 +216,8 @@ def pair_table(counts: pd.DataFrame) -> pd.DataFrame:
     """MF1 by the two sites of a montage; one channel alone, or one given twice, is a pair with itself.
 
     The mean over a recording's montages of these sites (two EOG channels share one: each alone and both together are
-    EOG with EOG), then over recordings. For
-    U-Sleep the first site is the one given as EEG; otherwise the order does not matter and each pair has one row.
-    Columns checkpoint, network, first, second, n_recordings, mf1.
+    EOG with EOG), then over recordings. For U-Sleep the first site is the one given as EEG; otherwise the order does
+    not matter and each pair has one row. Columns checkpoint, network, first, second, n_recordings, mf1.
     """
     scored = counts[counts[COUNTS].to_numpy().any(axis=1)]
     order = {site: i for i, site in enumerate(dict.fromkeys("&".join(scored.sites).split("&")))}
@@ -226,6 +227,7 @@ def pair_table(counts: pd.DataFrame) -> pd.DataFrame:
         for pair, network in zip(pairs, scored.network, strict=True)
     ]
     mf1 = scores_of_confusions(confusions_of(scored))["mf1"]
+    # The last of one is the first: a channel alone is a pair with itself.
     scored = scored.assign(first=[pair[0] for pair in pairs], second=[pair[-1] for pair in pairs], mf1=mf1)
     cell = ["checkpoint", "network", "first", "second"]
     by_recording = scored.groupby([*cell, "dataset", "recording"], sort=False).mf1.mean()

@@ -64,7 +64,7 @@ def detect_arousals(hypnogram: ArrayLike, predictions_per_epoch: int) -> np.ndar
 def runs_of(inside: np.ndarray) -> np.ndarray:
     """int (n, 2): first and one past the last position of every run of True in (P,)."""
     padded = np.concatenate([[False], inside, [False]])
-    return np.flatnonzero(padded[1:] != padded[:-1]).reshape(-1, 2)
+    return np.flatnonzero(padded[1:] != padded[:-1]).reshape(-1, 2)  # start, end, start ...
 
 
 def match_arousals(expert: ArrayLike, events: ArrayLike, iou_above: float) -> np.ndarray:
@@ -132,7 +132,7 @@ def checked_events(events: ArrayLike, name: str) -> np.ndarray:
 def _events_of_stretch(wake: np.ndarray, offset: int, r: int, before_pause: bool) -> list[tuple[int, int]]:
     """Arousals of a stretch (P,) without pauses, first prediction and one past the last, counted from `offset`."""
     merged = _merge(runs_of(wake).tolist(), r)
-    ends = [0, *(end for _, end in merged)]
+    ends = [0, *(end for _, end in merged)]  # where the event before each ends; before the first, the stretch begins
     return [
         (offset + start, offset + end)
         for (start, end), end_before in zip(merged, ends, strict=False)
@@ -173,10 +173,12 @@ def _n_above(ious: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
 def _matched(iou: np.ndarray, iou_above: float) -> np.ndarray:
     """The pairs of `match_arousals` from an IoU matrix."""
     allowed = iou > iou_above + IOU_TOLERANCE
+    # Without events that match nothing: the time of an assignment grows with the third power of its size.
     rows, columns = np.flatnonzero(allowed.any(axis=1)), np.flatnonzero(allowed.any(axis=0))
     block = np.ix_(rows, columns)
     one_pair = 1 + min(len(rows), len(columns))  # outweighs all IoUs together, so the number of pairs comes first
     i, j = linear_sum_assignment(np.where(allowed[block], one_pair + iou[block], 0), maximize=True)
+    # The assignment pairs as many as it can, also where no match is allowed.
     chosen = allowed[rows[i], columns[j]]
     return np.column_stack([rows[i], columns[j]])[chosen].astype(np.int64)
 

@@ -82,7 +82,7 @@ def _signal(
 ) -> tuple[int, np.ndarray]:
     """Samples per second, and the samples (T,) from `start_s` on."""
     rate_hz, first_epoch = archive.sampling_rate_hz, int(start_s // EPOCH_S)
-    n_epochs = int(np.ceil(length_s / EPOCH_S)) + 1
+    n_epochs = int(np.ceil(length_s / EPOCH_S)) + 1  # the excerpt may begin within an epoch
     samples = archive.signals(dataset, recording, [channel], first_epoch, n_epochs)[0]
     skipped = round((start_s - first_epoch * EPOCH_S) * rate_hz)
     signal = samples[skipped : skipped + length_s * rate_hz]

@@ -27,7 +27,7 @@ from anysleep.stages import EPOCH_S, N1, N_STAGES, REM, STAGES
 from anysleep.staging.predictions import Predictions
 
 THRESHOLDS = tuple(np.arange(11) / 10)
-"""The IoU that a match has to exceed."""
+"""The IoU that a match has to exceed. Divided, not added up: three times 0.1 is not 0.3 to a computer."""
 HEADLINE_MATCHING = "one_to_one"
 AS_PUBLISHED = "as_published"
 """Many-to-one over all marks of the experts, at every threshold with the false negatives of threshold 0, as published
@@ -246,6 +246,7 @@ def index_table(archive: Archive, predictions: Predictions, counts: pd.DataFrame
         predicted_h = sleep_hours(predictions.hypnogram(dataset, recording, coarsest), coarsest)
         labels = archive.hypnogram(dataset, recording)
         expert_h = predicted_h if labels is None else sleep_hours(labels, 1)
+        # The first is of one-to-one matching, in which an event counts once, however often it was marked.
         one_a_resolution = points.drop_duplicates("predictions_per_epoch")
         expert_per_h = one_a_resolution.n_expert / (expert_h or np.nan)
         predicted_per_h = one_a_resolution.n_predicted / (predicted_h or np.nan)
@@ -306,7 +307,7 @@ def stage_share_table(
 ) -> pd.DataFrame:
     """Which stages are predicted inside expert arousals: shares of their scored time, pooled over nights.
 
-    Intervals by person, as in `evaluation.intervals`. Columns network, predictions_per_epoch, seconds_per_prediction,
+    Intervals by person, as in `evaluation.metrics`. Columns network, predictions_per_epoch, seconds_per_prediction,
     stage, share, low, high.
     """
     true, persons = _by_key(expert, NIGHT), persons_of(nights, group_by)
@@ -334,6 +335,7 @@ def stage_seconds(hypnogram: np.ndarray, predictions_per_epoch: int, spans_s: np
     pieces = _disjoint(spans_s)
     seconds = np.zeros(N_STAGES)
     for stage in range(N_STAGES):
+        # Seconds of the stage from the start up to each border; in between they grow evenly, or not at all.
         until_s = np.cumsum(np.where(stage_of_run == stage, np.diff(borders_s), 0))
         onset, end = np.interp(pieces, borders_s, np.concatenate([[0], until_s])).T
         seconds[stage] = (end - onset).sum()
@@ -343,6 +345,7 @@ def stage_seconds(hypnogram: np.ndarray, predictions_per_epoch: int, spans_s: np
 def scored_seconds(hypnogram: np.ndarray, predictions_per_epoch: int, spans_s: np.ndarray) -> np.ndarray:
     """Seconds with a predicted stage inside each of the spans (n, 2) in s: float64 (n,)."""
     start_s, until_s = runs_of((hypnogram >= 0) & (hypnogram < N_STAGES)).T * EPOCH_S / predictions_per_epoch
+    # Spans (n, 1) against runs (m,): (n, m).
     inside_s = np.minimum(spans_s[:, 1:], until_s) - np.maximum(spans_s[:, :1], start_s)
     return inside_s.clip(min=0).sum(axis=1)
 

@@ -83,7 +83,7 @@ def predict_repetition(nights: Nights, job: Repetition, seed: int) -> np.ndarray
     trait = shuffled_trait(nights, job.shuffle, seed)
     folds = make_folds(nights, trait, job.n_folds, [_FOLDS, seed, job.repetition])
     random = np.random.default_rng([_FORESTS, seed, job.predictions_per_epoch, job.repetition])
-    drawn = draw_settings(random)
+    drawn = draw_settings(random)  # also where it is not used, so that the seeds below stay the same
     # Exact: whole numbers up to 16 million, and a block at 3840 has 691,200 predictions.
     counts = [blocks.astype(np.float32) for blocks in nights.counts[job.predictions_per_epoch]]
     predictions = np.empty(len(trait))
@@ -109,6 +109,7 @@ def make_folds(nights: Nights, trait: np.ndarray, n_folds: int, seed: Sequence[i
     split_by = StratifiedGroupKFold if nights.is_class else GroupKFold
     state = int(np.random.default_rng(seed).integers(2**31))
     folds = np.empty(len(trait), dtype=int)
+    # The first argument is for its length alone: blocks play no part in the folds.
     split = split_by(n_folds, shuffle=True, random_state=state).split(trait[:, np.newaxis], trait, groups)
     for fold, (_, left_out) in enumerate(split):
         folds[left_out] = fold
@@ -258,6 +259,7 @@ def _digest(nights: Nights, predictions_per_epoch: int) -> str:
     facts = [nights.person.tolist(), nights.group.tolist(), nights.trait.tolist(), nights.is_class]
     found = hashlib.sha256(json.dumps([*facts, [blocks.shape for blocks in counts]]).encode())
     for blocks in counts:
+        # Low byte first, so that every machine finds the same.
         found.update(np.ascontiguousarray(blocks, dtype="<i8").tobytes())
     return found.hexdigest()
 

@@ -81,6 +81,7 @@ def add_participants(recordings: pd.DataFrame, participants: pd.DataFrame) -> pd
         warnings.warn(message, stacklevel=2)
     found = says.reindex(here).set_axis(recordings.index)
     if "subject" in found:
+        # Unlike those facts, who slept stays known where the table does not say it.
         found["subject"] = found.subject.where(found.subject.notna(), recordings.subject)
     named = here.isin(says.index)
     if not named.all():
@@ -131,6 +132,7 @@ def choose_nights(
     person are of both classes.
     """
     values = trait_of(recordings, trait, classes)
+    # One resolution tells it for all: their blocks are the same.
     has_sleep = np.array([len(blocks) > 0 for blocks in next(iter(counts.values()))], dtype=bool)
     named = recordings[trait] if trait in recordings else pd.Series(np.nan, index=recordings.index)
     unusable = [f"{trait} unknown" if pd.isna(name) else f"{trait} is {name}" for name in named]

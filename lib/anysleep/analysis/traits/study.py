@@ -123,7 +123,7 @@ def score_of_sums(sums: np.ndarray) -> np.ndarray:
 def bootstrap_score(study: Study, jobs: Sequence[Repetition], done: Done, n_bootstrap: int) -> tuple[float, float]:
     """95 % interval of the mean score of several repetitions, over draws of persons; NaN with one person.
 
-    The draws are those of `evaluation.intervals`. Forests are not grown again, so it is an interval of the score of
+    The draws are those of `evaluation.metrics`. Forests are not grown again, so it is an interval of the score of
     these forests, not of the procedure.
     """
     predictions = np.stack([done[job] for job in jobs], axis=1)  # (R, J)
@@ -251,7 +251,8 @@ def trait_headline(row: pd.Series) -> dict[str, float | str]:
     found = {row.measure: row["mean"], "low": row.low, "high": row.high, "baseline": row.baseline}
     found |= {} if pd.isna(row.p) else {"p": row.p}
     scores = {name: round(float(value), 4) for name, value in found.items() if not pd.isna(value)}
-    return scores | {"shown": verdict if beyond and not row.p > ALPHA else "not told apart from chance"}
+    not_chance = beyond and not row.p > ALPHA  # without a test p is NaN, which is not above ALPHA
+    return scores | {"shown": verdict if not_chance else "not told apart from chance"}
 
 
 def named(table: pd.DataFrame, **values: str) -> pd.DataFrame:
@@ -284,6 +285,7 @@ def _terms(truth: np.ndarray, predictions: np.ndarray, is_class: bool) -> np.nda
 def _score_of_coins(n_positive: int, n_negative: int) -> float:
     """The expected MF1 of tossing a fair coin for every recording: all outcomes, each times its probability."""
     hits, alarms = np.arange(n_positive + 1)[:, np.newaxis], np.arange(n_negative + 1)[np.newaxis]
+    # In the order of `score_of_sums`: TP, FP, FN, TN of every outcome.
     outcomes = np.broadcast_arrays(hits, alarms, n_positive - hits, n_negative - alarms)
     scores = score_of_sums(np.stack(outcomes, axis=-1).astype(float))
     return float(binom.pmf(hits[:, 0], n_positive, 0.5) @ scores @ binom.pmf(alarms[0], n_negative, 0.5))

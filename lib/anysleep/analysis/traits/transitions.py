@@ -4,6 +4,8 @@ A triplet is three predictions a, b, c in a row with a != b and b != c: the shor
 see. At 30 s that is half a minute of N1 between Wake and N2; at 128 predictions an epoch a flicker of a quarter second.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -79,9 +81,9 @@ def _located(
     stages = stages[sleep.start * predictions_per_epoch : sleep.stop * predictions_per_epoch]
     n_in_block = BLOCK_EPOCHS * predictions_per_epoch
     starts = _starts(stages)
-    starts = starts[starts % n_in_block < n_in_block - 2]
+    starts = starts[starts % n_in_block < n_in_block - 2]  # all three in one block
     a, b, c = (stages[starts + i].astype(np.int64) for i in range(3))
-    return -(-len(stages) // n_in_block), starts // n_in_block, (a * N_STAGES + b) * N_STAGES + c
+    return math.ceil(len(stages) / n_in_block), starts // n_in_block, (a * N_STAGES + b) * N_STAGES + c
 
 
 def _checked(hypnogram: ArrayLike, name: str) -> np.ndarray:
