@@ -91,6 +91,7 @@ def resample(signal: np.ndarray, rate_hz: float, target_hz: float) -> np.ndarray
 
 
 def _as_fraction(rate_hz: float) -> Fraction:
+    # The simplest that is near enough: the filter of `resample_poly` grows with the larger number of the ratio.
     for largest_denominator in (1, 10, 100, 1000, 10_000, 100_000):
         fraction = Fraction(rate_hz).limit_denominator(largest_denominator)
         if abs(fraction - Fraction(rate_hz)) <= 1e-7 * rate_hz:

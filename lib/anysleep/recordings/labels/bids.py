@@ -31,6 +31,7 @@ def read_bids(
     file has onsets. BadRecording where a column is missing, a time is no number, or no row is a stage.
     """
     cells = _read_cells(path, column)
+    # Of every row the first of these columns that is not empty.
     text = reduce(pd.Series.fillna, [cells[name] for name in dict.fromkeys((column, *EVENT_COLUMNS)) if name in cells])
     onset_s, duration_s = (_seconds(path, cells[name]) for name in ("onset", "duration"))
     table = pd.DataFrame({"onset_s": onset_s, "duration_s": duration_s, "description": text})

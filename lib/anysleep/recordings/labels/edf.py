@@ -38,6 +38,7 @@ def read_edf_scoring(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoc
 
 def scorings_among(files: Iterable[Path], recordings: Iterable[Path]) -> set[Path]:
     """Those of the files that are a scoring beside one of the recordings, see `sleep_edf_scoring_beside`."""
+    # No name of a file holds a slash, so one can stand for the scorer's letter.
     scored = {(path.parent, _night(path.stem[: -len(PSG)])) for path in recordings if path.stem.lower().endswith(PSG)}
     named = {file: file.name[: -len(SCORING)] for file in files if file.name.lower().endswith(SCORING)}
     return {

@@ -77,6 +77,7 @@ ROUNDING_S = 1e-3
 @lru_cache(maxsize=1024)
 def key(label: str) -> str:
     """The label as the tables here spell it."""
+    # NFKD parts an accent from its letter; then it is left out.
     letters = (c for c in unicodedata.normalize("NFKD", label.casefold()) if not unicodedata.combining(c))
     return SUFFIX.sub("", re.sub(r"[\s._-]+", "", "".join(letters)))
 
@@ -112,6 +113,7 @@ def hypnogram_from_stages(stages: pd.DataFrame, duration_s: float, codes: Mappin
     )  # (E, codes)
     free_s = np.maximum(onsets_s, _latest_before(ends_s))  # from when on a stage has the time for itself
     once_s = np.diff(_covered_until(borders_s, free_s, np.maximum(ends_s, free_s)))
+    # Where stages overlap, their times add up to more than the time that any of them covers.
     crowded = np.flatnonzero(covered_s.sum(axis=1) > once_s + 0.1)
     if crowded.size:
         raise BadRecording(
@@ -199,6 +201,7 @@ def _covered_until(times_s: np.ndarray, onsets_s: np.ndarray, ends_s: np.ndarray
 
 def _ramps(times_s: np.ndarray, starts_s: np.ndarray) -> np.ndarray:
     """The sum over all starts of how long each lies back."""
+    # The sum of (t - start) over all starts before t is n * t less their sum, which needs no loop.
     starts_s = np.sort(starts_s)
     n_past = np.searchsorted(starts_s, times_s)
     return n_past * times_s - np.concatenate([[0.0], np.cumsum(starts_s)])[n_past]

@@ -24,6 +24,7 @@ def read_ids(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: flo
     rows = []
     for number, line in enumerate(read_lines(path), start=1):
         try:
+            # At most twice: the name of a stage may hold commas and blanks.
             onset, duration, stage = line.replace(",", " ", 2).split(maxsplit=2)
             rows.append((seconds(onset), seconds(duration), stage))
         except ValueError:

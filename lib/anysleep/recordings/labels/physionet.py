@@ -63,12 +63,12 @@ def _parse(path: Path) -> list[tuple[int, str]]:
             code, value = word >> 10, word & 0x3FF
             at += 2
             if code == SKIP:
-                high, low = struct.unpack_from("<hH", raw, at)
+                high, low = struct.unpack_from("<hH", raw, at)  # the upper 16 bits come first
                 sample += 65536 * high + low
                 at += 4
             elif code == TEXT:
                 found.append((sample, raw[at : at + value].decode("latin-1")))
-                at += value + value % 2
+                at += value + value % 2  # texts fill whole words
             elif code not in MORE:
                 sample += value
     except struct.error:
@@ -103,7 +103,7 @@ def _events(brackets: Sequence[Note]) -> list[tuple[float, float, str]]:
         if text.startswith("("):
             opened.setdefault(name, []).append(time_s)
         elif opened.get(name):
-            onset_s = opened[name].pop(0)
+            onset_s = opened[name].pop(0)  # of several, the first that began
             events.append((onset_s, time_s - onset_s, name))
         else:
             unmatched += 1

@@ -63,9 +63,11 @@ UnknownRule = Literal["refuse", "unscored"]
 the label counts as 9, which is said; but the night is refused where such labels look like stages or like lines that are
 no label, or are more than `MOST_UNKNOWN` of what is scored."""
 MOST_UNKNOWN = 0.05
+"""Their time as a share of the time that is scored."""
 LIKE_A_STAGE = re.compile(
     r"[a-z]{0,5}[ ._-]*[0-5](\.0*)?|.*(\b[ns][1-4]\b|sleep|stage|stadium|stade|schlaf|n?rem\b|wak|wach).*"
 )
+"""A number 0 to 5 behind a few letters, or a word of staging; matched with the label in small letters."""
 LIKE_A_COMMENT = re.compile(r"[#%;/*!].*|.*[\s:=].*")
 
 
@@ -161,9 +163,11 @@ def _inside(annotations: pd.DataFrame, stages: pd.DataFrame) -> np.ndarray:
     """
     stages = stages.sort_values("onset_s")
     said_s = stages.duration_s.where(stages.duration_s > 0)
+    # `diff(-1)` is this onset less the next one.
     until_next_s = (-stages.onset_s.diff(-1)).fillna(EPOCH_S)
     before = np.searchsorted(stages.onset_s, annotations.onset_s, side="right")
     begins_inside = [
+        # The latest end of all stages that begin before, or with, the annotation.
         np.maximum.accumulate([-np.inf, *(stages.onset_s + lasts_s)])[before] > annotations.onset_s + ROUNDING_S
         for lasts_s in (said_s.fillna(0), said_s.fillna(until_next_s))
     ]
@@ -287,6 +291,7 @@ def seconds_between(earlier: datetime, later: datetime, duration_s: float = 0.0)
         return seconds
     if (earlier == NO_CLOCK) != (later == NO_CLOCK):
         raise BadRecording("label_time", f"of the clocks of labels and signals, one stands at zero; {WITH_SIGNAL}")
+    # Into the half day before and the half day after.
     return (seconds + DAY_S / 2) % DAY_S - DAY_S / 2
 
 

@@ -202,6 +202,7 @@ def _onsets_s(
     if "clock" in cells:
         clocks_s = _numbers(path, cells["clock"], numbers, _clock_s, "time of day such as 23:05:00")
         clocks_s = np.unwrap(clocks_s, period=DAY_S)  # midnight
+        # By now no step is over 12 h: from 12:59 to 1:00 it is 11:59 h back, midnight one forward.
         back = np.flatnonzero(np.diff(clocks_s) < -11 * 3600)
         if back.size:
             where = f"between line {numbers[back[0]]} and {numbers[back[0] + 1]}"
@@ -211,6 +212,7 @@ def _onsets_s(
     if "onset_s" in cells:
         return None, _numbers(path, cells["onset_s"], numbers, _seconds, "onset in s")
     epochs = _numbers(path, cells["epoch"], numbers, _whole, "number of an epoch")
+    # Programs count from 1; one that has an epoch 0 counts from there.
     return None, (epochs - (0 if epochs.min() == 0 else 1)) * epoch_s
 
 
@@ -241,6 +243,7 @@ def _clock_s(text: str) -> float:
         raise ValueError(text)
     hour, minute, second = (int(found[i]) for i in (1, 2, 3))
     if half:
+        # 12 am is 0, 12 pm is 12; an hour that such a clock has not becomes 24, which is refused below.
         hour = hour % 12 + 12 * half[0].lower().startswith(AFTERNOON) if 1 <= hour <= 12 else 24
     if hour > 23 or minute > 59 or second > 59:
         raise ValueError(text)

@@ -162,6 +162,7 @@ def _edfbrowser_event(path: Path, annotation: Element, start: datetime) -> tuple
 def _moment(path: Path, element: Element, tag: str) -> datetime:
     text = _text(element, tag)
     try:
+        # EDFbrowser writes seven digits behind the point, `strptime` reads six.
         return datetime.strptime(text[:26], "%Y-%m-%dT%H:%M:%S.%f" if "." in text else "%Y-%m-%dT%H:%M:%S")
     except ValueError:
         raise bad_labels(path, f"{quoted([text])} is no {tag}; expected as 2024-02-01T22:30:00.0000000") from None

@@ -66,6 +66,7 @@ def read_signals(path: Files) -> Recording:
         )
     with _naming(path):
         night = _with_bids_types(_plausible(_call(suffix, READERS[suffix], path, file=path)), path)
+    # One channel each: what is sent to the process beside is then this one alone.
     loaders = [partial(_samples, path, suffix, night.signals[i : i + 1]) for i in range(len(night.channels))]
     return replace(night, signals=Signals(loaders), files=night.files or (path,))
 
@@ -139,6 +140,7 @@ def _plausible(night: Recording) -> Recording:
     """The night as it is. BadRecording where it is longer, or sampled faster, than any: it would not fit in memory."""
     if not 0 < max(night.rates_hz, default=1) <= FASTEST_HZ:
         raise BadRecording("time_base", f"{max(night.rates_hz):g} Hz; expected above 0, at most {FASTEST_HZ:g} Hz")
+    # Not `>`, so that NaN is refused as well.
     if not night.duration_s <= LONGEST_S:
         raise BadRecording("too_long", f"it lasts {night.duration_s / 3600:.0f} h; at most {LONGEST_S / 3600:.0f} h")
     return night

@@ -113,6 +113,7 @@ def read_edf(path: Path) -> Recording:
 def _signals(header: Header) -> list[tuple[int, SignalHeader]]:
     """Position and header of every signal with samples. BadRecording where their rates are impossible."""
     signals = [(i, signal) for i, signal in enumerate(header.signals) if not signal.holds_annotations]
+    # Chained, so that NaN is refused; of a file of annotations alone, records may last 0 s.
     if not 0 <= header.record_s < np.inf or (signals and header.record_s == 0):
         raise BadRecording("time_base", f"the header gives data records of {header.record_s:g} s")
     for _, signal in signals:
@@ -153,6 +154,7 @@ def _samples(data: _Data, index: int) -> np.ndarray:
         samples = np.full(data.n_records * signal.samples, np.nan, dtype=np.float32)
     else:
         gain = physical / digital
+        # physical_min + (digital - digital_min) * gain, in one step less over the whole night.
         samples = (_digital(data, index) + (signal.physical_range[0] / gain - signal.digital_range[0])) * gain
         samples = (samples * (microvolts(signal.unit) or 1)).astype(np.float32)
     return data.runs.spread(samples, signal.samples)
@@ -176,9 +178,10 @@ def _digital(data: _Data, index: int) -> np.ndarray:
     raw = _bytes(data, index).reshape(-1)
     if data.header.sample_bytes == 2:
         return raw.view("<i2")
+    # 24 bits as the upper three bytes of 32; shifting them down keeps the sign.
     padded = np.zeros((len(raw) // 3, 4), dtype=np.uint8)
     padded[:, 1:] = raw.reshape(-1, 3)
-    return padded.view("<i4")[:, 0] >> 8  # 24 bits with their sign
+    return padded.view("<i4")[:, 0] >> 8
 
 
 def _find_runs(onsets_s: np.ndarray, n_records: int, header: Header) -> _Runs:

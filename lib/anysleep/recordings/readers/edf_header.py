@@ -31,7 +31,7 @@ SIGNAL_FIELDS = {  # name -> bytes, in the order of the file
 ANNOTATION_LABELS = ("edf annotations", "bdf annotations")
 """In small letters: some programs write them so."""
 TIMED_LIST = re.compile(rb"([+-]\d+(?:\.\d*)?)(?:\x15(\d+(?:\.\d*)?))?\x14(.*)", re.DOTALL)
-"""Onset, duration where there is one, texts."""
+"""Onset, duration where there is one, texts. In EDF+ \\x15 stands before the duration, and \\x14 behind each part."""
 MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
 """In English whatever the language of the system, which `strptime` would follow."""
 
@@ -101,6 +101,7 @@ def parse_annotations(records: Sequence[np.ndarray]) -> tuple[np.ndarray, list[A
     for number, signal in enumerate(records):
         raw, width = signal.tobytes(), max(signal.shape[1], 1)
         for record, start in enumerate(range(0, len(raw), width)):
+            # A list ends with a zero byte, and zeros fill up the record.
             parts = list(re.finditer(rb"[^\x00]+", raw[start : start + width]))
             lists = [TIMED_LIST.match(part[0]) for part in parts]
             if number == 0:  # the first list of each record says when the record begins
@@ -196,6 +197,7 @@ def _stated_date(recording_id: str) -> date | None:
 def _date(text: str) -> date | None:
     try:
         day, month, year = _three_numbers(text)
+        # The rule of EDF+: 85 to 99 are 1985 to 1999.
         return date(year + (1900 if year >= 85 else 2000), month, day)
     except ValueError:
         return None

@@ -82,7 +82,7 @@ class Guard:
         try:
             pickle.dump(request, child.stdin)
             child.stdin.flush()
-            answer = pickle.load(child.stdout), pickle.load(child.stdout)
+            answer = pickle.load(child.stdout), pickle.load(child.stdout)  # warnings, then the answer
         except (EOFError, pickle.UnpicklingError, BrokenPipeError) as error:
             self.close()
             if late:

@@ -105,6 +105,7 @@ def whole(data: h5py.Dataset, longest: float) -> h5py.Dataset:
             raise BadRecording(
                 "damaged", f"{data.name!r} has {data.nbytes} bytes, but is stored in pieces of {chunk_bytes}"
             )
+        # -(-n // size) rounds up, exactly also where a damaged file says numbers that no float holds.
         n_chunks = math.prod(-(-n // size) for n, size in zip(data.shape, data.chunks, strict=True))
         is_sparse = data.id.get_num_chunks() < n_chunks  # bytes do not tell: filters pack a flat channel into few
     if is_sparse:
@@ -213,6 +214,7 @@ def _check_time_base(channels: Sequence[StoredChannel], rates_hz: list[float], l
     """Every channel may be one sample short of the longest."""
     longest = int(np.argmax(lengths_s))
     for channel, rate_hz, length_s in zip(channels, rates_hz, lengths_s, strict=True):
+        # A sample, and a millionth of it for rounding.
         if lengths_s[longest] - length_s > 1.000001 / min(rate_hz, rates_hz[longest]):
             raise BadRecording(
                 "time_base",

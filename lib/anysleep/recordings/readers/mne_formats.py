@@ -33,6 +33,7 @@ _NOISE = (
 _DAMAGE = r"(?s).*(Invalid tag|set to zero)"
 """MNE's warnings about samples that are not there."""
 _VOLTS = ("V", "mV", "µV", "uV", "nV")
+# Type, text, first sample, number of samples, channel and, of a segment, its date in 20 digits.
 _MARKER = re.compile(r"^Mk\d+=([^,\n]*),([^,\n]*),(\d+),(\d+),[^,\n]*(?:,(\d{20}))?\s*$", re.MULTILINE)
 
 _Open = Callable[..., mne.io.BaseRaw]
@@ -67,6 +68,7 @@ def read_fif(path: Path) -> Recording:
         types=_types(raw),
         duration_s=raw.n_times / raw.info["sfreq"],
         annotations=annotation_table(_annotations(raw)),
+        # The date is that of the measurement, whose first seconds need not be in the file.
         start_time=start_time and start_time + timedelta(seconds=raw.first_time),
         gaps_s=gaps_s,
         files=_files(path, raw),
@@ -100,6 +102,7 @@ def read_brainvision(path: Path) -> Recording:
     if _number(header, "SamplingInterval") is None:
         raise BadRecording("damaged", "not a BrainVision header: it gives no SamplingInterval")
     data_file, marker_file = _file_beside(path, header, "DataFile"), _file_beside(path, header, "MarkerFile")
+    # Markers are read below: MNE joins the segments without the time between them.
     open_raw = partial(mne.io.read_raw_brainvision, path, overrides={"marker_fname": False})
     raw = _opened(open_raw)
     _check_size(header, data_file, raw)
@@ -245,6 +248,7 @@ def _number(header: str, name: str) -> float | None:
 def _voltages(header: str) -> list[int]:
     """Positions of the channels in volts; MNE itself takes an EEG channel without coordinates for no voltage."""
     section = re.search(r"^\[Channel Infos\](.*?)(?:^\[|\Z)", header, re.MULTILINE | re.DOTALL)
+    # Name, reference, resolution and, where it is there, unit of each channel.
     fields = [line.split(",") for line in re.findall(r"^Ch\d+=(.*)$", section[1] if section else "", re.MULTILINE)]
     return [i for i, (_, _, _, *unit) in enumerate(fields) if not unit or unit[0].strip() in ("", *_VOLTS)]
 
@@ -267,6 +271,7 @@ def _check_size(header: str, data_file: Path | None, raw: mne.io.BaseRaw) -> Non
         code = "truncated" if raw.n_times < n_points else "record_count"
         raise BadRecording(code, f"the header says {n_points:g} samples a channel, the data file holds {raw.n_times}")
     if data_file and binary_format:
+        # The format ends with its bits: INT_16, IEEE_FLOAT_32.
         n_bytes = raw.n_times * raw.info["nchan"] * int(binary_format.rpartition("_")[2]) // 8
         if data_file.stat().st_size != n_bytes:
             raise BadRecording("truncated", "the data file ends within a sample")

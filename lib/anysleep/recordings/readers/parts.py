@@ -68,7 +68,7 @@ def _gaps_s(nights: Sequence[Recording], starts_s: np.ndarray, ends_s: np.ndarra
 def _joined(nights: Sequence[Recording], starts_s: np.ndarray, ends_s: np.ndarray, index: int) -> np.ndarray:
     """float32 (T,) of one channel: after a pause, which is NaN, a part begins at the sample next to its start."""
     rate_hz, pieces, n_samples = nights[0].rates_hz[index], [], 0
-    for night, start_s, end_s in zip(nights, starts_s, [0.0, *ends_s], strict=False):
+    for night, start_s, end_s in zip(nights, starts_s, [0.0, *ends_s], strict=False):  # end of the part before
         n_missing = max(round(start_s * rate_hz) - n_samples, 0) if start_s > end_s else 0
         pieces += [np.full(n_missing, np.nan, dtype=np.float32), night.signals[index]]
         n_samples += n_missing + len(pieces[-1])
@@ -165,6 +165,7 @@ def _clocks_s(parts: Mapping[Path, Recording]) -> dict[Path, float]:
         )
     starts = [night.start_time for night in parts.values() if night.start_time]
     anonymous = [is_anonymous(start) for start in starts]
+    # Dates that were all made anonymous, but differ, still tell which day is the first.
     if any(anonymous) and not (all(anonymous) and len({start.date() for start in starts}) > 1):
         return dict(zip(parts, _by_time_of_day(starts, [night.duration_s for night in parts.values()]), strict=True))
     earliest = min(starts)
@@ -173,6 +174,7 @@ def _clocks_s(parts: Mapping[Path, Recording]) -> dict[Path, float]:
 
 def _by_time_of_day(starts: Sequence[datetime], durations_s: Sequence[float]) -> list[float]:
     times_s = [(start - datetime.combine(start.date(), time(0))).total_seconds() for start in starts]
+    # Each part may have been the first; if it is the one with the earliest clock, there is no midnight between.
     orders = [[(time_s - first_s) % DAY_S for time_s in times_s] for first_s in sorted(times_s)]
     shortest = min(orders, key=lambda onsets_s: max(np.add(onsets_s, durations_s)))
     if shortest != orders[0]:
