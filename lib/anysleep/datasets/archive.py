@@ -342,10 +342,10 @@ class Archive:
         """Who noted it -> lights off and on in s, None where another did or nobody; as `find_lights` takes it."""
         attrs = self._group(dataset, recording).attrs
         noted: dict[str, Pair] = {}
-        for i, moment in enumerate(("off", "on")):
+        for moment in ("off", "on"):
             if (source := plain(attrs.get(f"lights_{moment}_from"))) in SOURCES:
-                before, at_s = noted.get(source, (None, None)), float(attrs[f"lights_{moment}_s"])
-                noted[source] = (before[0], at_s) if i else (at_s, before[1])
+                (off_s, _), at_s = noted.get(source, (None, None)), float(attrs[f"lights_{moment}_s"])
+                noted[source] = (at_s, None) if moment == "off" else (off_s, at_s)
         return noted
 
     @_naming_the_file

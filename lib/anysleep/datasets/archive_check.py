@@ -76,6 +76,7 @@ def check_root(path: Path) -> list[str]:
         rate_of(file)
         datasets = check_links(file, deep=False)
         for dataset in datasets:
+            # Read for nothing but this: where they are damaged, this process crashes, not the one that asked.
             dict(file[dataset].attrs)
         return sorted(f"{dataset}/{name}" for dataset in datasets for name in check_links(file[dataset], deep=False))
 
@@ -129,7 +130,7 @@ def _naming(name: str) -> Iterator[None]:
 
 def _check_object(file: h5py.File, name: str, rate_hz: int) -> None:
     path = name.split("/")
-    *_, kind, last = "", *path
+    *_, kind, last = "", *path  # a data set's path has one part only
     if path[2:3] == ["scorers"]:
         last = "hypnogram"
     elif "class_to_index" in (kind, last):  # nothing reads these
@@ -143,6 +144,7 @@ def _check_object(file: h5py.File, name: str, rate_hz: int) -> None:
             if kind == "PSG":
                 whole(thing, LONGEST_S * rate_hz)
             elif last in LONGEST:
+                # Small, so it is read here as well; of signals place and size must do.
                 whole(thing, LONGEST[last])[()]
 
 

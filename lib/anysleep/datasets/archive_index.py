@@ -86,7 +86,7 @@ def plain(value: Any) -> Any:
     """A text as such, whether stored as text or bytes, a number as Python's own; None where it is none."""
     value = value.item() if isinstance(value, np.generic) else value
     value = value.decode() if isinstance(value, bytes) else value
-    if value is None or value != value:
+    if value is None or value != value:  # only NaN differs from itself
         return None
     return value if isinstance(value, str | bool | int | float) else str(value)
 

@@ -171,6 +171,7 @@ def prepare_night(job: NightJob, source: str, path: Path) -> NightFacts:
             for name, stages in night.scorers.items():
                 writer.add_scorer(name, stages)
             stored = night.cut(0, night.n_epochs * EPOCH_S)
+            # Asked of the whole night: what is stored may be the part without any.
             arousals, scored = stored.arousals, arousals_scored(labelled, scoring)
             if scored:
                 writer.add_spans("arousals", arousals)
@@ -304,7 +305,8 @@ def wanted_channels(night: Recording, recipe: Recipe) -> tuple[dict[str, str], d
     by_type: dict[str, dict[str, str]] = {"EEG": {}, "EOG": {}, "unknown": {}}
     kinds = parse_channels(night.channels, night.types)
     for channel, name, kind in zip(night.channels, names, kinds, strict=True):
-        of_type = by_type.get(kind.type, {})
+        of_type = by_type.get(kind.type, {})  # of any other type: forgotten
+        # Where two would be stored under one name, both keep the name of the file.
         of_type[name if names.count(name) == 1 else channel] = channel
     if by_type["unknown"]:
         unknown = first_of(list(by_type["unknown"]))

@@ -307,6 +307,7 @@ def _outcomes(
 
 def _refuse_duplicates(outcomes: list[Outcome]) -> list[Outcome]:
     """Files that would become the same recording are all refused: which one is meant is not clear."""
+    # One that failed before its id was known is like no other: its place stands for it.
     ids = pd.Series([(o.dataset, o.recording) if o.recording else i for i, o in enumerate(outcomes)])
     twice = ids.duplicated(keep=False)
     reason = "several files would become the same recording; of parts of one night the recipe says `parts: true`"

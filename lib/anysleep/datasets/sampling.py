@@ -124,7 +124,7 @@ class WindowBatches(Dataset):
         if not 0 <= rank < n_ranks:
             raise ValueError(f"rank is {rank}; it must be 0 to {n_ranks - 1}")
         n_windows = self.batch_size // n_ranks
-        share = copy.copy(self)
+        share = copy.copy(self)  # nights and hypnograms are not copied
         share._rows = slice(rank * n_windows, (rank + 1) * n_windows)
         return share
 
@@ -158,6 +158,7 @@ class WindowBatches(Dataset):
         night = int(rng.choice(groups[rng.choice(len(groups), p=weights)]))
         hypnogram = self.hypnograms[night]
         epoch = int(rng.choice(np.flatnonzero(hypnogram == stage)))
+        # Windows that hold the epoch and lie within the night.
         first, last = max(0, epoch - self.window_epochs + 1), min(epoch, len(hypnogram) - self.window_epochs)
         return night, int(rng.integers(first, last + 1)), self._draw_channels(rng, night, n_channels)
 
@@ -187,6 +188,7 @@ def loader(batches: WindowBatches, sampler: Iterable[tuple[int, int]], n_workers
     batches into page-locked memory, from which a GPU copies while it computes.
     """
     if not n_workers:
+        # No batch_size: an item is a batch already.
         return DataLoader(batches, sampler=sampler, batch_size=None, pin_memory=pin)
     atexit.register(_kill_workers)
     # Not 'fork': it copies this process without its threads (torch's, CUDA's, that of pinning), and a lock that one of

@@ -89,6 +89,7 @@ def split_k_folds(
         n_valid = _n_drawn(valid_share, n_persons)
         _check_rest(dataset, n_persons, n_valid, n_test=ceil(n_persons / k))
         for i, part_of in enumerate(folds):
+            # Parts that differ by one person at most; turned so that those of the fold come first, and test.
             first, last = i * n_persons // k, (i + 1) * n_persons // k
             part_of.update(_dealt(dataset, np.roll(persons, -first), n_valid, n_test=last - first))
     return [_split_of(people, part_of) for part_of in folds]
