@@ -71,6 +71,7 @@ def refuse_missing_inputs(params: Parameters) -> None:
 def refuse_impossible_resolutions(params: Parameters) -> None:
     """ValueError where the network cannot predict so often; loaded only for numbers that are unusual."""
     asked = getattr(params, "predictions_per_epoch", [])
+    # What divides 128 divides an epoch at 64, 128 and 256 Hz.
     unusual = [r for r in (asked if isinstance(asked, list) else [asked]) if 128 % r]
     if unusual and hasattr(params, "checkpoint"):
         from anysleep.models import load_checkpoint  # slow to import

@@ -211,6 +211,7 @@ def stage_on_many(
     shares = []
     for i, device in enumerate(devices):
         share = tasks[i :: len(devices)]
+        # Each night with the one after it, which is read meanwhile; after the last there is none.
         following = zip_longest(share, share[1:])
         shares.append([(checkpoint, wanted, device, task, after) for task, after in following])
     n_threads = max(1, n_cores() // len(devices)) if devices[0].type == "cpu" else None
@@ -221,9 +222,10 @@ def stage_on_many(
         if error is None:
             yield future.result()
             continue
-        said = f"{job[2]}: {type(error).__name__}: {error}"
+        _, _, device, (_, night), _ = job
+        said = f"{device}: {type(error).__name__}: {error}"
         lost[said] += 1
-        first.setdefault(said, job[3][1].name())
+        first.setdefault(said, night.name())
     if lost:
         problems = "; ".join(f"{said}, at {first[said]}, {n} not done" for said, n in lost.items())
         raise RuntimeError(f"{problems}. All other nights are done and kept: run it again to go on")

@@ -100,7 +100,7 @@ def _publish(
     channels were left out, `channel_importance` has a row a night and channel, see the function of that name.
     """
     facts = [{"row": failed[file]} if file in failed else with_statistics(file, lights) for file in files]
-    nights = _nights_table([night["row"] for night in facts], network)
+    nights = _nights_table([night["row"] for night in facts], network)  # may mark a row of `facts` as failed
     is_ok = (nights.status == "ok").to_numpy()  # of nights of the same content the first only
     staged = list(compress(files, is_ok))
     _write_arrays(staged, wanted.outputs(), run)
@@ -135,6 +135,7 @@ def _stage_missing(
 ) -> dict[Path, Row]:
     """Stage the nights whose files are not there. Returns the rows of those that failed."""
     missing = [(file, job) for file, job in tasks if read_if_whole(file, read_night_facts) is None]
+    # All are published; those that are missing are written to the store before.
     _check_room(tasks[0][0].parent, sum(wanted.n_bytes(job) for _, job in (*tasks, *missing)))
     print(f"{len(tasks) - len(missing)} of {len(tasks)} nights were done before", flush=True)
     if len(devices) == 1:  # several have their own processes, and a GPU may be for one process only

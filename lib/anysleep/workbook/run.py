@@ -161,6 +161,7 @@ class Run:
         words = in_words(name, figure)
         for suffix, metadata in {"png": {}, "svg": {"Date": None, "Title": words}}.items():
             with atomic_write(self.path(f"figures/{name}.{suffix}")) as temporary:
+                # Else ids within the SVG are drawn anew, and the same figure is another file each time.
                 with plt.rc_context({"svg.hashsalt": name}):
                     figure.savefig(temporary, dpi=200, metadata=metadata)
         plt.close(figure)  # the notebook shows what is returned; an open figure would show twice
@@ -240,7 +241,7 @@ class Run:
             with atomic_write(self.folder / name) as temporary:
                 temporary.write_text(json.dumps(content, indent=2) + "\n")
         if self.lock:
-            self.lock.release(force=True)
+            self.lock.release(force=True)  # however often this process took it
         sizes_kb = [(self.folder / name).stat().st_size / 1e3 for name in self.outputs]
         return pd.DataFrame({"file": self.outputs, "kB": sizes_kb}).round(1)
 
@@ -319,7 +320,7 @@ def lock_folder(folder: Path, name: str = ".lock", wait_s: float | None = None) 
 
 def _differences(file: Path, content: dict[str, object]) -> str:
     """Names of the parameters in which the run that params.yaml tells of differs from this one, in what decides."""
-    before = read_if_whole(file, lambda file: dict(read_yaml(file)))
+    before = read_if_whole(file, lambda file: dict(read_yaml(file)))  # `dict` refuses what is no mapping
     if before is None or before.get("run_id") == content["run_id"]:
         return ""
     names = [name for name in content if name != "run_id" and before.get(name) != content[name]]

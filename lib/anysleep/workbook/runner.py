@@ -77,7 +77,8 @@ def execute(
     params.folder.mkdir(parents=True, exist_ok=True)
     lock = lock_folder(params.folder, ".runner.lock", wait_s)
     try:
-        lock_folder(params.folder).release()  # for the kernel, which holds it from `start_run` on
+        # No other kernel may hold it; then it is left to this run's own, which takes it in `start_run`.
+        lock_folder(params.folder).release()
         with result_aside(params.folder):  # papermill may end early and say nothing
             return _not_measured(params, missing) if missing else _execute(params, given, may_lack_inputs)
     finally:
@@ -86,10 +87,12 @@ def execute(
 
 def _execute(params: Parameters, given: dict[str, object], may_lack_inputs: bool) -> Path:
     """Let papermill run the notebook; returns the folder. RuntimeError, of two lines, where there is no result."""
-    # jsonschema would build a parser of international web addresses, for 2 s; no notebook's format needs it.
+    # jsonschema would build a parser of international web addresses, for 2 s; no notebook's format needs it. None
+    # makes its import fail, which jsonschema expects.
     sys.modules.setdefault("rfc3987_syntax", None)
     import papermill  # heavy, and not needed inside notebooks
 
+    # For all of this process, which runs one notebook: papermill takes no writer as an argument.
     papermill.iorw.LocalHandler.write = _write_notebook
     notebook, folder = params.notebook, params.folder
     executed = f"The cell and what called what: {short_path(folder)}/notebook.ipynb"
@@ -229,6 +232,7 @@ def _story(name: str, message: str, traceback: list[str]) -> str:
     Errors raised by the workbook are written for the reader, all but those of Python itself that only a slip raises.
     """
     plain = re.sub(r"\x1b\[[\d;]*m", "", "\n".join(traceback))
+    # As IPython writes them, without its colours; a frame of a cell names no file.
     frames = re.findall(r"^(?:File (.+?):(\d+), in ([\w.<>]+)|Cell In)", plain, re.MULTILINE)
     if frames and re.search(POOLS, frames[-1][0]):  # raised by a process of a pool, whose own traceback comes along
         frames = re.findall(r'^ *File "(.+?)", line (\d+), in ([\w.<>]+)', plain, re.MULTILINE) or frames
@@ -238,6 +242,7 @@ def _story(name: str, message: str, traceback: list[str]) -> str:
     python_s = getattr(builtins, name, None)
     if (not own or own[-1]) and (python_s is None or issubclass(python_s, EXPLAINED)):
         return said or name
+    # The innermost of the workbook's own frames, or cells.
     places = [
         (Path(file).name, line, function) for (file, line, function), ours in zip(frames, own, strict=True) if ours
     ]
