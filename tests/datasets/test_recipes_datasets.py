@@ -12,7 +12,15 @@ from helpers.dataset_nights import NIGHTS, RECIPES, isruc_table, night_samples
 from anysleep.datasets.archive import Archive
 from anysleep.datasets.night import wanted_channels
 from anysleep.datasets.preparation import prepare_archive
-from anysleep.datasets.recipes import Folder, Participants, fill_in, find_participants, names_of, read_recipe
+from anysleep.datasets.recipes import (
+    Channels,
+    Folder,
+    Participants,
+    fill_in,
+    find_participants,
+    names_of,
+    read_recipe,
+)
 from anysleep.recordings.preprocessing import preprocess
 from anysleep.recordings.recording import Recording
 
@@ -182,6 +190,13 @@ def test_a_spelling_that_two_channels_have_is_nobody_s():
     channels = read_recipe(RECIPES / "mesa.yaml").channels
     assert channels.sources(["eeg-1", "EEG 1"])["Fz-Cz"] == "EEG1"  # not there: which is meant is not clear
     assert channels.sources(["eeg-1", "EEG1"])["Fz-Cz"] == "EEG1"
+
+
+@pytest.mark.parametrize(
+    ("asked", "there", "found"), [("脑电", "心电", "脑电"), ("脑电 1", "脑电-1", "脑电-1"), ("?", "*", "?")]
+)
+def test_a_name_in_another_script_is_spelt_by_its_letters(asked, there, found):
+    assert Channels(eeg={"C3-M2": asked}).sources([there, "EEG"]) == {"C3-M2": found}
 
 
 def test_an_electrode_alone_is_stored_for_a_derivation_only_with_a_note():

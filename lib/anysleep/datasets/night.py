@@ -25,7 +25,7 @@ from anysleep.recordings.recording import Recording, annotation_table, first_of
 from anysleep.stages import EPOCH_S, UNSCORED, WAKE
 from anysleep.system.files import sha256_of
 
-PREPARATION_VERSION = 7
+PREPARATION_VERSION = 8
 """Counts up whenever the same files and recipe would give other numbers, so that old nights are made anew."""
 
 ADDED = ("parts", "scorers")

@@ -376,9 +376,10 @@ def _spelling(name: str, present: Sequence[str]) -> str | None:
     """The channel of this name, or the only one with its letters and digits."""
     if name in present:
         return name
-    alike = [channel for channel in present if _letters(channel) == _letters(name)]
+    letters = _letters(name)
+    alike = [channel for channel in present if letters and _letters(channel) == letters]
     return alike[0] if len(alike) == 1 else None
 
 
 def _letters(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    return re.sub(r"[\W_]", "", name.lower())  # letters of any script
