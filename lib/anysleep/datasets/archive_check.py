@@ -20,12 +20,12 @@ from anysleep.recordings.recording import LONGEST_S
 from anysleep.stages import EPOCH_S, FASTEST_RATE_HZ, PUBLISHED_RATE_HZ
 
 SIGNALS_PER_STRUCTURE = 1000
-"""Bytes of signals for one of all else; it is less in any archive of whole nights."""
+"""Of so many bytes of an archive at most one is no signal, where its nights are whole."""
 BYTES_PER_OBJECT = 2000
 """To look at one object may take as long as to read so much."""
 OBJECTS_PER_NIGHT = 100
 LONGEST = {"hypnogram": LONGEST_S / EPOCH_S, "arousals": LONGEST_S, "gaps": LONGEST_S, "quality": 1}
-"""Values that what an archive holds beside the signals has at most."""
+"""Most values of what an archive holds beside the signals."""
 
 REPLACED = "has been replaced or changed since the run began; run it again"
 

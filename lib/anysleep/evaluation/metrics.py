@@ -92,7 +92,7 @@ def stage_codes(hypnogram: ArrayLike, name: str) -> np.ndarray:
 
 
 SHARE = 0.95
-"""Of the draws, that an interval holds."""
+"""Share of the draws that lie within an interval."""
 
 
 def interval_text(low: float, high: float) -> str:

@@ -33,11 +33,11 @@ RELEASED_PAGE = "https://github.com/dslaborg/AnySleep/tree/main/models"
 """The same files for a browser."""
 ONLY_SYNTHETIC = "this network has only ever seen synthetic nights; what it says of a real one means nothing"
 TRIED_ON_REAL = "this network was trained on synthetic nights alone; how far it is right on real ones says"
-"""And where: in the card of the network that comes with the workbook."""
+"""The path of the network's card follows."""
 CARD = "docs/bundled_network.md"
 FOLDER = Path(__file__).parent
 LFS_POINTER = b"version https://git-lfs"
-"""What stands in the place of a file that Git LFS has not fetched starts so."""
+"""First bytes of the short text that Git LFS leaves in the place of a file that it has not fetched."""
 
 
 def load_checkpoint(path: str | Path) -> SleepNetwork:

@@ -13,9 +13,9 @@ GIB = 2**30
 NVIDIA = Path("/proc/driver/nvidia/version")
 """There on Linux where a GPU's driver is loaded."""
 TILE_VALUES = 2**19
-"""For each thread, 2 MB in float32."""
+"""Values of a tile for each thread: 2 MB in float32."""
 COPIES_OF_TILE = 8
-"""So many tiles there may be of a tile and all that is made of it on the way, within the convolution as well."""
+"""Memory for the work on a tile, in tiles: itself, all that is made of it, and the copies within the convolution."""
 
 
 def choose_device(device: str) -> torch.device:

@@ -141,6 +141,7 @@ class USleepEngine(Engine):
         (eeg,), (eog,) = (sequences for sequences, _ in channels)
         pair = PaddedSequence(eeg.n, 2, self.like)
         pair.padded[:, 0:1], pair.padded[:, 1:2] = eeg.padded, eog.padded  # with their zeros: no `seal`
+        # (0, 2): no attention module, two channels.
         return self.unet.features(pair), self.like.new_empty(0, 2)
 
 

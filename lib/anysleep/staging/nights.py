@@ -24,7 +24,7 @@ Stagings = dict[Montage, Staging]
 LEAST_IQR, MOST_IQR = 0.1, 10
 """Interquartile range of an archived signal, which `preprocess` makes 1; microvolts have some 20, millivolts 0.02."""
 EVERY = 101
-"""Of the samples of a long night one is looked at, so that it takes milliseconds."""
+"""Every so many samples of a long night one is looked at, so that this takes milliseconds."""
 
 
 @dataclass(frozen=True)

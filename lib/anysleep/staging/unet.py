@@ -83,7 +83,7 @@ class Convolution:
         self.reach = kernel // 2
         shifted = torch.stack([functional.pad(weight, (i, n - 1 - i)) for i in range(n)])  # (n, F, C, kernel + n - 1)
         by_row = shifted.unflatten(-1, (-1, n)).permute(0, 1, 4, 2, 3)  # (n, F, n, C, rows)
-        self._keep(by_row.flatten(2, 3).flatten(0, 1), bias, dtype)
+        self._keep(by_row.flatten(2, 3).flatten(0, 1), bias, dtype)  # (n F, n C, rows)
 
     def _keep(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> None:
         # As an image of height 1: torch's channels_last needs four axes.

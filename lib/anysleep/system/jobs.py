@@ -29,7 +29,8 @@ DAY_S = 86400.0
 M_TRIM_THRESHOLD, M_MMAP_MAX, LARGEST_INT = -1, -4, 2**31 - 1
 """Settings in malloc.h of the GNU C library."""
 PARENT = "ANYSLEEP_PARENT"
-"""Environment variable: the process that a started one shall end with, which may have died before that one can look."""
+"""Environment variable with the number of the process that a started one shall end with. To ask for the parent's number
+may be too late: it may have died by then."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 

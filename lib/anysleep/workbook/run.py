@@ -52,6 +52,7 @@ WAIT_S = 10
 ASIDE = ".result.json"
 """The result of the run before, until the next one begins."""
 SHOW_WARNING = warnings.showwarning
+"""Python's own, before `_say_once` puts another in its place."""
 
 
 class ShardDone(Exception):

@@ -113,7 +113,7 @@ def hypnogram_from_stages(stages: pd.DataFrame, duration_s: float, codes: Mappin
     )  # (E, codes)
     free_s = np.maximum(onsets_s, _latest_before(ends_s))  # from when on a stage has the time for itself
     once_s = np.diff(_covered_until(borders_s, free_s, np.maximum(ends_s, free_s)))
-    # Where stages overlap, their times add up to more than the time that any of them covers.
+    # Stages overlap where their times add up to more than the time that any of them covers, rounding (0.1 s) apart.
     crowded = np.flatnonzero(covered_s.sum(axis=1) > once_s + 0.1)
     if crowded.size:
         raise BadRecording(

@@ -61,7 +61,7 @@ class _Runs:
         """(T,) samples as stored -> (T',) in time: each run begins at the sample next to its onset, NaN in the gaps."""
         if len(self.onsets_s) == 1:
             return samples
-        starts = np.rint(self.onsets_s * (per_record / self.record_s)).astype(int)
+        starts = np.rint(self.onsets_s * (per_record / self.record_s)).astype(int)  # samples a second
         runs = np.split(samples, self.first_records[1:] * per_record)
         spread = np.full(starts[-1] + len(runs[-1]), np.nan, dtype=samples.dtype)
         for start, run in zip(starts, runs, strict=True):
@@ -221,6 +221,7 @@ def on_samples(onsets_s: np.ndarray, rates_hz: Sequence[float]) -> np.ndarray:
 def _check_drift(onsets_s: np.ndarray, firsts: np.ndarray, record_s: float) -> None:
     """BadRecording, or a warning, where the records of a run begin earlier or later than their lengths add up to."""
     numbers = np.arange(len(onsets_s))
+    # Of every record, the number of the first one in its run.
     first_of_run = np.repeat(firsts, np.diff(firsts, append=len(onsets_s)))
     by_length_s = (numbers - first_of_run) * record_s
     by_times_s = onsets_s - onsets_s[first_of_run]

@@ -138,7 +138,7 @@ def _onsets_s(parts: Mapping[Path, Recording]) -> dict[Path, float]:
             )
         else:
             placed_s = float(on_samples(np.array([clocks_s[file]]), parts[file].rates_hz)[0])
-            onset_s = placed_s if placed_s > end_s + PAUSE_S else end_s
+            onset_s = placed_s if placed_s > end_s + PAUSE_S else end_s  # rounding may have closed the pause
         onsets_s[file], end_s, before = onset_s, onset_s + parts[file].duration_s, file.name
     return onsets_s
 
