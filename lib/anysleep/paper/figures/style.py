@@ -25,8 +25,8 @@ STYLE = {
 }
 """Texts of 7 and 8 points on a page."""
 
-COLUMN_IN, PAGE_IN = 3.5, 7.0
-"""Widths of a figure, in inches."""
+PAGE_IN = 7.0
+"""Width of a figure, in inches."""
 
 MADE_BY = {
     "04_evaluate/drawn/channel_study": "04_evaluate with montages: drawn (variant draws)",

@@ -4,7 +4,6 @@ A reader takes a path and returns a `Recording` without a hypnogram; labels insi
 format is one such function and a line in `READERS`. All but our own for EDF run in a process beside, see `guarded`.
 """
 
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
