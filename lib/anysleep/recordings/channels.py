@@ -69,8 +69,9 @@ _ANY = "|".join(sorted(_CODES, key=len, reverse=True))
 _JOINED = re.compile(_ANY)
 _JOINED_WHOLE = re.compile(f"({'|'.join(sorted(_ELECTRODES, key=len, reverse=True))})({_ANY})+")
 """Names of electrodes without anything between them: 'fza2'."""
-_NUMBERED_CODES = [_[0] for code in _CODES if (_ := re.findall(r"^([a-z])(\d+)$", code))]
+_NUMBERED_CODES = [found.groups() for code in _CODES if (found := re.fullmatch(r"([a-z])(\d+)", code))]
 _NUMBERED = re.compile(r"^(?:(?:eeg|pol)[ _])?([abcefopt])(\d+)'?(?:[-:/_ ]\w+)?$")
+"""A letter of the 10-20 system and a number, such as 'EEG C17' or 'POL A12'; then perhaps a reference."""
 _LAST_PLACE = {area: max(int(n) for a, n in _NUMBERED_CODES if a == area) for area, _ in _NUMBERED_CODES}
 """Area in small letters -> the highest number that an electrode has there."""
 
@@ -123,6 +124,7 @@ def parse_channels(labels: Sequence[str], stated: Sequence[str] = ()) -> list[Ch
     """
     names = [parse_channel(label) for label in labels]
     if any(re.fullmatch(r"eeg ?\d{2,}", label.strip().lower()) for label in labels):
+        # Beside 'EEG 28', 'EEG 1' is a number as well, and its EEG says nothing.
         names = [ChannelName("unknown") if name == ChannelName("EEG") else name for name in names]
     numbered = [_NUMBERED.match(label.strip().lower()) for label in labels]
     nets = {found[1] for found in numbered if found and int(found[2]) > _LAST_PLACE.get(found[1], 0)}
@@ -182,6 +184,7 @@ def _tokens(label: str) -> list[str]:
     text = "".join(c for c in unicodedata.normalize("NFKD", label.lower()) if not unicodedata.combining(c))
     text = re.sub(r"\b([a-z])\.(?=[a-z]\b)", r"\1", re.sub(r"^psg[_ ]", "", text))
     text = re.sub(r"\be[-_ ]([12])\b(?!\d)", r"e\1", text)
+    # Letters with their number, or a number alone; a single digit tells copies apart and is left out.
     tokens = re.findall(r"[^\W\d]+\d*|\d{2,}", text.replace("_", " "))
     return [
         part for token in tokens for part in (_JOINED.findall(token) if _JOINED_WHOLE.fullmatch(token) else [token])

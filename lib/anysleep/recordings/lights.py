@@ -54,7 +54,7 @@ class Lights(NamedTuple):
     @classmethod
     def of_columns(cls, row: Mapping[str, object]) -> "Lights":
         """What `columns` says, taken back."""
-        sources = str(row["lights_from"]).split(", ")
+        sources = str(row["lights_from"]).split(", ")  # two, or one for both
         return cls(float(row["lights_off_s"]), float(row["lights_on_s"]), sources[0], sources[-1])
 
     def unused(self, parameter: Pair) -> str:

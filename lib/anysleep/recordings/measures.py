@@ -66,6 +66,7 @@ def measure(signal: np.ndarray, rate_hz: float, gaps_s: np.ndarray = NO_GAPS) ->
     epochs, whole_epochs = _blocks(signal, usable, rate_hz, EPOCH_S)
     loudness = _loudness(epochs, whole_epochs)
     amplitude = _typical(loudness[loudness > 0])
+    # An epoch that is not whole is NaN, and so neither odd nor flat: nothing is above or below NaN.
     odd = (loudness > ODD_RATIO * amplitude) | ((loudness > 0) & (loudness < amplitude / ODD_RATIO))
     disconnected = odd | (loudness == 0)
     when = _when(disconnected, epochs.shape[1] / rate_hz)
@@ -129,6 +130,7 @@ def _clipped_share(samples: np.ndarray) -> float:
     if not samples.size:
         return np.nan
     extreme = np.flatnonzero((samples == samples.max()) | (samples == samples.min()))
+    # Next to another one, before or after: a single peak is not clipped.
     in_run = (np.diff(extreme, prepend=-2) == 1) | (np.diff(extreme, append=-2) == 1)
     return float(in_run.sum() / samples.size)
 
@@ -144,7 +146,7 @@ def _spectra(epochs: np.ndarray, rate_hz: float) -> tuple[np.ndarray, np.ndarray
 def _line_noise(hz: np.ndarray, power: np.ndarray) -> tuple[float, float]:
     """Share and frequency of the stronger mains hum; NaN where the rate is too low."""
     shares = [(_share(power, _near(hz, mains), hz >= 1), mains) for mains in MAINS_HZ if mains + 1 <= hz[-1]]
-    return max(shares, default=(np.nan, np.nan))
+    return max(shares, default=(np.nan, np.nan))  # the larger share first
 
 
 def _muscle_share(hz: np.ndarray, power: np.ndarray) -> float:
@@ -166,6 +168,7 @@ def _share(power: np.ndarray, part: np.ndarray, whole: np.ndarray) -> float:
 
 def _when(bad: np.ndarray, block_s: float) -> str:
     """The time of the longest run of bad blocks in words, or into how many pieces they are scattered."""
+    # Between zeros at both ends every run has a start and an end.
     starts, ends = np.flatnonzero(np.diff(bad.astype(int), prepend=0, append=0)).reshape(-1, 2).T
     if not starts.size:
         return ""

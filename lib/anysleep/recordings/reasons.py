@@ -56,6 +56,7 @@ def without_names(error: BaseException | str, *files: Path | None, longest: int 
     if not text and isinstance(error, BaseException):  # some say nothing, as a MemoryError
         text = REASONS[reason_of(error)]
     for file in filter(None, files):
+        # Neither behind nor before a letter or digit: part of another word is no name. An underscore is a border here.
         text = re.sub(rf"(?<![^\W_])(?:{_names_of(file)})(?![^\W_])", "...", text.replace(f"{file}: ", ""))
     return shorten(CONTROL.sub(" ", text), longest, placeholder=" ...")
 

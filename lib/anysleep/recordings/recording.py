@@ -177,6 +177,7 @@ class Recording:
             self,
             signals=Signals(
                 [
+                    # 1e-6: a rounding error is no further sample.
                     partial(_slice, self.signals, i, round(start_s * rate_hz), ceil(end_s * rate_hz - 1e-6))
                     for i, rate_hz in enumerate(self.rates_hz)
                 ]
@@ -233,6 +234,7 @@ def _cut_annotations(annotations: pd.DataFrame, start_s: float, end_s: float) ->
     """Those between start and end, cut to it and counted from the start; a duration that is missing stays so."""
     onset_s = annotations.onset_s.clip(start_s, end_s)
     until_s = (annotations.onset_s + annotations.duration_s.fillna(0)).clip(start_s, end_s)
+    # A moment must lie inside; of what lasts a part is enough.
     inside = (annotations.onset_s >= start_s) & (annotations.onset_s < end_s) | (until_s > onset_s)
     duration_s = (until_s - onset_s).where(annotations.duration_s.notna())
     return annotations.assign(onset_s=onset_s - start_s, duration_s=duration_s)[inside].reset_index(drop=True)
@@ -259,7 +261,7 @@ def epochs_in(spans_s: np.ndarray, n_epochs: int, epoch_s: float = EPOCH_S) -> n
     """bool (n_epochs,): which epochs of `epoch_s` any of the spans (n, 2) touches."""
     touched = np.zeros(n_epochs, dtype=bool)
     for start_s, end_s in np.round(spans_s, 6):  # a rounding error does not touch an epoch
-        touched[int(start_s // epoch_s) : int(-(-end_s // epoch_s))] = True
+        touched[int(start_s // epoch_s) : int(-(-end_s // epoch_s))] = True  # the end rounded up
     return touched
 
 

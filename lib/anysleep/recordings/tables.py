@@ -87,6 +87,7 @@ def near_columns(name: str, columns: Collection[str]) -> list[str]:
     return [
         column
         for column, text in texts.items()
+        # Nearly the same letters, the same in another order, or a word of the column's name.
         if text in close or sorted(text) == sorted(wanted) or wanted in re.split(r"[^a-z]+", column.lower())
     ]
 

@@ -45,7 +45,7 @@ def min_max(signal: np.ndarray, size: int) -> np.ndarray:
 def halved(bins: np.ndarray) -> np.ndarray:
     """Bins (n, 2) of twice the size, (ceil(n / 2), 2)."""
     if len(bins) % 2:
-        bins = np.concatenate([bins, bins[-1:]])
+        bins = np.concatenate([bins, bins[-1:]])  # paired with itself
     return np.column_stack([np.fmin(bins[::2, 0], bins[1::2, 0]), np.fmax(bins[::2, 1], bins[1::2, 1])])
 
 
@@ -79,6 +79,7 @@ class Trace:
         n is between `n_columns` and its double, or less where there are no more samples: then bins hold one each.
         """
         first, last = max(int(start_s * self.rate_hz), 0), min(int(np.ceil(end_s * self.rate_hz)), len(self.signal))
+        # The largest power of two with `n_columns` bins or more.
         size = 1 << max(int(np.log2(max((last - first) / n_columns, 1))), 0)
         first -= first % size  # bins lie where those of the whole night lie
         if size < COARSE:
@@ -91,6 +92,7 @@ class Trace:
     def _samples(self, first: int, last: int, filtered: bool) -> np.ndarray:
         if not filtered or self.band_hz is None:
             return self.signal[first:last]
+        # There `cached_property` keeps what it has made; to ask for it by its name would make it.
         if "filtered" in self.__dict__:
             return self.filtered[first:last]
         margin = int(MARGIN_S * self.rate_hz)
