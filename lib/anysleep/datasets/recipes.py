@@ -54,6 +54,7 @@ class Channels(Strict):
         """Stored name -> the expression in the spelling of these channels; the first as it is where none is there."""
         options = {name: [o] if isinstance(o, str) else o for name, o in (self.eeg | self.eog).items()}
         return {
+            # `_respelt` gives None for what this recording has not.
             name: next(filter(None, (_respelt(o, present) for o in several)), several[0])
             for name, several in options.items()
         }

@@ -285,6 +285,7 @@ def _count_night(
 ) -> NightCounts:
     """Of one night, staged by each of the networks."""
     night, parts = (plan.dataset.iloc[0], plan.recording.iloc[0]), _parts(plan, usleep)
+    # The mean over networks, for each that is staged.
     logits = {part: mean_log_probabilities([one[part].logits[1] for one in stagings]) for part in stagings[0]}
     voted = [vote_stages([logits[part] for part in voters], vote, seed) for voters in parts]
     counts = [confusion_matrix(truth, stages) for stages in voted]

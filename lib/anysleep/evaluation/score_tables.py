@@ -243,6 +243,7 @@ def _in_both_orders(counts: pd.DataFrame) -> pd.DataFrame:
         return counts
     names = ["channels", "sites"]
     split = counts[names].apply(lambda column: column.str.split("&"))
+    # Of one channel the last is the first, which makes it a pair with itself.
     turned = counts.assign(**{name: ["&".join([of[-1], of[0]]) for of in split[name]] for name in names})
     return pd.concat([counts[split.channels.map(len) == 2], turned], ignore_index=True)
 

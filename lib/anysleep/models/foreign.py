@@ -130,6 +130,7 @@ def _blocks_of_ours(widths: list[int]) -> Iterator[tuple[str, tuple[int, ...], i
     for i, (n_in, n_out) in enumerate(zip([2, *levels], levels, strict=False)):
         yield f"encoders.{i}.enc", (n_out, n_in, 9), 0, 2
     yield "connector", (deepest, levels[-1], 9), 0, 2
+    # From the deepest level up, each with the one above it.
     for i, (deep, shallow) in enumerate(zip(widths[::-1], levels[::-1], strict=False)):
         yield f"decoders.{i}.dec1", (shallow, deep, 2), 1, 3
         yield f"decoders.{i}.dec2", (shallow, 2 * shallow, 9), 0, 2

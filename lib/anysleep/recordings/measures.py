@@ -139,6 +139,7 @@ def _spectra(epochs: np.ndarray, rate_hz: float) -> tuple[np.ndarray, np.ndarray
     """Frequencies (F,) and the power (n, F) of pieces of live epochs; none of either where nothing is alive."""
     if not len(epochs):
         return np.zeros(1), np.zeros((0, 1))
+    # The first seconds of every n-th epoch.
     pieces = epochs[:: 1 + len(epochs) // SPECTRUM_PIECES, : round(SPECTRUM_PIECE_S * rate_hz)]
     return periodogram(pieces, rate_hz, window="hann", axis=1)
 

@@ -87,7 +87,7 @@ class Trace:
         levels = self.filtered_pyramid if filtered else self.raw_pyramid
         level = min(int(np.log2(size / COARSE)), len(levels) - 1)
         size = COARSE << level
-        return size, first - first % size, levels[level][first // size : -(-last // size)]
+        return size, first - first % size, levels[level][first // size : -(-last // size)]  # the last bin rounded up
 
     def _samples(self, first: int, last: int, filtered: bool) -> np.ndarray:
         if not filtered or self.band_hz is None:

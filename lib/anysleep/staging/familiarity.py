@@ -51,6 +51,7 @@ def what_was_seen(described: Iterable[tuple[np.ndarray, Sequence[str]]]) -> Seen
     for night, (descriptions, types) in enumerate(described):
         for kind, description in zip(types, descriptions, strict=True):
             by_type.setdefault(kind, []).append((night, description))
+    # `zip(*rows)`: the numbers of nights, and the descriptions.
     return {kind: _of_type(*map(np.array, zip(*rows, strict=True))) for kind, rows in by_type.items()}
 
 

@@ -354,6 +354,7 @@ def _disjoint(spans: np.ndarray) -> np.ndarray:
     """Spans that cover the same time (n, 2), in order, without overlap; some may be of length 0."""
     spans = spans[np.argsort(spans[:, 0])]
     covered_until = np.maximum.accumulate(spans[:, 1])
+    # No span begins before those before it have ended.
     onset = np.maximum(spans[:, 0], np.concatenate([[-np.inf], covered_until])[:-1])
     return np.column_stack([onset, np.maximum(onset, spans[:, 1])])
 

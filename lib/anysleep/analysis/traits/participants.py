@@ -32,6 +32,7 @@ def read_participants(path: Path, trait: str = "") -> pd.DataFrame:
     """
     known = list(dict.fromkeys(["dataset", *WHO, *FACTS]))
     table = rename_columns(read_table(path), dict(zip(known, known, strict=True)), path.name)
+    # Of recording and subject one is enough: the other is not missed.
     absent = [name for name in known if name not in table and (name not in WHO or not set(WHO) & set(table))]
     refuse_near_misses([name for name in table if name not in known], absent, path.name)
     if not set(WHO) & set(table):

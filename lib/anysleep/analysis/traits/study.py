@@ -279,6 +279,7 @@ def _terms(truth: np.ndarray, predictions: np.ndarray, is_class: bool) -> np.nda
         errors = (predictions - truth) ** 2
         return np.stack([errors, np.ones_like(errors)], axis=-1)
     truth, said = np.broadcast_arrays(truth == 1, predictions == 1)
+    # TP, FP, FN, TN
     return np.stack([truth & said, ~truth & said, truth & ~said, ~truth & ~said], axis=-1).astype(float)
 
 

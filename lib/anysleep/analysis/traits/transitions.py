@@ -63,7 +63,7 @@ def find_triplets(hypnogram: ArrayLike) -> np.ndarray:
 
 def _starts(stages: np.ndarray) -> np.ndarray:
     changes = stages[1:] != stages[:-1]
-    starts = np.flatnonzero(changes[:-1] & changes[1:])
+    starts = np.flatnonzero(changes[:-1] & changes[1:])  # a != b and b != c
     return starts[np.all([stages[starts + i] != UNSCORED for i in range(3)], axis=0)]
 
 

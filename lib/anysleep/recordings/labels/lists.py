@@ -100,6 +100,7 @@ def _read_scorer(path: Path) -> list[int]:
     except (ValueError, RecursionError) as error:
         raise bad_labels(path, f"{path.parent.name} is no whole JSON file: {error}") from error
     known = (UNSCORED_IN_FILE, *STAGE_CODES)
+    # type() is int: to isinstance, True is a whole number, too.
     if not isinstance(stages, list) or not stages or not all(type(s) is int and s in known for s in stages):
         raise bad_labels(path, f"{path.parent.name} is no list of stages {', '.join(map(str, known))}")
     return stages

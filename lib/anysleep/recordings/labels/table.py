@@ -79,6 +79,7 @@ def read_scoring_table(
         note(f"scoring: rows from line {number + 1} on, {between}")
     else:
         number, columns, delimiter = _own_header(path, lines, codes)
+    # An empty line of a table is none of its rows; in a plain list it is a label that is missing, refused below.
     rows = [row for row in _rows(lines[number:], number + 1, delimiter) if columns.keys() == {"stage"} or any(row[1])]
     if not rows:
         raise bad_labels(path, f"there is no label {'below the header' if number else 'in the file'}")
@@ -91,6 +92,7 @@ def _lines(path: Path) -> list[str]:
     if path.suffix.lower() not in (".xlsx", ".parquet"):
         return read_lines(path)
     try:
+        # A cell may hold tabs and line breaks of its own.
         return ["\t".join(re.sub(r"\s+", " ", cell) for cell in cells) for cells in table_rows(path)] or [""]
     except ValueError as error:
         raise BadRecording("label_file", str(error)) from error

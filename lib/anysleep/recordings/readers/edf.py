@@ -242,5 +242,6 @@ def _off_ties(onset_s: float, rates_hz: Sequence[float]) -> float:
 
     How such a half is rounded would hang on its last binary digit, and so differ between the samples and `gaps_s`.
     """
+    # In samples: half of `TIE_S` to either side of the middle between two.
     is_tie = any(abs(onset_s * rate_hz % 1 - 0.5) < rate_hz * TIE_S / 2 for rate_hz in rates_hz)
     return onset_s + TIE_S if is_tie else onset_s

@@ -138,6 +138,7 @@ def _parse(fixed: bytes, rest: bytes) -> Header:
         )
     columns, at = {}, 0
     for name, width in SIGNAL_FIELDS.items():
+        # The labels of all signals, then what measured all of them, and so on.
         columns[name] = [rest[at + i * width : at + (i + 1) * width] for i in range(n_signals)]
         at += n_signals * width
     signals = [

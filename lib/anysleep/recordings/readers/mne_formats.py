@@ -197,6 +197,7 @@ def _samples(open_raw: _Open, index: int, unit: str, place: Callable[[np.ndarray
 def _annotations(raw: mne.io.BaseRaw) -> list[tuple[float, float, str]]:
     """Rows of annotations, but for skips. BadRecording where one says that time was cut out."""
     rows = [(a["onset"] - raw.first_time, a["duration"] or np.nan, a["description"]) for a in raw.annotations]
+    # At the very start or end a cut moves nothing.
     cuts = [onset_s for onset_s, _, text in rows if text in _CUTS and 0 < onset_s < raw.times[-1]]
     if cuts:
         raise BadRecording(
