@@ -16,6 +16,7 @@ from anysleep.datasets.archive import (
     NotInArchive,
     assemble_archive,
 )
+from anysleep.datasets.overview import archived_night
 from anysleep.datasets.preparation import prepare_archive
 
 SECONDS = 200  # six whole epochs and 20 s
@@ -51,6 +52,17 @@ def test_signals_and_labels_come_out_as_they_went_in(prepared, recordings):
         assert archive.hypnogram("lab", "p01-night1").tolist() == [0, 0, 2, 2, 2, 2]
         assert archive.hypnogram("lab", "p02-night1").tolist() == [3, 3, 3, 4, 9, 9]
         assert archive.hypnogram("lab", "p01-night2") is None
+
+
+def test_a_pause_of_an_archived_night_is_where_its_samples_are_zero(tmp_path):
+    gaps_s = [[45.006, 75.006]]  # between two samples; an even number, so that no sample is the median
+    (stored,) = preprocess([np.random.default_rng(0).standard_normal(4 * 3840)], 128, gaps_s=gaps_s)
+    with NightWriter(tmp_path / "night.h5", "n1", 4, 128) as night:
+        night.add_channel("C3-M2", stored)
+        night.add_spans("gaps", gaps_s)
+    lab = DatasetFiles("lab", ["C3-M2"], [], [(tmp_path / "night.h5", "n1")])
+    with Archive(assemble_archive(tmp_path / "archive.h5", [lab], 128)) as archive:
+        assert np.array_equal(np.isnan(archived_night(archive, "lab", "n1").signals[0]), stored == 0)
 
 
 def test_an_interquartile_range_is_known_in_microvolts(prepared, recordings):

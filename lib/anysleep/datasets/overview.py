@@ -8,7 +8,7 @@ import pandas as pd
 
 from anysleep.datasets.archive import Archive
 from anysleep.datasets.preparation import quality_table
-from anysleep.recordings.recording import ANONYMOUS, Recording, annotation_table
+from anysleep.recordings.recording import ANONYMOUS, Recording, annotation_table, samples_in
 from anysleep.stages import N_STAGES, STAGES, UNSCORED
 
 UNKNOWN = "unknown"
@@ -25,8 +25,7 @@ def archived_night(archive: Archive, dataset: str, recording: str) -> Recording:
     channels, rate_hz, gaps_s = (*eeg, *eog), archive.sampling_rate_hz, archive.gaps(*night)
     signals, iqr_uv = archive.signals(*night, channels), archive.iqr_uv(*night, channels)
     signals *= np.where(np.isfinite(iqr_uv), iqr_uv, 1)[:, np.newaxis].astype(np.float32)
-    for start_s, end_s in gaps_s:
-        signals[:, int(start_s * rate_hz) : int(end_s * rate_hz)] = np.nan
+    signals[:, samples_in(gaps_s, rate_hz, signals.shape[1])] = np.nan
     spans, clock = archive.arousals(*night), archive.clock_time(*night)
     notes = [] if spans is None else [(start_s, end_s - start_s, "EEG arousal") for start_s, end_s in spans]
     off_s, on_s = archive.lights(*night).get("annotations", (None, None))
