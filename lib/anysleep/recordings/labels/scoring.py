@@ -213,6 +213,7 @@ def with_scoring(
         night = _between_lights(night, scoring)
     shift_s = offset_s + (_clock_difference_s(night, scoring) if start == "by_clock" else 0.0)
     tables = [night.annotations, *(t.assign(onset_s=t.onset_s + shift_s) for t in (scoring.stages, scoring.events))]
+    # Without empty ones, which may have lost the type of their texts and would change that of all.
     annotations = pd.concat([table for table in tables if len(table)] or tables[:1])
     night = replace(night, annotations=annotations.sort_values("onset_s", ignore_index=True, kind="stable"))
     if scoring.stages.empty:

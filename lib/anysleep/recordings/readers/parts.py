@@ -41,10 +41,9 @@ def join_parts(parts: Mapping[Path, Recording]) -> Recording:
     nights = [_ordered_as(first, parts[file]) for file in onsets_s]
     starts_s = np.array(list(onsets_s.values()))
     ends_s = starts_s + [night.duration_s for night in nights]
-    tables = [
+    annotations = pd.concat(
         n.annotations.assign(onset_s=n.annotations.onset_s + at_s) for n, at_s in zip(nights, starts_s, strict=True)
-    ]
-    annotations = pd.concat([table for table in tables if len(table)] or tables[:1])
+    )
     return replace(
         first,
         signals=Signals([partial(_joined, nights, starts_s, ends_s, i) for i in range(len(first.channels))]),
