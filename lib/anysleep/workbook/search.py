@@ -217,6 +217,8 @@ def _claim(
         if number >= search.n_trials:
             return None
         seed = int(np.random.SeedSequence([search.seed, number]).generate_state(1)[0])
+        # A study in memory that knows the finished trials alone: those that run elsewhere must not change what is
+        # proposed.
         draft = optuna.create_study(direction=search.direction, sampler=optuna.samplers.TPESampler(seed=seed))
         draft.add_trials(study.get_trials(states=[TrialState.COMPLETE]))
         params = draft.ask(dict(space)).params
