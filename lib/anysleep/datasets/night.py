@@ -166,23 +166,16 @@ def prepare_night(job: NightJob, source: str, path: Path) -> NightFacts:
         with NightWriter(path, recording, night.n_epochs, job.sampling_rate_hz) as writer:
             quality, left_out = _write_channels(night, eeg, eog, job.sampling_rate_hz, writer)
             verdict, advice = verdict_of_night(quality)
-            if night.hypnogram is not None:
-                writer.add_hypnogram(night.hypnogram)
-            for name, stages in night.scorers.items():
-                writer.add_scorer(name, stages)
             stored = night.cut(0, night.n_epochs * EPOCH_S)
-            # Asked of the whole night: what is stored may be the part without any.
-            arousals, scored = stored.arousals, arousals_scored(labelled, scoring)
-            if scored:
-                writer.add_spans("arousals", arousals)
-            writer.add_spans("gaps", stored.gaps_s)
+            # Scored or not is asked of the whole night: what is stored may be the part without any arousal.
+            n_arousals = _write_scored(night, stored, arousals_scored(labelled, scoring), writer)
             attributes = _attributes(night, job, source) | lights_attributes(stored, labelled)
             facts = NightFacts(
                 duration_s=recorded.duration_s,
                 n_epochs=night.n_epochs,
                 dropped_s=recorded.duration_s - night.n_epochs * EPOCH_S,
                 n_scored=0 if night.hypnogram is None else int((night.hypnogram != UNSCORED).sum()),
-                n_arousals=len(arousals) if scored else None,
+                n_arousals=n_arousals,
                 gaps_s=float(np.diff(night.gaps_s).sum()),
                 verdict=verdict,
                 advice=advice,
@@ -195,6 +188,19 @@ def prepare_night(job: NightJob, source: str, path: Path) -> NightFacts:
             prepared = {"key": key_of(job, source), "facts": asdict(facts)}
             writer.describe(quality, attributes | {"prepared": json.dumps(prepared)})
     return facts
+
+
+def _write_scored(night: Recording, stored: Recording, has_arousals: bool, writer: NightWriter) -> int | None:
+    """Hypnogram, scorers, arousals, gaps; the number of arousals, None where nobody has looked for any."""
+    if night.hypnogram is not None:
+        writer.add_hypnogram(night.hypnogram)
+    for name, stages in night.scorers.items():
+        writer.add_scorer(name, stages)
+    arousals = stored.arousals  # also where they do not count: what is wrong with them becomes a note
+    if has_arousals:
+        writer.add_spans("arousals", arousals)
+    writer.add_spans("gaps", stored.gaps_s)
+    return len(arousals) if has_arousals else None
 
 
 def mark_lights(night: Recording, person: Mapping[str, str | float]) -> Recording:

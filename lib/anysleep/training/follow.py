@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,31 +31,12 @@ def follow(folder: Path, on_validation: Callable[[pd.DataFrame], None] = lambda 
     `on_validation` gets the history after every validation. Interrupting the notebook saves the state first.
     RuntimeError where the training ends early; started again, it goes on.
     """
-    in_jupyter = "JPY_SESSION_NAME" in os.environ
-    with (
-        subprocess.Popen(
-            [sys.executable, "-m", "anysleep.training", str(folder)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            env=os.environ | {"PYTHONIOENCODING": "utf-8", PARENT: str(os.getpid())},
-            start_new_session=True,  # an interrupted notebook interrupts its group; this is asked to stop below
-        ) as process,
-        tqdm(unit="step", disable=not in_jupyter) as bar,
-    ):
-        last_lines: list[str] = []
+    with _started(folder) as process, tqdm(unit="step", disable="JPY_SESSION_NAME" not in os.environ) as bar:
+        last_lines: deque[str] = deque(maxlen=40)
         try:
             for line in process.stdout:
-                last_lines = [*last_lines[-40:], line]
-                # As `Reporter` prints it; what comes after the last point is time, and the bar has its own.
-                step = re.match(r"step (\d+) of (\d+) · (.*) · ", line)
-                if step and in_jupyter:
-                    bar.n, bar.total = int(step[1]), int(step[2])
-                    bar.set_postfix_str(step[3])
-                else:
-                    print(line, end="", flush=True)
-                if step and "validation" in line:
+                last_lines.append(line)
+                if _relay(line, bar) and "validation" in line:
                     on_validation(pd.read_csv(folder / HISTORY))
         except KeyboardInterrupt:
             process.terminate()
@@ -69,6 +51,30 @@ def follow(folder: Path, on_validation: Callable[[pd.DataFrame], None] = lambda 
     if (state := load_state(folder / STATE)) is None:
         raise RuntimeError("the training has left half a state; run it again")
     return state
+
+
+def _started(folder: Path) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "anysleep.training", str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        env=os.environ | {"PYTHONIOENCODING": "utf-8", PARENT: str(os.getpid())},
+        start_new_session=True,  # an interrupted notebook interrupts its group; this is asked to stop by `follow`
+    )
+
+
+def _relay(line: str, bar: tqdm) -> bool:
+    """Print what a training says; of a step, in JupyterLab, the bar tells instead. Whether it is of a step."""
+    # As `Reporter` prints it; what comes after the last point is time, and the bar has its own.
+    step = re.match(r"step (\d+) of (\d+) · (.*) · ", line)
+    if step and not bar.disable:
+        bar.n, bar.total = int(step[1]), int(step[2])
+        bar.set_postfix_str(step[3])
+    else:
+        print(line, end="", flush=True)
+    return step is not None
 
 
 def forget(folder: Path) -> None:
