@@ -47,6 +47,14 @@ def test_a_bomb_may_also_be_typed():
         read_words(["start_s=" + "[" * 100_000], Inspect)
 
 
+def test_a_long_file_is_refused_and_not_read_in_part(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "MOST_BYTES", 21)
+    file = tmp_path / "a.yaml"
+    file.write_text("a: 1 # 夜夜夜夜夜\nb: 2\n", encoding="utf-8")  # 28 bytes, 18 characters
+    with pytest.raises(yaml.YAMLError, match="at most"):
+        limits.read_yaml(file)
+
+
 def test_what_people_write_is_read():
     assert parse_yaml("base: &base {a: 1}\nmore: {<<: *base, b: 2}\nagain: *base") == {
         "base": {"a": 1}, "more": {"a": 1, "b": 2}, "again": {"a": 1},

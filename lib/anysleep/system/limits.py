@@ -39,8 +39,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 
 def parse_yaml(text: str) -> Any:
     """What a YAML text says. YAMLError where it is none or beyond the limits, ValueError for such as 2024-13-01."""
-    if len(text) > MOST_BYTES:
-        raise yaml.YAMLError(f"{len(text) / 1e6:.0f} MB of YAML; at most {MOST_BYTES / 1e6:.0f} MB are read")
+    _refuse_long(len(text))
     _refuse_what_grows(text)
     try:
         return yaml.load(text, _Loader)
@@ -51,7 +50,9 @@ def parse_yaml(text: str) -> Any:
 def read_yaml(path: Path) -> Any:
     """What a YAML file says. Errors as of `parse_yaml`; UnicodeDecodeError where it is not UTF-8."""
     with path.open("rb") as file:
-        return parse_yaml(file.read(MOST_BYTES + 1).decode("utf-8"))  # one more, so that too many are seen
+        content = file.read(MOST_BYTES + 1)  # one more, so that too many are seen
+    _refuse_long(len(content))  # of bytes: a character may have several, and half a file would be read as a whole one
+    return parse_yaml(content.decode("utf-8"))
 
 
 def read_facts(path: Path, *needed: str) -> dict[str, Any]:
@@ -64,6 +65,11 @@ def read_facts(path: Path, *needed: str) -> dict[str, Any]:
     if missing:
         raise ValueError(f"{path} is damaged (no {', '.join(missing)}); run the notebook again")
     return content
+
+
+def _refuse_long(n_bytes: int) -> None:
+    if n_bytes > MOST_BYTES:
+        raise yaml.YAMLError(f"{n_bytes / 1e6:.0f} MB of YAML; at most {MOST_BYTES / 1e6:.0f} MB are read")
 
 
 def _refuse_what_grows(text: str) -> None:
