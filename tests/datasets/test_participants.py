@@ -162,6 +162,14 @@ def test_half_a_file_of_predictions_is_named(tmp_path):
             Predictions(tmp_path).hypnogram("a", "n1", 1)
 
 
+def test_a_copy_of_a_resolution_beside_it_is_none(tmp_path):
+    for name in ("r1", "r8", "r8 copy"):
+        (tmp_path / name).mkdir()
+        np.savez(tmp_path / name / "predictions.npz", a_n1=np.zeros(4, dtype=np.int8))
+    with Predictions(tmp_path) as staged:
+        assert staged.resolutions == (1, 8)
+
+
 def test_predictions_of_a_network_that_was_replaced_are_not_read(tmp_path):
     (tmp_path / "r1").mkdir()
     np.savez(tmp_path / "r1" / "predictions.npz", a_n1=np.zeros(4, dtype=np.int8))

@@ -30,7 +30,8 @@ class Predictions:
         allows it, for 05 itself): its files may be of two networks; or its checkpoint has been replaced since.
         """
         self.folder = Path(folder)
-        found = {int(path.parent.name[1:]): path for path in self.folder.glob("r[1-9]*/predictions.npz")}
+        files = {path.parent.name[1:]: path for path in self.folder.glob("r[1-9]*/predictions.npz")}
+        found = {int(number): path for number, path in files.items() if number.isdecimal()}  # not 'r8 copy'
         if not found:
             raise FileNotFoundError(f"no r<resolution>/predictions.npz in {folder}; has 05_predict been run?")
         if not unfinished and (self.folder / "params.yaml").is_file() and not is_written(self.folder / "result.json"):
