@@ -262,7 +262,7 @@ def _welch(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, float]:
 
 
 def _welch_of(scores_a: ArrayLike, scores_b: ArrayLike) -> dict[str, float]:
-    """NaN with fewer than two draws."""
+    """`welch_as_published`; NaN with fewer than two draws."""
     if min(len(scores_a), len(scores_b)) < 2:
         return {"welch_t": np.nan, "welch_p": np.nan}
     test = welch_as_published(scores_a, scores_b)

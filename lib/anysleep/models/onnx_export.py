@@ -104,7 +104,7 @@ class Graph:
         return key
 
     def constant(self, *values: int | float) -> str:
-        """A vector."""
+        """A vector; returns its name."""
         name = "_".join(["constant", *map(str, values)])
         kind = TensorProto.FLOAT if isinstance(values[0], float) else TensorProto.INT64
         self._constants[name] = helper.make_tensor(name, kind, [len(values)], values)

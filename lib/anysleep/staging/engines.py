@@ -92,7 +92,7 @@ class Engine(ABC):
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
+        """The device of the network."""
         return self.like.device
 
     def stage(self, signals: Iterable[np.ndarray]) -> Merged:
@@ -101,11 +101,11 @@ class Engine(ABC):
 
     @abstractmethod
     def encode(self, signal: np.ndarray) -> Encoded:
-        """One channel (T,)."""
+        """What montages share of one channel (T,)."""
 
     @abstractmethod
     def merge(self, channels: Iterable[Encoded]) -> Merged:
-        """The channels of a montage."""
+        """Features and attention of a montage, from its encoded channels."""
 
     def logits(self, features: PaddedSequence, resolutions: Iterable[int]) -> dict[int, Tensor]:
         """Predictions per epoch -> float32 (P, 5)."""
@@ -133,7 +133,7 @@ class USleepEngine(Engine):
     """U-Sleep: montages share nothing, because its first convolution reads both channels."""
 
     def encode(self, signal: np.ndarray) -> Encoded:
-        """The signal itself."""
+        """The signal as it is."""
         return [self.sequence(signal)], self.like.new_empty(0)
 
     def merge(self, channels: Iterable[Encoded]) -> Merged:
@@ -170,7 +170,7 @@ class AnySleepEngine(Engine):
 
     @property
     def kept_per_sample(self) -> float:
-        """All levels."""
+        """`encode` gives all levels."""
         return self.levels_per_sample
 
     def encode(self, signal: np.ndarray) -> Encoded:
@@ -209,7 +209,7 @@ class FusionEngine(Engine, ABC):
         self.half_seconds = StridedConvolution(self.attention.encoder[0], dtype)
 
     def scores(self, x: PaddedSequence) -> Tensor:
-        """Of every virtual channel (V,)."""
+        """What a channel scores (V,), a number for each virtual channel."""
         # The kernel is two strides long and nothing is padded: one row fewer than strides.
         halves = self.half_seconds.rows(x, 0, x.n // self.half_seconds.n_in - 1)
         code = self.attention.encoder[1:](halves.T[None].float()).mean(dim=-1)
@@ -220,7 +220,7 @@ class EarlyFusionEngine(FusionEngine):
     """Early fusion: montages share the attention's scores; the U-Net follows them."""
 
     def encode(self, signal: np.ndarray) -> Encoded:
-        """The signal itself."""
+        """The signal as it is, and its scores."""
         sequence = self.sequence(signal)
         return [sequence], self.scores(sequence)
 
@@ -237,11 +237,11 @@ class LateFusionEngine(FusionEngine):
 
     @property
     def kept_per_sample(self) -> float:
-        """The features."""
+        """`encode` gives the features."""
         return self.network.filters[0]
 
     def encode(self, signal: np.ndarray) -> Encoded:
-        """Its features."""
+        """The features of the channel, and its scores."""
         features = self.unet.features(self.sequence(signal))
         return [features], self.scores(features)
 

@@ -26,7 +26,7 @@ TRIED_EPOCHS = 32
 
 @dataclass(frozen=True)
 class Estimate:
-    """Of one night."""
+    """What staging one night takes."""
 
     seconds: float
     needed_bytes: int
@@ -184,7 +184,7 @@ def multiply_adds_per_epoch(network: SleepNetwork, n_channels: int) -> int:
 
 
 def count_parameters(network: SleepNetwork) -> int:
-    """Numbers that training sets."""
+    """How many numbers training sets."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 

@@ -60,7 +60,7 @@ class PaddedSequence:
         return half.seal()
 
     def mean(self) -> Tensor:
-        """Over time, float32 (F,)."""
+        """The mean over time, float32 (F,)."""
         return self.samples.sum(0, dtype=torch.float32) / self.n
 
 
@@ -126,7 +126,7 @@ class Activation:
         self.scale, self.shift = scale.to(dtype), (norm.bias - norm.running_mean * scale).to(dtype)
 
     def __call__(self, x: Tensor, out: Tensor) -> None:
-        """Of rows (n_rows, samples x F)."""
+        """Write into `out` what becomes of rows (n_rows, samples x F)."""
         n = x.shape[1] // len(self.scale)
         # exp(x) - 1 is never less than x, so the larger of both is ELU, in half the time of torch's own.
         below_zero = torch.clamp_max(x, 0).mul_(LOG2_E).exp2_().sub_(1)
@@ -202,7 +202,7 @@ class UNet:
         return x
 
     def features(self, x: PaddedSequence) -> PaddedSequence:
-        """Through encoder and decoder."""
+        """What encoder and decoder make of `x`."""
         *skips, deepest = [self.to_decoder(depth, level) for depth, level in enumerate(self.levels(x))]
         # Popped, so that a skip is freed as soon as the decoder has read it.
         return self.decode(deepest, ([(skips.pop(), 1.0)] for _ in self.decoders))

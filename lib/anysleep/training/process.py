@@ -229,7 +229,7 @@ class Reporter:
             print(f"going on after step {start} of {n_steps}", flush=True)
 
     def __call__(self, state: State) -> None:
-        """See the class."""
+        """Say how far the training is, see the class."""
         validated = not state.losses  # a validation empties them
         if validated:
             self._validation(state)

@@ -16,7 +16,7 @@ HasState: TypeAlias = torch.nn.Module | torch.optim.Optimizer | torch.optim.lr_s
 
 
 def no_confusion() -> Tensor:
-    """int64 (5, 5) of nothing."""
+    """int64 (5, 5) of zeros: nothing is counted yet."""
     return torch.zeros(N_STAGES, N_STAGES, dtype=torch.int64)
 
 

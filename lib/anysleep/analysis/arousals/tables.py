@@ -385,5 +385,5 @@ def _span_table(
 
 
 def _ratio(part: pd.Series, whole: pd.Series) -> pd.Series:
-    """0 where the whole is 0."""
+    """Part divided by whole; 0 where the whole is 0."""
     return part.div(whole.where(whole > 0)).fillna(0.0)
