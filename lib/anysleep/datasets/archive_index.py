@@ -19,7 +19,7 @@ from anysleep.stages import N_STAGES, UNSCORED
 from anysleep.system.files import atomic_write
 
 VERSION = 1
-"""Of what `row_of` says: raise it with every change."""
+"""Version of what `row_of` says: raise it with every change."""
 PERSON_ATTRIBUTES = ("subject", "age", "sex", "group")
 
 IndexRow = dict[str, Any]

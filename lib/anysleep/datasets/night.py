@@ -144,7 +144,7 @@ def _sha256_of_scorers(job: NightJob) -> dict[str, str]:
 
 
 def _sha256_of_types(files: Sequence[Path]) -> str | None:
-    """Of the tables of channels beside the files; None where there are none."""
+    """SHA-256 of the tables of channels beside the files; None where there are none."""
     hashes = [sha256_of(table) for table in map(channels_table, files) if table]
     return hashes[0] if len(hashes) == 1 else _sha256_of(hashes) if hashes else None
 

@@ -283,7 +283,7 @@ def _parts(plan: pd.DataFrame, usleep: bool) -> list[list[Montage]]:
 def _count_night(
     stagings: Sequence[Stagings], truth: np.ndarray, plan: pd.DataFrame, *, usleep: bool, vote: Vote, seed: int
 ) -> NightCounts:
-    """Of one night, staged by each of the networks."""
+    """The counts of one night, staged by each of the networks."""
     night, parts = (plan.dataset.iloc[0], plan.recording.iloc[0]), _parts(plan, usleep)
     # The mean over networks, for each that is staged.
     logits = {part: mean_log_probabilities([one[part].logits[1] for one in stagings]) for part in stagings[0]}

@@ -96,7 +96,7 @@ SHARE = 0.95
 
 
 def interval_text(low: float, high: float) -> str:
-    """As a headline has it: '0.712 to 0.801'; 'none' where there is no interval, as of one person."""
+    """An interval in a headline: '0.712 to 0.801'; 'none' where there is none, as with one person."""
     return "none" if np.isnan(low) or np.isnan(high) else f"{low:.3f} to {high:.3f}"
 
 

@@ -255,7 +255,7 @@ def _summed(counts: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _welch(a: pd.DataFrame, b: pd.DataFrame) -> dict[str, float]:
-    """Of every draw's own MF1; a night without a scored epoch has none."""
+    """`welch_as_published` of the MF1 of every draw by itself; a night without a scored epoch has none."""
     scores_a, scores_b = (scores_of_confusions(confusions_of(rows))["mf1"].repeat(rows.n_draws) for rows in (a, b))
     scored = ~np.isnan(scores_a)
     return _welch_of(scores_a[scored], scores_b[scored])

@@ -130,7 +130,7 @@ def save_checkpoint(
 
 
 def _packed(statistics: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
-    """Of the symmetric `precision` (F, F) one half is kept, as (F * (F + 1) / 2,)."""
+    """Statistics as tensors; of the symmetric `precision` (F, F) one half, as (F * (F + 1) / 2,)."""
     tensors = {name: torch.as_tensor(array, dtype=torch.float32) for name, array in statistics.items()}
     return tensors | {"precision": tensors["precision"][*torch.triu_indices(*tensors["precision"].shape)]}
 

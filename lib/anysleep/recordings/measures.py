@@ -160,7 +160,7 @@ def _near(hz: np.ndarray, mains: float) -> np.ndarray:
 
 
 def _share(power: np.ndarray, part: np.ndarray, whole: np.ndarray) -> float:
-    """Of these frequencies (F,), in the median piece; one may be flat. NaN where there is none."""
+    """Power at frequencies `part` (F,) over that at `whole`, in the median piece (one may be flat); NaN without any."""
     if not len(power):
         return np.nan
     total = np.maximum(power[:, whole].sum(axis=1), np.finfo(np.float32).tiny)

@@ -18,7 +18,7 @@ from anysleep.stages import EPOCH_S
 from anysleep.system.files import files_of_night
 
 TYPICAL_UV = (3.0, 300.0)
-"""Where a wrong unit in the header would have come from."""
+"""Usual amplitudes: a wrong unit in the header has moved one from here by a factor of `UNIT_SLIPS`."""
 UNIT_SLIPS = (
     (1e6, "a million times", "V for µV"),
     (1e3, "a thousand times", "mV for µV"),
@@ -52,7 +52,7 @@ COLUMNS = (
     "flat_share", "clipped_share", "line_noise_share", "line_noise_hz", "muscle_share", "n_epochs",
     "disconnected_epochs", "duplicate_of",
 )  # fmt: skip
-"""Of the quality table; see `examine`."""
+"""Columns of the quality table; see `examine`."""
 
 
 class ChannelDoctor:

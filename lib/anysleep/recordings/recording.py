@@ -231,7 +231,7 @@ def _difference(signals: Sequence[np.ndarray], positions: Sequence[int]) -> np.n
 
 
 def _cut_annotations(annotations: pd.DataFrame, start_s: float, end_s: float) -> pd.DataFrame:
-    """Those between start and end, cut to it and counted from the start; a duration that is missing stays so."""
+    """Annotations between start and end, cut to that and counted from the start; a missing duration stays missing."""
     onset_s = annotations.onset_s.clip(start_s, end_s)
     until_s = (annotations.onset_s + annotations.duration_s.fillna(0)).clip(start_s, end_s)
     # A moment must lie inside; of what lasts a part is enough.

@@ -11,12 +11,12 @@ from pathlib import Path
 import pandas as pd
 
 OLDEST = 125
-"""In years: who is older is a mistake."""
+"""Age in years; a higher one is a mistake."""
 EMPTY = ("", "n/a")
 """No value; 'n/a' is how BIDS writes it. 'None' and 'NA' are texts."""
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""With what a cell begins that a spreadsheet takes for a formula (OWASP, CSV injection)."""
+"""First characters of a cell that a spreadsheet takes for a formula (OWASP, CSV injection)."""
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _WORDS = {",": "commas", "\t": "tabs", ";": "semicolons"}

@@ -20,9 +20,9 @@ from anysleep.staging.unet import Convolution, PaddedSequence, StridedConvolutio
 
 DTYPES = {"32": torch.float32, "bf16": torch.bfloat16}
 Encoded = tuple[list[PaddedSequence], Tensor]
-"""Of one channel: what a montage needs of its signal, and the scores (M,) of every attention module."""
+"""What is kept of one channel: sequences that montages need, and its scores (M,) by every attention module."""
 Merged = tuple[PaddedSequence, Tensor]
-"""Of a montage: the last features of the network, and the attention (M, C)."""
+"""What becomes of a montage: the last features of the network, and the attention (M, C)."""
 
 WORKING_SEQUENCES = 5
 """Sequences as long and as wide as the first level that are in memory at once, besides the levels of the encoder."""

@@ -18,7 +18,7 @@ MOST_STRETCHES = 12
 USUAL_QUANTILE = 0.99
 FOLDS = 5
 FEWEST_NIGHTS = 2 * FOLDS
-"""Of fewer with a type of channel nobody can say what is usual: of that type, every channel counts as usual."""
+"""With fewer nights of a type of channel nobody knows what is usual, so every channel of that type counts as usual."""
 
 Seen = dict[str, dict[str, np.ndarray]]
 """Type of channel, EEG or EOG -> `mean` (F,), `precision` (F, F) of the descriptions, and their `usual` distance ()."""

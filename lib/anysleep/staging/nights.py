@@ -42,9 +42,9 @@ class Night:
     gaps_s: np.ndarray
     """float64 (n, 2), pauses of the recorder in s."""
     clock_time: str | None
-    """Of the first sample, as `23:05:00`, or with a fraction as `23:05:00.250000`."""
+    """Clock time of the first sample, as `23:05:00`, or with a fraction as `23:05:00.250000`."""
     types: tuple[str, ...]
-    """Of each channel, EEG or EOG, or else what it is."""
+    """Type of each channel: EEG, EOG, or another one of `ChannelType`."""
     quality: pd.DataFrame | None
     """The montage doctor's table of these channels; None where nobody has examined them."""
     lights: Mapping[str, Pair] = field(default_factory=dict)

@@ -56,7 +56,7 @@ class ArchivedNight(NightSource):
     """A night of an archive."""
 
     identity: tuple[int, ...]
-    """Of the archive when the run began, which is to be the same for all nights."""
+    """`Archive.identity` when the run began: all nights are to be of the same file."""
 
     def read(self, model: SleepNetwork) -> Night:
         """The night with all channels at once; for U-Sleep with every pair of EEG and EOG.

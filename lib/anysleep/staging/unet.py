@@ -18,7 +18,7 @@ from anysleep.models.layers import DecoderBlock
 from anysleep.staging.devices import tile_values
 
 ENOUGH_FILTERS = 40
-"""With fewer, two or four samples count as one."""
+"""With fewer filters, two or four samples count as one."""
 LOG2_E = math.log2(math.e)
 MARGIN = 4
 """Rows of zeros before the samples: half a kernel of 9."""

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 MOST_BYTES = 10_000_000
-"""Of a YAML file; the published split has 0.4 million."""
+"""Largest YAML file; the published split has 0.4 million bytes."""
 DEEPEST = 50
 """Lists and mappings inside each other; libyaml crashes over some thousands."""
 MOST_ALIASES = 100
@@ -21,7 +21,7 @@ LONGEST_PLAIN = 1000
 """Characters of a value without quotes: 1:0:0:... is a number to YAML, which a few megabytes keep busy for hours."""
 LONGEST_PATTERN = 1000
 PATTERN_S = 2.0
-"""Of the processor, to match a pattern once; a usual one takes microseconds."""
+"""Processor time to match a pattern once; a usual one takes microseconds."""
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]

@@ -200,7 +200,7 @@ class Training:
         training_mode(self.network)
 
     def _mean_loss(self) -> float:
-        """Of the steps since the last validation, as the first process saw them.
+        """The mean loss of the steps since the last validation, as the first process saw it.
 
         FloatingPointError where it is not finite.
         """

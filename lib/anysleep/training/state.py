@@ -30,7 +30,7 @@ class State:
     step: int = 0
     """Batches that the weights have seen."""
     losses: list[float | Tensor] = field(default_factory=list)
-    """Of the steps since the last validation."""
+    """The loss of each step since the last validation."""
     train_confusion: Tensor = field(default_factory=no_confusion)
     """int64 (5, 5) of the scored epochs of their windows, as the network staged them in training."""
     history: list[dict[str, float]] = field(default_factory=list)

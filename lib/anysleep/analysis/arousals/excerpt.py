@@ -13,7 +13,7 @@ from anysleep.stages import EPOCH_S, STAGES, UNSCORED
 from anysleep.staging.predictions import Predictions
 
 WINDOW_S, STEP_S = 2, 0.5
-"""Of the spectrogram: long enough for slow waves, short enough for an arousal."""
+"""Windows of the spectrogram: long enough for slow waves, short enough for an arousal."""
 MAX_HZ = 30
 PROBABILITIES = [f"p_{stage.lower()}" for stage in STAGES]
 

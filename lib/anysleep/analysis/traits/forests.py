@@ -127,7 +127,7 @@ def check_folds(nights: Nights, n_folds: int) -> None:
 
 
 def most_folds(nights: Nights) -> int:
-    """So many persons there are, of classes in the rarer one: each fold needs one of both."""
+    """The number of persons; for classes, that of the rarer one, as each fold needs a person of both."""
     if not nights.is_class:
         return len(set(nights.person))
     return min(len(set(nights.person[nights.trait == code])) for code in (0, 1))
@@ -145,13 +145,13 @@ def shuffled_trait(nights: Nights, shuffle: int, seed: int) -> np.ndarray:
 
 
 def draw_settings(random: np.random.Generator) -> Settings:
-    """Those of a repetition, each value as likely as any other."""
+    """Settings of a repetition, each value as likely as any other."""
     depth, leaf, split = (int(random.integers(2, 8)) for _ in range(3))
     return Settings(depth, leaf, split, ("sqrt", "log2")[random.integers(2)])
 
 
 def read_settings(path: Path) -> list[Settings]:
-    """Those of a table (.csv, .tsv, .xlsx) with their names as columns, a row each. ValueError names a wrong row."""
+    """Settings in a table (.csv, .tsv, .xlsx) with their names as columns, a row each. ValueError names a wrong row."""
     table, names = read_table(path), list(Settings.__annotations__)
     if any(list(table).count(name) != 1 for name in names) or table.empty:
         raise ValueError(f"{path.name} needs columns {', '.join(names)}, each once, and a row for each repetition")

@@ -68,7 +68,7 @@ def sleep_edf_scoring_beside(path: Path) -> Path | None:
 
 GROUP = "MicroArousal"
 ATTRIBUTE = re.compile(r'(\w+)="([^"]*)"')
-"""Of an event such as <Event channel="EEG C4-LER" groupName="MicroArousal" name="CARSM expert"/>."""
+"""Name and value in an event such as <Event channel="EEG C4-LER" groupName="MicroArousal" name="CARSM expert"/>."""
 
 
 def read_mass(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: float = EPOCH_S) -> Scoring:

@@ -33,7 +33,7 @@ STANDARD_CODES = {
 PREFIX = re.compile(r"(sleep|schlaf|slaap|nrem)?(stage|stade|stadium|stadio|estadio|estagio)")
 """English; French; German and Dutch; Italian; Spanish; Portuguese."""
 SUFFIX = re.compile(r"(sleep)?(\|\d)?$")
-"""As in `Stage 1 sleep|1` of the National Sleep Research Resource."""
+"""What may follow the stage, as in `Stage 1 sleep|1` of the National Sleep Research Resource."""
 
 _WORDS = {
     WAKE: "w wake awake wakefulness eveil veille wach wachzustand vigilia despierto veglia wakker acordado",
@@ -48,7 +48,7 @@ _WORDS = {
     "artefakt",
 }
 _AFTER_SLEEP = {WAKE: "s0 w wake", N1: "s1 n1", N2: "s2 n2", N3: "s3 s4 n3", REM: "rem r", UNSCORED: "mt unscored"}
-"""Of RemLogic (`SLEEP-S0`) and Noxturnal (`sleep-n1`)."""
+"""What follows the word sleep in RemLogic (`SLEEP-S0`) and Noxturnal (`sleep-n1`)."""
 NAMES = {word: stage for stage, words in _WORDS.items() for word in words.split()}
 NAMES |= {f"sleep{word}": stage for stage, words in _AFTER_SLEEP.items() for word in words.split()}
 AFTER_PREFIX = NAMES | {"1": N1, "2": N2, "3": N3, "4": N3}
@@ -63,7 +63,7 @@ ALSO_EVENTS = frozenset(
 """Beside stages these may be stimuli, breaths, photic stimulation, spindles, movements or artefacts."""
 
 TO_SAY = frozenset("deep tief profond slp ps sp".split())
-"""Those of them that are no names of the AASM or of R&K in English: who takes one for a stage says so."""
+"""Those of them that neither the AASM nor R&K uses in English: where one is taken for a stage, that is said."""
 
 WHOLE_NUMBER = re.compile(r"^([+-]?\d+)\.0*(?:e\+?0+)?$")
 """How pandas (2.0) and numpy (2.000000000000000000e+00) write one that means a stage."""

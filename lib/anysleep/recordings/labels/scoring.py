@@ -45,7 +45,7 @@ NO_CLOCK = datetime.combine(ANONYMOUS, time(0))
 """What programs write that were told no clock: 01.01.85 00.00.00."""
 USUAL_EPOCHS_S = (1, 2, 5, 10, 15, 20, 30, 60)
 MANY_LABELS = 100
-"""Of so many it is no chance that another length of epochs fits."""
+"""With so many labels it is no chance that another length of epochs fits."""
 WITH_SIGNAL = "if they begin with the first sample, say `start: with_signal`"
 
 LengthRule = Literal["equal", "trim_end", "lights"]
@@ -282,7 +282,7 @@ def _refuse_epoch_numbers(stages: pd.DataFrame) -> None:
 
 
 def seconds_between(earlier: datetime, later: datetime, duration_s: float = 0.0) -> float:
-    """By the full clocks; by the time of day, the shorter way round, where a date is one of an anonymous file.
+    """By dates and times; where a date is that of anonymous files, by the times of day alone, the shorter way round.
 
     Unless these dates, too, place `later` within the `duration_s` that begins with `earlier`. BadRecording where one
     clock is the zero of files that were given none.

@@ -39,7 +39,7 @@ EVENT_TABLES: tuple[dict[Role, str], ...] = (
     {"event": "annotation", "onset_s": "recordingonset", "duration_s": "duration"},
     {"event": "class", "onset_s": "start", "end_s": "stop"},
 )
-"""Neither do these columns of EDFbrowser, Polyman and Luna."""
+"""The columns of EDFbrowser, Polyman and Luna, which need no recipe either."""
 CLOCK = re.compile(r"(?<![\d+])(\d{1,2})[:.](\d\d)[:.](\d\d)(?:[.,](\d+))?$")
 """Time of day at the end of a cell, after a date or not: 23:05:00.250, 23.05.00; not +00:05:00 since the start."""
 HALVES = re.compile(r"(?<![a-z])[ap]\.?\s?m\b\.?|[上下]午|午[前後]|오[전후]", re.IGNORECASE)

@@ -21,7 +21,7 @@ from anysleep.stages import EPOCH_S
 
 
 def read_nsrr(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: float = EPOCH_S) -> Scoring:
-    """Of the National Sleep Research Resource: `shhs1-200001-nsrr.xml`.
+    """Scorings of the National Sleep Research Resource: `shhs1-200001-nsrr.xml`.
 
     Stages by their whole concept ('Stage 1 sleep|1'), other events by the second half of it ('Arousal ()'): the first
     would call a respiratory event an arousal ('Respiratory effort related arousal|RERA'). Times count from the first
@@ -75,7 +75,7 @@ PROFUSION_STAGES = {"0": "W", "1": "N1", "2": "N2", "3": "N3", "4": "NREM4", "5"
 
 
 def read_profusion(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: float = EPOCH_S) -> Scoring:
-    """Of Compumedics, which the NSRR has, too (`shhs1-200001-profusion.xml`).
+    """Scorings of Compumedics, which the NSRR has, too (`shhs1-200001-profusion.xml`).
 
     A stage for every epoch of the file's own length, and the events; both count from the first sample.
     """

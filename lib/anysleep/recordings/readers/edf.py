@@ -44,7 +44,7 @@ class _Runs:
     onsets_s: np.ndarray
     """float (R,): when each run begins; the first at 0."""
     n_records: int
-    """Of all runs."""
+    """Data records of all runs."""
     record_s: float
 
     @property

@@ -29,7 +29,7 @@ SIGNAL_FIELDS = {  # name -> bytes, in the order of the file
     "digital_max": 8, "prefilter": 80, "samples": 8, "reserved": 32,
 }  # fmt: skip
 ANNOTATION_LABELS = ("edf annotations", "bdf annotations")
-"""In small letters: some programs write them so."""
+"""Labels of signals that hold annotations, in small letters: some programs write them so."""
 TIMED_LIST = re.compile(rb"([+-]\d+(?:\.\d*)?)(?:\x15(\d+(?:\.\d*)?))?\x14(.*)", re.DOTALL)
 """Onset, duration where there is one, texts. In EDF+ \\x15 stands before the duration, and \\x14 behind each part."""
 MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
@@ -37,7 +37,7 @@ MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
 
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
-"""As DECIMAL_COMMA, but may as well be a whole number with its thousands apart."""
+"""A DECIMAL_COMMA that may as well stand between the thousands of a whole number."""
 
 Annotation = tuple[float, float, str]
 """Onset and duration in s (NaN for none), text."""
@@ -212,7 +212,7 @@ def _time(text: str) -> time | None:
 
 
 def _three_numbers(text: str) -> list[int]:
-    """Those of 02.03.02. ValueError for anything else."""
+    """The numbers of a date or time such as 02.03.02. ValueError for anything else."""
     found = re.fullmatch(r" *(\d{1,2})\D(\d{1,2})\D(\d{1,2}) *", text, re.ASCII)
     if found is None:
         raise ValueError("no three numbers")

@@ -152,7 +152,7 @@ def _outcome(function: Callable, args: list, n_bytes: int) -> list[bytes]:
 
 
 def _pickled(answer: object) -> list[bytes]:
-    """In pieces, since one whole would be copied as it grows."""
+    """The answer pickled, in pieces: one whole would be copied as it grows."""
     pieces: list[bytes] = []
     pickle.dump(answer, SimpleNamespace(write=pieces.append), protocol=pickle.HIGHEST_PROTOCOL)
     return pieces

@@ -295,7 +295,7 @@ def read_utime(path: Path) -> Recording:
 
 
 def _attributes_along(file: h5py.File, name: str) -> dict:
-    """Those of the file, of every group on the way and of the dataset, which counts most."""
+    """Attributes of the file, of every group on the way and of the dataset; the last one counts most."""
     attributes, node = dict(file.attrs), file
     for part in name.split("/"):
         node = node[part]
