@@ -68,6 +68,13 @@ def _process_of(file):
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs signals")
+def test_it_is_in_no_group_with_the_process_that_started_it(tmp_path):
+    """So Ctrl-C goes by it; and ipykernel, which ends its own group and waits for all of it, ends at once."""
+    (tmp_path / "x").touch()
+    assert os.getpgid(_process_of(tmp_path / "x")) != os.getpgrp()
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs signals")
 def test_it_ends_with_the_process_that_started_it(tmp_path):
     (tmp_path / "x").touch()
     code = (

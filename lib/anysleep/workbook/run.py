@@ -6,6 +6,8 @@ when its folder holds `result.json`.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import json
 import os
 import sys
@@ -256,6 +258,7 @@ def start_run(params: Parameters) -> Run:
     if "JPY_PARENT_PID" in os.environ:  # a kernel sees by itself only that init took it over, not a user's systemd
         end_with_parent(parent=os.getppid())
         _say_once()
+        atexit.register(gc.freeze)  # or Python looks for garbage in all its libraries before it ends, for a second
     folder = params.folder
     folder.mkdir(parents=True, exist_ok=True)
     lock = lock_folder(folder)

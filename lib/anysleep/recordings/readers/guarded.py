@@ -107,7 +107,9 @@ class Guard:
         environment = os.environ | one_thread | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         environment |= {PARENT: str(os.getpid())}
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        self._child = subprocess.Popen([sys.executable, "-c", code], env=environment, **pipes)
+        # A group of its own: Ctrl-C is not for it, and ipykernel, which ends what is in the kernel's group, would wait
+        # seconds for a process that is dead but that nobody has asked for.
+        self._child = subprocess.Popen([sys.executable, "-c", code], env=environment, start_new_session=True, **pipes)
         try:
             pickle.load(self._child.stdout)  # it has imported everything: from here on, time counts
         except (EOFError, pickle.UnpicklingError) as error:
