@@ -171,7 +171,7 @@ def lay_out(folder: Path, fewer: dict[str, dict] = FEWER, datasets: Iterable[str
 
 
 def run_paper(folder: Path, *words: str) -> int:
-    """README's command in that workbook; its exit status. Of three runs on two cores one may wait, for its kernel say."""
+    """README's command in that workbook; its exit status. Of three runs on two cores one often waits for its kernel."""
     command = [sys.executable, "-m", "snakemake", "--cores", "3", "--quiet", "rules", "--set-threads", "notebook=1"]
     env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "lib")}
     return subprocess.call([*command, *words, "--config", "profile=paper"], cwd=folder, env=env)
