@@ -54,7 +54,8 @@ ANOTHER = {
 ONE_USLEEP = {"more_checkpoints": ["outputs/paper/weights/usleep-run1.pth"]}
 ONE_RUN: dict[str, object] = {"more_checkpoints": []}
 TWO_RESOLUTIONS = {"predictions_per_epoch": [1, 640]}
-FEW_RESOLUTIONS = {"predictions_per_epoch": [1, 8, 640]}
+THREE_RESOLUTIONS = {"predictions_per_epoch": [1, 8, 640]}
+"""The same, and the one at which the paper finds arousals best."""
 FEWER = {
     "04_evaluate": {"n_bootstrap": 20, "cost_channels": [1, 2]},
     "04_evaluate.draws": {"draws": {"n_eeg": [0, 1, 2, 3, 4, 5, 6], "n_eog": [0, 1], "n_draws": 50}} | ONE_USLEEP,
@@ -62,9 +63,9 @@ FEWER = {
     "04_evaluate.usleep": ONE_RUN,
     "04_evaluate.early_fusion": ONE_RUN,
     "04_evaluate.late_fusion": ONE_RUN,
-    "05_predict.seed1": FEW_RESOLUTIONS,
-    "05_predict.seed2": FEW_RESOLUTIONS,
-    "05_predict.usleep": FEW_RESOLUTIONS,
+    "05_predict.seed1": THREE_RESOLUTIONS,
+    "05_predict.seed2": THREE_RESOLUTIONS,
+    "05_predict.usleep": THREE_RESOLUTIONS,
     "06_arousals": {"n_bootstrap": 20, "start_s": 30.0},
     "07_traits": {
         "n_bootstrap": 20,
@@ -80,10 +81,10 @@ FEWER = {
     "07_traits.dod_seed2": TWO_RESOLUTIONS,
     "07_traits.dod_usleep": TWO_RESOLUTIONS,
 }
-"""Parameters that differ from params/paper: less is drawn and repeated (50 draws meet all twelve data sets), channels
-and early and late fusion are studied with one training run of a network instead of three, a forest is grown for each
-half of the persons instead of each person, in the process that asks for it, and at all resolutions for the first
-training run only; and a night has no second hour."""
+"""Parameters that differ from params/paper: less is drawn and repeated (50 draws meet all twelve data sets); channels
+and the networks other than AnySleep are studied with one training run instead of three; a forest is grown for each half
+of the persons instead of each person, in the process that asks for it; all resolutions are those of AnySleep's first
+training run alone; and a night has no second hour."""
 
 
 def write_families(folder: Path) -> None:
