@@ -1,20 +1,15 @@
 """A search for better parameters: Optuna proposes, every trial is an ordinary run, its journal remembers.
 
-`anysleep search <search.yaml> [n_trials=20 ...]` runs a notebook again and again with other values of the parameters
-that the YAML names. The search's folder holds a run folder for each trial, Optuna's journal, and trials.csv, a row a
-trial. Several processes and machines may work in one folder: call the command in each.
-
 A trial's values depend on nothing but the YAML, the trials done before, and its number, which together with the seed
 starts Optuna's random numbers anew. A trial whose process has died is done again with the same values in the same
-folder, where 03_train continues from its saved state; so a search that was stopped goes on as if it had not been.
+folder, where 03_train continues from its saved state. Several processes and machines may work in one folder.
 """
 
 import json
 import math
 import signal
-from collections import Counter
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from operator import attrgetter
 from pathlib import Path
 from typing import Literal
@@ -35,9 +30,9 @@ from anysleep.workbook.arguments import checked_parameters, read_words
 from anysleep.workbook.notebooks import NOTEBOOKS
 from anysleep.workbook.parameters import Parameters
 
-N_SHOWN = 5
-"""Trials in the list of the best."""
 STATES = {TrialState.COMPLETE: "done", TrialState.FAIL: "failed", TrialState.RUNNING: "running"}
+JOURNAL = "journal.log"
+Space = dict[str, BaseDistribution]
 
 
 class Range(Strict):
@@ -67,9 +62,7 @@ class Search(Strict):
     )
     score: str = Field(description="What to look at, by its name under `scores` in result.json.")
     direction: Literal["maximize", "minimize"] = Field(description="Whether more is better.")
-    n_trials: int = Field(
-        description="Trials in the end, those of earlier calls and failed ones included.", ge=1, le=100_000
-    )
+    n_trials: int = Field(description="Trials in the end, earlier and failed ones included.", ge=1, le=100_000)
     seed: Seed = Field(description="Seed of the proposals.")
     run_dir: ProjectPath = Field(description="Folder for trials.csv and the trials' run folders.")
 
@@ -94,66 +87,50 @@ def run_search(search: Search) -> pd.DataFrame:
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = search_space(search)
-    search.run_dir.mkdir(parents=True, exist_ok=True)
     with _lock(search.run_dir):
         study = _open_study(search)
     while claimed := _claim(search, study, space):
         trial, lock = claimed
         with lock:
             _run_trial(search, study, trial)
-        with _lock(search.run_dir), atomic_write(search.run_dir / "trials.csv") as temporary:
-            trial_table(search, study).to_csv(temporary, index=False)
-    trials = trial_table(search, study)
+    trials = _table(search, study)
     if (trials.state == "failed").all():
         raise RuntimeError(
             f"every trial has failed, the last one of this: {trials.reason.iloc[-1]}\n"
-            f"To try them again, delete {short_path(_journal(search))}."
+            f"To try them again, delete {short_path(search.run_dir / JOURNAL)}."
         )
     return trials
 
 
-def search_space(search: Search) -> dict[str, BaseDistribution]:
+def search_space(search: Search) -> Space:
     """What Optuna has to know of each searched parameter.
 
     ParameterError where a parameter is unknown, is named twice, or would get a value that is not allowed.
     """
     if search.notebook not in NOTEBOOKS:
         raise ParameterError(f"notebook is {search.notebook!r}; there are {', '.join(NOTEBOOKS)}")
-    searched = [*search.ranges, *search.choices]
-    if not searched:
+    if not search.ranges and not search.choices:
         raise ParameterError("nothing to search; name parameters under ranges or choices")
-    for name, n_times in Counter([*search.fixed, *searched, "run_dir"]).items():
-        if n_times > 1:
-            raise ParameterError(
-                f"{name}: a parameter is either fixed, in ranges or in choices; run_dir is the trial's"
-            )
+    named = [*search.fixed, *search.ranges, *search.choices, "run_dir"]
+    if twice := [name for name in named if named.count(name) > 1]:
+        raise ParameterError(f"{twice[0]}: a parameter is fixed, in ranges or in choices; run_dir is the trial's")
+    without = search.parameters({}, search.run_dir)
+    space: Space = {}
+    for name, limits in search.ranges.items():
+        ends = [int(end) if end.is_integer() else end for end in (limits.low, limits.high)]
+        for end in ends:
+            search.parameters({name: end}, search.run_dir)
+        kind = type(attrgetter(name)(without))
+        if kind not in (int, float):
+            raise ParameterError(f"ranges: {name!r} is not a number of {search.notebook}")
+        space[name] = (IntDistribution if kind is int else FloatDistribution)(*map(kind, ends), log=limits.log)
     for name, values in search.choices.items():
         if len(set(values)) < max(len(values), 2):
             raise ParameterError(f"choices: {name} has {values}; give two values or more, each of them once")
-    allowed = dict(search.choices)
-    for name, limits in search.ranges.items():
-        allowed[name] = [int(end) if end.is_integer() else end for end in (limits.low, limits.high)]
-    for name, value in ((name, value) for name, values in allowed.items() for value in values):
-        search.parameters({name: value}, search.run_dir)
-    space: dict[str, BaseDistribution] = {}
-    for name, limits in search.ranges.items():
-        kind = type(attrgetter(name)(search.parameters({}, search.run_dir)))  # as the parameter is without a search
-        if kind not in (int, float):
-            raise ParameterError(f"ranges: {name!r} is not a number of {search.notebook}")
-        distribution = IntDistribution if kind is int else FloatDistribution
-        space[name] = distribution(kind(limits.low), kind(limits.high), log=limits.log)
-    return space | {name: CategoricalDistribution(values) for name, values in search.choices.items()}
-
-
-def trial_table(search: Search, study: optuna.Study) -> pd.DataFrame:
-    """The table of `run_search`, as the journal has it now."""
-    return pd.DataFrame(
-        {"trial": trial.number, "state": STATES[trial.state], "score": trial.value}
-        | {"reason": study.user_attrs.get(f"reason {trial.number}", "")}
-        | trial.params
-        | {"run_id": trial.user_attrs["run_id"], "folder": short_path(_folder(search, trial.number))}
-        for trial in study.trials
-    )
+        for value in values:
+            search.parameters({name: value}, search.run_dir)
+        space[name] = CategoricalDistribution(values)
+    return space
 
 
 def best_trials(search: Search, trials: pd.DataFrame) -> pd.DataFrame:
@@ -164,19 +141,15 @@ def best_trials(search: Search, trials: pd.DataFrame) -> pd.DataFrame:
 
 def main(arguments: list[str]) -> int:
     """The command line: the search's YAML, name=value pairs. Returns the exit status. Errors as of `run_search`."""
-    if not arguments or "=" in arguments[0]:
+    files, overrides = read_words(arguments, Search)
+    if not files:
         print("usage: anysleep search <search.yaml> [name=value ...]")
         return 2
-    file, *rest = arguments
     signal.signal(signal.SIGTERM, runner.forward_sigterm)
-    files, overrides = read_words(rest, Search)
-    search = Search(**merge_parameters([file, *files], overrides, {"fixed": {}, "ranges": {}, "choices": {}}))
-    try:
-        trials = run_search(search)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("search: stopped; the same command goes on") from None
+    search = Search(**merge_parameters(files, overrides, {"fixed": {}, "ranges": {}, "choices": {}}))
+    trials = run_search(search)
     print(f"\n{len(trials)} trials, see {short_path(search.run_dir / 'trials.csv')}; the best:")
-    for row in best_trials(search, trials).head(N_SHOWN).to_dict("records"):
+    for row in best_trials(search, trials).head(5).to_dict("records"):
         print(_describe(search, row))
     return 0
 
@@ -185,76 +158,57 @@ def _open_study(search: Search) -> optuna.Study:
     """ParameterError where the folder's trials are of another search; only the number of trials may change."""
     asked = search.model_dump(mode="json", include={"ranges", "choices", "direction", "seed"})
     asked |= {"files and fixed": search.parameters({}, search.run_dir).run_id}
-    journal = str(_journal(search))
+    journal = str(search.run_dir / JOURNAL)
     storage = optuna.storages.JournalStorage(JournalFileBackend(journal, JournalFileOpenLock(journal)))
     study = optuna.create_study(storage=storage, study_name="search", direction=search.direction, load_if_exists=True)
-    before = study.user_attrs
+    before = study.user_attrs  # the score stands there only when a trial had it: its name may have been wrong
     changed = [name for name, value in (asked | {"score": search.score}).items() if before.get(name, value) != value]
     if changed:
         raise ParameterError(
             f"the trials in {short_path(search.run_dir)} were made with other settings ({', '.join(changed)}); "
             "choose another run_dir"
         )
-    for name in asked.keys() - before.keys():
-        study.set_user_attr(name, asked[name])
+    for name, value in asked.items():
+        study.set_user_attr(name, value)
     return study
 
 
-def _claim(
-    search: Search, study: optuna.Study, space: Mapping[str, BaseDistribution]
-) -> tuple[FrozenTrial, AbstractContextManager] | None:
+def _claim(search: Search, study: optuna.Study, space: Space) -> tuple[FrozenTrial, AbstractContextManager] | None:
     """A trial whose process has died, else a new one, with its lock, which the system opens when this process ends."""
     with _lock(search.run_dir):
         for trial in study.get_trials(states=[TrialState.RUNNING]):
-            try:
-                lock = _lock(_folder(search, trial.number)).acquire(timeout=0)
-            except filelock.Timeout:
-                continue
-            if study.trials[trial.number].state is TrialState.RUNNING:
-                return trial, lock
-            lock.lock.release()  # its process ended it just now
+            with suppress(filelock.Timeout):
+                return trial, _lock(_folder(search, trial.number)).acquire(timeout=0)
         number = len(study.trials)
         if number >= search.n_trials:
             return None
         seed = int(np.random.SeedSequence([search.seed, number]).generate_state(1)[0])
-        # A study in memory that knows the finished trials alone: those that run elsewhere must not change what is
-        # proposed.
+        # In memory, so that the trial comes into the journal whole.
         draft = optuna.create_study(direction=search.direction, sampler=optuna.samplers.TPESampler(seed=seed))
         draft.add_trials(study.get_trials(states=[TrialState.COMPLETE]))
-        params = draft.ask(dict(space)).params
-        run_id = search.parameters(params, _folder(search, number)).run_id
-        known = {"params": params, "distributions": dict(space), "user_attrs": {"run_id": run_id}}
-        study.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING, **known))  # whole, or not in the journal
-        return study.trials[number], _lock(_folder(search, number)).acquire()
+        params, folder = draft.ask(space).params, _folder(search, number)
+        run_id = search.parameters(params, folder).run_id
+        known = {"params": params, "distributions": space, "user_attrs": {"run_id": run_id}}
+        study.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING, **known))
+        return study.trials[number], _lock(folder).acquire()
 
 
 def _run_trial(search: Search, study: optuna.Study, trial: FrozenTrial) -> None:
     """Run the notebook, unless its folder holds the result already, and tell the study."""
-    folder = _folder(search, trial.number)
+    folder, score, reason = _folder(search, trial.number), None, ""
     try:
         before = read_if_whole(folder / "result.json", lambda path: json.loads(path.read_text(encoding="utf-8")))
         if before is None or before["run_id"] != trial.user_attrs["run_id"]:
             runner.execute(search.notebook, search.files, search.overrides(trial.params, folder))
         score = _read_score(search, folder)
-        study.set_user_attr("score", search.score)
-        study.tell(trial.number, score)
     except RuntimeError as error:
-        study.set_user_attr(f"reason {trial.number}", str(error).partition("\n")[0])
-        study.tell(trial.number, state=TrialState.FAIL)
-    print(_describe(search, trial_table(search, study).iloc[trial.number].to_dict()), flush=True)
-
-
-def _journal(search: Search) -> Path:
-    return search.run_dir / "journal.log"
-
-
-def _folder(search: Search, number: int) -> Path:
-    return search.run_dir / f"trial-{number:03d}"
-
-
-def _lock(folder: Path) -> filelock.FileLock:
-    folder.mkdir(parents=True, exist_ok=True)
-    return filelock.FileLock(folder / ".search.lock")
+        reason = str(error).partition("\n")[0] or "no reason given"
+    with _lock(search.run_dir), atomic_write(search.run_dir / "trials.csv") as temporary:
+        study.set_user_attr(f"reason {trial.number}" if reason else "score", reason or search.score)
+        study.tell(trial.number, score, TrialState.FAIL if reason else None)
+        trials = _table(search, study)
+        trials.to_csv(temporary, index=False)
+    print(_describe(search, trials.iloc[trial.number]), flush=True)
 
 
 def _read_score(search: Search, folder: Path) -> float:
@@ -268,8 +222,28 @@ def _read_score(search: Search, folder: Path) -> float:
     return float(score)
 
 
+def _table(search: Search, study: optuna.Study) -> pd.DataFrame:
+    """The table of `run_search`, as the journal has it now."""
+    return pd.DataFrame(
+        {"trial": trial.number, "state": STATES[trial.state], "score": trial.value}
+        | {"reason": study.user_attrs.get(f"reason {trial.number}", "")}
+        | trial.params
+        | {"run_id": trial.user_attrs["run_id"], "folder": short_path(_folder(search, trial.number))}
+        for trial in study.trials
+    )
+
+
 def _describe(search: Search, row: Mapping[str, object]) -> str:
     outcome = f"failed ({row['reason']})" if row["state"] == "failed" else f"{search.score} {row['score']:.4g}"
     values = [f"{name} {row[name]:.4g}" for name in search.ranges]
     values += [f"{name} {row[name]}" for name in search.choices]
     return f"trial {row['trial']}: {outcome} with {', '.join(values)}"
+
+
+def _folder(search: Search, number: int) -> Path:
+    return search.run_dir / f"trial-{number:03d}"
+
+
+def _lock(folder: Path) -> filelock.FileLock:
+    folder.mkdir(parents=True, exist_ok=True)
+    return filelock.FileLock(folder / ".search.lock")
