@@ -21,7 +21,7 @@ from anysleep.figures.arousals import EXPERT_COLOUR, PREDICTED_COLOUR
 from anysleep.figures.night import DEEP_FIRST, plot_hypnodensity
 from anysleep.figures.traits import triplet_name
 from anysleep.stages import EPOCH_S, N2, N3, REM, STAGE_COLOURS, STAGES, WAKE
-from anysleep.staging.votes import softmax
+from anysleep.staging.montages import softmax
 
 N_EPOCHS, ONE, FEW = 20, slice(4, 5), slice(3, 8)
 """Of the hypnodensity: ten minutes, and what is drawn of them larger."""
