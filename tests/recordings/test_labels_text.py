@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from anysleep.data import BadRecording
 from anysleep.recordings.labels import with_scoring
-from anysleep.recordings.labels.bids import read_bids
+from anysleep.recordings.labels.table import read_bids
 from anysleep.recordings.reasons import RecordingWarning
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from anysleep.recordings.labels.bids import read_bids
 from anysleep.recordings.labels.edf import mass_files, read_edf_scoring, read_mass
 from anysleep.recordings.labels.hypnogram import STANDARD_CODES, hypnogram_from_stages
 from anysleep.recordings.labels.lists import read_dod_scorers, read_ids, read_yasa, scorer_files
@@ -19,7 +18,7 @@ from anysleep.recordings.labels.scoring import (
     scoring_of_list,
     with_scoring,
 )
-from anysleep.recordings.labels.table import read_scoring_table
+from anysleep.recordings.labels.table import read_bids, read_scoring_table
 from anysleep.recordings.labels.text import bad_labels, read_xml
 from anysleep.recordings.labels.xml import read_edfbrowser, read_nsrr, read_profusion, read_sleepware
 from anysleep.recordings.reasons import BadRecording

@@ -1,26 +1,29 @@
 """Label files that are tables: of other scoring programs, of Excel, our own, and the plain list of one label a line.
 
 A recipe tells the columns by name, or by number where there is no header. Delimiter and encoding are found out.
+`*_events.tsv` of the Brain Imaging Data Structure (BIDS) has rules of its own.
 """
 
 import csv
+import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import reduce
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from anysleep.recordings.labels.hypnogram import STANDARD_CODES, quoted
+from anysleep.recordings.labels.hypnogram import STANDARD_CODES, quoted, standard_stage
 from anysleep.recordings.labels.scoring import DAY_S, NO_CLOCK, Scoring, scoring_of_annotations, scoring_of_list
 from anysleep.recordings.labels.text import bad_labels, read_lines, seconds
 from anysleep.recordings.reasons import BadRecording, note
 from anysleep.recordings.recording import annotation_table
 from anysleep.recordings.tables import spelt, table_rows
-from anysleep.stages import EPOCH_S
+from anysleep.stages import EPOCH_S, UNSCORED
 
 Role = Literal["stage", "event", "clock", "onset_s", "epoch", "duration_s", "end_s"]
 """What a column holds. `stage`: nothing but stages. `event`: stages that the codes or standard names know, and events.
@@ -50,6 +53,11 @@ TOLERANCE_S = 0.5
 
 Line = tuple[int, list[str]]
 """Number of a line, counted from 1, and its cells."""
+BIDS_STAGE = "stage"
+"""Whatever stands here, or in the column that the recipe names, is a stage; elsewhere only what `codes` names."""
+BIDS_EVENTS = ("trial_type", "description")
+"""What else the event is: the first of these that a row does not leave empty."""
+BIDS_EMPTY = ("n/a", "N/A", "")
 
 
 def read_scoring_table(
@@ -269,3 +277,56 @@ def _refuse_other_epochs(path: Path, stages: pd.DataFrame, epoch_s: float) -> No
     if abs(apart_s - epoch_s) > TOLERANCE_S:  # NaN for a single one
         apart = f"the stages lie {apart_s:g} s apart, and epoch_s is {epoch_s:g}"
         raise bad_labels(path, f"{apart}: say epoch_s, or which column is duration_s")
+
+
+def read_bids(
+    path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: float = EPOCH_S, column: str = BIDS_STAGE
+) -> Scoring:
+    """The rows of BIDS events that `codes` names, or that fill the `column` of stages, as stages; others as events.
+
+    A duration 'n/a' lasts until the next stage; a row without onset or text is left out. `epoch_s` is not used: the
+    file has onsets. BadRecording where a column is missing, a time is no number, or no row is a stage.
+    """
+    cells = _bids_cells(path, column)
+    # Of every row the first of these columns that is not empty.
+    text = reduce(pd.Series.fillna, [cells[name] for name in dict.fromkeys((column, *BIDS_EVENTS)) if name in cells])
+    onset_s, duration_s = (_bids_seconds(path, cells[name]) for name in ("onset", "duration"))
+    table = pd.DataFrame({"onset_s": onset_s, "duration_s": duration_s, "description": text})
+    table = table.dropna(subset=["onset_s", "description"]).sort_values("onset_s", ignore_index=True, kind="stable")
+    labels = cells[column].dropna().unique() if column in cells and column not in BIDS_EVENTS else ()
+    stage_of = {label: standard_stage(label) for label in labels}
+    in_stage_column = {label: UNSCORED if stage is None else stage for label, stage in stage_of.items()}
+    scoring = scoring_of_annotations(table, codes=in_stage_column | dict(codes))
+    if scoring.stages.empty:
+        kinds = quoted(table.description) or "empty"
+        raise BadRecording("label_code", f"{path.name}: no row is a stage; rows are {kinds}, codes {', '.join(codes)}")
+    return scoring
+
+
+def _bids_cells(path: Path, column: str) -> pd.DataFrame:
+    """All cells as text, NaN where one is empty or 'n/a'."""
+    lines = read_lines(path)
+    header = lines[0].split("\t")
+    either = (column,) if column != BIDS_STAGE else (BIDS_STAGE, *BIDS_EVENTS)
+    if not {"onset", "duration"} <= set(header) or not set(either) & set(header):
+        needed = f"onset, duration and {' or '.join(either)}"
+        raise bad_labels(path, f"the columns are {quoted(header)}; needed are {needed}, with tabs between")
+    if len(lines) == 1:
+        raise bad_labels(path, "there is no row below the header")
+    for number, line in enumerate(lines, start=1):  # pandas fills short lines, and takes long ones for an index
+        n_columns = line.count("\t") + 1
+        if n_columns != len(header):
+            raise bad_labels(path, f"line {number} has {n_columns} columns, the header {len(header)}")
+    cells = pd.read_csv(io.StringIO("\n".join(lines)), sep="\t", dtype=str, na_filter=False, quoting=csv.QUOTE_NONE)
+    cells = cells.apply(lambda column: column.str.strip())
+    return cells.mask(cells.isin(BIDS_EMPTY))
+
+
+def _bids_seconds(path: Path, cells: pd.Series) -> pd.Series:
+    numbers = pd.to_numeric(cells, errors="coerce").astype(float)
+    wrong = cells[cells.notna() & ~np.isfinite(numbers)]
+    if len(wrong):
+        raise bad_labels(path, f"{quoted(wrong[:1])} is no {cells.name}; expected seconds or n/a")
+    if cells.name == "duration" and (numbers < 0).any():
+        raise bad_labels(path, "a duration is below 0; expected seconds or n/a")
+    return numbers
