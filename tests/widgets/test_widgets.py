@@ -310,7 +310,7 @@ def test_the_picture_of_a_growing_table_gives_way_to_the_final_one(monkeypatch):
     shown = []
     place = SimpleNamespace(update=shown.append)
     monkeypatch.setenv("JPY_SESSION_NAME", "train.ipynb")
-    monkeypatch.setattr("anysleep.widgets.shown.display", lambda figure, display_id: shown.append(figure) or place)
+    monkeypatch.setattr("anysleep.widgets.display", lambda figure, display_id: shown.append(figure) or place)
     live = LiveFigure(plot_history, figsize=(6, 4))
     live.clear()  # nothing drawn yet
     for steps in ([150], [150, 300]):
