@@ -3,11 +3,14 @@
 `anysleep export <run folder> ro-crate` describes any run for other programs, see `write_crate`.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+import mimetypes
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -18,11 +21,18 @@ from anysleep.recordings.lights import Lights, LightsTimes
 from anysleep.settings import ExportFormat
 from anysleep.stages import EPOCH_S, STAGES, UNSCORED
 from anysleep.staging.predictions import Predictions
+from anysleep.system.files import atomic_write, sha256_of
 from anysleep.system.limits import read_facts
 from anysleep.system.words import many
+from anysleep.workbook.commands import RECORDS, read_run
 
 CODES = {stage: code for code, stage in enumerate(STAGES)} | {"unscored": UNSCORED}
 MOST_NAMED = 10
+Entity = dict[str, Any]
+METADATA = "ro-crate-metadata.json"
+SPECIFICATION = "https://w3id.org/ro/crate/1.1"
+CONTEXT = [f"{SPECIFICATION}/context", {"sha256": "https://schema.org/sha256"}]  # the hash is no term of version 1.1
+LICENSE = "Not stated: what may be done with the files is for the agreements of the recordings to say."
 
 
 def export_run(folder: Path, formats: Sequence[ExportFormat] = tuple(FORMATS)) -> list[Path]:
@@ -126,6 +136,87 @@ def _start_time(table: pd.DataFrame) -> datetime | None:
     return without_date(datetime.fromisoformat(f"1900-01-01T{table.clock_time[0]}"))
 
 
+def write_crate(folder: Path) -> Path:
+    """Describe a finished run in RO-Crate 1.1 (doi 10.5281/zenodo.7867028); returns the file, which lies in the folder.
+
+    The crate holds what result.json lists, the executed notebook, the parameters as typed, and how the run came about.
+    Inputs are no part of it: they stand in it with their role and hash alone, since their names could tell who the
+    patient is. ValueError where the folder holds no finished run; FileNotFoundError where a file of it is missing.
+    """
+    _, made, result = read_run(folder)
+    executed = ["notebook.ipynb"] if (folder / "notebook.ipynb").is_file() else []  # not of one run in JupyterLab
+    files = [_file(folder, name) for name in dict.fromkeys([*result["outputs"], *executed, *RECORDS])]
+    inputs = [_input(role, digest) for role, digest in made["inputs_sha256"].items()]
+    workbook, *packages = (_software(name, version) for name, version in _versions(made).items())
+    graph = [
+        {"@id": METADATA, "@type": "CreativeWork", "conformsTo": {"@id": SPECIFICATION}, "about": {"@id": "./"}},
+        _root(result, made["finished"], files),
+        _action(made["finished"], workbook, inputs, files),
+        workbook | {"softwareRequirements": _ids(packages)},
+        *files,
+        *inputs,
+        *packages,
+    ]
+    path = folder / METADATA
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps({"@context": CONTEXT, "@graph": graph}, indent=2) + "\n", "utf-8")
+    return path
+
+
+def _versions(made: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """The workbook first, by its commit where that is known, then the packages that decide numbers."""
+    code = made.get("code", {})  # neither is known of runs before 2026-11
+    changes = "+changes" if code.get("changed") else ""
+    commit = {"anysleep": f"{code['commit']}{changes}"} if code.get("commit") else {}
+    return {"anysleep": "not noted"} | made.get("packages", {}) | commit
+
+
+def _root(result: Mapping[str, Any], finished: str, files: list[Entity]) -> Entity:
+    return {
+        "@id": "./",
+        "@type": "Dataset",
+        "name": f"{result['notebook']}, run {result['run_id']}",
+        "description": f"What the notebook {result['notebook']} of the AnySleep Workbook made.",
+        "datePublished": finished,
+        "license": LICENSE,
+        "hasPart": _ids(files),
+        "mentions": {"@id": "#run"},
+    }
+
+
+def _action(finished: str, workbook: Entity, inputs: list[Entity], files: list[Entity]) -> Entity:
+    return {
+        "@id": "#run",
+        "@type": "CreateAction",
+        "name": "the run",
+        "endTime": finished,
+        "instrument": {"@id": workbook["@id"]},
+        "object": [*_ids(inputs), {"@id": "params.yaml"}],
+        "result": [one for one in _ids(files) if one["@id"] != "params.yaml"],
+    }
+
+
+def _file(folder: Path, name: str) -> Entity:
+    path = folder / name
+    entity: Entity = {"@id": quote(name), "@type": "File", "name": name, "contentSize": str(path.stat().st_size)}
+    media_type, _ = mimetypes.guess_type(name)
+    return entity | {"sha256": sha256_of(path)} | ({"encodingFormat": media_type} if media_type else {})
+
+
+def _input(role: str, digest: str) -> Entity:
+    about = "An input, by the hash that provenance.json has of it; of an archive, that of what it holds."
+    entity: Entity = {"@id": f"#input-{quote(role)}", "@type": "CreativeWork", "name": role}
+    return entity | {"identifier": digest, "description": about}
+
+
+def _software(name: str, version: str) -> Entity:
+    return {"@id": f"#{name}", "@type": "SoftwareApplication", "name": name, "version": version}
+
+
+def _ids(entities: Iterable[Entity]) -> list[Entity]:
+    return [{"@id": entity["@id"]} for entity in entities]
+
+
 def main(arguments: list[str]) -> int:
     """The command line: run folder, formats, by default all. Returns the exit status. Errors as of `export_run`."""
     if not arguments:
@@ -135,8 +226,6 @@ def main(arguments: list[str]) -> int:
         return 2
     folder, *formats = arguments
     if formats == ["ro-crate"]:
-        from anysleep.workbook.crate import write_crate
-
         print(f"described in {write_crate(Path(folder))}")
         return 0
     asked = cast(list[ExportFormat], [one.lower() for one in formats])  # `export_run` refuses what is none
