@@ -13,8 +13,8 @@ from anysleep.analysis import (
     sleep_periods,
     stage_transitions,
 )
-from anysleep.analysis.night_statistics import complete_cycles
-from anysleep.analysis.reference import reference_bands
+from anysleep.analysis.definitions import reference_bands
+from anysleep.analysis.statistics import complete_cycles
 from anysleep.published import read_published
 
 NAMES = {0: "WAKE", 1: "N1", 2: "N2", 3: "N3", 4: "REM", 9: "UNS"}

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from anysleep.analysis import night_statistics, statistics_report
-from anysleep.analysis.reference import reference_bands
+from anysleep.analysis.definitions import reference_bands
 from anysleep.figures.report import (
     NO_DEVICE,
     PAPER_IN,

@@ -22,8 +22,7 @@ from helpers.toy_training import RATE_HZ, toy_network
 
 from anysleep.__main__ import main
 from anysleep.analysis.channel_importance import channel_importance, leave_one_out
-from anysleep.analysis.night_statistics import night_statistics
-from anysleep.analysis.statistics import statistics_table
+from anysleep.analysis.statistics import night_statistics, statistics_table
 from anysleep.analysis.verdict import night_verdict
 from anysleep.datasets.archive import Archive, DatasetFiles, assemble_archive
 from anysleep.models import load_checkpoint, save_checkpoint

@@ -1,10 +1,16 @@
 """From predictions to numbers."""
 
 from anysleep.analysis.arousals import detect_arousals, match_arousals, score_arousals
-from anysleep.analysis.definitions import STATISTICS
-from anysleep.analysis.night_statistics import night_statistics, sleep_periods, stage_transitions, statistics_report
-from anysleep.analysis.reference import change_per_decade, reference_band
-from anysleep.analysis.statistics import change_from_coarsest, sleep_statistics, statistics_table
+from anysleep.analysis.definitions import STATISTICS, change_per_decade, reference_band
+from anysleep.analysis.statistics import (
+    change_from_coarsest,
+    night_statistics,
+    sleep_periods,
+    sleep_statistics,
+    stage_transitions,
+    statistics_report,
+    statistics_table,
+)
 from anysleep.analysis.traits import TRIPLETS, count_triplets
 from anysleep.evaluation.calibration import expected_calibration_error, fit_temperature, reliability, review_curve
 from anysleep.evaluation.metrics import (

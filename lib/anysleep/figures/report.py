@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from anysleep.analysis.reference import Reference
+from anysleep.analysis.definitions import Reference
 from anysleep.figures.night import draw_lights, plot_hypnodensity, plot_hypnogram, prediction_times, time_axis
 from anysleep.recordings.lights import LightsTimes
 from anysleep.stages import EPOCH_S, STAGES

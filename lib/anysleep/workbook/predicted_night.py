@@ -14,8 +14,7 @@ import torch
 
 from anysleep.analysis.arousals.events import detect_arousals
 from anysleep.analysis.channel_importance import channel_importance, stage_leaving_out
-from anysleep.analysis.night_statistics import night_statistics
-from anysleep.analysis.statistics import uncertainty
+from anysleep.analysis.statistics import night_statistics, uncertainty
 from anysleep.analysis.verdict import judge_night
 from anysleep.datasets.archive import ArchiveReplaced, NotInArchive
 from anysleep.models import SleepNetwork, load_checkpoint
