@@ -18,9 +18,8 @@ import seaborn as sns
 import yaml
 from matplotlib import pyplot as plt
 
-from anysleep.analysis.review import jump_targets
 from anysleep.exports import ScoredNight, export_night
-from anysleep.exports.corrections import Review
+from anysleep.exports.corrections import Review, jump_targets
 from anysleep.inference import stage_recording
 from anysleep.models import SleepNetwork, bundled
 from anysleep.models.checkpoints import bundled_file

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from helpers.toy_labels import recording
 
-from anysleep.analysis.review import jump_targets
 from anysleep.datasets.archive import Archive
 from anysleep.datasets.preparation import prepare_archive
 from anysleep.datasets.recipes import Labels, read_recipe
 from anysleep.exports import FORMATS, Review, ScoredNight, corrected_night, export_night, read_corrections
+from anysleep.exports.corrections import jump_targets
 from anysleep.recordings.labels import LABEL_READERS, with_scoring
 from anysleep.synthetic import draw_persons, simulate_night
 from anysleep.synthetic.cohort import write_edf

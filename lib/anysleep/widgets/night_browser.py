@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import traitlets
 
-from anysleep.analysis.review import jump_targets
 from anysleep.exports import Review, ScoredNight
+from anysleep.exports.corrections import jump_targets
 from anysleep.figures import night_spectrogram
 from anysleep.recordings.channels import parse_channels
 from anysleep.recordings.recording import Recording
