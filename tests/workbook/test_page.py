@@ -17,8 +17,7 @@ from anysleep.inference import stage_recording
 from anysleep.models import bundled
 from anysleep.synthetic import draw_persons, simulate_night
 from anysleep.synthetic.cohort import write_edf
-from anysleep.widgets.page import StagingPage, downloads_of, known_checkpoints
-from anysleep.widgets.transfer import LIMIT_BYTES, Downloads, Upload
+from anysleep.widgets.page import LIMIT_BYTES, Downloads, StagingPage, Upload, downloads_of, known_checkpoints
 
 pytestmark = pytest.mark.filterwarnings("ignore:this network was trained on synthetic")
 N_EPOCHS = 30

@@ -1,15 +1,22 @@
-"""One night as a web page (`make app`): choose a recording, tick channels, stage, look, and save."""
+"""One night as a web page (`make app`): choose a recording, tick channels, stage, look, and save.
+
+Recordings come from the browser in slices to disk, results go out when they are asked for.
+"""
 
 import html
+import io
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import anywidget
 import ipywidgets
 import pandas as pd
+import traitlets
 
 from anysleep.exports import FORMATS
 from anysleep.models import load_checkpoint
@@ -17,12 +24,11 @@ from anysleep.models.checkpoints import bundled_file
 from anysleep.recordings.labels.edf import scorings_among
 from anysleep.recordings.quality import examine, usable_channels
 from anysleep.recordings.readers import READERS, read_recording
-from anysleep.recordings.reasons import noted
+from anysleep.recordings.reasons import noted, without_names
 from anysleep.recordings.recording import Recording
 from anysleep.system.files import files_of_night, project_path
 from anysleep.widgets.night_browser import NightBrowser
 from anysleep.widgets.staged_night import StagedNight, stage_night
-from anysleep.widgets.transfer import LIMIT_BYTES, Downloads, Make, Upload
 
 RESOLUTIONS = {"30 s": 1, "3.75 s": 8, "0.23 s (128 in 30 s)": 128, "1/128 s (3840 in 30 s)": 3840}
 MEMORY_BYTES = 6 * 2**30
@@ -42,6 +48,11 @@ STYLE = """<style>
 .downloads { display: flex; flex-wrap: wrap; gap: 6px; align-items: center }
 .downloads button { border: 1px solid #bbb; border-radius: 3px; padding: 4px 10px; font: inherit; cursor: pointer }
 </style>"""
+HERE = Path(__file__).parent
+LIMIT_BYTES = 2 * 2**30
+"""Of an upload; a night of 30 channels at 512 Hz has 0.9 GB."""
+Make = Callable[[], Mapping[str, bytes]]
+"""Makes the files of one download: name -> content."""
 
 
 class StagingPage(ipywidgets.VBox):
@@ -76,9 +87,8 @@ class StagingPage(ipywidgets.VBox):
         self._folder.cleanup()
 
     def _parts(self) -> list[ipywidgets.Widget]:
-        limit = (
-            f"or upload it, with the files that belong to it (at most {LIMIT_BYTES / 2**30:g} GiB, deleted afterwards):"
-        )
+        most = f"{LIMIT_BYTES / 2**30:g} GiB"
+        limit = f"or upload it, with the files that belong to it (at most {most}, deleted afterwards):"
         kinds = f"{', '.join(READERS)}; several recordings are the parts of one night"
         return [
             _heading("A recording"),
@@ -256,3 +266,83 @@ def _field(kind: type[ipywidgets.Widget], name: str, **how: object) -> ipywidget
 
 def _wide(width: str = "38em") -> ipywidgets.Layout:
     return ipywidgets.Layout(width=width)
+
+
+class Upload(anywidget.AnyWidget):
+    """Writes what a person chooses into a folder, in slices of 1 MiB; ipywidgets' own would hold it in memory."""
+
+    _esm = HERE / "upload.js"
+
+    files = traitlets.List()
+    """What lies in the folder, once all of it is there; empty before that."""
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        self._folder, self._left = folder, 0
+        self.on_msg(self._answer)
+
+    def _answer(self, _: object, message: dict, buffers: Sequence[memoryview]) -> None:
+        try:
+            if message["type"] == "begin":
+                self._begin(message["n_bytes"])
+            elif message["type"] == "slice":
+                self._append(message["name"], buffers[0])
+            elif self._left:
+                raise ValueError("not all of it came; upload it again")
+            else:
+                self.files = sorted(self._folder.iterdir())
+            self.send({})
+        except (OSError, ValueError) as error:
+            self.clear()
+            self.send({"refused": without_names(error, self._folder)})
+
+    def _begin(self, n_bytes: int) -> None:
+        if n_bytes > LIMIT_BYTES:
+            raise ValueError(f"{n_bytes / 1e9:.1f} GB; at most {LIMIT_BYTES / 1e9:.1f} GB can be uploaded, name a path")
+        self.clear()
+        self._left = n_bytes
+
+    def _append(self, name: str, content: memoryview) -> None:
+        self._left -= len(content)
+        if self._left < 0:
+            raise ValueError("more came than was announced; upload it again")
+        with (self._folder / Path(name.replace("\\", "/")).name).open("ab") as file:
+            file.write(content)
+
+    def clear(self) -> None:
+        """Delete what was uploaded."""
+        self.files = []
+        for file in self._folder.iterdir():
+            file.unlink()
+
+
+class Downloads(anywidget.AnyWidget):
+    """A button for each download; several files of one go out as a zip."""
+
+    _esm = HERE / "downloads.js"
+
+    titles = traitlets.List().tag(sync=True)
+
+    def __init__(self, downloads: Mapping[str, Make]):
+        """Title of a button -> what makes its files when it is pressed."""
+        super().__init__(titles=list(downloads))
+        self._downloads = downloads
+        self.on_msg(self._answer)
+
+    def made(self, title: str) -> tuple[str, bytes]:
+        """Name and content of the file to save."""
+        files = self._downloads[title]()
+        if len(files) == 1:
+            return next(iter(files.items()))
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in files.items():
+                archive.writestr(name, content)
+        return f"{Path(min(files, key=len)).stem}.zip", packed.getvalue()
+
+    def _answer(self, _: object, message: dict, __: object) -> None:
+        try:
+            name, content = self.made(message["title"])
+            self.send({"name": name}, buffers=[content])
+        except (OSError, ValueError, MemoryError) as error:
+            self.send({"refused": f"it could not be made: {error}"})

@@ -45,11 +45,11 @@ class StagedNight:
         night = self.scored[predictions_per_epoch]
         return _written(lambda folder: export_night(folder, night, f"hypnogram_{self.name}{finer}", [export]))
 
-    def printed(self, suffix: str, paper: str = "A4") -> dict[str, bytes]:
+    def printed(self, suffix: str) -> dict[str, bytes]:
         """The report as `.pdf` or `.html`."""
 
         def write(folder: Path) -> None:
-            write_report(self.report, folder / f"report_{self.name}.pdf", folder / f"report_{self.name}.html", paper)
+            write_report(self.report, folder / f"report_{self.name}.pdf", folder / f"report_{self.name}.html", "A4")
 
         return {name: content for name, content in _written(write).items() if name.endswith(suffix)}
 
