@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from anysleep.recordings.recording import Recording
-from anysleep.widgets.exercises import Practice, agreement_line
+from anysleep.widgets.night_browser import Practice, agreement_line
 from anysleep.workbook.exercises import EXERCISES, verdict
 from anysleep.workbook.run import Run
 

@@ -1,4 +1,4 @@
-"""The night browser: all channels of a night, from ten seconds to the whole of it, and review by hand."""
+"""The night browser: all channels of a night, from ten seconds to the whole of it, review by hand, practice."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -6,10 +6,12 @@ from pathlib import Path
 from threading import Thread
 
 import anywidget
+import ipywidgets
 import numpy as np
 import pandas as pd
 import traitlets
 
+from anysleep.evaluation.metrics import confusion_matrix, metrics_of_confusion
 from anysleep.exports import Review, ScoredNight
 from anysleep.exports.corrections import jump_targets
 from anysleep.figures import night_spectrogram
@@ -217,3 +219,34 @@ def _scale(unit: str, trace: Trace) -> float:
         return 1.0
     low, high = np.nanpercentile(trace.signal[:: max(len(trace.signal) // 10_000, 1)], [25, 75])
     return float(25 / (high - low)) if high > low else 1.0
+
+
+class Practice(ipywidgets.VBox):
+    """A night without anybody's stages in the night browser, and how far who scores it agrees with the expert."""
+
+    def __init__(self, night: Recording, corrections: Path):
+        """ValueError where the night has no expert's stages; `corrections` keeps what was scored, as in a review."""
+        if night.hypnogram is None:
+            raise ValueError("nobody has scored this night, so there is nothing to compare with")
+        self._expert = night.hypnogram
+        empty = ScoredNight(np.full(night.n_epochs, UNSCORED, dtype=np.int8))
+        self.browser = NightBrowser(replace(night, hypnogram=None), [empty], corrections=corrections)
+        self.agreement = ipywidgets.HTML()
+        super().__init__([self.browser, self.agreement])
+        self.browser.observe(self._show_agreement, "stages")
+        self._show_agreement()
+
+    def _show_agreement(self, _: object = None) -> None:
+        confusion = confusion_matrix(self._expert, self.browser.corrected.stages)
+        said = agreement_line(confusion)
+        table = pd.DataFrame(confusion, index=[f"expert {stage}" for stage in STAGES], columns=list(STAGES))
+        self.agreement.value = said + (table.to_html() if confusion.any() else "")
+
+
+def agreement_line(confusion: np.ndarray) -> str:
+    """How far two scorers agree, from their confusion matrix (5, 5)."""
+    scores, n = metrics_of_confusion(confusion), int(confusion.sum())
+    if not n:
+        return "You have scored no epoch that the expert has scored, too."
+    kappa = "no kappa yet" if np.isnan(scores.kappa) else f"kappa {scores.kappa:.2f}"
+    return f"{n} epochs scored: {scores.accuracy:.0%} as the expert, {kappa}."

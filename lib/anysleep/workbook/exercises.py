@@ -1,13 +1,15 @@
-"""The right answers to the exercises of the notebooks, each worked out from what this run has found.
+"""The right answers to the exercises of the notebooks, each worked out from what this run has found, and their boxes.
 
 Their texts stand in the notebooks; `python docs/exercise_sheet.py` prints all of them. Nothing is known beforehand: the
 answers of another cohort are others.
 """
 
-from collections.abc import Callable
+import html
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
+import ipywidgets
 import numpy as np
 import pandas as pd
 
@@ -15,7 +17,6 @@ from anysleep.analysis.arousals.tables import HEADLINE_MATCHING, headline, headl
 from anysleep.datasets.archive import Archive
 from anysleep.paper.results import read_results
 from anysleep.stages import EPOCH_S, STAGES, UNSCORED
-from anysleep.widgets.exercises import AnswerBoxes
 from anysleep.workbook.run import Run
 
 
@@ -33,6 +34,29 @@ class Exercise(NamedTuple):
     hint: str
     within: float = 0.0
     """How far off a number may be: read off a figure, or rounded."""
+
+
+class AnswerBoxes(ipywidgets.VBox):
+    """A line for each exercise that can be checked: what is asked for, the answer, and what is said of it.
+
+    `verdict_of` has what is asked for -> a function of the answer as it was typed.
+    """
+
+    def __init__(self, verdict_of: Mapping[str, Callable[[str], str]]):
+        self.answers = [_box(asks) for asks in verdict_of]
+        self.verdicts = [ipywidgets.HTML() for _ in verdict_of]
+        for box, says, verdict in zip(self.answers, self.verdicts, verdict_of.values(), strict=True):
+            box.observe(partial(_judge, verdict=verdict, says=says), "value")
+        super().__init__([ipywidgets.VBox(line) for line in zip(self.answers, self.verdicts, strict=True)])
+
+
+def _box(asks: str) -> ipywidgets.Text:
+    look = {"style": {"description_width": "26em"}, "layout": ipywidgets.Layout(width="42em", max_width="98%")}
+    return ipywidgets.Text(description=asks, placeholder="answer, then Enter", continuous_update=False, **look)
+
+
+def _judge(change: Mapping[str, str], verdict: Callable[[str], str], says: ipywidgets.HTML) -> None:
+    says.value = html.escape(verdict(change["new"])) if change["new"].strip() else ""
 
 
 def answer_boxes(run: Run) -> AnswerBoxes:

@@ -43,9 +43,9 @@ if TYPE_CHECKING:  # they take a second, and the process that starts a notebook 
     from anysleep.figures.report import NightReport
     from anysleep.recordings.recording import Recording
     from anysleep.staging.predictions import Predictions
-    from anysleep.widgets.exercises import AnswerBoxes, Practice
     from anysleep.widgets.explorer import Chooser, Explorer
-    from anysleep.widgets.night_browser import NightBrowser
+    from anysleep.widgets.night_browser import NightBrowser, Practice
+    from anysleep.workbook.exercises import AnswerBoxes
 
 WAIT_S = 10
 """How long a run waits for its folder: one that was killed takes a moment to end."""
@@ -201,7 +201,7 @@ class Run:
         """A night to score oneself, kept in `practice_<name>.csv`; None without an expert, or a browser."""
         if "JPY_SESSION_NAME" not in os.environ or night.hypnogram is None:
             return None
-        from anysleep.widgets.exercises import Practice
+        from anysleep.widgets.night_browser import Practice
 
         return Practice(night, self.folder / f"practice_{name}.csv")
 
