@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from anysleep.analysis import detect_arousals, reference
+from anysleep.analysis import definitions, detect_arousals
 from anysleep.data import preprocess
 from anysleep.exports import FORMATS
 from anysleep.inference import stage_recording
@@ -189,7 +189,7 @@ def test_released_networks_come_first_and_the_others_say_what_they_are(tmp_path,
 
 
 def test_lights_and_age_are_told_where_they_are_known(page, file, monkeypatch):
-    monkeypatch.setattr(reference, "SHORTEST_NIGHT_H", 0.2)  # this one lasts a quarter of an hour
+    monkeypatch.setattr(definitions, "SHORTEST_NIGHT_H", 0.2)  # this one lasts a quarter of an hour
     page.path.value = str(file)
     page.read.click()
     page.lights[0].value, page.lights[1].value, page.age.value = "22:33", "600", 25

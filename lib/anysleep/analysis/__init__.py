@@ -1,7 +1,7 @@
 """From predictions to numbers."""
 
 from anysleep.analysis.arousals import detect_arousals, match_arousals, score_arousals
-from anysleep.analysis.definitions import STATISTICS, change_per_decade, reference_band
+from anysleep.analysis.definitions import STATISTICS, change_per_decade, reference_band, reference_bands
 from anysleep.analysis.statistics import (
     change_from_coarsest,
     night_statistics,

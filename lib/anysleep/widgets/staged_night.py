@@ -103,7 +103,7 @@ def stage_night(
     }
     quality = prepared.quality
     shown = scored[1].stages, scored[1].hypnodensity, statistics, quality, night.clock_time, (off_s, on_s)
-    references = analysis.reference.reference_bands(age, len(scored[1].stages))
+    references = analysis.reference_bands(age, len(scored[1].stages))
     report = NightReport("One night of sleep", about, *shown, references)
     return StagedNight(name, night, scored, statistics, quality, report)
 
