@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from anysleep.analysis.arousals.events import (
+from anysleep.analysis.arousals import (
     detect_arousals,
     iou_matrix,
     match_arousals,

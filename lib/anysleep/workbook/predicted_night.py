@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from anysleep.analysis.arousals.events import detect_arousals
+from anysleep.analysis.arousals import detect_arousals
 from anysleep.analysis.channel_importance import channel_importance, stage_leaving_out
 from anysleep.analysis.statistics import night_statistics, uncertainty
 from anysleep.analysis.verdict import judge_night

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from anysleep.analysis.arousals.annotations import ExpertArousals
-from anysleep.analysis.arousals.events import (
+from anysleep.analysis.arousals import (
     HEADLINE_IOU,
     SHORTEST_S,
     detect_arousals,
@@ -19,6 +18,7 @@ from anysleep.analysis.arousals.events import (
     runs_of,
     score_arousals,
 )
+from anysleep.analysis.arousals.annotations import ExpertArousals
 from anysleep.datasets.archive import Archive
 from anysleep.datasets.splits import recordings_of
 from anysleep.evaluation.metrics import bootstrap_ratios
