@@ -28,8 +28,7 @@ OptionalPath = Annotated[Path | None, BeforeValidator(_to_path), PlainSerializer
 """As `ProjectPath`; an empty text means none."""
 
 Device = Annotated[
-    Literal["auto", "cpu", "cuda", "mps"],
-    Field(description="Where to compute; auto means CUDA, else MPS, else CPU."),
+    Literal["auto", "cpu", "cuda", "mps"], Field(description="Where to compute; auto means CUDA, else MPS, else CPU.")
 ]
 Precision = Annotated[
     Literal["32", "bf16"], Field(description="float32, or bfloat16 where docs/benchmarks.md says that it is faster.")

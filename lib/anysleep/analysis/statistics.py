@@ -168,9 +168,7 @@ def _check(hypnogram: np.ndarray, predictions_per_epoch: int) -> None:
 
 
 def night_statistics(
-    hypnogram: ArrayLike,
-    lights_s: LightsTimes = (None, None),
-    arousals_s: ArrayLike | None = None,
+    hypnogram: ArrayLike, lights_s: LightsTimes = (None, None), arousals_s: ArrayLike | None = None
 ) -> dict[str, float]:
     """The statistics of `STATISTICS` by name; NaN where a night has none, as the REM latency of one without REM.
 

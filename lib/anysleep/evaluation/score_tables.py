@@ -24,12 +24,7 @@ from anysleep.stages import N_STAGES, STAGES
 COUNTS = [f"{truth.lower()}_as_{prediction.lower()}" for truth in STAGES for prediction in STAGES]
 """Columns of epochs by true and predicted stage, row by row of the confusion matrix."""
 
-LEVELS = {
-    "all": [],
-    "dataset": ["dataset"],
-    "recording": ["dataset", "recording", "subject"],
-    "montage": ["channels"],
-}
+LEVELS = {"all": [], "dataset": ["dataset"], "recording": ["dataset", "recording", "subject"], "montage": ["channels"]}
 """What tells the rows of a level apart."""
 
 COMPARED_BY = {"all": ["dataset"], "named": ["dataset"], "drawn": ["n_eeg", "n_eog"], "pairs": ["sites"]}

@@ -8,14 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from anysleep.analysis.arousals import (
-    LONGEST_S,
-    SHORTEST_S,
-    SLEEP_BEFORE_S,
-    detect_arousals,
-    iou_matrix,
-    runs_of,
-)
+from anysleep.analysis.arousals import LONGEST_S, SHORTEST_S, SLEEP_BEFORE_S, detect_arousals, iou_matrix, runs_of
 from anysleep.analysis.traits import block_borders, find_triplets
 from anysleep.figures.arousals import EXPERT_COLOUR, PREDICTED_COLOUR
 from anysleep.figures.night import DEEP_FIRST, plot_hypnodensity

@@ -74,9 +74,7 @@ class Prepare(Parameters):
         description="How much persons and recorders differ; 1 as in real laboratories.", ge=0, le=1
     )
     sampling_rate_hz: int = Field(
-        description="Rate of the archive in Hz; 128 for the published weights, 64 is faster.",
-        gt=0,
-        le=FASTEST_RATE_HZ,
+        description="Rate of the archive in Hz; 128 for the published weights, 64 is faster.", gt=0, le=FASTEST_RATE_HZ
     )
     n_jobs: Processes = Field(description="Processes; 0 for one per core.", ge=0)
     drop_missing: bool = Field(description="Let the archive lose nights that it held before; else that stops the run.")

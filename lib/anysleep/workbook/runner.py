@@ -49,12 +49,7 @@ MAY_LACK_INPUTS = "--may-lack-inputs"
 
 
 def execute(
-    notebook: str,
-    files: list[Path],
-    overrides: dict[str, object],
-    *,
-    may_lack_inputs: bool = False,
-    wait_s: float = 0,
+    notebook: str, files: list[Path], overrides: dict[str, object], *, may_lack_inputs: bool = False, wait_s: float = 0
 ) -> Path:
     """Validate, then run a notebook through papermill into its run folder; returns the folder.
 

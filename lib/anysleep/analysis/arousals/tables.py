@@ -43,10 +43,7 @@ POINT = ["network", "predictions_per_epoch", "seconds_per_prediction"]
 
 
 def nights_to_score(
-    archive: Archive | ExpertArousals,
-    predictions: Predictions,
-    recordings: pd.DataFrame,
-    datasets: Sequence[str] = (),
+    archive: Archive | ExpertArousals, predictions: Predictions, recordings: pd.DataFrame, datasets: Sequence[str] = ()
 ) -> tuple[pd.DataFrame, int]:
     """The rows of `recordings` whose arousals an expert scored and that have predictions; index from 0.
 
@@ -298,12 +295,7 @@ def sleep_hours(hypnogram: np.ndarray, predictions_per_epoch: int) -> float:
 
 
 def stage_share_table(
-    predictions: Predictions,
-    nights: pd.DataFrame,
-    expert: pd.DataFrame,
-    group_by: str,
-    n_bootstrap: int,
-    seed: int,
+    predictions: Predictions, nights: pd.DataFrame, expert: pd.DataFrame, group_by: str, n_bootstrap: int, seed: int
 ) -> pd.DataFrame:
     """Which stages are predicted inside expert arousals: shares of their scored time, pooled over nights.
 
