@@ -16,7 +16,7 @@ from anysleep.recordings.channels import parse_channel, parse_channels, stored_n
 from anysleep.recordings.labels import Scoring, arousals_scored, label_files, with_scoring
 from anysleep.recordings.labels.edf import mass_trim_s
 from anysleep.recordings.labels.scoring import refuse_unread
-from anysleep.recordings.lights import Lights, Pair, find_lights
+from anysleep.recordings.lights import Pair, find_lights
 from anysleep.recordings.preprocessing import preprocess
 from anysleep.recordings.quality import COLUMNS, ChannelDoctor, verdict_of_night
 from anysleep.recordings.readers import channels_table, read_signals
@@ -217,15 +217,10 @@ def mark_lights(night: Recording, person: Mapping[str, str | float]) -> Recordin
     return replace(night, annotations=annotation_table(annotations))
 
 
-def noted_lights(night: Recording) -> Lights:
-    """The lights by the annotations of a night, or else by the participants table."""
-    return find_lights(night.duration_s, annotations=night.lights_s, participants=_marked_lights(night))
-
-
 def lights_attributes(stored: Recording, labelled: Recording) -> dict[str, str | float]:
     """What the archive says of the lights: where they lie in what is stored, and who noted it."""
     attributes: dict[str, str | float] = {}
-    lights = noted_lights(stored)
+    lights = find_lights(stored.duration_s, annotations=stored.lights_s, participants=_marked_lights(stored))
     sources, before = (lights.off_from, lights.on_from), zip(labelled.lights_s, _marked_lights(labelled), strict=True)
     for moment, at_s, source, before_s in zip(("off", "on"), lights.noted_s, sources, before, strict=True):
         if at_s is not None:

@@ -172,13 +172,10 @@ def write_edf_annotations(temporary: Path, night: ScoredNight) -> None:
     """
     start = night.start_time or NO_CLOCK
     annotations = [edfio.EdfAnnotation(row.onset_s, row.duration_s, row.text) for row in night.events().itertuples()]
-    recording = edfio.Recording(startdate=start.date(), investigator_technician_code=_code(night))
+    # As EDF+ allows it in the header: ASCII, at most 40 characters, no blanks; X for unknown.
+    scorer = "_".join(night.scorer.split()).encode("ascii", "replace").decode()[:40] or "X"
+    recording = edfio.Recording(startdate=start.date(), investigator_technician_code=scorer)
     edfio.Edf([], recording=recording, starttime=start.time(), annotations=annotations).write(temporary)
-
-
-def _code(night: ScoredNight) -> str:
-    """The scorer as EDF+ allows it in the header: ASCII, at most 40 characters, no blanks; X for unknown."""
-    return "_".join(night.scorer.split()).encode("ascii", "replace").decode()[:40] or "X"
 
 
 def write_edfbrowser_xml(temporary: Path, night: ScoredNight) -> None:

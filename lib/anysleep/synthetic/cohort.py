@@ -57,7 +57,8 @@ def write_cohort(
     check_variety(variety)
     persons = draw_persons(n_persons, seed)
     if faults:
-        persons = with_unscored_night(persons)
+        # Person 12, if there, sleeps one night more, which nobody scores.
+        persons = [replace(person, n_nights=2) if person.subject == "syn012" else person for person in persons]
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _clear(folder)
@@ -195,11 +196,6 @@ def with_fault(night: SyntheticNight) -> SyntheticNight:
     if fault == "unscored":
         return replace(night, hypnogram=np.empty(0, np.int8), arousals=np.empty((0, 2)))
     return night
-
-
-def with_unscored_night(persons: list[Person]) -> list[Person]:
-    """Person 12, if there, sleeps one night more, which nobody scores."""
-    return [replace(person, n_nights=2) if person.subject == "syn012" else person for person in persons]
 
 
 def pause_of(night: SyntheticNight) -> slice:

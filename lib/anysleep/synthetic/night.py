@@ -14,9 +14,7 @@ from anysleep.synthetic.persons import (
     PersonTraits,
     draw_circumstances,
     draw_traits,
-    hours_tonight,
     person_rng,
-    sleep_tonight,
     under,
 )
 from anysleep.synthetic.recorder import (
@@ -72,8 +70,9 @@ def simulate_night(
     circumstances = circumstances or draw_circumstances(person, seed, variety)
     traits = under(draw_traits(person, seed, night), circumstances)
     rng = np.random.default_rng([person_rng(person, seed, night).integers(2**63), night])
-    n_epochs = max(int(hours_tonight(circumstances, hours) * 3600 / EPOCH_S), 1)
-    hypnogram = simulate_hypnogram(n_epochs, rng, sleep_tonight(circumstances, night))
+    kind = circumstances.sleep
+    n_epochs = max(int((hours / 4 if kind == "nap" else hours) * 3600 / EPOCH_S), 1)
+    hypnogram = simulate_hypnogram(n_epochs, rng, "usual" if kind == "first night" and night > 1 else kind)
     path = stage_path(hypnogram, rng)
     arousals = draw_arousals(path, traits.arousals_per_h, rng)
     weights, eyes_closed = _conditions(path, arousals, traits, rng)

@@ -239,16 +239,6 @@ def _other_sleep(person: Person) -> tuple[str, ...]:
     return ("apnoea", "apnoea", "split night") * person.osa + ("old age",) * 3 * (person.age >= 60)
 
 
-def sleep_tonight(circumstances: Circumstances, night: int) -> str:
-    """The kind of sleep (`hypnogram.SLEEP_KINDS`): there is one first night."""
-    return "usual" if circumstances.sleep == "first night" and night > 1 else circumstances.sleep
-
-
-def hours_tonight(circumstances: Circumstances, hours: float) -> float:
-    """A nap is a quarter of a night."""
-    return hours / 4 if circumstances.sleep == "nap" else hours
-
-
 def under(traits: PersonTraits, circumstances: Circumstances) -> PersonTraits:
     """The traits as these circumstances change them."""
     brain, slow_wave, spindle, alpha, eye, muscle, noise = (

@@ -204,12 +204,8 @@ def _accuracy_of_sex(run: Run) -> float:
     return _headline_of_traits(run, "mean")
 
 
-def _compared(run: Run) -> pd.DataFrame:
-    return _table(run, "ledger").dropna(subset=["ours"])
-
-
 def _within_half(run: Run) -> int:
-    rows = _compared(run)
+    rows = _table(run, "ledger").dropna(subset=["ours"])
     return int(((rows.ours - rows.published).abs() <= rows.tolerance / 2).sum())
 
 

@@ -21,7 +21,8 @@ class Form(ipywidgets.VBox):
 
     def __init__(self, parameters: type[Parameters]):
         self.parameters = parameters
-        self.controls = dict(_controls(parameters, notebook_defaults(_notebook(parameters))))
+        defaults = notebook_defaults(project_path("notebooks") / f"{parameters.notebook}.ipynb")
+        self.controls = dict(_controls(parameters, defaults))
         self.file = ipywidgets.Text(f"params/mine/{parameters.notebook}.form.yaml", description="File")
         self.write = ipywidgets.Button(description="Write the YAML", button_style="primary")
         self.says = ipywidgets.HTML()
@@ -56,10 +57,6 @@ class Form(ipywidgets.VBox):
 def show_form(parameters: type[Parameters]) -> Form:
     """The form of a notebook: `show_form(StageOneNight)`."""
     return Form(parameters)
-
-
-def _notebook(parameters: type[Parameters]) -> Path:
-    return project_path("notebooks") / f"{parameters.notebook}.ipynb"
 
 
 def _controls(cls: type[Strict], values: Mapping[str, object], group: str = "") -> Iterator[tuple[str, object]]:

@@ -218,7 +218,9 @@ def run_repetitions(
     for n_folds in {job.n_folds for job in jobs}:
         check_folds(nights, n_folds)
     digests = {r: _digest(nights, r) for r in nights.counts}
-    paths = {job: folder / f"{_name(job, seed, digests)}.npz" for job in share_of(sorted(set(jobs), key=_order), shard)}
+    # Repetition by repetition, so that the time left can be judged early.
+    ordered = sorted(set(jobs), key=lambda job: (job.repetition, job))
+    paths = {job: folder / f"{_name(job, seed, digests)}.npz" for job in share_of(ordered, shard)}
     done = {job: predictions for job, path in paths.items() if (predictions := read_if_whole(path, _read)) is not None}
     left = [job for job in paths if job not in done]
     if done:
@@ -227,11 +229,6 @@ def run_repetitions(
     n_processes = max(1, min(n_jobs or n_cores(), len(left)))
     computed = run_jobs(_compute, work, n_processes, start="spawn", n_threads=1)  # forked threads of OpenMP can hang
     return done | dict(future.result() for _, future in progress(computed, "repetitions", total=len(left)))
-
-
-def _order(job: Repetition) -> tuple[int, Repetition]:
-    """Repetition by repetition, so that the time left can be judged early."""
-    return job.repetition, job
 
 
 def _at(nights: Nights, job: Repetition) -> Nights:

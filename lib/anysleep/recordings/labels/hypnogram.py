@@ -111,7 +111,8 @@ def hypnogram_from_stages(stages: pd.DataFrame, duration_s: float, codes: Mappin
     covered_s = np.column_stack(
         [np.diff(_covered_until(borders_s, onsets_s[code == c], ends_s[code == c])) for c in STAGE_CODES]
     )  # (E, codes)
-    free_s = np.maximum(onsets_s, _latest_before(ends_s))  # from when on a stage has the time for itself
+    latest_before_s = np.maximum.accumulate(np.append(-np.inf, ends_s))[:-1]
+    free_s = np.maximum(onsets_s, latest_before_s)  # from when on a stage has the time for itself
     once_s = np.diff(_covered_until(borders_s, free_s, np.maximum(ends_s, free_s)))
     # Stages overlap where their times add up to more than the time that any of them covers, rounding (0.1 s) apart.
     crowded = np.flatnonzero(covered_s.sum(axis=1) > once_s + 0.1)
@@ -187,11 +188,6 @@ def _may_be_quoted(label: str) -> bool:
 def plain_labels(stages: pd.DataFrame) -> pd.Series:
     """The labels in small letters, without blanks around."""
     return stages.description.str.strip().str.lower()
-
-
-def _latest_before(ends_s: np.ndarray) -> np.ndarray:
-    """The latest end of all stages before each."""
-    return np.maximum.accumulate(np.concatenate([[-np.inf], ends_s]))[:-1]
 
 
 def _covered_until(times_s: np.ndarray, onsets_s: np.ndarray, ends_s: np.ndarray) -> np.ndarray:
