@@ -14,7 +14,6 @@ import sys
 import warnings
 import zipfile
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from anysleep.models.networks import ARCHITECTURES, SleepNetwork, build_model
 from anysleep.published import read_published
 from anysleep.stages import FASTEST_RATE_HZ, PUBLISHED_RATE_HZ
 from anysleep.system.files import atomic_write, explaining_damage
+from anysleep.system.words import did_you_mean
 
 RELEASED_URL = "https://media.githubusercontent.com/media/dslaborg/AnySleep/main/models/"
 RELEASED_PAGE = "https://github.com/dslaborg/AnySleep/tree/main/models"
@@ -198,9 +198,7 @@ def _released_row(name: str) -> dict[str, str]:
     released = {row["file"].removesuffix(".pth"): row for row in read_published("checkpoints")}
     name = name.removesuffix(".pth")
     if name not in released:
-        near = get_close_matches(name, released, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(released))}"
-        raise ValueError(f"no released checkpoint {name!r}; {hint}")
+        raise ValueError(f"no released checkpoint {name!r}; {did_you_mean(name, sorted(released))}")
     return released[name]
 
 

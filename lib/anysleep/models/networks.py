@@ -5,7 +5,6 @@ epochs x predictions per epoch. Architectures: U-Sleep, Perslev et al. 2021; Any
 """
 
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from anysleep.models.layers import (
     conv_block,
 )
 from anysleep.stages import EPOCH_S, N_STAGES
+from anysleep.system.words import did_you_mean
 
 
 def unet_filters(depth: int = 12, complexity: float = 1.2923) -> tuple[int, ...]:
@@ -248,11 +248,8 @@ def build_model(
     architecture = ARCHITECTURES[name]
     for key in hyperparameters:
         if key not in architecture.hyperparameter_names:
-            near = get_close_matches(key, architecture.hyperparameter_names, n=1)
-            raise TypeError(
-                f"{name} has no hyperparameter {key!r}; "
-                + (f"did you mean {near[0]!r}?" if near else f"it has {', '.join(architecture.hyperparameter_names)}")
-            )
+            hint = did_you_mean(key, architecture.hyperparameter_names)
+            raise TypeError(f"{name} has no hyperparameter {key!r}; {hint}")
     model = architecture(
         predictions_per_epoch=predictions_per_epoch, sampling_rate_hz=sampling_rate_hz, **hyperparameters
     )

@@ -6,7 +6,6 @@ montage is staged as its pairs of EEG and EOG, which then vote: `vote_stages` ma
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from itertools import combinations, product
 from typing import Any, Literal
 
@@ -17,6 +16,7 @@ from scipy import special
 from anysleep.datasets.archive import Archive
 from anysleep.recordings.channels import is_left_eye, site_of
 from anysleep.stages import N_STAGES
+from anysleep.system.words import did_you_mean
 
 Montage = tuple[str, ...]
 Mode = Literal["all", "named", "drawn", "pairs"]
@@ -196,9 +196,7 @@ def _why_none(nights: pd.DataFrame, channels: Sequence[str], usleep: bool) -> st
     if unknown:
         known = {name for eeg, eog in typed for name in (*eeg, *eog)}
         known |= {site for name in known if (site := site_of(name))} | {ALL_EOG, LEFT_EOG}
-        near = get_close_matches(unknown[0], sorted(known), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
-        return f"no night has a channel {unknown[0]!r}; {hint}"
+        return f"no night has a channel {unknown[0]!r}; {did_you_mean(unknown[0], sorted(known))}"
     needs = "an EEG and an EOG channel, as U-Sleep needs" if usleep else "a channel"
     return f"no night has all of {', '.join(channels)}" if channels else f"no night has {needs}"
 
