@@ -25,9 +25,11 @@ from helpers.bad_recordings import (
     people,
 )
 
+from anysleep.datasets import preparation
 from anysleep.datasets.preparation import prepare_archive, write_key
 from anysleep.datasets.recipes import Folder, find_participants
 from anysleep.recordings.reasons import without_names
+from anysleep.system.jobs import run_jobs
 
 RECORDINGS = EDF | SIZES | SIGNALS | FILES | HDF5 | OTHERS
 KINDS = RECORDINGS | PARTICIPANTS | LABELS
@@ -69,6 +71,15 @@ def good_alone(tmp_path_factory):
 
 def recording_of_good(used):
     return "-night1" if used.recording in ("{id}", "{night}") else GOOD
+
+
+@pytest.fixture(autouse=True)
+def _nights_are_prepared_in_this_process(monkeypatch):
+    """A process a test, and the reader's process of each, would be five seconds of imports for 250 tests.
+
+    That a night is prepared in a process of its own is tested in datasets/test_cohort.py.
+    """
+    monkeypatch.setattr(preparation, "run_jobs", lambda work, jobs, n_jobs, limit_s: run_jobs(work, jobs, 1))
 
 
 @pytest.fixture(autouse=True)
