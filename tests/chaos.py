@@ -7,6 +7,7 @@ left: no process, no half a file, nothing in the temporary folder or in shared m
 
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -18,14 +19,20 @@ import psutil
 import yaml
 from helpers.toy_runs import ROOT, given_to
 
+from anysleep.workbook.notebooks import NOTEBOOKS
+
 ROLES = {"snakemake": "-m snakemake", "runner": "-m anysleep run", "training": "-m anysleep.training"}
 ENDS_WITHIN_S = 15
 """How long what belonged to the killed one may live: a training saves its state, on a busy machine."""
-LATEST_S = 25
-"""How long after the start the blow may come."""
+LATEST_S = 8
+"""How long after a notebook has begun the blow may come."""
+NEXT = 3
+"""That notebook is one of so many that are not done."""
+KILLS_A_ROUND = 10
+"""Then the graph may come to its end, and all is compared."""
 
-OTHERS = ("torchinductor_*", "snakemake*", "tmp*.json")
-"""A cache of torch; an empty folder of a killed snakemake; the address of a kernel whose runner was killed."""
+OTHERS = ("torchinductor_*", "snakemake*")
+"""A cache of torch; an empty folder of a killed snakemake."""
 
 
 def lay_out(folder: Path) -> Path:
@@ -72,16 +79,23 @@ def role_of(process: psutil.Process) -> str:
     return "worker" if "spawn_main" in words or "guarded" in words else "other"
 
 
-def strike(folder: Path, role: str, after_s: float, running: subprocess.Popen) -> str:
-    """Kill one of this role, so long after the start or once there is one; returns where, empty if all was done."""
-    begin = time.monotonic()
+def strike(folder: Path, rng: random.Random, running: subprocess.Popen) -> str:
+    """Kill somebody while one of the next notebooks runs; returns whom and where, empty if all was done before."""
+    runs, since = folder / "outputs/chaos", time.time()
+    left = [name for name in NOTEBOOKS if not (runs / name / "result.json").is_file()]
+    if not left:
+        return ""
+    notebook = rng.choice(left[:NEXT])
+    begun, pause_s = runs / notebook / "params.yaml", rng.uniform(0, LATEST_S)
     while running.poll() is None:
-        there = [process for process, is_a in everyone(folder).items() if is_a == role]
-        if there and time.monotonic() - begin >= after_s:
-            begun = sorted(folder.glob("outputs/chaos/*/params.yaml"), key=lambda path: path.stat().st_mtime)
-            there[-1].kill()
-            return f"{role}, {begun[-1].parent.name if begun else 'no run'} begun last"
         time.sleep(0.2)
+        if begun.is_file() and begun.stat().st_mtime > since and time.time() > begun.stat().st_mtime + pause_s:
+            there = {is_a: process for process, is_a in everyone(folder).items()}
+            roles = sorted(there.keys() - {"other"})
+            if roles:
+                role = rng.choice(roles)
+                there[role].kill()
+                return f"{role}, {pause_s:.1f} s after {notebook} had begun"
     return ""
 
 
@@ -92,10 +106,10 @@ def tables(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(runs)): path.read_bytes() for path in files}
 
 
-def left(folder: Path, shared_before: set[str]) -> list[str]:
+def left_behind(folder: Path, shared_before: set[str]) -> list[str]:
     """What should not be there any more."""
     files = [path for path in folder.glob("tmp/*") if not any(map(path.match, OTHERS))]
-    files += [path for path in folder.rglob("*") if path.name.startswith(".") and path.name[1:2].isdigit()]
+    files += [path for path in folder.rglob("*") if path.name.startswith(".kernel") or re.match(r"\.\d", path.name)]
     processes = [f"{process.pid} {is_a}" for process, is_a in everyone(folder).items()]
     return [*map(str, files), *processes, *sorted(set(os.listdir("/dev/shm")) - shared_before)]
 
@@ -103,15 +117,10 @@ def left(folder: Path, shared_before: set[str]) -> list[str]:
 def round_of(folder: Path, n_kills: int, rng: random.Random) -> int:
     """Run the graph to its end; returns how many were killed on the way, at most `n_kills`."""
     lay_out(folder)
-    n_killed = 0
-    running = start(folder)
-    while n_killed < n_kills:
-        role = rng.choice([*ROLES, "kernel", "worker"])
-        where = strike(folder, role, rng.uniform(0, LATEST_S), running)
-        if not where:
-            break
+    n_killed, running = 0, start(folder)
+    while n_killed < n_kills and (where := strike(folder, rng, running)):
         n_killed += 1
-        if role != "snakemake":
+        if not where.startswith("snakemake"):
             running.wait()
         bereft = list(everyone(folder))
         running = start(folder)
@@ -131,11 +140,11 @@ def main(n_kills: int = 30, seed: int = 0) -> None:
         while n_killed < n_kills:
             n_rounds += 1
             folder = Path(below, f"round{n_rounds}")
-            n_killed += round_of(folder, n_kills - n_killed, rng)
+            n_killed += round_of(folder, min(n_kills - n_killed, KILLS_A_ROUND), rng)
             found = tables(folder)
             differ = [name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name)]
             assert not differ, f"round {n_rounds}: {differ}"
-            assert not left(folder, shared), left(folder, shared)
+            assert not left_behind(folder, shared), left_behind(folder, shared)
             print(f"round {n_rounds}: {n_killed} of {n_kills} killed, {len(found)} files as undisturbed", flush=True)
             shutil.rmtree(folder)
 

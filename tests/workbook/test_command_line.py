@@ -314,9 +314,11 @@ def test_ctrl_c_while_a_kernel_starts_leaves_no_kernel_and_no_file(monkeypatch, 
     monkeypatch.setattr("papermill.execute_notebook", interrupted)
     given = {"archive": str(tmp_path / "a.h5"), "run_dir": str(tmp_path / "run")}
     (tmp_path / "a.h5").touch()
+    (tmp_path / "run" / ".kernel_of_a_killed_run").mkdir(parents=True)
     with pytest.raises(KeyboardInterrupt):
         runner.execute("02_inspect", [], given)
-    assert not started[0].is_alive() and not Path(started[0].connection_file).exists()
+    assert Path(started[0].connection_file).is_relative_to(tmp_path / "run")
+    assert not started[0].is_alive() and not list((tmp_path / "run").glob(".kernel*"))
     assert mine.is_alive()  # which somebody else has started
     mine.shutdown_kernel(now=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.h5", "run"]

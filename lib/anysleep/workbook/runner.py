@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import signal
 import sys
 import tempfile
@@ -92,7 +93,7 @@ def _execute(params: Parameters, given: dict[str, object], may_lack_inputs: bool
     notebook, folder = params.notebook, params.folder
     executed = f"The cell and what called what: {short_path(folder)}/notebook.ipynb"
     try:
-        with _no_kernel_left():
+        with _no_kernel_left(folder):
             papermill.execute_notebook(
                 _as_typed(project_path("notebooks") / f"{notebook}.ipynb"),
                 _as_typed(folder / "notebook.ipynb"),
@@ -118,10 +119,15 @@ def _execute(params: Parameters, given: dict[str, object], may_lack_inputs: bool
 
 
 @contextmanager
-def _no_kernel_left() -> Iterator[None]:
-    """End a kernel, and delete its file of ports and key, that Ctrl-C met before papermill took it into its care."""
+def _no_kernel_left(run_folder: Path) -> Iterator[None]:
+    """End a kernel, and delete its file of ports and key, that Ctrl-C met before papermill took it into its care.
+
+    The file lies in the run's folder, so that the next run there deletes what one that was killed has left.
+    """
+    for left_over in run_folder.glob(".kernel*"):
+        shutil.rmtree(left_over)
     before, others = tempfile.tempdir, psutil.Process().children()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix=".kernel", dir=run_folder) as folder:
         tempfile.tempdir = folder  # where the file is made
         try:
             yield
