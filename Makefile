@@ -1,4 +1,4 @@
-# make install · demo · test · test-browser · test-slurm · quick · soak · lab · app · book · bench · effects · rehearse · chaos: each sets up .venv first if it is missing or older than requirements.txt.
+# make install · demo · test · test-slow · test-browser · test-slurm · quick · soak · lab · app · book · bench · effects · rehearse · chaos: each sets up .venv first if it is missing or older than requirements.txt.
 # make lock · audit · sbom: after requirements.txt has changed, and before a release.
 # Windows has no make: docs/clusters.md lists the same commands.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -6,7 +6,7 @@ BIN := .venv/bin
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 READY := .venv/ready
 
-.PHONY: help install demo test test-browser test-slurm quick soak lab app book bench effects rehearse chaos lock audit sbom clean
+.PHONY: help install demo test test-slow test-browser test-slurm quick soak lab app book bench effects rehearse chaos lock audit sbom clean
 
 help:
 	@sed -n '/^PYTHON/q; s/^# //p' Makefile
@@ -23,7 +23,11 @@ test: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest -p no:randomly --numprocesses 2 --dist worksteal
+	$(BIN)/pytest -p no:randomly --numprocesses 2 --dist worksteal -m "not slow"
+
+# What takes long: the paper's run in rehearsal, notebooks again on other nights, trainings and graphs that are killed.
+test-slow: $(READY)
+	$(BIN)/pytest -p no:randomly --numprocesses 2 --dist worksteal -m slow
 
 # Every notebook and the night browser in JupyterLab, and the page, in Chromium; where there is no Chromium, Playwright fetches one.
 test-browser: $(READY)
@@ -40,7 +44,7 @@ test-slurm: $(READY)
 quick: $(READY)
 	$(BIN)/pytest -p no:randomly --numprocesses 2 --dist worksteal -m quick
 
-# Ten times, each in another order: what is not the same each time is a fault.
+# All of both ten times, each in another order: what is not the same each time is a fault.
 soak: $(READY)
 	for run in 1 2 3 4 5 6 7 8 9 10; do $(BIN)/pytest --quiet --numprocesses 2 --dist worksteal || exit 1; done
 

@@ -105,6 +105,7 @@ def test_real_scorers_agree_as_experts_do(dod):
     assert 0.65 < means["dodo"] < means["dodh"] < 0.85
 
 
+@pytest.mark.slow
 def test_the_published_procedure_on_real_nights(dod, tmp_path):
     """DOD-O against DOD-H from the consensus at 30 s, one left out at a time. 160 forests."""
     recordings = scored_nights(dod)

@@ -272,6 +272,7 @@ def test_every_recording_is_told_once_a_repetition(few_trees, tmp_path):
     assert scores.score[2, 1] == pytest.approx(expected) and scores.seconds_per_prediction[2, 1] == 15
 
 
+@pytest.mark.slow
 def test_the_number_of_processes_changes_nothing(tmp_path):
     nights = toy_nights(6, effect=0.2)
     study = Study(nights, 3, 2, [1], 1, seed=5)
@@ -281,6 +282,7 @@ def test_the_number_of_processes_changes_nothing(tmp_path):
     assert files[0] == files[1] and len(files[0]) == len(study.jobs)
 
 
+@pytest.mark.slow
 def test_what_was_killed_goes_on_to_the_same_tables(root, tmp_path):
     script = (
         "from pathlib import Path\n"

@@ -207,6 +207,7 @@ prepare_archive([(LAB, Path(sys.argv[1]))], Path(sys.argv[2]), sampling_rate_hz=
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on(folder, tmp_path, root, calls):
     """SIGKILL at many moments; an archive that is there is whole, and in the end it is as if never stopped."""
     for number in range(4, 9):

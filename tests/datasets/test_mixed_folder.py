@@ -26,6 +26,8 @@ from anysleep.data import preprocess
 from anysleep.datasets.archive import Archive
 from anysleep.workbook.runner import execute
 
+pytestmark = pytest.mark.slow
+
 
 def edf_signals():
     settings = {"physical_dimension": "uV", "physical_range": (-250, 250)}

@@ -308,6 +308,7 @@ raise ValueError("the end")
 """
 
 
+@pytest.mark.slow
 def test_a_training_that_fails_ends_though_its_workers_ignore_sigterm(archive, root):
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(root / "lib"), str(root / "tests")])}
     command = [sys.executable, "-c", FAILING.format(str(archive))]

@@ -70,6 +70,7 @@ def test_one_file_serves_every_number_of_channels_and_epochs(name, tmp_path):
     assert largest_difference(session, model, [*sizes, (3, 2, 2)]) < TOLERANCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_short_and_whole_nights_in_two_programs(name, tmp_path):
     """A night of 8 h was refused by OpenVINO, whose Resize gives a sample too many."""
@@ -104,6 +105,7 @@ def test_other_resolutions(name, resolution, tmp_path):
     assert as_asked.predictions_per_epoch == 2
 
 
+@pytest.mark.slow
 def test_published_logits_at_full_size(extract, tmp_path):
     """The parity numbers themselves, without torch in between."""
     sessions, differences = {}, {}

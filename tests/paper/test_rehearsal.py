@@ -62,6 +62,7 @@ def ledger_of(folder):
     return rows
 
 
+@pytest.mark.slow
 def test_the_papers_run_ends_with_every_figure(workbook):
     rehearsal.lay_out(workbook)
     keep_variants(workbook / "params" / "paper")
@@ -80,6 +81,7 @@ LACKING = {
 }
 
 
+@pytest.mark.slow
 def test_what_is_not_there_is_a_row_of_the_ledger_and_does_not_stop_the_rest(workbook, capfd):
     rehearsal.lay_out(workbook, LACKING, datasets=["isruc-sg3", "dodh"])
     for file in (workbook / "params" / "paper").glob("*.yaml"):

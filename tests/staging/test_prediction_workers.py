@@ -41,6 +41,7 @@ def stop_two_workers(stop, folder: Path, checkpoint: Path, archive: Path) -> Non
     assert n_before + 4 <= len(done(folder)) and not (folder / "nights.csv").exists()
 
 
+@pytest.mark.slow
 def test_two_devices_however_stopped_write_what_one_writes(checkpoint, tmp_path, capfd):
     """The run is asked to stop, then loses a worker; its workers do not outlive it."""
     archive = write_archive(tmp_path / "many.h5", n_nights=60)

@@ -100,6 +100,7 @@ def test_interrupted_it_saves_too(run_folder):
     assert load_state(folder / STATE).step >= 7
 
 
+@pytest.mark.slow
 def test_a_training_ends_with_the_process_that_started_it(run_folder):
     """The state is saved then, so that nothing is lost when a notebook's kernel dies."""
     folder = run_folder("orphan", n_steps=100_000)
@@ -113,6 +114,7 @@ def test_a_training_ends_with_the_process_that_started_it(run_folder):
     assert load_state(folder / STATE).step >= 7 and "failed" not in said
 
 
+@pytest.mark.slow
 def test_two_processes_draw_the_windows_of_one_and_keep_the_same_weights(archive, tmp_path):
     """Two processes on the CPU talk by gloo; what they noted is compared with one process."""
     worker = Path(__file__).parents[1] / "helpers" / "two_processes.py"
@@ -131,6 +133,7 @@ def test_two_processes_draw_the_windows_of_one_and_keep_the_same_weights(archive
     assert torch.equal(first["best"], second["best"])  # with the statistics of batch normalisation
 
 
+@pytest.mark.slow
 def test_a_run_of_two_processes_starts_them_and_goes_on(run_folder):
     """They listen on the loopback only: whoever reaches torch's store may write into it, so nobody else may."""
     compute = {"precision": "32", "compile": False, "n_devices": 2}

@@ -264,6 +264,7 @@ def test_a_stop_in_the_middle_of_a_validation_keeps_the_steps_before_it(archive,
     assert "step 20 of 60 · mean loss" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_bf16_learns_as_float32_does(archive, undisturbed):
     fabric = Fabric(accelerator="cpu", devices=1, precision="bf16-mixed", plugins=[LightningEnvironment()])
     history = toy_training(archive, fabric=fabric).run().table()
@@ -271,6 +272,7 @@ def test_bf16_learns_as_float32_does(archive, undisturbed):
     assert not np.array_equal(history.train_loss, undisturbed.table().train_loss)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_a_compiled_network_learns_the_same(archive):
 

@@ -21,6 +21,8 @@ from helpers.toy_runs import SHORT_TRAINING, read
 from anysleep.models import load_checkpoint
 from anysleep.workbook.runner import execute
 
+pytestmark = pytest.mark.slow
+
 
 def test_04_studies_channels_and_compares_checkpoints(tiny, root, tmp_path):
     run = yaml.safe_load((tiny / "04_evaluate" / "params.yaml").read_text())

@@ -67,6 +67,7 @@ def hashes(folder):
     return {path: (sha256_of(path), path.stat().st_mtime_ns) for path in files}
 
 
+@pytest.mark.slow
 def test_a_forced_run_prepares_new_nights_only_and_drops_none_unasked(project):
     nights = project / "nights"
     write_cohort(nights, n_persons=2, hours=0.25)
@@ -89,6 +90,7 @@ def test_a_forced_run_prepares_new_nights_only_and_drops_none_unasked(project):
     assert "drop_missing" in text and "Traceback" not in text and archive.read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on_after_kill_9_and_makes_what_was_lost_later(project):
     """A dry run in between says what would be made, and changes nothing. An input of tomorrow's date is no reason to
     do it again, or to delete it."""

@@ -147,6 +147,7 @@ def test_what_is_no_number_of_shards_is_refused_in_a_sentence(project, shards):
     assert status == 1 and "choose a whole number from 1 to 1000" in text and "Traceback" not in text
 
 
+@pytest.mark.slow
 def test_a_graph_in_shards_makes_the_archive_that_one_run_makes(project):
     write_cohort(project / "nights", n_persons=2, hours=0.1)
     add_profile(project, "mine", **{"01_prepare": NIGHTS})
@@ -160,6 +161,7 @@ def test_a_graph_in_shards_makes_the_archive_that_one_run_makes(project):
     assert status == 0 and "Nothing to be done" in text, text
 
 
+@pytest.mark.slow
 def test_the_figures_of_all_runs_are_one_page(project, root):
     add_profile(project, "my lab", **{"02_inspect": {"archive": "theirs.h5"}})
     run = project / "outputs/my lab/02_inspect"
