@@ -19,18 +19,18 @@ import psutil
 import yaml
 from helpers.toy_runs import ROOT, given_to
 
-from anysleep.workbook.notebooks import NOTEBOOKS
-
 ROLES = {"snakemake": "-m snakemake", "runner": "-m anysleep run", "training": "-m anysleep.training"}
 ENDS_WITHIN_S = 15
 """How long what belonged to the killed one may live: a training saves its state, on a busy machine."""
 LATEST_S = 8
 """How long after a notebook has begun the blow may come."""
 NEXT = 3
-"""That notebook is one of so many that are not done."""
+"""That notebook is one of so many that begin next."""
 KILLS_A_ROUND = 10
 """Then the graph may come to its end, and all is compared."""
 
+SEEN: set[int] = set()
+"""The numbers of all processes that have belonged to the workbook."""
 OTHERS = ("torchinductor_*", "snakemake*")
 """A cache of torch; an empty folder of a killed snakemake."""
 
@@ -63,6 +63,7 @@ def everyone(folder: Path) -> dict[psutil.Process, str]:
         try:
             if process.environ().get("TMPDIR") == str(folder / "tmp") and process.status() != psutil.STATUS_ZOMBIE:
                 found[process] = role_of(process)
+                SEEN.add(process.pid)
         except psutil.Error:
             continue
     return found
@@ -80,22 +81,18 @@ def role_of(process: psutil.Process) -> str:
 
 
 def strike(folder: Path, rng: random.Random, running: subprocess.Popen) -> str:
-    """Kill somebody while one of the next notebooks runs; returns whom and where, empty if all was done before."""
-    runs, since = folder / "outputs/chaos", time.time()
-    left = [name for name in NOTEBOOKS if not (runs / name / "result.json").is_file()]
-    if not left:
-        return ""
-    notebook = rng.choice(left[:NEXT])
-    begun, pause_s = runs / notebook / "params.yaml", rng.uniform(0, LATEST_S)
+    """Kill somebody when one of the next notebooks has begun; returns whom and where, empty if all was done before."""
+    since, which, pause_s = time.time(), rng.randrange(NEXT), rng.uniform(0, LATEST_S)
     while running.poll() is None:
+        there = {is_a: process for process, is_a in everyone(folder).items()}
+        begun = {file.stat().st_mtime: file.parent.name for file in folder.glob("outputs/chaos/*/params.yaml")}
+        begun = dict(sorted((when, name) for when, name in begun.items() if when > since)[which:])
+        roles = sorted(there.keys() - {"other"})
+        if begun and roles and time.time() > min(begun) + pause_s:
+            role = rng.choice(roles)
+            there[role].kill()
+            return f"{role}, {pause_s:.1f} s after {begun[min(begun)]} had begun"
         time.sleep(0.2)
-        if begun.is_file() and begun.stat().st_mtime > since and time.time() > begun.stat().st_mtime + pause_s:
-            there = {is_a: process for process, is_a in everyone(folder).items()}
-            roles = sorted(there.keys() - {"other"})
-            if roles:
-                role = rng.choice(roles)
-                there[role].kill()
-                return f"{role}, {pause_s:.1f} s after {notebook} had begun"
     return ""
 
 
@@ -106,12 +103,14 @@ def tables(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(runs)): path.read_bytes() for path in files}
 
 
-def left_behind(folder: Path, shared_before: set[str]) -> list[str]:
+def left_behind(folder: Path) -> list[str]:
     """What should not be there any more."""
     files = [path for path in folder.glob("tmp/*") if not any(map(path.match, OTHERS))]
     files += [path for path in folder.rglob("*") if path.name.startswith(".kernel") or re.match(r"\.\d", path.name)]
     processes = [f"{process.pid} {is_a}" for process, is_a in everyone(folder).items()]
-    return [*map(str, files), *processes, *sorted(set(os.listdir("/dev/shm")) - shared_before)]
+    # A semaphore in shared memory has the number of its process in its name.
+    shared = [name for name in os.listdir("/dev/shm") if SEEN & set(map(int, re.findall(r"\d+", name)))]
+    return [*map(str, files), *processes, *shared]
 
 
 def round_of(folder: Path, n_kills: int, rng: random.Random) -> int:
@@ -127,13 +126,16 @@ def round_of(folder: Path, n_kills: int, rng: random.Random) -> int:
         _, alive = psutil.wait_procs(bereft, timeout=ENDS_WITHIN_S)
         assert not alive, f"{where}, and {ENDS_WITHIN_S} s later there were {alive}"
         print(f"  killed: {where}", flush=True)
-    assert running.wait() == 0, (folder / "said.txt").read_text()
+    while running.poll() is None:
+        everyone(folder)
+        time.sleep(0.2)
+    assert running.returncode == 0, (folder / "said.txt").read_text()
     return n_killed
 
 
 def main(n_kills: int = 30, seed: int = 0) -> None:
     """Kill so many, in as many rounds as that takes, and compare each round with an undisturbed one."""
-    rng, shared = random.Random(seed), set(os.listdir("/dev/shm"))
+    rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as below:
         round_of(Path(below, "peace"), 0, rng)
         expected, n_killed, n_rounds = tables(Path(below, "peace")), 0, 0
@@ -144,7 +146,7 @@ def main(n_kills: int = 30, seed: int = 0) -> None:
             found = tables(folder)
             differ = [name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name)]
             assert not differ, f"round {n_rounds}: {differ}"
-            assert not left_behind(folder, shared), left_behind(folder, shared)
+            assert not left_behind(folder), left_behind(folder)
             print(f"round {n_rounds}: {n_killed} of {n_kills} killed, {len(found)} files as undisturbed", flush=True)
             shutil.rmtree(folder)
 
