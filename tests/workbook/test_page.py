@@ -15,8 +15,10 @@ from anysleep.data import preprocess
 from anysleep.exports import FORMATS
 from anysleep.inference import stage_recording
 from anysleep.models import bundled
+from anysleep.stages import STAGES
 from anysleep.synthetic import draw_persons, simulate_night
 from anysleep.synthetic.cohort import write_edf
+from anysleep.widgets import NightBrowser
 from anysleep.widgets.page import LIMIT_BYTES, Downloads, StagingPage, Upload, downloads_of, known_checkpoints
 
 pytestmark = pytest.mark.filterwarnings("ignore:this network was trained on synthetic")
@@ -84,7 +86,7 @@ def test_a_broken_file_gives_a_sentence(page, file, name, content, sentence):
     assert page.found.value.startswith(sentence) and "\n" not in page.found.value
     assert page.stage.disabled and page.recording is None
     tell(page.upload, *sent("night.edf", file.read_bytes()))
-    assert page.found.value.startswith("0.25 h, 11 channels") and not page.stage.disabled
+    assert page.found.value.startswith("night.edf: 15 min, 11 channels") and not page.stage.disabled
 
 
 def test_the_doctor_proposes_channels_and_those_that_are_ticked_are_staged(staged):
@@ -102,7 +104,7 @@ def test_its_stages_are_those_of_the_library(staged):
 
 
 def test_every_format_can_be_saved_with_all_epochs(staged):
-    downloads = downloads_of(staged.staged)
+    downloads = downloads_of([1, 8], lambda: staged.staged)
     fine, coarse = downloads["Hypnogram, a stage every 3.75 s"], downloads["Hypnogram, a stage every 30 s"]
     assert len(coarse) == len(FORMATS) == len(fine) + 1  # Luna's epochs are of 30 s
     for makes, n in ((coarse, N_EPOCHS), (fine, 8 * N_EPOCHS)):
@@ -113,6 +115,65 @@ def test_every_format_can_be_saved_with_all_epochs(staged):
     assert name == "hypnogram_night_events.zip" and len(zipfile.ZipFile(io.BytesIO(packed)).namelist()) == 2
     report = {name: content[:5] for make in downloads["Report"].values() for name, content in make().items()}
     assert report["report_night.pdf"] == b"%PDF-" and report["report_night.html"] == b"<!doc"
+
+
+def browser_of(page):
+    (browser,) = (widget for widget in page.result.children if isinstance(widget, NightBrowser))
+    return browser
+
+
+def test_what_is_corrected_is_in_every_file_and_in_the_statistics(page, file):
+    page.path.value, page.resolution.value = str(file), 8
+    page.read.click()
+    page.stage.click()
+    browser, before = browser_of(page), page.staged
+    saved = {
+        title: widget for widget in page.result.children if isinstance(widget, Downloads) for title in widget.titles
+    }
+    assert "nothing is corrected" in answer_of(saved["Corrections, CSV"], "Corrections, CSV")
+    new = (before.scored[1].stages[4] + 1) % 5
+    browser.review.set_stage([5], int(new))
+    browser.review.set_stage([6], int(before.scored[1].stages[5]))
+    browser._show_scores()
+    assert browser.n_reviewed == 2
+    now = before.corrected(browser.review.changes)
+    for r in (1, 8):
+        expected = before.scored[r].stages.copy()
+        expected[4 * r : 5 * r] = new  # and the finer stages of the epoch that was confirmed stay
+        assert (now.scored[r].stages == expected).all() and "corrected by reviewer" in now.scored[r].scorer
+    _, content = saved["CSV with clock times"].made("CSV with clock times")
+    finer = pd.read_csv(io.BytesIO(content))
+    assert len(finer) == 8 * N_EPOCHS and finer.stage[32:40].eq(STAGES[new]).all()  # the last of that title
+    minutes = now.statistics.set_index("statistic").value
+    assert (minutes != before.statistics.set_index("statistic").value).any()
+    shown = page.result.children[-1].value
+    assert all(f"<td>{title}</td>" in shown for title in now.statistics.title)
+    assert b"corrected by reviewer" in now.printed(".html")["report_night.html"]
+    _, own = saved["The network's own stages, CSV"].made("The network's own stages, CSV")
+    assert pd.read_csv(io.BytesIO(own)).stage[4] == STAGES[before.scored[1].stages[4]]
+    _, rows = saved["Corrections, CSV"].made("Corrections, CSV")
+    assert len(rows.decode().splitlines()) == 3
+
+
+def answer_of(downloads, title):
+    """What a person is told who presses that button."""
+    downloads.said = []
+    downloads.send = downloads.said.append
+    tell(downloads, ({"title": title},))
+    return downloads.said[0].get("refused", "")
+
+
+def test_a_mistyped_path_takes_no_staged_night_away(staged, file):
+    result = staged.result.children
+    staged.path.value = f"{file}x"
+    staged.path._handle_custom_msg({"event": "submit"}, [])  # Enter
+    assert "no such file" in staged.found.value and staged.result.children == result
+    staged.path.value = f"'{file}'"
+    staged.read.click()
+    assert staged.found.value.startswith("night.edf") and not staged.stage.disabled
+    staged.path.value = " "
+    staged.read.click()
+    assert staged.found.value == "type the path of a recording, or choose a file to upload"
 
 
 def test_a_choice_that_does_not_fit_gives_a_sentence(page, file):
@@ -149,7 +210,7 @@ def test_channels_are_staged_eeg_first_and_a_scoring_beside_is_no_part(page, fil
     for name, content in named.items():
         (tmp_path / name).write_bytes(content)
     page.choose([tmp_path / name for name in named])
-    assert page.found.value.startswith("0.25 h")
+    assert page.found.value.startswith("night-PSG.edf: 15 min")
     page.channels.children = [page.channels.children[0], *reversed(page.channels.children[1:])]
     assert [name[:3] for name in page.ticked] == ["EEG"] * 6 + ["EOG"] * 2
     page.upload.files = [file]

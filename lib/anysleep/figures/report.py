@@ -57,12 +57,11 @@ class NightReport:
 def least_certain(report: NightReport) -> pd.DataFrame:
     """The five epochs whose stage had the lowest probability, the least first: time, stage, probability, next_stage."""
     scored = np.flatnonzero(report.hypnogram < len(STAGES))
-    chosen = report.hypnodensity[scored, report.hypnogram[scored]]
-    order = np.argsort(chosen, kind="stable")[:5]
+    order = scored[np.argsort(report.hypnodensity[scored].max(axis=1), kind="stable")[:5]]
     rows = []
-    for epoch, probability in zip(scored[order], chosen[order], strict=True):
-        others = np.where(np.arange(len(STAGES)) == report.hypnogram[epoch], -1, report.hypnodensity[epoch])
-        stages = STAGES[report.hypnogram[epoch]], STAGES[others.argmax()]
+    for epoch in order:
+        first, second, *_ = np.argsort(-report.hypnodensity[epoch], kind="stable")
+        stages, probability = (STAGES[first], STAGES[second]), report.hypnodensity[epoch, first]
         rows.append((_moment(report, epoch * EPOCH_S), stages[0], round(float(probability), 2), stages[1]))
     return pd.DataFrame(rows, columns=["time", "stage", "probability", "next_stage"])
 

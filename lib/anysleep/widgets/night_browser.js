@@ -4,9 +4,12 @@ const PAGES_S = [10, 30, 60, 120, 300, 600, 1800, 3600, 7200], GAINS_UV = [10, 2
 const STAGE_KEYS = { w: 0, 1: 1, 2: 2, 3: 3, r: 4, u: 9 }, KEPT_PAGES = 60;
 const HELP = {
   "← →": "page", "+ −": "zoom", "0": "whole night", "↑ ↓": "gain", "Home End": "first, last page", "F": "filters on or off",
-  "D": "next disagreement", "L": "least certain epoch", "A": "next arousal", "S": "next stage change", "with Shift": "the one before",
-  "W 1 2 3 R U": "stage of the epoch, and on", "Q": "go on with the least certain", "Shift ← →": "select a range of epochs",
-  "Ctrl Z, Ctrl Y": "undo, redo", "M": "mark an arousal: ← → moves, Shift ← → makes it longer, Enter keeps it", "Delete": "take arousals away", "Esc": "let go",
+  "D": "next disagreement", "L": "least certain epoch", "A": "next arousal", "S": "next stage change", "with Shift": "the one before", "Esc": "let go",
+};
+const REVIEW_HELP = {
+  "W 1 2 3 R U": "give the epoch this stage and go on; U is unscored", "Enter": "confirm the stage it has and go on",
+  "Q": "after a stage, go on with the least certain epoch instead of the next", "Ctrl Z, Ctrl Y": "undo, redo", "Shift ← →": "select several epochs",
+  "M": "mark an arousal: ← → moves it, Shift ← → makes it longer, Enter keeps it", "Delete": "take arousals away",
 };
 const BUTTONS = [
   ["◀", "Previous page (←)", "ArrowLeft"], ["▶", "Next page (→)", "ArrowRight"], ["−", "Longer page (−)", "-"], ["+", "Shorter page (+)", "+"],
@@ -14,7 +17,11 @@ const BUTTONS = [
   ["Disagreement", "Next disagreement (D)", "d"], ["Least certain", "Least certain epoch that is not reviewed (L)", "l"],
   ["Arousal", "Next arousal (A)", "a"], ["Stage change", "Next stage change (S)", "s"],
 ];
-const REVIEW_BUTTONS = [["Undo", "Undo (Ctrl Z)", "z", true], ["Redo", "Redo (Ctrl Y)", "y", true]];
+const STAGE_BUTTONS = [
+  ["Wake", "Wake, and on (W)", "w"], ["N1", "N1, and on (1)", "1"], ["N2", "N2, and on (2)", "2"], ["N3", "N3, and on (3)", "3"], ["REM", "REM, and on (R)", "r"],
+  ["Unscored", "Unscored, and on (U)", "u"], ["✓ Confirm", "Confirm the stage it has, and on (Enter)", "Enter"],
+];
+const UNDO_BUTTONS = [["Undo", "Undo (Ctrl Z)", "z", true], ["Redo", "Redo (Ctrl Y)", "y", true]];
 
 const make = (tag, set = {}, ...children) => {
   const element = Object.assign(document.createElement(tag), set);
@@ -58,10 +65,13 @@ class Browser {
     choice.append(...resolutions.map((r) => make("option", { value: r, textContent: `${r} in 30 s`, selected: r === this.model.get("resolution") })));
     const name = make("input", { value: this.model.get("reviewer"), ariaLabel: "Who reviews", title: "Who reviews", onchange: () => this.set({ reviewer: name.value }) });
     const useful = { "Disagreement": lanes.length > 1, "Least certain": resolutions.length > 0 };
-    const parts = [...BUTTONS.filter(([title]) => useful[title] ?? true).map(button), this.filter, ...(resolutions.length ? [choice] : []), ...(this.reviews ? [this.follow, ...REVIEW_BUTTONS.map(button), name] : [])];
-    const keys = Object.entries(HELP).flatMap(([key, does]) => [make("kbd", { textContent: key }), ` ${does}  `]);
+    const look = [...BUTTONS.filter(([title]) => useful[title] ?? true).map(button), this.filter, ...(resolutions.length ? [choice] : [])];
+    const review = ["This epoch is", ...STAGE_BUTTONS.map(button), this.follow, ...UNDO_BUTTONS.map(button), "by", name];
+    const row = ([key, does]) => make("tr", {}, make("td", {}, make("kbd", { textContent: key })), make("td", { textContent: does }));
+    const keys = make("table", {}, ...Object.entries({ ...(this.reviews ? REVIEW_HELP : {}), ...HELP }).map(row));
     this.root = make("div", { className: "night-browser", tabIndex: 0, ariaLabel: "Night browser" },
-      make("div", { className: "controls" }, ...parts), this.canvas, this.status, make("details", {}, make("summary", { textContent: "Keys" }), ...keys));
+      make("div", { className: "controls" }, ...look), ...(this.reviews ? [make("div", { className: "controls" }, ...review)] : []), this.status, this.canvas,
+      make("details", { ontoggle: () => this.root.focus({ preventScroll: true }) }, make("summary", { textContent: "Keys" }), keys));
     this.root.setAttribute("role", "application");
     this.root.setAttribute("data-lm-suppress-shortcuts", "true"); // JupyterLab's own keys
     this.status.setAttribute("aria-live", "polite");
@@ -82,7 +92,7 @@ class Browser {
     canvas.addEventListener("wheel", (event) => { if (event.ctrlKey) { event.preventDefault(); this.press({ key: event.deltaY < 0 ? "+" : "-" }); } }, { ...only, passive: false });
     const heard = {
       "change:stages": () => this.takeScores(), "change:arousals": () => this.takeScores(), "change:hypnodensity": () => this.takeDensity(),
-      "change:spectrogram": () => this.takeSpectrogram(), "change:at_s change:page_s change:filtered": () => this.schedule(),
+      "change:spectrogram": () => this.takeSpectrogram(), "change:n_reviewed": () => this.schedule(), "change:at_s change:page_s change:filtered": () => this.schedule(),
       "msg:custom": (message, buffers) => this.hear(message, buffers),
     };
     for (const [what, does] of Object.entries(heard)) model.on(what, does);
@@ -152,6 +162,8 @@ class Browser {
     }
     if (this.draft && this.mark(key, shiftKey)) return true;
     if (this.reviews && plain in STAGE_KEYS) { this.score(STAGE_KEYS[plain]); return true; }
+    if (this.reviews && key === "Enter") { this.anchor = null; this.score(this.lane.stages[this.epoch]); return true; }
+    this.note = null;
     const move = (s) => { this.anchor = this.picked = null; this.goTo(s); };
     const range = (step) => { this.anchor ??= this.epoch; this.goTo((this.epoch + step) * EPOCH_S); };
     const does = {
@@ -188,6 +200,9 @@ class Browser {
     const [first, last] = this.epochs, epochs = Array.from({ length: last - first + 1 }, (_, i) => first + i + 1);
     this.ask({ type: "stage", epochs, stage, seconds_spent: this.spent() });
     epochs.forEach((epoch) => this.scored.add((epoch - 1) * EPOCH_S));
+    const named = (code) => this.night.about.stages[code] ?? "unscored", before = this.lane.stages[first];
+    const change = before === stage ? `stays ${named(stage)}` : `was ${named(before)}, is ${named(stage)}`;
+    this.note = first === last ? `epoch ${first + 1} ${change}` : `epochs ${first + 1} to ${last + 1} are ${named(stage)}`;
     this.lane.stages.fill(stage, first, last + 1); // as Python will say; where it refuses, all is as it was
     this.version += 1;
     this.overview = null;
@@ -256,7 +271,7 @@ class Browser {
 
   hear(message, buffers) {
     if (message.type === "page") this.keep(message, buffers[0]);
-    if (message.type === "refused") { this.scored.clear(); this.takeScores(); this.say(message.reason, true); }
+    if (message.type === "refused") { this.note = null; this.scored.clear(); this.takeScores(); this.say(message.reason, true); }
     if (message.type === "done" && message.at_s !== null) { this.scored.delete(message.at_s); this.goTo(message.at_s); }
     this.root.dataset.answers = Number(this.root.dataset.answers ?? 0) + (message.type === "page" ? 0 : 1);
     this.schedule();
@@ -380,7 +395,8 @@ class Browser {
     const stages = night.lanes.map(({ name, stages }) => `${name} ${night.about.stages[stages[epoch]] ?? "unscored"}`);
     const which = first === last ? `epoch ${epoch + 1} of ${n}` : `epochs ${first + 1} to ${last + 1} of ${n}`;
     const length = this.length < 60 ? `${this.length} s` : this.length < 3600 ? `${this.length / 60} min` : `${+(this.length / 3600).toFixed(2)} h`;
-    const words = this.said?.words ?? [clock(night, this.at), which, ...stages, `page of ${length}`].join(" · ");
+    const done = this.reviews ? [`${this.model.get("n_reviewed")} reviewed`] : [];
+    const words = this.said?.words ?? [clock(night, this.at), which, ...stages, `page of ${length}`, ...done, ...(this.note ? [this.note] : [])].join(" · ");
     if (this.status.textContent !== words) this.status.textContent = words;
     this.status.toggleAttribute("data-refused", Boolean(this.said?.refused));
     this.filter.ariaPressed = this.model.get("filtered");

@@ -55,6 +55,7 @@ class NightBrowser(anywidget.AnyWidget):
     """float32 (P, 5) at `resolution` predictions an epoch."""
     spectrogram = traitlets.Dict().tag(sync=True)
     targets = traitlets.Dict().tag(sync=True)
+    n_reviewed = traitlets.Int(0).tag(sync=True)
 
     def __init__(
         self,
@@ -160,7 +161,8 @@ class NightBrowser(anywidget.AnyWidget):
             self.arousals = [spans.tolist() for spans in arousals]
             if hypnograms:
                 at_30_s = self._scored[1].hypnodensity if self._scored else None
-                reviewed = self.review.reviewed if self.review else ()
+                reviewed = self.review.reviewed if self.review else set()
+                self.n_reviewed = len(reviewed)
                 self.targets = jump_targets(hypnograms, at_30_s, arousals, reviewed)
 
     @traitlets.observe("resolution")

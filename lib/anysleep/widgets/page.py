@@ -26,6 +26,7 @@ from anysleep.recordings.quality import examine, usable_channels
 from anysleep.recordings.readers import READERS, read_recording
 from anysleep.recordings.reasons import noted, without_names
 from anysleep.recordings.recording import Recording
+from anysleep.settings import ExportFormat
 from anysleep.system.files import files_of_night, project_path
 from anysleep.widgets.night_browser import NightBrowser
 from anysleep.widgets.staged_night import StagedNight, stage_night
@@ -39,9 +40,14 @@ HOW_TO_GET = (
     "For nights of people take a released network: <code>.venv/bin/anysleep fetch anysleep-run1 outputs/mine/weights"
     "</code> in the workbook's folder, then load this page anew. Research software, not a medical device."
 )
+SAVED = (
+    "Every file has the stages as you have corrected them. Save what you need before you close this page or stage "
+    "another night: corrections are deleted then."
+)
 STYLE = """<style>
 .staging-page { max-width: 1200px; margin: 0 }
 .staging-page h2 { margin: 1em 0 .2em; font-size: 1.25em }
+.staging-page h3 { margin: .4em 0 .1em; font-size: 1em }
 .staging-page table { border-collapse: collapse; line-height: 1.35 }
 .staging-page th, .staging-page td { text-align: left; padding: .1em 1em .1em 0; vertical-align: top }
 .upload output, .downloads output { margin-left: .6em }
@@ -63,6 +69,7 @@ class StagingPage(ipywidgets.VBox):
 
     def __init__(self):
         self._folder = tempfile.TemporaryDirectory(prefix="uploads-")
+        self._corrections = tempfile.TemporaryDirectory(prefix="corrections-")
         self.path = ipywidgets.Text(placeholder="a file on this computer, such as nights/017.edf", layout=_wide())
         self.read = ipywidgets.Button(description="Read")
         self.upload = Upload(Path(self._folder.name))
@@ -77,7 +84,8 @@ class StagingPage(ipywidgets.VBox):
         self.result = ipywidgets.VBox()
         super().__init__([ipywidgets.HTML(STYLE), *self._parts()])
         self.add_class("staging-page")
-        self.read.on_click(lambda _: self.choose([project_path(self.path.value)]))
+        self.read.on_click(lambda _: self._read_path())
+        self.path.on_msg(lambda _, said, __: said.get("event") == "submit" and self._read_path())  # Enter
         self.stage.on_click(lambda _: self.run())
         self.upload.observe(self._open_upload, "files")
 
@@ -85,23 +93,24 @@ class StagingPage(ipywidgets.VBox):
         """Delete what was uploaded, and take the page away."""
         super().close()
         self._folder.cleanup()
+        self._corrections.cleanup()
 
     def _parts(self) -> list[ipywidgets.Widget]:
         most = f"{LIMIT_BYTES / 2**30:g} GiB"
         limit = f"or upload it, with the files that belong to it (at most {most}, deleted afterwards):"
         kinds = f"{', '.join(READERS)}; several recordings are the parts of one night"
         return [
-            _heading("A recording"),
+            _heading("1. A recording"),
             ipywidgets.HTML(kinds),
             ipywidgets.HBox([self.path, self.read]),
             ipywidgets.HBox([ipywidgets.Label(limit), self.upload]),
             self.found,
-            _heading("Its channels"),
+            _heading("2. Its channels"),
             self.channels,
-            _heading("A network"),
+            _heading("3. A network"),
             ipywidgets.HBox([self.checkpoint, ipywidgets.Label("a stage every"), self.resolution]),
             ipywidgets.HTML(HOW_TO_GET),
-            _heading("What is known of the night"),
+            _heading("4. What is known of the night, if anything"),
             ipywidgets.HBox([*self.lights, ipywidgets.Label("clock times or seconds, where the recording says none")]),
             ipywidgets.HBox(
                 [self.age, ipywidgets.Label("years, to print published values of that age; 0 for unknown")]
@@ -111,9 +120,19 @@ class StagingPage(ipywidgets.VBox):
             self.result,
         ]
 
+    def _read_path(self) -> None:
+        typed = self.path.value.strip().strip("\"'").removeprefix("file://")  # as a file manager copies it
+        if typed:
+            self.choose([project_path(typed)])
+        else:
+            _say(self.found, "type the path of a recording, or choose a file to upload")
+
     def choose(self, paths: list[Path]) -> None:
-        """Read a recording, or the parts of one, and let the montage doctor propose channels."""
-        self.recording, self.channels.children, self.result.children = None, (), ()
+        """Read a recording, or the parts of one, and let the montage doctor propose channels.
+
+        A night that was staged stays on the page until the next is.
+        """
+        self.recording, self.channels.children = None, ()
         _say(self.says)
         self.stage.disabled = True
         self._trying(self.found, self._read, paths)
@@ -127,7 +146,7 @@ class StagingPage(ipywidgets.VBox):
             quality = examine(self.recording)
         self.channels.children = channel_rows(quality)
         self.stage.disabled = False
-        _say(self.found, f"{self.recording.duration_s / 3600:.2f} h, {len(quality)} channels", *notes)
+        _say(self.found, f"{_name(self.recording)}: {_length(self.recording)}, {len(quality)} channels", *notes)
 
     def _open_upload(self, change: dict) -> None:
         recordings = [file for file in change["new"] if file.name.lower().endswith(tuple(READERS))]
@@ -157,8 +176,10 @@ class StagingPage(ipywidgets.VBox):
         with noted() as notes:
             known = {"lights": (self.lights[0].value, self.lights[1].value), "age": self.age.value}
             self.staged = stage_night(self.recording, self.ticked, model, self.resolution.value, self._tell, **known)
-        self.result.children = _results(self.staged)
-        _say(self.says, *notes)
+        folder = Path(tempfile.mkdtemp(dir=self._corrections.name))  # of this staging: another network, other stages
+        corrections = folder / f"corrections_{self.staged.name}.csv"
+        self.result.children = _results(_name(self.recording), self.staged, corrections)
+        _say(self.says, f"{_name(self.recording)} is staged: see below", *notes)
 
     def _tell(self, step: str) -> None:
         self.bar.value += 1
@@ -197,21 +218,24 @@ def channel_rows(quality: pd.DataFrame) -> list[ipywidgets.HBox]:
     return rows
 
 
-def downloads_of(staged: StagedNight) -> dict[str, dict[str, Make]]:
-    """Heading -> title of a button -> what makes its files."""
-    downloads: dict[str, dict[str, Make]] = {
-        "Report": {
-            "PDF": partial(staged.printed, ".pdf"),
-            "Web page": partial(staged.printed, ".html"),
-            "Statistics, CSV": staged.table,
-        }
-    }
-    for r in staged.scored:
+def downloads_of(resolutions: Sequence[int], now: Callable[[], StagedNight]) -> dict[str, dict[str, Make]]:
+    """Heading -> title of a button -> what makes its files, of the night as it is `now`, when the button is pressed."""
+    downloads: dict[str, dict[str, Make]] = {}
+    for r in resolutions:
         formats = {name: one for name, one in FORMATS.items() if r == 1 or not one.at_30_s_only}
         downloads[f"Hypnogram, a stage every {30 / r:g} s"] = {
-            one.title.replace("`", ""): partial(staged.exported, r, name) for name, one in formats.items()
+            one.title.replace("`", ""): partial(_exported, now, r, name) for name, one in formats.items()
         }
+    downloads["Report"] = {
+        "PDF": lambda: now().printed(".pdf"),
+        "Web page": lambda: now().printed(".html"),
+        "Statistics, CSV": lambda: now().table(),
+    }
     return downloads
+
+
+def _exported(now: Callable[[], StagedNight], r: int, name: ExportFormat) -> dict[str, bytes]:
+    return now().exported(r, name)
 
 
 def limit_memory(n_bytes: int = MEMORY_BYTES) -> None:
@@ -222,24 +246,54 @@ def limit_memory(n_bytes: int = MEMORY_BYTES) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (n_bytes, resource.getrlimit(resource.RLIMIT_DATA)[1]))
 
 
-def _results(staged: StagedNight) -> list[ipywidgets.Widget]:
+def _results(name: str, staged: StagedNight, corrections: Path) -> list[ipywidgets.Widget]:
     about = "".join(
         f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in staged.report.about.items()
     )
-    table = (
-        staged.statistics[["title", "value", "unit"]]
-        .round(1)
-        .to_html(index=False, header=False, border=0, na_rep="none")
-    )
-    buttons = [[_heading(title), Downloads(files)] for title, files in downloads_of(staged).items()]
+    browser = NightBrowser(staged.night, list(staged.scored.values()), staged.quality, corrections)
+    statistics = ipywidgets.HTML()
+
+    def now() -> StagedNight:
+        browser.review.refresh()
+        return staged.corrected(browser.review.changes)
+
+    def show_statistics(_: object = None) -> None:
+        table = now().statistics[["title", "value", "unit"]].round(1)
+        statistics.value = table.to_html(index=False, header=False, border=0, na_rep="none")
+
+    browser.observe(show_statistics, ["stages", "arousals"])
+    show_statistics()
+    downloads = downloads_of(list(staged.scored), now)
+    downloads["What was done"] = {
+        "Corrections, CSV": lambda: _file(corrections),
+        "The network's own stages, CSV": lambda: staged.exported(1, "csv"),
+    }
+    buttons = [[_heading(title, 3), Downloads(files)] for title, files in downloads.items()]
     return [
-        _heading("The night"),
+        _heading(f"5. The night of {name}"),
         ipywidgets.HTML(f"<table>{about}</table>"),
-        NightBrowser(staged.night, list(staged.scored.values()), staged.quality),
+        browser,
+        _heading("6. Save it"),
+        ipywidgets.HTML(SAVED),
         *(widget for pair in buttons for widget in pair),
         _heading("Statistics"),
-        ipywidgets.HTML(table),
+        statistics,
     ]
+
+
+def _file(corrections: Path) -> dict[str, bytes]:
+    if not corrections.is_file():
+        raise ValueError("nothing is corrected")
+    return {corrections.name: corrections.read_bytes()}
+
+
+def _name(recording: Recording) -> str:
+    return ", ".join(file.name for file in recording.files)
+
+
+def _length(recording: Recording) -> str:
+    hours = recording.duration_s / 3600
+    return f"{hours:.2f} h" if hours >= 1 else f"{60 * hours:.0f} min"
 
 
 def _sentence(error: BaseException, folder: Path) -> str:
@@ -252,8 +306,8 @@ def _say(place: ipywidgets.HTML, *sentences: str) -> None:
     place.value = "<br>".join(map(html.escape, sentences))
 
 
-def _heading(text: str) -> ipywidgets.HTML:
-    return ipywidgets.HTML(f"<h2>{html.escape(text)}</h2>")
+def _heading(text: str, level: int = 2) -> ipywidgets.HTML:
+    return ipywidgets.HTML(f"<h{level}>{html.escape(text)}</h{level}>")
 
 
 def _cell(text: str, width: str) -> ipywidgets.HTML:

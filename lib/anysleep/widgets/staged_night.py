@@ -2,15 +2,17 @@
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from anysleep import analysis
 from anysleep.analysis.verdict import judge_night
 from anysleep.evaluation.evaluate import check_synthetic_training
 from anysleep.exports import ScoredNight, export_night, without_date
+from anysleep.exports.corrections import Change, corrected_night
 from anysleep.figures.report import NightReport, write_report
 from anysleep.models import SleepNetwork
 from anysleep.models.checkpoints import saw_only_synthetic, synthetic_notice
@@ -38,6 +40,27 @@ class StagedNight:
     quality: pd.DataFrame
     """The montage doctor's table of the channels."""
     report: NightReport
+
+    def corrected(self, changes: Sequence[Change]) -> "StagedNight":
+        """The night as persons have corrected it, and the statistics of that; the hypnodensity stays the network's."""
+        if not changes:
+            return self
+        now = corrected_night(self.scored[1], changes)
+        changed = now.stages != self.scored[1].stages  # within other epochs, finer stages stay
+        scored = {
+            r: replace(
+                night,
+                stages=np.where(np.repeat(changed, r), np.repeat(now.stages, r), night.stages),
+                arousals_s=now.arousals_s,
+                hypnodensity=None,
+                scorer=now.scorer,
+            )
+            for r, night in self.scored.items()
+        }
+        statistics = _statistics(scored)
+        about = self.report.about | {"Stages": now.scorer}
+        report = replace(self.report, about=about, hypnogram=now.stages, statistics=statistics)
+        return replace(self, scored=scored, statistics=statistics, report=report)
 
     def exported(self, predictions_per_epoch: int, export: ExportFormat) -> dict[str, bytes]:
         """The files of one format; none where it has none at this resolution."""
@@ -90,8 +113,7 @@ def stage_night(
     off_s, on_s = found.noted_s
     noted = {"arousals_s": arousals_s, "lights_off_s": off_s, "lights_on_s": on_s, "scorer": model.name}
     scored = {r: _scored(staging, r, night, noted) for r in sorted({1, predictions_per_epoch})}
-    counted_s = arousals_s if predictions_per_epoch > 1 else None  # 30 s show none
-    statistics = analysis.statistics_report(analysis.night_statistics(scored[1].stages, (off_s, on_s), counted_s))
+    statistics = _statistics(scored)
     verdict, reason = judge_night(model, prepared, scored[1].stages, scored[1].hypnodensity)
     about = {
         "Recorded": f"{recording.duration_s / 3600:.2f} h from {recording.clock_time or 'an unknown time'}",
@@ -111,6 +133,13 @@ def stage_night(
 def _scored(staging: Staging, r: int, night: Recording, noted: Mapping[str, object]) -> ScoredNight:
     stages, start_time = without_gaps(staging.hypnogram(r), night.gaps_s, r), without_date(night.start_time)
     return ScoredNight(stages, r, start_time, staging.hypnodensity(r), **noted)
+
+
+def _statistics(scored: Mapping[int, ScoredNight]) -> pd.DataFrame:
+    night = scored[1]
+    counted_s = night.arousals_s if max(scored) > 1 else None  # 30 s show none
+    lights_s = night.lights_off_s, night.lights_on_s
+    return analysis.statistics_report(analysis.night_statistics(night.stages, lights_s, counted_s))
 
 
 def _written(write: Callable[[Path], object]) -> dict[str, bytes]:
