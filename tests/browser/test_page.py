@@ -90,19 +90,43 @@ def test_a_broken_file_gives_a_sentence(page, folder):
     assert "Traceback" not in page.content() and page.locator("button", has_text="Stage the night").is_disabled()
 
 
-def test_a_night_is_uploaded_staged_and_downloaded(page, folder):
+def saved(page, title):
+    with page.expect_download() as coming:
+        page.locator(".downloads button", has_text=title).first.click()
+    with open(coming.value.path()) as file:
+        return coming.value.suggested_filename, list(csv.DictReader(file))
+
+
+def test_a_night_is_uploaded_staged_reviewed_and_downloaded(page, folder):
+    """Ten epochs by keys and by buttons, as a person does who follows the page alone."""
     page.locator(".upload input").set_input_files(folder / "night.edf")
-    finds(page, "0.50 h, 11 channels")
+    finds(page, "night.edf: 30 min, 11 channels")
     assert page.get_by_label("EEG C3-M2").is_checked() and not page.get_by_label("ECG").is_checked()
     picture(page, "channels")
     page.locator("button", has_text="Stage the night").click()
     page.locator(".night-browser[data-page=whole]").wait_for()
-    with page.expect_download() as coming:
-        page.locator(".downloads button", has_text="CSV with clock times").click()
-    with open(coming.value.path()) as file:
-        rows = list(csv.DictReader(file))
-    assert coming.value.suggested_filename == "hypnogram_night.csv" and len(rows) == N_EPOCHS
+    name, before = saved(page, "CSV with clock times")
+    assert name == "hypnogram_night.csv" and len(before) == N_EPOCHS
+    browser = page.locator(".night-browser")
+    browser.locator("canvas").click(position={"x": 600, "y": 300})
+    page.keyboard.press("Home")
+    for n, (way, what) in enumerate(
+        [("key", "r"), ("key", "Enter"), ("button", "Wake"), ("button", "✓ Confirm")] * 3, 1
+    ):
+        if way == "key":
+            page.keyboard.press(what)
+        else:
+            browser.get_by_role("button", name=re.compile(f"^{what.split()[-1]}")).click()
+        browser.locator("output", has_text=f"{n} reviewed").wait_for()
+    assert "epoch 12 stays" in browser.locator("output").inner_text()
     picture(page, "night")
+    _, after = saved(page, "CSV with clock times")
+    stages = [row["stage"] for row in before]
+    for epoch in range(0, 12, 4):
+        stages[epoch], stages[epoch + 2] = "REM", "Wake"
+    assert [row["stage"] for row in after] == stages
+    assert [row["stage"] for row in saved(page, "The network's own stages")[1]] == [row["stage"] for row in before]
+    assert len(saved(page, "Corrections")[1]) == 12
     assert page.strangers == []
 
 

@@ -7,10 +7,13 @@ import html
 import os
 from collections.abc import Callable
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from IPython.display import HTML, DisplayHandle, display
-from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 CONTROLS = {name: "explorer" for name in ("Chooser", "Explorer", "explore", "next_stage_change")} | {
     "NightBrowser": "night_browser"
@@ -20,7 +23,7 @@ CONTROLS = {name: "explorer" for name in ("Chooser", "Explorer", "explore", "nex
 __all__ = ["LiveFigure", "closed_answer", *CONTROLS]
 
 
-def closed_answer(text: str, table: pd.DataFrame | None = None) -> HTML:
+def closed_answer(text: str, table: "pd.DataFrame | None" = None) -> HTML:
     """The answer to an exercise, shut until the reader opens it; JupyterLab shows hidden outputs after Run All."""
     shown = "" if table is None else table.to_html()
     return HTML(f"<details><summary>Answer</summary><p>{html.escape(text)}</p>{shown}</details>")
@@ -32,18 +35,20 @@ class LiveFigure:
     live = LiveFigure(plot_history, figsize=(6, 3.5)); live.draw(table)
     """
 
-    def __init__(self, plot: Callable[[pd.DataFrame, Figure], Figure], **figure_settings: object):
+    def __init__(self, plot: "Callable[[pd.DataFrame, Figure], Figure]", **figure_settings: object):
         """`plot` draws a table into a figure; the settings are those of a matplotlib figure."""
         self.plot, self.figure_settings = plot, figure_settings
         self.place: DisplayHandle | None = None
 
-    def figure(self, table: pd.DataFrame) -> Figure:
+    def figure(self, table: "pd.DataFrame") -> "Figure":
         """The picture of a table."""
+        from matplotlib.figure import Figure
+
         figure = Figure(layout="constrained", **self.figure_settings)
         self.plot(table, figure)
         return figure
 
-    def draw(self, table: pd.DataFrame) -> None:
+    def draw(self, table: "pd.DataFrame") -> None:
         """Show the table as it is now."""
         if "JPY_SESSION_NAME" not in os.environ:
             return

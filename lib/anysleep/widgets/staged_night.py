@@ -58,7 +58,7 @@ class StagedNight:
             for r, night in self.scored.items()
         }
         statistics = _statistics(scored)
-        about = self.report.about | {"Stages": now.scorer}
+        about = {**self.report.about, "Stages": now.scorer}
         report = replace(self.report, about=about, hypnogram=now.stages, statistics=statistics)
         return replace(self, scored=scored, statistics=statistics, report=report)
 
