@@ -136,12 +136,12 @@ class StagingPage(ipywidgets.VBox):
         self._trying(self.found, self._read, paths)
 
     def _read(self, paths: list[Path]) -> None:
-        from anysleep.widgets.results import channel_rows, read_night
+        from anysleep.widgets.results import channel_rows, read_and_examine
 
         _say(self.found, "reading")
         self._filling.join()
         with noted() as notes:
-            self.recording, quality = read_night(paths)
+            self.recording, quality = read_and_examine(paths)
         self.channels.children = channel_rows(quality)
         self.stage.disabled = False
         self.name = ", ".join(file.name for file in self.recording.files)

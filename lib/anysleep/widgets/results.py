@@ -39,7 +39,7 @@ Make = Callable[[], Mapping[str, bytes]]
 """Makes the files of one download: name -> content."""
 
 
-def read_night(paths: list[Path]) -> tuple[Recording, pd.DataFrame]:
+def read_and_examine(paths: list[Path]) -> tuple[Recording, pd.DataFrame]:
     """A recording, or the parts of one without a scoring among them, and the montage doctor's table of its channels."""
     named = files_of_night(paths)
     files = [file for file in named if file not in scorings_among(named, named)]
