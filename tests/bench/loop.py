@@ -55,21 +55,23 @@ TRAINING = {
 
 def main() -> None:
     """Make the nights, correct, learn, score, draw."""
-    persons = draw_persons(N_LEARNED[-1] + N_VALID + N_TEST, SEED)
-    nights = [simulate_night(person, 1, HOURS, SEED, circumstances=LABORATORY) for person in persons]
+    nights = laboratory_nights()
     staged = stage_nights(nights, bundled())
     for way in WAYS:
-        correct_nights(way, nights, staged)
-        run("01_prepare", OUT / way / "01_prepare", datasets={"params/datasets/corrected.yaml": str(folder_of(way))},
-            synthetic_dir="", sampling_rate_hz=128, key_file=str(OUT / way / "key.csv"))  # fmt: skip
-    checkpoints = {(way, n): learn(way, n, nights) for way in WAYS for n in N_LEARNED}
-    run("04_evaluate", OUT / "04_evaluate", archive=archive_of(WAYS[-1]), checkpoint=str(bundled_file()),
-        more_checkpoints=[str(file) for file in checkpoints.values()], allow_synthetic=True, group_by="recording",
-        split=str(split_file(WAYS[-1], N_LEARNED[-1], nights)), cost_channels=[])  # fmt: skip
+        prepare(way, nights, staged)
+    checkpoints = {(way, n): learn(way, n, nights, OUT / way / f"03_train.{n}") for way in WAYS for n in N_LEARNED}
+    evaluate(OUT / "04_evaluate", list(checkpoints.values()), archive=archive_of(WAYS[-1]), group_by="recording",
+             split=str(split_file(WAYS[-1], N_LEARNED[-1], nights)))  # fmt: skip
     table = score_table(list(checkpoints))
     table.to_csv(OUT / "loop.csv", index=False)
     draw(table, ROOT / "docs/loop.png")
     print(table.to_string(index=False))
+
+
+def laboratory_nights() -> list[SyntheticNight]:
+    """Those to learn from, to validate and to test, in this order."""
+    persons = draw_persons(N_LEARNED[-1] + N_VALID + N_TEST, SEED)
+    return [simulate_night(person, 1, HOURS, SEED, circumstances=LABORATORY) for person in persons]
 
 
 def stage_nights(nights: list[SyntheticNight], model: SleepNetwork) -> list[ScoredNight]:
@@ -81,6 +83,13 @@ def stage_nights(nights: list[SyntheticNight], model: SleepNetwork) -> list[Scor
         staging = stage_recording(model, signals)
         scored.append(ScoredNight(staging.hypnogram(1), hypnodensity=staging.hypnodensity(1), scorer=model.name))
     return scored
+
+
+def prepare(way: str, nights: list[SyntheticNight], staged: list[ScoredNight]) -> None:
+    """The archive of the corrected nights."""
+    correct_nights(way, nights, staged)
+    run("01_prepare", OUT / way / "01_prepare", datasets={"params/datasets/corrected.yaml": str(folder_of(way))},
+        synthetic_dir="", sampling_rate_hz=128, key_file=str(OUT / way / "key.csv"))  # fmt: skip
 
 
 def correct_nights(way: str, nights: list[SyntheticNight], staged: list[ScoredNight]) -> None:
@@ -109,11 +118,10 @@ def epochs_to_look_at(way: str, scored: ScoredNight, seed: int) -> list[int]:
     return [int(second // EPOCH_S) + 1 for second in queue_s[:n_looked_at]]
 
 
-def learn(way: str, n: int, nights: list[SyntheticNight]) -> Path:
-    """The checkpoint fine-tuned on the first `n` corrected nights."""
-    folder = OUT / way / f"03_train.{n}"
+def learn(way: str, n: int, nights: list[SyntheticNight], folder: Path, **changed: object) -> Path:
+    """The checkpoint fine-tuned on the first `n` corrected nights, with `TRAINING` or what is `changed` of it."""
     run("03_train", folder, archive=archive_of(way), split=str(split_file(way, n, nights)), group_by="recording",
-        **TRAINING)  # fmt: skip
+        **TRAINING | changed)  # fmt: skip
     return folder / "checkpoint.pth"
 
 
@@ -129,11 +137,21 @@ def split_file(way: str, n: int, nights: list[SyntheticNight]) -> Path:
     return file
 
 
+def evaluate(folder: Path, checkpoints: list[Path], **parameters: object) -> None:
+    """04 of the bundled network and of these."""
+    run("04_evaluate", folder, checkpoint=str(bundled_file()), more_checkpoints=[str(file) for file in checkpoints],
+        allow_synthetic=True, cost_channels=[], **parameters)  # fmt: skip
+
+
+def scores_of(folder: Path, score: str) -> list[dict]:
+    """What `evaluate` found over all nights, in the order of its checkpoints: estimate, low, high."""
+    table = pd.read_csv(folder / "intervals.csv").query("level == 'all' and score == @score")
+    return table[["estimate", "low", "high"]].to_dict("records")
+
+
 def score_table(learned: list[tuple[str, int]]) -> pd.DataFrame:
     """A row for every way and number of nights, 0 before any: way, n_nights, minutes, mf1, low, high."""
-    scores = pd.read_csv(OUT / "04_evaluate/intervals.csv").query("score == 'mf1' and level == 'all'")
-    scores = scores.set_index("checkpoint")[["estimate", "low", "high"]]
-    before, *after = (row._asdict() for row in scores.itertuples(index=False))  # in the order of 04's parameters
+    before, *after = scores_of(OUT / "04_evaluate", "mf1")
     rows = [{"way": way, "n_nights": 0, "minutes": 0.0} | before for way in WAYS]
     for (way, n), score in zip(learned, after, strict=True):
         share = 1.0 if way == "whole night" else CORRECTED_SHARE
