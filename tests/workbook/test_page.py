@@ -150,10 +150,16 @@ def test_what_is_corrected_is_in_every_file_and_in_the_statistics(page, file):
     shown = page.result.children[-1].value
     assert all(f"<td>{title}</td>" in shown for title in now.statistics.title)
     assert b"corrected by reviewer" in now.printed(".html")["report_night.html"]
-    _, own = saved["The network's own stages, CSV"].made("The network's own stages, CSV")
+    own_name, own = saved["The network's own stages, CSV"].made("The network's own stages, CSV")
+    assert own_name == "hypnogram_night_network.csv"
     assert pd.read_csv(io.BytesIO(own)).stage[4] == STAGES[before.scored[1].stages[4]]
     _, rows = saved["Corrections, CSV"].made("Corrections, CSV")
     assert len(rows.decode().splitlines()) == 3
+    page.stage.click()
+    assert page.says.value == "that deletes the review of 2 epochs; save it below, or press again"
+    assert browser_of(page) is browser
+    page.stage.click()
+    assert browser_of(page) is not browser and page.says.value.startswith("night.edf is staged")
 
 
 def answer_of(downloads, title):

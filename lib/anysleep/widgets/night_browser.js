@@ -60,7 +60,7 @@ class Browser {
     this.canvas = make("canvas");
     this.status = make("output");
     this.filter = button(["Filters", "EEG 0.3 to 35 Hz, EOG 0.3 to 10 Hz, for the eye only (F)", "f"]);
-    this.follow = button(["Queue", "After a stage go on with the least certain epoch (Q)", "q"]);
+    this.follow = button(["Least certain next", "After a stage go on with the least certain epoch (Q)", "q"]);
     const choice = make("select", { title: "Hypnodensity: predictions in 30 s", ariaLabel: "Hypnodensity: predictions in 30 s", onchange: () => this.set({ resolution: Number(choice.value) }) });
     choice.append(...resolutions.map((r) => make("option", { value: r, textContent: `${r} in 30 s`, selected: r === this.model.get("resolution") })));
     const name = make("input", { value: this.model.get("reviewer"), ariaLabel: "Who reviews", title: "Who reviews", onchange: () => this.set({ reviewer: name.value }) });
@@ -157,6 +157,7 @@ class Browser {
     if (altKey) return false;
     if (ctrlKey || metaKey) {
       const does = { z: shiftKey ? "redo" : "undo", y: "redo" }[plain];
+      this.note = null;
       if (does) this.ask({ type: does });
       return Boolean(does);
     }

@@ -50,6 +50,7 @@ class StagingPage(ipywidgets.VBox):
 
     recording: "Recording | None" = None
     staged: "StagedNight | None" = None
+    _warned = False
 
     def __init__(self):
         self._folder = tempfile.TemporaryDirectory(prefix="uploads-")
@@ -59,7 +60,7 @@ class StagingPage(ipywidgets.VBox):
         self.upload = Upload(Path(self._folder.name))
         self.found, self.says = ipywidgets.HTML().add_class("found"), ipywidgets.HTML().add_class("says")
         self.channels = ipywidgets.VBox()
-        self.kinds = ipywidgets.HTML("starting: the networks are loaded")
+        self.kinds = ipywidgets.HTML("loading the networks, up to a minute; a file can be chosen already")
         self.checkpoint = ipywidgets.Dropdown(layout=_wide())
         self.resolution = ipywidgets.Dropdown(options=RESOLUTIONS, layout=_wide("16em"))
         self.lights = [_field(ipywidgets.Text, f"lights {what}", value="") for what in ("off", "on")]
@@ -177,6 +178,10 @@ class StagingPage(ipywidgets.VBox):
 
         if not self.ticked:
             raise ValueError("no channel is ticked")
+        n_reviewed = self._n_reviewed()
+        self._warned = bool(n_reviewed) and not self._warned
+        if self._warned:
+            raise ValueError(f"that deletes the review of {n_reviewed} epochs; save it below, or press again")
         model = load_checkpoint(self.checkpoint.value)
         with noted() as notes:
             known = {"lights": (self.lights[0].value, self.lights[1].value), "age": self.age.value}
@@ -184,6 +189,10 @@ class StagingPage(ipywidgets.VBox):
         folder = Path(tempfile.mkdtemp(dir=self._corrections.name))  # of this staging: another network, other stages
         self.result.children = results_of(self.name, self.staged, folder)
         _say(self.says, f"{self.name} is staged: see below", *notes)
+
+    def _n_reviewed(self) -> int:
+        """Epochs of the night below that a person has changed or confirmed."""
+        return sum(getattr(widget, "n_reviewed", 0) for widget in self.result.children)
 
     def _tell(self, step: str) -> None:
         self.bar.value += 1

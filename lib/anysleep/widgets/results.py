@@ -7,6 +7,7 @@ import html
 import io
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -31,9 +32,13 @@ HERE = Path(__file__).parent
 WEIGHTS = "outputs/mine/weights"
 DEMO = "outputs/demo/03_train/checkpoint.pth"
 KINDS = f"{', '.join(READERS)}; several recordings are the parts of one night"
+HOW_TO_REVIEW = (
+    "Click on the picture. Press a stage to change what an epoch is, or ✓ Confirm (Enter) to keep it: the next epoch "
+    "comes by itself."
+)
 SAVED = (
-    "Every file has the stages as you have corrected them. Save what you need before you close this page or stage "
-    "another night: corrections are deleted then."
+    "Hypnogram and report have the stages as you have corrected them, and then no probabilities of the network. Save "
+    "what you need before you close this page or stage another night: corrections are deleted then."
 )
 Make = Callable[[], Mapping[str, bytes]]
 """Makes the files of one download: name -> content."""
@@ -114,12 +119,13 @@ def results_of(name: str, staged: StagedNight, folder: Path) -> list[ipywidgets.
     downloads = downloads_of(list(staged.scored), now)
     downloads["What was done"] = {
         "Corrections, CSV": lambda: _file(corrections),
-        "The network's own stages, CSV": lambda: staged.exported(1, "csv"),
+        "The network's own stages, CSV": lambda: replace(staged, name=f"{staged.name}_network").exported(1, "csv"),
     }
     buttons = [[heading(title, 3), Downloads(files)] for title, files in downloads.items()]
     return [
         heading(f"5. The night of {name}"),
         ipywidgets.HTML(f"<table>{about}</table>"),
+        ipywidgets.HTML(HOW_TO_REVIEW),
         browser,
         heading("6. Save it"),
         ipywidgets.HTML(SAVED),
