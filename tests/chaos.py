@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -117,15 +118,19 @@ def round_of(folder: Path, n_kills: int, rng: random.Random) -> int:
     """Run the graph to its end; returns how many were killed on the way, at most `n_kills`."""
     lay_out(folder)
     n_killed, running = 0, start(folder)
-    while n_killed < n_kills and (where := strike(folder, rng, running)):
-        n_killed += 1
-        if not where.startswith("snakemake"):
-            running.wait()
-        bereft = list(everyone(folder))
-        running = start(folder)
-        _, alive = psutil.wait_procs(bereft, timeout=ENDS_WITHIN_S)
-        assert not alive, f"{where}, and {ENDS_WITHIN_S} s later there were {alive}"
-        print(f"  killed: {where}", flush=True)
+    while n_killed < n_kills and running.poll() != 0:
+        if where := strike(folder, rng, running):
+            n_killed += 1
+            print(f"  killed: {where}", flush=True)
+        with suppress(
+            subprocess.TimeoutExpired
+        ):  # a run may survive the loss of a worker, and others come to their end
+            running.wait(ENDS_WITHIN_S)
+        if running.poll():
+            bereft = list(everyone(folder))
+            running = start(folder)
+            _, alive = psutil.wait_procs(bereft, timeout=ENDS_WITHIN_S)
+            assert not alive, f"{where}, and {ENDS_WITHIN_S} s later there were {alive}"
     while running.poll() is None:
         everyone(folder)
         time.sleep(0.2)
