@@ -7,7 +7,7 @@ from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, precisi
 from anysleep.analysis import confusion_matrix, consensus_hypnogram, stage_metrics
 from anysleep.analysis.statistics import sleep_statistics, uncertainty
 from anysleep.evaluation.metrics import metrics_of_confusion
-from anysleep.recordings.labels.lists import soft_agreement
+from anysleep.recordings.labels.consensus import soft_agreement
 
 
 def random_pair(seed=0, n=2000):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from anysleep.analysis.arousals import (
+from anysleep.analysis.arousals.events import (
     detect_arousals,
     iou_matrix,
     match_arousals,

@@ -30,7 +30,7 @@ from anysleep.evaluation.score_tables import confusions_of
 from anysleep.exports import ScoredNight, hypnogram_table
 from anysleep.figures import plot_scorer_lanes
 from anysleep.models import build_model
-from anysleep.recordings.labels.lists import consensus_hypnogram
+from anysleep.recordings.labels.consensus import consensus_hypnogram
 from anysleep.settings import ParameterError
 from anysleep.stages import STAGE_COLOURS, STAGES
 from anysleep.staging.montages import plan_montages, with_channel_types

@@ -10,7 +10,7 @@ from helpers.toy_runs import read
 from sklearn.metrics import cohen_kappa_score, f1_score
 
 from anysleep.datasets.splits import write_split
-from anysleep.recordings.labels.lists import consensus_hypnogram
+from anysleep.recordings.labels.consensus import consensus_hypnogram
 from anysleep.workbook.runner import execute
 
 ONE_OUT = {"n_folds": 0, "n_repetitions": 1, "n_bootstrap": 20, "n_jobs": 1}

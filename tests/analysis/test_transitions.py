@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anysleep.analysis.traits import (
+from anysleep.analysis.traits.transitions import (
     BLOCK_EPOCHS,
     TRIPLETS,
     block_borders,

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from anysleep.analysis.traits import BLOCK_EPOCHS, count_triplets
 from anysleep.analysis.traits.forests import draw_settings, grow_forest, predict_blocks
+from anysleep.analysis.traits.transitions import BLOCK_EPOCHS, count_triplets
 
 N_NIGHTS, N_BLOCKS_EACH, N_REPETITIONS, N_RESOLUTIONS, N_CORES = 80, 5, 50, 14, 2
 QUICK_FOLDS, QUICK_REPETITIONS = 10, 10

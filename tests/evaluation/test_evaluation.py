@@ -29,8 +29,9 @@ from anysleep.evaluation.evaluate import (
     warn_of_other_split,
 )
 from anysleep.evaluation.metrics import confusion_matrix, metrics_of_confusion
-from anysleep.staging.montages import mean_log_probabilities, plan_montages, vote_stages
+from anysleep.staging.montages import plan_montages
 from anysleep.staging.nights import Night
+from anysleep.staging.votes import mean_log_probabilities, vote_stages
 from anysleep.system.files import DiskFull
 from anysleep.workbook.networks import evaluation_nights
 from anysleep.workbook.run import Run

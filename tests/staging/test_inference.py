@@ -18,8 +18,8 @@ from anysleep.staging import devices, engines, unet
 from anysleep.staging import stage as staging_module
 from anysleep.staging.devices import choose_device
 from anysleep.staging.estimate import estimate_staging
-from anysleep.staging.montages import majority_vote
 from anysleep.staging.stage import default_montages, n_to_align, stage_montages, stage_recording
+from anysleep.staging.votes import majority_vote
 
 FOURTEEN = (1, 2, 4, 8, 16, 32, 64, 128, 256, 384, 640, 960, 1920, 3840)
 WITH_ATTENTION = [name for name in ARCHITECTURES if name != "usleep"]

@@ -10,9 +10,9 @@ import pytest
 from helpers import toy_predictions
 from helpers.toy_predictions import predict, written
 
-from anysleep.analysis.traits import TRIPLETS
 from anysleep.analysis.traits.forests import Nights, run_repetitions
 from anysleep.analysis.traits.study import Study
+from anysleep.analysis.traits.transitions import TRIPLETS
 from anysleep.datasets.preparation import prepare_archive, prepare_shard
 from anysleep.datasets.recipes import read_recipe
 from anysleep.settings import ParameterError, Shard, Strict

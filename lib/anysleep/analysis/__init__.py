@@ -22,4 +22,4 @@ from anysleep.evaluation.metrics import (
     stage_metrics,
     welch_as_published,
 )
-from anysleep.recordings.labels.lists import consensus_hypnogram
+from anysleep.recordings.labels.consensus import consensus_hypnogram

@@ -9,10 +9,11 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from anysleep.analysis.traits import count_triplets
+from anysleep.analysis.traits.transitions import count_triplets
 from anysleep.datasets.archive import Archive
 from anysleep.evaluation.metrics import confusion_matrix, metrics_of_confusion
-from anysleep.recordings.labels.lists import consensus_hypnogram, read_each_scorer, scorer_files
+from anysleep.recordings.labels.consensus import consensus_hypnogram
+from anysleep.recordings.labels.lists import read_each_scorer, scorer_files
 from anysleep.recordings.reasons import BadRecording
 from anysleep.stages import STAGES
 

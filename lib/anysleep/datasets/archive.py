@@ -30,20 +30,8 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from anysleep.datasets.archive_check import (
-    REPLACED,
-    ArchiveReplaced,
-    IndexRow,
-    check_nights,
-    check_once,
-    identity_of,
-    plain,
-    rate_of,
-    read_index,
-    rows_of,
-    stages_in,
-    write_index,
-)
+from anysleep.datasets.archive_check import REPLACED, ArchiveReplaced, check_nights, check_once, identity_of, rate_of
+from anysleep.datasets.archive_index import IndexRow, plain, read_index, rows_of, stages_in, write_index
 from anysleep.recordings.lights import SOURCES, Pair
 from anysleep.recordings.readers.hdf5 import stored_here
 from anysleep.recordings.reasons import CONTROL, BadRecording

@@ -20,19 +20,11 @@ from anysleep.models.checkpoints import ONLY_SYNTHETIC, saw_only_synthetic, synt
 from anysleep.settings import Precision
 from anysleep.stages import UNSCORED
 from anysleep.staging.devices import check_device
-from anysleep.staging.montages import (
-    Mode,
-    Montage,
-    Vote,
-    mean_log_probabilities,
-    plan_montages,
-    published_key,
-    softmax,
-    staged_as,
-    vote_stages,
-)
-from anysleep.staging.nights import Night, StagedNights, Stagings, named_montages, read_night, voted_hypnogram
+from anysleep.staging.montages import Mode, Montage, plan_montages, published_key, staged_as
+from anysleep.staging.nights import Night, Stagings, named_montages, read_night, voted_hypnogram
 from anysleep.staging.predictions import UNKNOWN
+from anysleep.staging.store import StagedNights
+from anysleep.staging.votes import Vote, mean_log_probabilities, softmax, vote_stages
 from anysleep.system.files import DiskFull
 from anysleep.system.jobs import prefetch, share_of
 from anysleep.system.words import progress

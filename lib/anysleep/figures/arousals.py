@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
-from anysleep.analysis.arousals import HEADLINE_IOU, match_arousals
+from anysleep.analysis.arousals.events import HEADLINE_IOU, match_arousals
 from anysleep.analysis.arousals.excerpt import PROBABILITIES
 from anysleep.figures.looks import resolution_colours, seconds_axis, seconds_text
 from anysleep.figures.night import DEEP_FIRST, DEPTH, POLARITY, plot_hypnodensity, plot_hypnogram

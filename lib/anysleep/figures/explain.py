@@ -8,13 +8,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from anysleep.analysis.arousals import LONGEST_S, SHORTEST_S, SLEEP_BEFORE_S, detect_arousals, iou_matrix, runs_of
-from anysleep.analysis.traits import block_borders, find_triplets
+from anysleep.analysis.arousals.events import (
+    LONGEST_S,
+    SHORTEST_S,
+    SLEEP_BEFORE_S,
+    detect_arousals,
+    iou_matrix,
+    runs_of,
+)
+from anysleep.analysis.traits.transitions import block_borders, find_triplets
 from anysleep.figures.arousals import EXPERT_COLOUR, PREDICTED_COLOUR
 from anysleep.figures.night import DEEP_FIRST, plot_hypnodensity
 from anysleep.figures.traits import triplet_name
 from anysleep.stages import EPOCH_S, N2, N3, REM, STAGE_COLOURS, STAGES, WAKE
-from anysleep.staging.montages import softmax
+from anysleep.staging.votes import softmax
 
 N_EPOCHS, ONE, FEW = 20, slice(4, 5), slice(3, 8)
 """Of the hypnodensity: ten minutes, and what is drawn of them larger."""

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from scipy.signal import welch
 
-from anysleep.analysis.arousals import runs_of
+from anysleep.analysis.arousals.events import runs_of
 from anysleep.figures.looks import new_axes
 from anysleep.recordings.lights import LightsTimes
 from anysleep.stages import EPOCH_S, N1, N2, N3, N_STAGES, REM, STAGE_COLOURS, STAGES, UNSCORED, WAKE

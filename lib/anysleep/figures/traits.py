@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from anysleep.analysis.definitions import STATISTICS
 from anysleep.analysis.statistics import change_from_coarsest
-from anysleep.analysis.traits import TRIPLETS
+from anysleep.analysis.traits.transitions import TRIPLETS
 from anysleep.figures.looks import look_of, new_axes, resolution_colours, seconds_axis, seconds_text
 from anysleep.stages import EPOCH_S, STAGE_COLOURS, STAGES
 

@@ -1,7 +1,7 @@
 """Which montages a night is scored with: all channels, named ones, drawn ones, or every pair (AnySleep, methods).
 
 A montage is an ordered tuple of channels. AnySleep reads it in one pass. U-Sleep reads two channels at a time: a larger
-montage is staged as its pairs of EEG and EOG, which then vote: `vote_stages` makes one hypnogram of several logits.
+montage is staged as its pairs of EEG and EOG, which then vote.
 """
 
 from collections import Counter
@@ -11,16 +11,13 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from anysleep.datasets.archive import Archive
 from anysleep.recordings.channels import is_left_eye, site_of
-from anysleep.stages import N_STAGES
 from anysleep.system.words import did_you_mean
 
 Montage = tuple[str, ...]
 Mode = Literal["all", "named", "drawn", "pairs"]
-Vote = Literal["majority", "mean"]
 
 ALL_EOG = "EOG"
 """The name that means every EOG channel of a night, and the site that they share."""
@@ -199,31 +196,3 @@ def _why_none(nights: pd.DataFrame, channels: Sequence[str], usleep: bool) -> st
         return f"no night has a channel {unknown[0]!r}; {did_you_mean(unknown[0], sorted(known))}"
     needs = "an EEG and an EOG channel, as U-Sleep needs" if usleep else "a channel"
     return f"no night has all of {', '.join(channels)}" if channels else f"no night has {needs}"
-
-
-def majority_vote(hypnograms: Sequence[np.ndarray], seed: int = 0) -> np.ndarray:
-    """The stage most montages agree on, int8 (P,); ties are drawn, with a seed, among the tied."""
-    votes = np.stack([np.sum(np.stack(hypnograms) == stage, axis=0) for stage in range(N_STAGES)], axis=1)  # (P, 5)
-    tie_break = np.random.default_rng(seed).random(votes.shape)  # less than one vote, so it decides ties alone
-    return (votes + tie_break).argmax(axis=1).astype(np.int8)
-
-
-def vote_stages(logits: Sequence[np.ndarray], vote: Vote = "majority", seed: int = 0) -> np.ndarray:
-    """One hypnogram int8 (P,) from the logits (P, 5) of several montages.
-
-    `majority`: the stage that most of them choose, see `majority_vote`. `mean`: the most probable in the mean.
-    """
-    if vote == "mean":
-        return mean_log_probabilities(logits).argmax(axis=1).astype(np.int8)
-    return majority_vote([one.argmax(axis=1) for one in logits], seed)
-
-
-def mean_log_probabilities(logits: Sequence[np.ndarray]) -> np.ndarray:
-    """Logarithm of the mean probabilities of several logits (P, 5), float64 (P, 5). Softmax gives the mean back."""
-    stacked = special.log_softmax(np.stack(logits).astype(float), axis=-1)  # (montages, P, 5)
-    return special.logsumexp(stacked, axis=0) - np.log(len(stacked))
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities along the last axis."""
-    return special.softmax(logits, axis=-1)

@@ -13,7 +13,7 @@ from anysleep.settings import Precision
 from anysleep.stages import EPOCH_S
 from anysleep.staging.devices import GIB, free_bytes, full_float32
 from anysleep.staging.engines import Engine, Merged, build_engine
-from anysleep.staging.montages import softmax
+from anysleep.staging.votes import softmax
 
 Places = tuple[int, ...]
 """Places of its channels among the signals."""

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
-from anysleep.analysis.arousals import detect_arousals
+from anysleep.analysis.arousals.events import detect_arousals
 from anysleep.exports import FORMATS, ScoredNight, corrected_night, export_night, read_corrections, without_date
 from anysleep.recordings.lights import Lights, LightsTimes
 from anysleep.settings import ExportFormat

@@ -20,7 +20,7 @@ from anysleep.analysis.traits.participants import (
 from anysleep.datasets.archive import Archive
 from anysleep.datasets.recipes import identify, read_recipe
 from anysleep.datasets.splits import Split, read_split, recordings_of, select_part
-from anysleep.recordings.labels.lists import consensus_hypnogram
+from anysleep.recordings.labels.consensus import consensus_hypnogram
 from anysleep.staging.predictions import Predictions
 from anysleep.workbook.notebooks import Arousals, Evaluate, Traits
 from anysleep.workbook.run import Run

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from anysleep.analysis.arousals import detect_arousals
+from anysleep.analysis.arousals.events import detect_arousals
 from anysleep.analysis.channel_importance import channel_importance, stage_leaving_out
 from anysleep.analysis.statistics import night_statistics, uncertainty
 from anysleep.analysis.verdict import judge_night
@@ -24,8 +24,9 @@ from anysleep.settings import Precision
 from anysleep.stages import EPOCH_S
 from anysleep.staging.devices import check_device, choose_device
 from anysleep.staging.montages import published_key
-from anysleep.staging.nights import Night, Stagings, stored_file, voted_hypnogram, without_gaps, write_arrays
+from anysleep.staging.nights import Night, Stagings, voted_hypnogram, without_gaps
 from anysleep.staging.sources import NightSource
+from anysleep.staging.store import stored_file, write_arrays
 from anysleep.system.files import sha256_of
 from anysleep.system.jobs import DAY_S, n_cores, prefetch, run_shares
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from anysleep.analysis.arousals import (
+from anysleep.analysis.arousals.annotations import ExpertArousals
+from anysleep.analysis.arousals.events import (
     HEADLINE_IOU,
     SHORTEST_S,
     detect_arousals,
@@ -18,7 +19,6 @@ from anysleep.analysis.arousals import (
     runs_of,
     score_arousals,
 )
-from anysleep.analysis.arousals.annotations import ExpertArousals
 from anysleep.datasets.archive import Archive
 from anysleep.datasets.splits import recordings_of
 from anysleep.evaluation.metrics import bootstrap_ratios

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from anysleep.analysis.traits import count_triplets
 from anysleep.analysis.traits.forests import Nights
+from anysleep.analysis.traits.transitions import count_triplets
 from anysleep.datasets.splits import unknown_names
 from anysleep.recordings.reasons import NothingToMeasure
 from anysleep.recordings.tables import numeric_ages, read_table, refuse_near_misses, rename_columns

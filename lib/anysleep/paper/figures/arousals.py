@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from anysleep.analysis.arousals import HEADLINE_IOU
+from anysleep.analysis.arousals.events import HEADLINE_IOU
 from anysleep.analysis.arousals.excerpt import PROBABILITIES
 from anysleep.figures import arousals as figures
 from anysleep.figures.looks import PUBLISHED, Look, look_of

@@ -1,7 +1,4 @@
-"""Lists of stages that say by themselves what a stage is and how long it lasts: `codes` and `epoch_s` are not used.
-
-Several lists of one night have a consensus (Guillot et al. 2020, doi 10.1109/TNSRE.2020.3011181).
-"""
+"""Lists of stages that say by themselves what a stage is and how long it lasts: `codes` and `epoch_s` are not used."""
 
 import json
 from collections.abc import Mapping
@@ -10,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
+from anysleep.recordings.labels.consensus import consensus_hypnogram
 from anysleep.recordings.labels.hypnogram import STAGE_CODES, STANDARD_CODES, quoted
 from anysleep.recordings.labels.scoring import Scoring, scoring_of_list
 from anysleep.recordings.labels.text import bad_labels, read_lines, seconds
 from anysleep.recordings.recording import annotation_table
-from anysleep.stages import EPOCH_S, N_STAGES, UNSCORED
+from anysleep.stages import EPOCH_S
 
 
 def read_ids(path: Path, codes: Mapping[str, int] = STANDARD_CODES, epoch_s: float = EPOCH_S) -> Scoring:
@@ -107,41 +104,3 @@ def _read_scorer(path: Path) -> list[int]:
     if not isinstance(stages, list) or not stages or not all(type(s) is int and s in known for s in stages):
         raise bad_labels(path, f"{path.parent.name} is no list of stages {', '.join(map(str, known))}")
     return stages
-
-
-def soft_agreement(scorers: ArrayLike) -> np.ndarray:
-    """How far each scorer agrees with the others, float64 (S,), 0 to 1.
-
-    For a scorer, every epoch counts the share of votes that his stage gets from the others, relative to their most
-    frequent stage; the mean over epochs is his soft agreement.
-    """
-    votes = _votes(scorers)  # (S, E, codes)
-    others = votes.sum(axis=0) - votes
-    relative = others / others.max(axis=2, keepdims=True)
-    return (votes * relative).sum(axis=2).mean(axis=1)
-
-
-def consensus_hypnogram(scorers: ArrayLike, n_kept: int = 4) -> np.ndarray:
-    """The stage that most of the best-agreeing scorers give: int8 (E,), 9 where the vote is unscored.
-
-    `scorers` are int (S, E): stages 0-4, -1 or 9 where unscored. They are ranked by `soft_agreement`; the best `n_kept`
-    vote, all where there are fewer, and a tie goes to the highest-ranked scorer among those who gave a tied stage.
-    Unscored is a vote like any stage.
-    """
-    votes = _votes(scorers)
-    ranked = votes[np.argsort(-soft_agreement(scorers), kind="stable")][:n_kept]  # (n_kept, E, codes)
-    # A vote of the r-th ranked adds less than one whole vote in all: enough to decide ties, and nothing else.
-    rank_bonus = 0.5 ** np.arange(1, len(ranked) + 1)
-    winner = np.einsum("sec,s->ec", ranked, 1 + rank_bonus).argmax(axis=1)
-    return np.where(winner == N_STAGES, UNSCORED, winner).astype(np.int8)
-
-
-def _votes(scorers: ArrayLike) -> np.ndarray:
-    """One-hot float64 (S, E, 6); the sixth code is unscored."""
-    scorers = np.asarray(scorers)
-    if scorers.ndim != 2 or len(scorers) < 2:
-        raise ValueError(f"scorers have shape {scorers.shape}; expected at least two rows, (scorers, epochs)")
-    codes = np.where(np.isin(scorers, (-1, UNSCORED)), N_STAGES, scorers)
-    if not np.isin(codes, range(N_STAGES + 1)).all():
-        raise ValueError(f"unknown stage codes in {np.unique(scorers).tolist()}; known are 0-4, and -1 or 9")
-    return np.eye(N_STAGES + 1)[codes.astype(int)]
