@@ -55,7 +55,10 @@ class NightReport:
 
 
 def least_certain(report: NightReport) -> pd.DataFrame:
-    """The five epochs whose stage had the lowest probability, the least first: time, stage, probability, next_stage."""
+    """The five epochs of which the network was least certain, the least first: time, stage, probability, next_stage.
+
+    The stages are the network's, also where a person has corrected them.
+    """
     scored = np.flatnonzero(report.hypnogram < len(STAGES))
     order = scored[np.argsort(report.hypnodensity[scored].max(axis=1), kind="stable")[:5]]
     rows = []

@@ -50,6 +50,8 @@ class StagingPage(ipywidgets.VBox):
 
     recording: "Recording | None" = None
     staged: "StagedNight | None" = None
+    name = ""
+    """Of the recording's files."""
     _warned = False
 
     def __init__(self):
